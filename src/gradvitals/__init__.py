@@ -1,0 +1,27 @@
+"""gradvitals: visible and healthy gradients for deep networks in PyTorch Lightning.
+
+Names are imported at first use, so that ``import gradvitals`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gradvitals.callbacks.gradient_vitals import GradientVitals
+    from gradvitals.classifier import Classifier
+    from gradvitals.nets.mlp import MLP
+
+__all__ = ["MLP", "Classifier", "GradientVitals"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Classifier": "gradvitals.classifier",
+    "GradientVitals": "gradvitals.callbacks.gradient_vitals",
+    "MLP": "gradvitals.nets.mlp",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'gradvitals' has no attribute {name!r}")

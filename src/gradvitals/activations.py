@@ -1,0 +1,158 @@
+"""The activations by name: module, gain, bounds, parameters.
+
+One table serves the networks, the initializers (``init=auto``) and the theory. To add an activation, add an entry to
+:data:`ACTIVATIONS` and a file to ``conf/act/``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+INFINITE = (-math.inf, math.inf)
+
+
+class Exponential(nn.Module):
+    """``exp(x)``, for studies of exploding nets."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.exp(x)
+
+
+class Erf(nn.Module):
+    """The error function, whose mean-field theory has closed forms (Poole et al., 2016)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.erf(x)
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One entry of the table.
+
+    Attributes:
+        module: builds the ``nn.Module``; called once per layer, so that learnt slopes are not shared.
+        params: the parameters it takes, with their defaults.
+        family: which initialisation suits it: ``rectifier`` (He), ``self_normalizing`` (LeCun), ``saturating`` and
+            ``linear`` (Glorot).
+        bounds: the range of the output, infinite where it does not saturate.
+        kinks: where the derivative jumps; a quadrature is split there.
+    """
+
+    module: Callable[..., nn.Module]
+    family: str
+    params: Mapping[str, float | str] = field(default_factory=dict)
+    bounds: tuple[float, float] = INFINITE
+    kinks: tuple[float, ...] = (0.0,)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "sigmoid": Activation(nn.Sigmoid, "saturating", bounds=(0.0, 1.0)),
+    "tanh": Activation(nn.Tanh, "saturating", bounds=(-1.0, 1.0)),
+    "relu": Activation(nn.ReLU, "rectifier", bounds=(0.0, math.inf)),
+    "leaky_relu": Activation(nn.LeakyReLU, "rectifier", {"negative_slope": 0.01}),
+    "prelu": Activation(nn.PReLU, "rectifier", {"init": 0.25}),
+    "elu": Activation(nn.ELU, "rectifier", {"alpha": 1.0}),
+    "selu": Activation(nn.SELU, "self_normalizing"),
+    "gelu": Activation(nn.GELU, "rectifier", {"approximate": "none"}),
+    "silu": Activation(nn.SiLU, "rectifier"),
+    "mish": Activation(nn.Mish, "rectifier"),
+    "softplus": Activation(nn.Softplus, "rectifier", {"beta": 1.0, "threshold": 20.0}),
+    "softsign": Activation(nn.Softsign, "saturating", bounds=(-1.0, 1.0)),
+    "hardtanh": Activation(
+        nn.Hardtanh, "saturating", {"min_val": -1.0, "max_val": 1.0}, bounds=(-1.0, 1.0), kinks=(-1.0, 1.0)
+    ),
+    "erf": Activation(Erf, "saturating", bounds=(-1.0, 1.0)),
+    "exponential": Activation(Exponential, "rectifier"),
+    "identity": Activation(nn.Identity, "linear"),
+}
+
+
+def lookup(name: str) -> Activation:
+    """The table's entry of that name.
+
+    Raises:
+        ValueError: no such name; the closest ones are named.
+
+    Example:
+        >>> lookup("elu").params
+        {'alpha': 1.0}
+    """
+    if name in ACTIVATIONS:
+        return ACTIVATIONS[name]
+    close = get_close_matches(str(name), ACTIVATIONS, n=3, cutoff=0.4)
+    raise ValueError(f"act: expected one of {', '.join(close or ACTIVATIONS)}; got {name!r}. Set it by act=NAME")
+
+
+def activation(name: str, **params: float | str) -> Callable[[], nn.Module]:
+    """A factory of fresh modules, one call per layer.
+
+    Args:
+        name: a key of :data:`ACTIVATIONS`.
+        **params: that activation's own parameters.
+
+    Raises:
+        ValueError: unknown name, or a parameter that the activation does not take.
+
+    Example:
+        >>> activation("leaky_relu", negative_slope=0.2)()
+        LeakyReLU(negative_slope=0.2)
+    """
+    entry = lookup(name)
+    if unknown := sorted(set(params) - set(entry.params)):
+        takes = ", ".join(entry.params) or "no parameter"
+        raise ValueError(f"act={name} takes {takes}; got {', '.join(unknown)}. Set it by act.PARAMETER=VALUE")
+    return partial(entry.module, **{**entry.params, **params})
+
+
+def gaussian_mean(f: Callable[[Tensor], Tensor], kinks: Iterable[float] = (0.0,), order: int = 64) -> float:
+    """``E[f(z)]`` for a standard normal ``z``, by Gauss-Legendre quadrature split at the kinks of ``f``.
+
+    Args:
+        f: maps float64 points of shape ``(n,)`` to values of that shape.
+        kinks: points inside (-10, 10) at which ``f`` or its derivative jumps.
+        order: points per segment.
+
+    Example:
+        >>> round(gaussian_mean(lambda z: z.clamp(min=0) ** 2), 6)
+        0.5
+    """
+    points, weights = np.polynomial.legendre.leggauss(order)
+    edges = sorted({-10.0, -3.0, 3.0, 10.0, *kinks})
+    total = 0.0
+    for low, high in zip(edges, edges[1:], strict=False):
+        z = torch.from_numpy((high - low) / 2 * points + (high + low) / 2)
+        density = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+        total += float((torch.from_numpy(weights) * density * f(z)).sum()) * (high - low) / 2
+    return total
+
+
+def gain(name: str, **params: float | str) -> float:
+    """The factor on ``1 / sqrt(fan_in)`` that suits an activation.
+
+    torch's recommendation (``nn.init.calculate_gain``) where it has one; otherwise ``E[f(z)^2] ** -0.5`` for a standard
+    normal ``z``, which keeps the mean square of the pre-activations from layer to layer (He et al., 2015, for any f).
+    1 for SELU, whose fixed point is built for LeCun's initialisation (Klambauer et al., 2017; torch's 3/4 is not).
+
+    Example:
+        >>> round(gain("relu"), 4), round(gain("gelu"), 4)
+        (1.4142, 1.5335)
+    """
+    build = activation(name, **params)
+    if name in ("relu", "sigmoid", "tanh"):
+        return nn.init.calculate_gain(name)
+    if name in ("leaky_relu", "prelu"):
+        module = build()
+        slope = module.weight.item() if isinstance(module, nn.PReLU) else module.negative_slope
+        return nn.init.calculate_gain("leaky_relu", slope)
+    if name in ("selu", "identity"):
+        return 1.0
+    module = build().double()
+    return gaussian_mean(lambda z: module(z).detach() ** 2, lookup(name).kinks) ** -0.5

@@ -1,0 +1,66 @@
+"""The files of a run directory: JSON that is always finite, written aside and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
+PACKAGES = ("gradvitals", "torch", "torchvision", "lightning", "hydra-core")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all; numbers that are not finite become null."""
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+
+
+def finite(content: Any) -> Any:
+    """The same content with null for every number that is not finite.
+
+    Example:
+        >>> finite({"a": [1.0, float("nan")]})
+        {'a': [1.0, None]}
+    """
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def discard(run_dir: Path) -> None:
+    """Remove what Hydra made for a run that never began; a folder with anything else in it stays."""
+    for file in (*(run_dir / ".hydra" / name for name in HYDRA_FILES), run_dir / "train.log"):
+        file.unlink(missing_ok=True)
+    for folder in (run_dir / ".hydra", run_dir):
+        with contextlib.suppress(OSError):  # not empty: something else lives there
+            folder.rmdir()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the working folder, with ``+`` where files differ from it; None outside a repository."""
+    try:
+        call = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+        done = subprocess.run(call, capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None

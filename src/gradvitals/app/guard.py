@@ -1,0 +1,46 @@
+"""The Hydra callback that refuses a run before its directory is made."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from gradvitals.app.check import check
+from gradvitals.app.errors import Refused
+
+
+class Guard(Callback):
+    """Checks a single run's config. Hydra lets only SystemExit through; a sweep's jobs check themselves."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            check(plain(config), typed_keys(config.hydra.overrides.task))
+            _refuse_occupied(Path(config.hydra.run.dir), resumed=config.ckpt_path is not None)
+        except ValueError as error:
+            leave(str(error))
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The job's part of a config as plain values; what is known only inside the job stays unresolved."""
+    keys = [key for key in config if key not in ("hydra", "paths", "callbacks", "logger")]
+    return OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)  # type: ignore[return-value]
+
+
+def typed_keys(overrides: list[str]) -> list[str]:
+    """The keys of typed overrides, without signs of addition."""
+    return [override.lstrip("+").partition("=")[0] for override in overrides]
+
+
+def _refuse_occupied(run_dir: Path, resumed: bool) -> None:
+    if not resumed and any((run_dir / name).exists() for name in ("result.json", ".hydra")):
+        raise Refused(f"{run_dir} already holds a run. Continue it by resume={run_dir}, or choose another hydra.run.dir")
+
+
+def leave(message: str) -> NoReturn:
+    """Say why on stderr and exit with 1."""
+    print(f"gradvitals: {message}", file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,26 @@
+"""The entry of every Hydra script: resolvers, errors in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from omegaconf import OmegaConf
+
+from gradvitals.app.errors import VERBOSE, explain, full_errors
+from gradvitals.app.guard import leave
+from gradvitals.app.names import slug
+
+
+def launch(main: Callable[[], object]) -> None:
+    """Run a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1."""
+    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    # Hydra hands an error on instead of printing it only under this variable; the user's own choice is kept beside it.
+    os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        main()
+    except Exception as error:
+        if full_errors():
+            raise
+        leave(explain(error))

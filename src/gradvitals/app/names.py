@@ -1,0 +1,30 @@
+"""Safe names of run directories."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+LONGEST = 100  # characters; file systems refuse more than 255
+
+
+def slug(text: str) -> str:
+    """``_`` and the text reduced to letters, digits and ``=,.-_``; nothing for nothing.
+
+    No slash survives and no leading dot, so that the name stays inside its folder.
+
+    Example:
+        >>> slug("model=bn,data.root=../../evil")
+        '_model=bn,data.root=evil'
+        >>> slug("")
+        ''
+    """
+    last_parts = ",".join(_last_part(item) for item in text.split(","))
+    safe = re.sub(r"[^A-Za-z0-9=,.\-_]+", "-", last_parts).strip(".-,")[:LONGEST]
+    return f"_{safe}" if safe else ""
+
+
+def _last_part(item: str) -> str:
+    """Of a path in a value, its last part: it says enough."""
+    key, equals, value = item.partition("=")
+    return f"{key}{equals}{PurePath(value).name}" if "/" in value else item

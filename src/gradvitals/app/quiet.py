@@ -1,0 +1,31 @@
+"""What Lightning and torch say at every run and no user can act on."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+# Each with its reason.
+UPSTREAM_WARNINGS = (
+    # lightning 2.6.6 calls a check that torch 2.14 deprecates; ours to wait for.
+    r".*isinstance\(treespec, LeafSpec\).*",
+    # Data in memory is fetched fastest without workers (data.num_workers=0).
+    r".*does not have many workers.*",
+    # Small data sets have fewer batches than log_every_n_steps; train/loss is logged at the first step anyway.
+    r".*smaller than the logging interval.*",
+    # A resumed run continues in its own directory on purpose.
+    r".*Checkpoint directory .* exists and is not empty.*",
+    # trainer=cpu on a machine with a GPU is a choice.
+    r".*GPU available but not used.*",
+    # The user is shown which weights were tested.
+    r".*was called without a model.*",
+)
+CHATTY = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed", "lightning.pytorch.accelerators.cuda")
+
+
+def quiet() -> None:
+    """Silence advertisements, hardware listings and the warnings above; call after Lightning was imported."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for pattern in UPSTREAM_WARNINGS:
+        warnings.filterwarnings("ignore", message=pattern)

@@ -1,0 +1,109 @@
+"""What a run leaves behind: result.json, vitals.json and the closing summary in the terminal."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from gradvitals.app.assemble import Config, Run
+from gradvitals.app.files import git_commit, versions
+from gradvitals.callbacks.gradient_vitals import GradientVitals
+
+
+def result(run: Run, config: Config, status: str, overrides: list[str], reason: str | None = None) -> dict[str, Any]:
+    """The content of ``result.json``."""
+    history, trainer = run.history, run.trainer
+    speed = history.samples / history.loop_seconds if history.loop_seconds else None
+    return {
+        "status": status,
+        "reason": reason,
+        "verdict": None,
+        "overrides": overrides,
+        "seed": config["seed"],
+        "metrics": history.metrics,
+        "steps": trainer.global_step,
+        "epochs": trainer.current_epoch,
+        "seconds": history.seconds,
+        "samples_per_second": speed,
+        "clipped_fraction": None,
+        "versions": versions(),
+        "git": git_commit(),
+    }
+
+
+def monitor_of(run: Run) -> GradientVitals | None:
+    """The run's monitor, None where it is off."""
+    return next((c for c in run.trainer.callbacks if isinstance(c, GradientVitals)), None)
+
+
+def vitals(monitor: GradientVitals) -> dict[str, Any]:
+    """The content of ``vitals.json``: every layer by depth, with the numbers of the first and the last measured step."""
+
+    def both(tag: str) -> dict[str, float | None]:
+        return {"start": monitor.start.get(tag), "end": monitor.end.get(tag)}
+
+    return {
+        "verdict": None,
+        "layers": [
+            {
+                "name": layer.name,
+                "index": layer.index,
+                "kind": layer.kind,
+                "fan_in": layer.fan_in,
+                "grad_norm": both(f"grad_norm/{layer.label}"),
+            }
+            for layer in monitor.layers
+        ],
+        "input_grad_norm": both("grad_norm/input"),
+        "total_grad_norm": both("grad_norm/total"),
+    }
+
+
+def summary(outcome: dict[str, Any], monitor: GradientVitals | None, run_dir: Path) -> str:
+    """The closing lines of a run."""
+    lines = [_status_line(outcome), _metrics_line(outcome["metrics"])]
+    if monitor is not None and monitor.end:
+        lines.append(_gradient_line(monitor))
+    lines += [f"run          {_short(run_dir)}", f"tensorboard  {_tensorboard()} --logdir {shlex.quote(_short(run_dir))}"]
+    return "\n".join(lines)
+
+
+def _status_line(outcome: dict[str, Any]) -> str:
+    speed = outcome["samples_per_second"]
+    rate = f", {speed:,.0f} samples/s" if speed else ""
+    return f"{outcome['status']:<12} {outcome['epochs']} epochs, {outcome['steps']} steps, {outcome['seconds']:.1f} s{rate}"
+
+
+def _metrics_line(metrics: dict[str, dict[str, float | None]]) -> str:
+    shown = [tag for tag in metrics if tag.startswith(("val", "test"))] or list(metrics)
+    parts = [f"{tag} {_number(metrics[tag]['final'])}" + _best(tag, metrics[tag]) for tag in sorted(shown, reverse=True)]
+    return "metrics      " + "  ".join(parts)
+
+
+def _best(tag: str, values: dict[str, float | None]) -> str:
+    return f" (best {_number(values['best'])})" if tag.startswith("val") else ""
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"
+
+
+def _gradient_line(monitor: GradientVitals) -> str:
+    tags = [f"grad_norm/{layer.label}" for layer in monitor.layers]
+    norms = [monitor.end[tag] for tag in tags if tag in monitor.end]
+    if not norms or not norms[-1]:
+        return "gradients    no layer received a gradient"
+    return f"gradients    first layer {norms[0]:.3g}, last layer {norms[-1]:.3g}, ratio {norms[0] / norms[-1]:.3g}"
+
+
+def _short(path: Path) -> str:
+    """Relative to the working folder where the path lies in it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _tensorboard() -> str:
+    """The program beside this Python, which an environment that is not activated does not find by name."""
+    program = Path(sys.executable).with_name("tensorboard")
+    return shlex.quote(_short(program)) if program.exists() else f"{shlex.quote(sys.executable)} -m tensorboard.main"

@@ -1,0 +1,44 @@
+"""What TensorBoard is told beside the curves: the hyperparameters, with a metric that has real values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "trainer", "seed", "loss")
+
+
+def log_hparams(loggers: Iterable[Logger], config: Mapping[str, Any], metric: str) -> None:
+    """Write the hyperparameters; TensorBoard reads them once, so they come first.
+
+    The summaries are written alone: ``log_hyperparams`` would also plant a point without a value in the metric's curve.
+    """
+    params = flat({key: config[key] for key in GROUPS if key in config})
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            from torch.utils.tensorboard.summary import hparams
+
+            for summary in hparams(params, {metric: 0.0}):
+                logger.experiment._get_file_writer().add_summary(summary)
+        else:
+            logger.log_hyperparams(params)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
+    """Nested settings as ``group.key`` to a plain value; null and lists as text.
+
+    Example:
+        >>> flat({"model": {"depth": 3, "hidden": None}})
+        {'model.depth': 3, 'model.hidden': 'null'}
+    """
+    found: dict[str, bool | int | float | str] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{name}.")
+        else:
+            plain = isinstance(value, (bool, int, float, str))
+            found[name] = value if plain else "null" if value is None else str(value)
+    return found

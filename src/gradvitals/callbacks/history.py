@@ -1,0 +1,81 @@
+"""What a run's metrics were, and how long the training loop took."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+
+
+class History(Callback):
+    """Keeps final and best value of every logged metric, and times the training loop without validation.
+
+    A metric whose last part is ``loss`` is best when lowest, any other when highest; values that are not finite are
+    final but never best.
+
+    Attributes:
+        metrics: tag -> ``{"final": ..., "best": ...}``; None where no value was finite.
+        seconds: of the whole fit.
+        loop_seconds: of the training loop alone, validation left out.
+        samples: trained on in that time, by this process.
+    """
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, dict[str, float | None]] = {}
+        self.seconds = self.loop_seconds = 0.0
+        self.samples = 0
+        self._fit_began = self._loop_began = 0.0
+
+    def record(self, metrics: dict[str, Any]) -> None:
+        """Take in the latest values by tag."""
+        for tag, value in metrics.items():
+            number = float(value)
+            entry = self.metrics.setdefault(tag, {"final": None, "best": None})
+            entry["final"] = number if math.isfinite(number) else None
+            if entry["final"] is not None:
+                known = [v for v in (entry["best"], number) if v is not None]
+                entry["best"] = min(known) if tag.endswith("loss") else max(known)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._fit_began = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._loop_began = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._pause()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self.record(trainer.callback_metrics)
+            self._loop_began = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._pause()
+        self.samples += _samples_of_an_epoch(trainer)
+        self.record(trainer.callback_metrics)
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.record(trainer.callback_metrics)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.seconds = time.perf_counter() - self._fit_began
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.seconds = time.perf_counter() - self._fit_began
+
+    def _pause(self) -> None:
+        if self._loop_began:
+            self.loop_seconds += time.perf_counter() - self._loop_began
+        self._loop_began = 0.0
+
+
+def _samples_of_an_epoch(trainer: Trainer) -> int:
+    """Batches of the epoch that just ended times their size, which the last may fall short of."""
+    loader = trainer.train_dataloader
+    batches, size = trainer.fit_loop.epoch_loop.batch_progress.current.completed, getattr(loader, "batch_size", None) or 1
+    dataset = getattr(loader, "dataset", None)
+    whole = len(dataset) if hasattr(dataset, "__len__") else batches * size
+    return min(batches * size, whole) if trainer.overfit_batches == 0 else batches * size

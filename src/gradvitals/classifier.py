@@ -1,0 +1,204 @@
+"""The LightningModule: a network, a loss, an optimizer and a clipping, all from plain values.
+
+Everything it is made of stands in its hyperparameters as dicts, lists, numbers and strings, so that a checkpoint loads
+with ``weights_only=True`` and rebuilds the model alone::
+
+    model = Classifier.load_from_checkpoint("checkpoints/best.ckpt")
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torchmetrics import Metric, R2Score
+from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
+
+from gradvitals.activations import activation
+from gradvitals.build import accepts, build, resolve
+from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, percentile_threshold
+from gradvitals.nets.init import LAYERS, initialize
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+
+
+def _one_hot(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
+
+
+# Outputs (batch, out_features) and targets (batch,) in, mean loss out.
+LOSSES: dict[tuple[str, str], LossFunction] = {
+    ("multiclass", "ce"): F.cross_entropy,
+    ("multiclass", "bce"): lambda out, y: F.binary_cross_entropy_with_logits(out, _one_hot(out, y)),
+    ("multiclass", "mse"): lambda out, y: F.mse_loss(out.sigmoid(), _one_hot(out, y)),
+    ("binary", "bce"): lambda out, y: F.binary_cross_entropy_with_logits(out.squeeze(1), y.to(out.dtype)),
+    ("binary", "mse"): lambda out, y: F.mse_loss(out.squeeze(1).sigmoid(), y.to(out.dtype)),
+    ("regression", "mse"): lambda out, y: F.mse_loss(out.squeeze(1), y),
+}
+AUTO_LOSS = {"multiclass": "ce", "binary": "bce", "regression": "mse"}
+
+
+def loss_function(task: str, name: str = "auto") -> LossFunction:
+    """The loss of a task by name.
+
+    Args:
+        task: ``multiclass``, ``binary`` or ``regression``.
+        name: ``ce`` on logits; ``bce`` on logits, one-hot for several classes; ``mse``, of a classification between the
+            sigmoid of the outputs and the one-hot target; ``auto`` for the task's own.
+
+    Raises:
+        ValueError: the task has no such loss; those that it has are named.
+
+    Example:
+        >>> round(loss_function("multiclass")(torch.zeros(1, 10), torch.tensor([3])).item(), 4)  # log 10
+        2.3026
+    """
+    key = (task, AUTO_LOSS[task] if name == "auto" else name)
+    if key not in LOSSES:
+        has = ", ".join(["auto", *(loss for of, loss in LOSSES if of == task)])
+        raise ValueError(f"loss: a {task} task has {has}; got {name!r}. Set it by loss=NAME")
+    return LOSSES[key]
+
+
+def _metric(task: str, num_classes: int) -> tuple[str, Metric]:
+    if task == "regression":
+        return "r2", R2Score()
+    return "acc", BinaryAccuracy() if task == "binary" else MulticlassAccuracy(num_classes, average="micro")
+
+
+class Classifier(LightningModule):
+    """Trains a network on classes, on two classes, or on a quantity.
+
+    Args:
+        model: spec of the network (see :func:`gradvitals.build.build`); offered ``in_features``, ``out_features``,
+            ``act`` (a factory of modules) where its signature takes them.
+        in_features: features of one flattened sample.
+        num_classes: of a classification; 1 for regression.
+        task: ``multiclass``, ``binary`` (labels 0 and 1, one logit) or ``regression``.
+        act: ``name`` and parameters of the activation.
+        init: ``name`` and arguments of :func:`gradvitals.nets.init.initialize`.
+        optimizer: spec of a ``torch.optim.Optimizer``; offered ``params``.
+        scheduler: spec of a learning-rate scheduler with ``interval`` (``step`` or ``epoch``) and ``monitor`` beside its
+            arguments; None or without ``_target_``: none.
+        clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; norm and value are the Trainer's.
+        loss: see :func:`loss_function`.
+
+    Logs ``train/loss`` every ``log_every_n_steps``, and ``val/loss``, ``test/loss`` with ``acc`` or ``r2`` per epoch.
+
+    Example:
+        >>> model = Classifier({"_target_": "gradvitals.nets.mlp.MLP", "depth": 2}, in_features=4, num_classes=3)
+        >>> model(torch.zeros(5, 4)).shape
+        torch.Size([5, 3])
+    """
+
+    def __init__(
+        self,
+        model: dict[str, Any],
+        in_features: int,
+        num_classes: int,
+        task: str = "multiclass",
+        act: dict[str, Any] | None = None,
+        init: dict[str, Any] | None = None,
+        optimizer: dict[str, Any] | None = None,
+        scheduler: dict[str, Any] | None = None,
+        clip: dict[str, Any] | None = None,
+        loss: str = "auto",
+    ) -> None:
+        super().__init__()
+        act, init = act or {"name": "relu"}, init or {"name": "auto"}
+        self.save_hyperparameters(logger=False)
+        self.loss = loss_function(task, loss)
+        outputs = num_classes if task == "multiclass" else 1
+        offers = {"in_features": in_features, "out_features": outputs, "act": activation(**act)}
+        self.net = build(model, nn.Module, offers)
+        if getattr(self.net, "out_features", outputs) != outputs:
+            raise ValueError(f"model.head=false gives {self.net.out_features} outputs; the data wants {outputs}")
+        takes_act = "act" in accepts(resolve(model["_target_"], nn.Module))[0]
+        if takes_act or init["name"] != "auto":  # a network of one's own that names no activation keeps its draw
+            initialize(self.net, act=act, **init)
+        name, self.val_metric = _metric(task, num_classes)
+        self.test_metric = self.val_metric.clone()
+        self.metric_name = name
+        self.total_norms: list[float] = []  # ascending, for clip=percentile
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        x, y = batch
+        loss = self.loss(self.net(x), y)
+        # self.log at every step would cost more than the step of a small net.
+        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0 or self.trainer.global_step == 0:
+            self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._evaluate(batch, "val", self.val_metric)
+
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        self._evaluate(batch, "test", self.test_metric)
+
+    def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str, metric: Metric) -> None:
+        x, y = batch
+        outputs = self.net(x)
+        metric.update(outputs if outputs.shape[1] > 1 else outputs.squeeze(1), y)
+        self.log(f"{stage}/loss", self.loss(outputs, y), batch_size=len(y), sync_dist=True)
+        self.log(f"{stage}/{self.metric_name}", metric, prog_bar=True, batch_size=len(y))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        spec = self.hparams["optimizer"] or {"_target_": "torch.optim.Adam"}
+        optimizer = build(spec, Optimizer, {"params": self.parameters()})
+        schedule = dict(self.hparams["scheduler"] or {})
+        if not schedule.get("_target_"):
+            return optimizer
+        timing = {"interval": schedule.pop("interval", "epoch"), "monitor": schedule.pop("monitor", "val/loss")}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(schedule, optimizer), **timing}}
+
+    def _scheduler(self, spec: dict[str, Any], optimizer: Optimizer) -> LRScheduler | ReduceLROnPlateau:
+        lr = optimizer.param_groups[0]["lr"]
+        steps = int(self.trainer.estimated_stepping_batches)
+        lengths = {"T_max": self.trainer.max_epochs, "total_steps": steps, "max_lr": lr}
+        return build(spec, LRScheduler, {"optimizer": optimizer, **lengths})
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: int | float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        clip = self.hparams["clip"] or {}
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if clip.get("name") == "per_parameter":
+            clip_per_parameter_(parameters, clip["val"])
+        elif clip.get("name") == "agc":
+            output = set(self._output_layer().parameters())
+            clip_adaptive_([p for p in parameters if p not in output], clip["val"])
+        elif clip.get("name") == "percentile":
+            self._clip_to_percentile(parameters, clip["val"])
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    def _output_layer(self) -> nn.Module:
+        return [module for module in self.net.modules() if isinstance(module, LAYERS)][-1]
+
+    def _clip_to_percentile(self, parameters: list[nn.Parameter], percentile: float) -> None:
+        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if math.isfinite(norm.item()):
+            bisect.insort(self.total_norms, norm.item())
+        clip_grads_with_norm_(parameters, percentile_threshold(self.total_norms, percentile), norm)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["total_norms"] = list(self.total_norms)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.total_norms = list(checkpoint.get("total_norms", []))

@@ -1,0 +1,1 @@
+"""Data sets as LightningDataModules; one file per kind, found by name in ``conf/data``."""

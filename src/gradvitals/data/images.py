@@ -1,0 +1,124 @@
+"""Fashion-MNIST, MNIST and CIFAR-10 through torchvision, held in memory as float tensors."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+from pathlib import Path
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor
+from torchvision import datasets
+
+from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModule
+
+SCALINGS = ("unit", "standard", "raw")
+DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
+
+
+class Images(TensorDataModule):
+    """Ten classes of images ``(channels, height, width)``; the first 5,000 training images validate.
+
+    Args:
+        name: ``FashionMNIST``, ``MNIST`` or ``CIFAR10``.
+        root: the folder in which torchvision's folders lie (``FashionMNIST/raw`` and so on).
+        download: whether to fetch missing files.
+        scaling: ``unit`` (0 to 1), ``standard`` (mean and deviation of the training pixels) or ``raw`` (0 to 255).
+        num_val: how many of the first training images validate.
+        **loader: see :class:`TensorDataModule`.
+
+    Raises:
+        FileNotFoundError: the files are neither there nor to be fetched; it says which are wanted where.
+        ValueError: unknown scaling.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: str,
+        download: bool = True,
+        scaling: str = "unit",
+        num_val: int = 5000,
+        **loader: Unpack[LoaderOptions],
+    ) -> None:
+        super().__init__(**loader)
+        if name not in FILES:
+            raise ValueError(f"data.name: expected one of {', '.join(FILES)}; got {name!r}")
+        if scaling not in SCALINGS:
+            raise ValueError(f"data.scaling: expected one of {', '.join(SCALINGS)}; got {scaling!r}")
+        self.name, self.root, self.download, self.scaling, self.num_val = name, root, download, scaling, num_val
+
+    def prepare_data(self) -> None:
+        """Fetch the files where they are missing; Lightning calls this in one process only."""
+        try:
+            self._open(train=False)
+        except (RuntimeError, FileNotFoundError):
+            self._fetch()
+
+    def load(self) -> Splits:
+        full, test = _tensors(self._read(train=True)), _tensors(self._read(train=False))
+        if not 0 < self.num_val < len(full):
+            raise ValueError(f"data.num_val: expected 1 to {len(full) - 1}; got {self.num_val}")
+        train, val = full[self.num_val :], full[: self.num_val]
+        shift, factor = _scaling(train.x, self.scaling)
+        train, val, test = (Split((part.x - shift) / factor, part.y) for part in (train, val, test))
+        return Splits(train, val, test, "multiclass", 10)
+
+    def _open(self, train: bool, download: bool = False) -> Any:
+        return getattr(datasets, self.name)(self.root, train=train, download=download)
+
+    def _read(self, train: bool) -> Any:
+        try:
+            return self._open(train)
+        except (RuntimeError, FileNotFoundError):
+            self._fetch()
+            return self._open(train)
+
+    def _fetch(self) -> None:
+        reason = "data.download=false"
+        if self.download:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), _impatient():
+                try:
+                    self._open(train=True, download=True)
+                    return
+                except (RuntimeError, OSError) as error:
+                    reason = f"downloading failed: {error}"
+        folder, files = FILES[self.name]
+        raise FileNotFoundError(
+            f"{self.name}: expected {files} in {(Path(self.root) / folder).resolve()} ({reason}). "
+            "Put them there, or say where they are by data.root=DIR or the environment variable GRADVITALS_DATA"
+        )
+
+
+_IDX = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
+FILES = {
+    "FashionMNIST": ("FashionMNIST/raw", _IDX),
+    "MNIST": ("MNIST/raw", _IDX),
+    "CIFAR10": ("cifar-10-batches-py", "data_batch_1 ... data_batch_5, test_batch, batches.meta"),
+}
+
+
+@contextlib.contextmanager
+def _impatient() -> Any:
+    """Give up on a server that does not answer; torchvision itself would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _tensors(dataset: Any) -> Split:
+    """A torchvision data set as float pixels 0 to 255, channels first."""
+    pixels = torch.as_tensor(dataset.data)
+    x = pixels.permute(0, 3, 1, 2) if pixels.ndim == 4 else pixels.unsqueeze(1)
+    return Split(x.to(torch.float32, memory_format=torch.contiguous_format), torch.as_tensor(dataset.targets))
+
+
+def _scaling(x: Tensor, scaling: str) -> tuple[Any, Any]:
+    if scaling == "standard":
+        return x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True)
+    return 0.0, 255.0 if scaling == "unit" else 1.0

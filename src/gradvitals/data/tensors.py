@@ -1,0 +1,137 @@
+"""Data that lies in memory as tensors, behind a real DataLoader.
+
+The dataset answers ``__getitems__`` with one indexed batch, so that a batch costs one gather and no per-sample Python;
+samplers, workers and distributed training go on working because the loader is torch's own.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+TASKS = ("multiclass", "binary", "regression")
+
+
+class LoaderOptions(TypedDict, total=False):
+    """What every data module takes beside its own arguments."""
+
+    batch_size: int
+    shuffle: bool
+    num_workers: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs ``(samples, ...)`` float32 and targets ``(samples,)``: int64 for classes, float32 for regression."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, rows: Any) -> Split:
+        return Split(self.x[rows], self.y[rows])
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three parts of a data set and what a network must know of it."""
+
+    train: Split
+    val: Split
+    test: Split
+    task: str
+    num_classes: int  # of a classification; 1 for regression
+
+    @property
+    def out_features(self) -> int:
+        """Outputs that a network needs: one logit for a binary task, else one per class."""
+        return self.num_classes if self.task == "multiclass" else 1
+
+
+class TensorDataset(Dataset):
+    """A split as a map-style dataset that is fetched a batch at a time."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return self.split.x[row], self.split.y[row]
+
+    def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor]:
+        index = torch.tensor(rows)
+        return self.split.x[index], self.split.y[index]
+
+
+def _whole(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return batch
+
+
+class TensorDataModule(LightningDataModule):
+    """A LightningDataModule over :class:`Splits`; a data set is a subclass that says how to load them.
+
+    Args:
+        batch_size: samples per process and step.
+        shuffle: whether the training order is drawn anew each epoch.
+        num_workers: processes that fetch; 0 is fastest for data in memory.
+    """
+
+    def __init__(self, batch_size: int = 32, shuffle: bool = True, num_workers: int = 0) -> None:
+        super().__init__()
+        self.batch_size, self.shuffle, self.num_workers = batch_size, shuffle, num_workers
+        self.splits: Splits | None = None
+
+    @abstractmethod
+    def load(self) -> Splits:
+        """Read the data; called once, in every process."""
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load what is not loaded yet."""
+        if self.splits is None:
+            self.splits = self.load()
+
+    @property
+    def loaded(self) -> Splits:
+        """The splits, loaded at first use."""
+        self.setup()
+        assert self.splits is not None
+        return self.splits
+
+    def train_dataloader(self) -> DataLoader:
+        """Training batches, the last one smaller if need be."""
+        # A last batch of one sample has no batch statistics; BatchNorm refuses it.
+        drop = len(self.loaded.train) % self.batch_size == 1 and len(self.loaded.train) > 1
+        return self._loader(self.loaded.train, self.batch_size, shuffle=self.shuffle, drop_last=drop)
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation batches in order."""
+        return self._loader(self.loaded.val, _evaluation_batch(self.loaded.val))
+
+    def test_dataloader(self) -> DataLoader:
+        """Test batches in order."""
+        return self._loader(self.loaded.test, _evaluation_batch(self.loaded.test))
+
+    def _loader(self, split: Split, batch_size: int, **options: Any) -> DataLoader:
+        return DataLoader(
+            TensorDataset(split),
+            batch_size=batch_size,
+            collate_fn=_whole,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            **options,
+        )
+
+
+def _evaluation_batch(split: Split, floats: int = 2**20) -> int:
+    """Batches of about a million numbers: evaluation holds no gradients, so larger ones than in training pay."""
+    return max(1, min(len(split), floats // max(1, split.x[0].numel())))

@@ -1,0 +1,44 @@
+"""Two drawn data sets in the plane, on which published studies of sick networks train (Zhang et al., 2021).
+
+The first 700 rows train, the last 300 validate and test; nothing is scaled.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import make_blobs, make_circles
+
+from gradvitals.data.tables import classification
+from gradvitals.data.tensors import Splits, TensorDataModule
+
+TRAIN_ROWS = 700
+
+
+def _first_rows_train(x: NDArray, y: NDArray) -> Splits:
+    train, rest = np.arange(TRAIN_ROWS), np.arange(TRAIN_ROWS, len(y))
+    return classification(x, y, (train, rest, rest), scaling="raw")
+
+
+class Circles(TensorDataModule):
+    """Two rings, one inside the other: binary, 1,000 rows.
+
+    Example:
+        >>> Circles().loaded.task
+        'binary'
+    """
+
+    def load(self) -> Splits:
+        return _first_rows_train(*make_circles(1000, noise=0.1, random_state=1))
+
+
+class Blobs(TensorDataModule):
+    """Three overlapping clouds: multiclass, 1,000 rows.
+
+    Example:
+        >>> Blobs().loaded.num_classes
+        3
+    """
+
+    def load(self) -> Splits:
+        return _first_rows_train(*make_blobs(1000, centers=3, n_features=2, cluster_std=2, random_state=2))

@@ -1,0 +1,214 @@
+"""One multilayer perceptron, put together from a block, a norm and an activation factory.
+
+Shapes: ``x`` is ``(batch, ...)`` and is flattened to ``(batch, in_features)``; every tensor between layers is
+``(batch, width)``. The networks of ``conf/model`` are settings of :class:`MLP`, not classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gradvitals.activations import activation
+from gradvitals.nets.norms import Norm, norm
+
+NORM_POSITIONS = ("before_linear", "before_act", "after_act")
+SKIPS = ("none", "add", "concat")
+
+
+class Layer(nn.Module):
+    """Linear and activation, with a norm in front of either or behind both; ``position`` says where."""
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        act: Callable[[], nn.Module],
+        norm: Norm | None = None,
+        position: str = "before_act",
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        # Registered in the order of the forward pass, which is the order in which summaries and hooks list them.
+        if norm and position == "before_linear":
+            self.norm = norm(in_features)
+        self.linear = nn.Linear(in_features, out_features, bias=bias)
+        if norm and position == "before_act":
+            self.norm = norm(out_features)
+        self.act = act()
+        if norm and position == "after_act":
+            self.norm = norm(out_features)
+        self.order = _order(position if norm else "none")
+
+    def forward(self, x: Tensor) -> Tensor:
+        for name in self.order:
+            x = getattr(self, name)(x)
+        return x
+
+
+def _order(position: str) -> tuple[str, ...]:
+    return {
+        "none": ("linear", "act"),
+        "before_linear": ("norm", "linear", "act"),
+        "before_act": ("linear", "norm", "act"),
+        "after_act": ("linear", "act", "norm"),
+    }[position]
+
+
+class Residual(nn.Module):
+    """``shortcut(x) + branch(x)``; the shortcut is the identity, or a projection where widths differ (He et al., 2016)."""
+
+    def __init__(self, branch: nn.Module, in_features: int, out_features: int) -> None:
+        super().__init__()
+        same = in_features == out_features
+        self.shortcut = nn.Identity() if same else nn.Linear(in_features, out_features, bias=False)
+        self.branch = branch
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x) + self.branch(x)
+
+
+class ReZero(Residual):
+    """``shortcut(x) + alpha * branch(x)`` with a learnt ``alpha`` that starts at 0 (Bachlechner et al., 2021)."""
+
+    def __init__(self, branch: nn.Module, in_features: int, out_features: int) -> None:
+        super().__init__(branch, in_features, out_features)
+        self.alpha = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x) + self.alpha * self.branch(x)
+
+
+BLOCKS: dict[str, Callable[[nn.Module, int, int], nn.Module]] = {
+    "plain": lambda branch, in_features, out_features: branch,
+    "residual": Residual,
+    "rezero": ReZero,
+}
+
+
+class MLP(nn.Module):
+    """Multilayer perceptron ``(batch, ...) -> (batch, out_features)``.
+
+    Args:
+        in_features: features of one flattened sample.
+        out_features: outputs of the head (logits); with ``head=False`` the last hidden layer is the output.
+        depth, width: number of hidden layers and their width; or
+        hidden: the widths, one per hidden layer, in place of both.
+        act: a name of :data:`gradvitals.activations.ACTIVATIONS`, or a factory of modules.
+        norm: a name of :data:`gradvitals.nets.norms.NORMS`, or None.
+        norm_position: ``before_linear`` (in front of each hidden linear, not of the head), ``before_act``,
+            ``after_act``.
+        norm_eps, norm_momentum, norm_groups: see :func:`gradvitals.nets.norms.norm`.
+        input_norm: normalise the input: the name of a norm, or True for ``norm`` (``batch`` where that is None).
+        bias: of the hidden linears; ``"auto"`` leaves it out where a norm follows at once and would cancel it.
+        block: ``plain``, ``residual`` or ``rezero``, around each hidden layer.
+        skip: what a layer is given: ``none`` the tensor before it; ``add`` the sum (of those of equal width) and
+            ``concat`` the concatenation of the last ``reach`` tensors (Huang et al., 2017). The flattened input counts
+            as a tensor.
+        reach: how many tensors; None: all of them.
+        head: whether an output layer follows the hidden ones.
+
+    Raises:
+        ValueError: an unknown name, or a size below 1.
+
+    Example:
+        >>> net = MLP(4, 3, hidden=[8, 5], norm="batch", act="elu")
+        >>> net(torch.zeros(2, 4)).shape
+        torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        depth: int = 3,
+        width: int = 64,
+        hidden: Sequence[int] | None = None,
+        act: str | Callable[[], nn.Module] = "relu",
+        norm: str | None = None,
+        norm_position: str = "before_act",
+        norm_eps: float | None = None,
+        norm_momentum: float | None = None,
+        norm_groups: int | None = None,
+        input_norm: str | bool | None = None,
+        bias: bool | str = "auto",
+        block: str = "plain",
+        skip: str = "none",
+        reach: int | None = None,
+        head: bool = True,
+    ) -> None:
+        super().__init__()
+        hidden = list(hidden) if hidden is not None else [width] * depth
+        _check(hidden, norm_position=norm_position, block=block, skip=skip, reach=reach, bias=bias)
+        options = {"eps": norm_eps, "momentum": norm_momentum, "groups": norm_groups}
+        make_norm = _norm(norm, **options)
+        self.skip, self.reach = skip, reach
+        self.input_norm = _input_norm(input_norm, norm, options, in_features)
+        make_act = activation(act) if isinstance(act, str) else act
+        if bias == "auto":
+            bias = not (make_norm and norm_position == "before_act")
+
+        self.layers = nn.ModuleList()
+        widths = [in_features]
+        for size in hidden:
+            fan_in = self._received(widths)
+            branch = Layer(fan_in, size, make_act, make_norm, norm_position, bool(bias))
+            self.layers.append(BLOCKS[block](branch, fan_in, size))
+            widths.append(size)
+        self.head = nn.Linear(self._received(widths), out_features) if head else None
+        self.out_features = out_features if head else widths[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.input_norm(x.flatten(1))
+        tensors = [x]
+        for layer in self.layers:
+            tensors.append(layer(self._gather(tensors)))
+        return tensors[-1] if self.head is None else self.head(self._gather(tensors))
+
+    def _recent(self, items: list) -> list:
+        return items[-self.reach :] if self.reach else items
+
+    def _received(self, widths: list[int]) -> int:
+        """The width that the next layer is given after tensors of these widths."""
+        return sum(self._recent(widths)) if self.skip == "concat" else widths[-1]
+
+    def _gather(self, tensors: list[Tensor]) -> Tensor:
+        if self.skip == "none":
+            return tensors[-1]
+        recent = self._recent(tensors)[::-1]
+        if self.skip == "concat":
+            return torch.cat(recent, dim=1)
+        return torch.stack([t for t in recent if t.shape == recent[0].shape]).sum(0)
+
+
+def _norm(name: str | None, **options: float | int | None) -> Norm | None:
+    if name is not None:
+        return norm(name, **options)
+    given = [f"model.norm_{key}" for key, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{given[0]} needs a norm; got model.norm=null. Set it by model.norm=NAME")
+    return None
+
+
+def _input_norm(choice: str | bool | None, hidden_norm: str | None, options: dict, in_features: int) -> nn.Module:
+    if not choice:
+        return nn.Identity()
+    name = (hidden_norm or "batch") if choice is True else choice
+    # The hidden norm's options are meant for it alone where the input's is of another kind.
+    return norm(name, **(options if name == hidden_norm else {}))(in_features)
+
+
+def _check(hidden: list[int], **choices: object) -> None:
+    if any(not isinstance(size, int) or size < 1 for size in hidden):
+        raise ValueError(f"model.hidden: expected widths of at least 1; got {hidden}")
+    known = {"norm_position": NORM_POSITIONS, "block": tuple(BLOCKS), "skip": SKIPS, "bias": ("auto", True, False)}
+    for key, accepted in known.items():
+        if choices[key] not in accepted:
+            names = ", ".join(str(name).lower() for name in accepted)
+            raise ValueError(f"model.{key}: expected one of {names}; got {choices[key]!r}")
+    reach = choices["reach"]
+    if reach is not None and (not isinstance(reach, int) or reach < 1):
+        raise ValueError(f"model.reach: expected a whole number of at least 1, or null for all; got {reach!r}")

@@ -1,0 +1,64 @@
+"""The normalisations by name, for features of shape ``(batch, features)``.
+
+To add one, add an entry to :data:`NORMS` and a file to ``conf/model/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+Norm = Callable[[int], nn.Module]
+
+
+def _group(features: int, groups: int | None = None, **options: Any) -> nn.GroupNorm:
+    """GroupNorm; by default in at most 8 groups of at least two features, since a group of one is all zeros."""
+    if groups is None:
+        groups = max((g for g in range(1, 9) if features % g == 0 and features // g > 1), default=1)
+    if features % groups:
+        raise ValueError(f"model.norm_groups: expected a divisor of the width {features}; got {groups}")
+    return nn.GroupNorm(groups, features, **options)
+
+
+def _instance(features: int, **options: Any) -> nn.LayerNorm:
+    """InstanceNorm of flat features: statistics over one sample's features, nothing learnt (Ulyanov et al., 2016)."""
+    return nn.LayerNorm(features, elementwise_affine=False, **options)
+
+
+NORMS: dict[str, Callable[..., nn.Module]] = {
+    "batch": nn.BatchNorm1d,  # Ioffe & Szegedy, 2015
+    "layer": nn.LayerNorm,  # Ba, Kiros & Hinton, 2016
+    "group": _group,  # Wu & He, 2018
+    "instance": _instance,
+    "rms": nn.RMSNorm,  # Zhang & Sennrich, 2019
+}
+
+
+def norm(name: str, *, eps: float | None = None, momentum: float | None = None, groups: int | None = None) -> Norm:
+    """A factory ``features -> module``.
+
+    Args:
+        name: a key of :data:`NORMS`.
+        eps: added to the variance; None: torch's default (Keras' is 1e-3).
+        momentum: weight of the newest batch in the moving statistics of ``batch``; None: torch's 0.1 (Keras' 0.99 is
+            torch's 0.01).
+        groups: number of groups of ``group``.
+
+    Raises:
+        ValueError: unknown name, or an option that this norm does not take.
+
+    Example:
+        >>> norm("batch", eps=1e-3)(4)
+        BatchNorm1d(4, eps=0.001, momentum=0.1, affine=True, track_running_stats=True)
+    """
+    if name not in NORMS:
+        raise ValueError(f"model.norm: expected one of {', '.join(NORMS)} or null; got {name!r}")
+    given = {"eps": eps, "momentum": momentum, "groups": groups}
+    options = {key: value for key, value in given.items() if value is not None}
+    for option, owner in (("momentum", "batch"), ("groups", "group")):
+        if option in options and name != owner:
+            raise ValueError(f"model.norm_{option} belongs to model.norm={owner}; got model.norm={name}")
+    return partial(NORMS[name], **options)

@@ -1,0 +1,17 @@
+"""Train one network, or a sweep of them: ``python src/train.py model=bn act=elu``."""
+
+import hydra
+from omegaconf import DictConfig
+
+from gradvitals.app.launch import launch
+from gradvitals.app.training import train
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def main(config: DictConfig) -> float | None:
+    """One job; see :func:`gradvitals.app.training.train`."""
+    return train(config)
+
+
+if __name__ == "__main__":
+    launch(main)
