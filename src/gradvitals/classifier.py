@@ -156,7 +156,9 @@ class Classifier(LightningModule):
         self.log(f"{stage}/{self.metric_name}", metric, prog_bar=True, batch_size=len(y))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        spec = self.hparams["optimizer"] or {"_target_": "torch.optim.Adam"}
+        spec = dict(self.hparams["optimizer"] or {"_target_": "torch.optim.Adam"})
+        if spec.get("fused") == "auto":
+            spec["fused"] = not self.trainer.precision.endswith("mixed")
         optimizer = build(spec, Optimizer, {"params": self.parameters()})
         schedule = dict(self.hparams["scheduler"] or {})
         if not schedule.get("_target_"):

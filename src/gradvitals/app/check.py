@@ -109,6 +109,8 @@ RULES: dict[str, Rule] = {
     "optimizer.eps": number(0),
     "optimizer.alpha": number(0, 1),
     "optimizer.betas": list_of(number(0, 1), length=2),
+    "optimizer.nesterov": boolean,
+    "optimizer.fused": either(boolean, one_of("auto")),
     "scheduler.interval": one_of("step", "epoch"),
     "scheduler.T_max": optional(whole(1)),
     "scheduler.eta_min": number(0),

@@ -50,7 +50,8 @@ class History(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
             self.record(trainer.callback_metrics)
-            self._loop_began = time.perf_counter()
+            if not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+                self._loop_began = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pause()

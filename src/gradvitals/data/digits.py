@@ -29,4 +29,4 @@ class Digits(TensorDataModule):
 
     def load(self) -> Splits:
         x, y = load_digits(return_X_y=True)
-        return classification(x, y, split_rows(y, seed=self.split_seed), self.scaling)
+        return classification(x, y, split_rows(y, seed=self.split_seed), self.scaling, together=True)

@@ -39,13 +39,15 @@ def split_rows(
     return train, middle, last
 
 
-def scale(train: NDArray, *others: NDArray, scaling: str = "standard") -> list[NDArray]:
+def scale(train: NDArray, *others: NDArray, scaling: str = "standard", together: bool = False) -> list[NDArray]:
     """Features with mean 0 and standard deviation 1 over the training rows; other rows by the same shift and factor.
 
     Args:
         train: ``(rows, features)``.
         *others: of the same features.
         scaling: ``standard``, or ``raw`` to leave them as they are.
+        together: one mean and deviation for all features, as pixels want it: a pixel that is nearly always dark would
+            otherwise be blown up.
 
     Example:
         >>> scale(np.array([[1.0], [3.0]]), np.array([[5.0]]))[1].tolist()
@@ -55,6 +57,8 @@ def scale(train: NDArray, *others: NDArray, scaling: str = "standard") -> list[N
         raise ValueError(f"data.scaling: expected one of {', '.join(SCALINGS)}; got {scaling!r}")
     if scaling == "raw":
         return [train, *others]
+    if together:
+        return [(part - train.mean()) / train.std() for part in (train, *others)]
     scaler = StandardScaler().fit(train)
     return [scaler.transform(part) for part in (train, *others)]
 
@@ -66,11 +70,11 @@ def tensors(x: NDArray, y: NDArray, task: str) -> Split:
 
 
 def classification(
-    x: NDArray, y: NDArray, parts: tuple[NDArray, NDArray, NDArray], scaling: str = "standard"
+    x: NDArray, y: NDArray, parts: tuple[NDArray, NDArray, NDArray], scaling: str = "standard", together: bool = False
 ) -> Splits:
     """Splits of a classification of ``x`` ``(rows, features)``, labels 0 ... K-1, by row numbers."""
     num_classes = int(y.max()) + 1
     task = "binary" if num_classes == 2 else "multiclass"
-    scaled = scale(*(x[rows] for rows in parts), scaling=scaling)
+    scaled = scale(*(x[rows] for rows in parts), scaling=scaling, together=together)
     train, val, test = (tensors(xs, y[rows], task) for xs, rows in zip(scaled, parts, strict=True))
     return Splits(train, val, test, task, num_classes)

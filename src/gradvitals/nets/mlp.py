@@ -125,7 +125,7 @@ class MLP(nn.Module):
         out_features: int,
         *,
         depth: int = 3,
-        width: int = 64,
+        width: int = 128,
         hidden: Sequence[int] | None = None,
         act: str | Callable[[], nn.Module] = "relu",
         norm: str | None = None,

@@ -1,0 +1,41 @@
+# `make help` lists the targets. The first call makes .venv; later ones reuse it.
+.DEFAULT_GOAL := help
+.PHONY: help setup train test test-slow bench tensorboard check clean
+
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(if $(shell $(p) -c 'import sys, venv; sys.exit(not (3,11) <= sys.version_info < (3,14))' 2>/dev/null && echo ok),$(p))))
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "gradvitals needs Python 3.11, 3.12 or 3.13 with venv; found none. Set PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $(READY)
+
+setup: $(READY) ## make .venv with what constraints.txt pins and this project, editable
+
+train: $(READY) ## train: make train ARGS="model=bn act=elu"
+	$(BIN)/python src/train.py $(ARGS)
+
+test: $(READY) ## run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(READY) ## run the slow tests too
+	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
+
+bench: $(READY) ## time the app's step beside a hand-written loop
+	$(BIN)/python benchmarks/step.py
+
+tensorboard: $(READY) ## open TensorBoard on all runs, on this machine only
+	$(BIN)/tensorboard --logdir logs --bind_all=false --host localhost
+
+check: $(READY) ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean: ## remove .venv and caches; logs stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
