@@ -30,7 +30,7 @@ bench: $(READY) ## time the app's step beside a hand-written loop
 	$(BIN)/python benchmarks/step.py
 
 tensorboard: $(READY) ## open TensorBoard on all runs, on this machine only
-	$(BIN)/tensorboard --logdir logs --bind_all=false --host localhost
+	$(BIN)/tensorboard --logdir logs --host localhost
 
 check: $(READY) ## lint, format and types
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import partial
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -127,7 +129,7 @@ def gaussian_mean(f: Callable[[Tensor], Tensor], kinks: Iterable[float] = (0.0,)
     points, weights = np.polynomial.legendre.leggauss(order)
     edges = sorted({-10.0, -3.0, 3.0, 10.0, *kinks})
     total = 0.0
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         z = torch.from_numpy((high - low) / 2 * points + (high + low) / 2)
         density = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
         total += float((torch.from_numpy(weights) * density * f(z)).sum()) * (high - low) / 2
@@ -147,10 +149,9 @@ def gain(name: str, **params: float | str) -> float:
     """
     build = activation(name, **params)
     if name in ("relu", "sigmoid", "tanh"):
-        return nn.init.calculate_gain(name)
+        return nn.init.calculate_gain(name)  # type: ignore[arg-type]
     if name in ("leaky_relu", "prelu"):
-        module = build()
-        slope = module.weight.item() if isinstance(module, nn.PReLU) else module.negative_slope
+        slope: Any = {**lookup(name).params, **params}["negative_slope" if name == "leaky_relu" else "init"]
         return nn.init.calculate_gain("leaky_relu", slope)
     if name in ("selu", "identity"):
         return 1.0

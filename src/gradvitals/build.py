@@ -1,9 +1,9 @@
 """Plain dict in, object out: the only place where a name in a config becomes code that is called.
 
-A spec is ``{"_target_": "package.module.Class", **arguments}``. What it names must be a class of the slot's type, checked
-after it was resolved and never by its name's beginning: ``torch.load`` begins with ``torch.`` too. Only the packages
-of :data:`TRUSTED` are looked into. Users admit their own by the environment variable ``GRADVITALS_ALLOW`` (names of
-packages, separated by commas), never by a config, which is input and not code.
+A spec is ``{"_target_": "package.module.Class", **arguments}``. What it names must be a class of the slot's type,
+checked after it was resolved and never by its name's beginning: ``torch.load`` begins with ``torch.`` too. Only the
+packages of :data:`TRUSTED` are looked into. Users admit their own by the environment variable ``GRADVITALS_ALLOW`` (names
+of packages, separated by commas), never by a config, which is input and not code.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def _import(path: str, module_name: str, name: str) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = f" (no module named {error.name!r})" if error.name else ""
-        raise ValueError(f"_target_={path}: expected package.module.Class; cannot import {module_name}{missing}") from None
+        raise ValueError(
+            f"_target_={path}: expected package.module.Class; cannot import {module_name}{missing}"
+        ) from None
     if not hasattr(module, name):
         close = get_close_matches(name, dir(module), n=3)
         hint = f". Closest: {', '.join(close)}" if close else ""

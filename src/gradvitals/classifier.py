@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, R2Score
 from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 
@@ -88,8 +88,8 @@ class Classifier(LightningModule):
         act: ``name`` and parameters of the activation.
         init: ``name`` and arguments of :func:`gradvitals.nets.init.initialize`.
         optimizer: spec of a ``torch.optim.Optimizer``; offered ``params``.
-        scheduler: spec of a learning-rate scheduler with ``interval`` (``step`` or ``epoch``) and ``monitor`` beside its
-            arguments; None or without ``_target_``: none.
+        scheduler: spec of a learning-rate scheduler, with ``interval`` (``step`` or ``epoch``) and ``monitor`` beside
+            its arguments; None or without ``_target_``: none.
         clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; norm and value are the Trainer's.
         loss: see :func:`loss_function`.
 
@@ -126,6 +126,7 @@ class Classifier(LightningModule):
         takes_act = "act" in accepts(resolve(model["_target_"], nn.Module))[0]
         if takes_act or init["name"] != "auto":  # a network of one's own that names no activation keeps its draw
             initialize(self.net, act=act, **init)
+        self._rehearse()
         name, self.val_metric = _metric(task, num_classes)
         self.test_metric = self.val_metric.clone()
         self.metric_name = name
@@ -137,8 +138,8 @@ class Classifier(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         x, y = batch
         loss = self.loss(self.net(x), y)
-        # self.log at every step would cost more than the step of a small net.
-        if (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0 or self.trainer.global_step == 0:
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if (self.trainer.global_step + 1) % every == 0:  # self.log costs more than a small net's step
             self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
@@ -151,26 +152,43 @@ class Classifier(LightningModule):
     def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str, metric: Metric) -> None:
         x, y = batch
         outputs = self.net(x)
-        metric.update(outputs if outputs.shape[1] > 1 else outputs.squeeze(1), y)
+        metric.update(self._predictions(outputs), y)
         self.log(f"{stage}/loss", self.loss(outputs, y), batch_size=len(y), sync_dist=True)
         self.log(f"{stage}/{self.metric_name}", metric, prog_bar=True, batch_size=len(y))
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        spec = dict(self.hparams["optimizer"] or {"_target_": "torch.optim.Adam"})
-        if spec.get("fused") == "auto":
-            spec["fused"] = not self.trainer.precision.endswith("mixed")
-        optimizer = build(spec, Optimizer, {"params": self.parameters()})
-        schedule = dict(self.hparams["scheduler"] or {})
-        if not schedule.get("_target_"):
-            return optimizer
-        timing = {"interval": schedule.pop("interval", "epoch"), "monitor": schedule.pop("monitor", "val/loss")}
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(schedule, optimizer), **timing}}
+    def _predictions(self, outputs: Tensor) -> Tensor:
+        """What the metric is given: logits of classes, the probability of a binary task, the quantity itself."""
+        if self.hparams["task"] == "multiclass":
+            return outputs
+        # torchmetrics would take logits that all lie between 0 and 1 for probabilities.
+        return outputs.squeeze(1).sigmoid() if self.hparams["task"] == "binary" else outputs.squeeze(1)
 
-    def _scheduler(self, spec: dict[str, Any], optimizer: Optimizer) -> LRScheduler | ReduceLROnPlateau:
-        lr = optimizer.param_groups[0]["lr"]
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        optimizer = self._optimizer(self.parameters(), mixed=self.trainer.precision.endswith("mixed"))
+        spec = self.hparams["scheduler"] or {}
+        if not spec.get("_target_"):
+            return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        lengths = {"T_max": self.trainer.max_epochs, "total_steps": steps, "max_lr": lr}
+        scheduler = self._scheduler(optimizer, self.trainer.max_epochs or steps, steps)
+        timing = {"interval": spec.get("interval", "epoch"), "monitor": spec.get("monitor", "val/loss")}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **timing}}  # type: ignore[return-value]
+
+    def _optimizer(self, parameters: Iterable[nn.Parameter], mixed: bool = False) -> Optimizer:
+        spec = dict(self.hparams["optimizer"] or {"_target_": "torch.optim.Adam"})
+        if spec.get("fused") == "auto":  # Lightning refuses fused optimizers with clipping under mixed precision
+            spec["fused"] = not mixed
+        return build(spec, Optimizer, {"params": parameters})
+
+    def _scheduler(self, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
+        spec = {key: value for key, value in self.hparams["scheduler"].items() if key not in ("interval", "monitor")}
+        lengths = {"T_max": epochs, "total_steps": steps, "max_lr": optimizer.param_groups[0]["lr"]}
         return build(spec, LRScheduler, {"optimizer": optimizer, **lengths})
+
+    def _rehearse(self) -> None:
+        """Build optimizer and scheduler once on one number, so that a wrong setting is told before training starts."""
+        optimizer = self._optimizer([nn.Parameter(torch.zeros(1))])
+        if (self.hparams["scheduler"] or {}).get("_target_"):
+            self._scheduler(optimizer, epochs=10, steps=10)
 
     def configure_gradient_clipping(
         self,

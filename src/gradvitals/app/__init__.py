@@ -1,0 +1,1 @@
+"""The application: the only rooms that know Hydra."""

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -66,12 +67,8 @@ def build_model(config: Config, data: LightningDataModule) -> LightningModule:
         return build(spec, LightningModule)
     for words in filter(None, [remark(config["act"]["name"], config["init"]["name"])]):
         log.warning(words)
-    model = Classifier(
-        model=spec,
-        **describe(data),
-        **{key: dict(config[key]) for key in ("act", "init", "optimizer", "scheduler", "clip")},
-        loss=config["loss"],
-    )
+    pieces = {key: dict(config[key]) for key in ("act", "init", "optimizer", "scheduler", "clip")}
+    model = Classifier(spec, loss=config["loss"], **describe(data), **pieces)  # type: ignore[arg-type]
     if config["init"]["name"] == "lsuv":
         lsuv_(model.net, _some_inputs(data))
     return model
@@ -86,6 +83,13 @@ def _without_foreign_keys(spec: Config, target: Any) -> dict[str, Any]:
     if left_out:
         log.info(f"{spec['_target_']} takes none of: {', '.join(left_out)}; they are left out")
     return {key: value for key, value in spec.items() if key not in left_out}
+
+
+def _step_of(ckpt_path: str) -> int:
+    """The optimizer step at which a checkpoint was written."""
+    if not Path(ckpt_path).is_file():
+        raise FileNotFoundError(f"ckpt_path: expected a checkpoint; there is no {ckpt_path}")
+    return torch.load(ckpt_path, map_location="cpu", weights_only=True)["global_step"]
 
 
 def describe(data: LightningDataModule) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def build_trainer(config: Config, history: History) -> Trainer:
     callbacks = [build(spec, Callback) for spec in specs if spec and spec.get("_target_")]
     if not sys.stdout.isatty():
         callbacks = [c for c in callbacks if not isinstance(c, (ProgressBar, ModelSummary))]
-    loggers = [_build_logger(spec) for spec in config["logger"].values() if spec]
+    loggers = [_build_logger(spec, config["ckpt_path"]) for spec in config["logger"].values() if spec]
     return Trainer(
         **arguments,
         callbacks=[*callbacks, history],
@@ -147,9 +151,11 @@ def build_trainer(config: Config, history: History) -> Trainer:
     )
 
 
-def _build_logger(spec: Config) -> Logger:
+def _build_logger(spec: Config, ckpt_path: str | None) -> Logger:
+    """A logger; TensorBoard's hides the points after the checkpoint that a run continues from, which come again."""
+    offers = {"purge_step": _step_of(ckpt_path)} if ckpt_path and "TensorBoard" in spec["_target_"] else {}
     try:
-        return build(spec, Logger)
+        return build({**spec, **offers}, Logger)  # type: ignore[type-abstract]
     except ModuleNotFoundError as error:
         extra = spec["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
         raise Refused(f'logger={extra} needs a package: {error.msg}. Install it by pip install ".[{extra}]"') from None

@@ -24,7 +24,7 @@ class Rule:
 
 def number(low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Rule:
     """A finite number of at least ``low``, at most ``high``, greater than ``above``."""
-    bounds = [f"at least {low:g}"] * (low > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
+    bounds = [f"of at least {low:g}"] * (low > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
     bounds += [f"at most {high:g}"] * (high < math.inf)
 
     def accepts(value: Any) -> bool:
@@ -36,9 +36,9 @@ def number(low: float = -math.inf, high: float = math.inf, above: float = -math.
 
 def whole(low: int, high: int = 2**63) -> Rule:
     """A whole number between two."""
-    upto = f" to {high}" if high < 2**63 else " or more"
+    upto = f"from {low} to {high}" if high < 2**63 else f"of at least {low}"
     return Rule(
-        f"a whole number, {low}{upto}",
+        f"a whole number {upto}",
         lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
     )
 
@@ -46,7 +46,9 @@ def whole(low: int, high: int = 2**63) -> Rule:
 def one_of(*values: Any) -> Rule:
     """One of some words; true and false are not 1 and 0."""
     words = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
-    return Rule(f"one of {words}", lambda value: any(value is v or (value == v and type(value) is type(v)) for v in values))
+    return Rule(
+        f"one of {words}", lambda value: any(value is v or (value == v and type(value) is type(v)) for v in values)
+    )
 
 
 def either(*rules: Rule) -> Rule:
@@ -70,7 +72,7 @@ def list_of(rule: Rule, length: int | None = None) -> Rule:
 boolean = one_of(True, False)
 text = Rule("a text", lambda value: isinstance(value, str))
 share = either(whole(0), number(0, 1))
-endless = either(whole(1), one_of(-1))
+endless = Rule("a whole number of 1 or more, or -1 for no limit", either(whole(1), one_of(-1)).accepts)
 
 RULES: dict[str, Rule] = {
     "task_name": Rule("a word without slashes", lambda v: isinstance(v, str) and v not in ("", "..") and "/" not in v),

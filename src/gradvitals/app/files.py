@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import subprocess
@@ -38,6 +39,7 @@ def finite(content: Any) -> Any:
 
 def discard(run_dir: Path) -> None:
     """Remove what Hydra made for a run that never began; a folder with anything else in it stays."""
+    logging.shutdown()  # closes the log file
     for file in (*(run_dir / ".hydra" / name for name in HYDRA_FILES), run_dir / "train.log"):
         file.unlink(missing_ok=True)
     for folder in (run_dir / ".hydra", run_dir):

@@ -19,25 +19,24 @@ class Guard(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             check(plain(config), typed_keys(config.hydra.overrides.task))
-            _refuse_occupied(Path(config.hydra.run.dir), resumed=config.ckpt_path is not None)
+            run_dir = Path(config.hydra.run.dir)
+            resumed = config.ckpt_path is not None and Path(config.ckpt_path).is_relative_to(run_dir)
+            if not resumed and any((run_dir / name).exists() for name in ("result.json", ".hydra")):
+                way_out = f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
+                raise Refused(f"{run_dir} already holds a run. {way_out}")
         except ValueError as error:
             leave(str(error))
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The job's part of a config as plain values; what is known only inside the job stays unresolved."""
-    keys = [key for key in config if key not in ("hydra", "paths", "callbacks", "logger")]
+    keys = [str(key) for key in config if key not in ("hydra", "paths", "callbacks", "logger")]
     return OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)  # type: ignore[return-value]
 
 
 def typed_keys(overrides: list[str]) -> list[str]:
     """The keys of typed overrides, without signs of addition."""
     return [override.lstrip("+").partition("=")[0] for override in overrides]
-
-
-def _refuse_occupied(run_dir: Path, resumed: bool) -> None:
-    if not resumed and any((run_dir / name).exists() for name in ("result.json", ".hydra")):
-        raise Refused(f"{run_dir} already holds a run. Continue it by resume={run_dir}, or choose another hydra.run.dir")
 
 
 def leave(message: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 from omegaconf import OmegaConf
@@ -10,6 +11,8 @@ from omegaconf import OmegaConf
 from gradvitals.app.errors import VERBOSE, explain, full_errors
 from gradvitals.app.guard import leave
 from gradvitals.app.names import slug
+from gradvitals.app.resume import AlreadyCompleted, rewrite
+from gradvitals.app.training import INTERRUPTED
 
 
 def launch(main: Callable[[], object]) -> None:
@@ -19,7 +22,12 @@ def launch(main: Callable[[], object]) -> None:
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
+        sys.argv = rewrite(sys.argv)
         main()
+    except AlreadyCompleted as done:
+        print(done)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         if full_errors():
             raise

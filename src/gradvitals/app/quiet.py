@@ -20,7 +20,11 @@ UPSTREAM_WARNINGS = (
     # The user is shown which weights were tested.
     r".*was called without a model.*",
 )
-CHATTY = ("lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.seed", "lightning.pytorch.accelerators.cuda")
+CHATTY = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.seed",
+    "lightning.pytorch.accelerators.cuda",
+)
 
 
 def quiet() -> None:

@@ -35,11 +35,12 @@ def result(run: Run, config: Config, status: str, overrides: list[str], reason: 
 
 def monitor_of(run: Run) -> GradientVitals | None:
     """The run's monitor, None where it is off."""
-    return next((c for c in run.trainer.callbacks if isinstance(c, GradientVitals)), None)
+    callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
+    return next((c for c in callbacks if isinstance(c, GradientVitals)), None)
 
 
 def vitals(monitor: GradientVitals) -> dict[str, Any]:
-    """The content of ``vitals.json``: every layer by depth, with the numbers of the first and the last measured step."""
+    """The content of ``vitals.json``: layers by depth, with the numbers of the first and the last measured step."""
 
     def both(tag: str) -> dict[str, float | None]:
         return {"start": monitor.start.get(tag), "end": monitor.end.get(tag)}
@@ -66,19 +67,25 @@ def summary(outcome: dict[str, Any], monitor: GradientVitals | None, run_dir: Pa
     lines = [_status_line(outcome), _metrics_line(outcome["metrics"])]
     if monitor is not None and monitor.end:
         lines.append(_gradient_line(monitor))
-    lines += [f"run          {_short(run_dir)}", f"tensorboard  {_tensorboard()} --logdir {shlex.quote(_short(run_dir))}"]
+    lines += [
+        f"run          {_short(run_dir)}",
+        f"tensorboard  {_tensorboard()} --logdir {shlex.quote(_short(run_dir))}",
+    ]
     return "\n".join(lines)
 
 
 def _status_line(outcome: dict[str, Any]) -> str:
     speed = outcome["samples_per_second"]
     rate = f", {speed:,.0f} samples/s" if speed else ""
-    return f"{outcome['status']:<12} {outcome['epochs']} epochs, {outcome['steps']} steps, {outcome['seconds']:.1f} s{rate}"
+    length = f"{outcome['epochs']} epochs, {outcome['steps']} steps, {outcome['seconds']:.1f} s"
+    return f"{outcome['status']:<12} {length}{rate}"
 
 
 def _metrics_line(metrics: dict[str, dict[str, float | None]]) -> str:
-    shown = [tag for tag in metrics if tag.startswith(("val", "test"))] or list(metrics)
-    parts = [f"{tag} {_number(metrics[tag]['final'])}" + _best(tag, metrics[tag]) for tag in sorted(shown, reverse=True)]
+    shown = [tag for tag in metrics if not tag.startswith("lr-")]
+    parts = [
+        f"{tag} {_number(metrics[tag]['final'])}" + _best(tag, metrics[tag]) for tag in sorted(shown, reverse=True)
+    ]
     return "metrics      " + "  ".join(parts)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import secrets
 import signal
+import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -41,20 +42,31 @@ def train(config: DictConfig) -> float | None:
     """
     hydra = HydraConfig.get()
     run_dir, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    sweeping = hydra.mode == RunMode.MULTIRUN
     try:
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         check(settings, typed_keys(overrides))
         run = _prepare(settings)
-    except Exception as error:
-        if hydra.mode == RunMode.MULTIRUN:
-            write_json(run_dir / "result.json", {"status": "failed", "reason": explain(error), "overrides": overrides})
-            raise
-        if full_errors():
-            raise
-        logging.shutdown()
+    except KeyboardInterrupt:
         discard(run_dir)
-        leave(explain(error))
-    return execute(run, settings, run_dir, overrides)
+        raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        if sweeping:
+            write_json(run_dir / "result.json", {"status": "failed", "reason": explain(error), "overrides": overrides})
+        else:
+            discard(run_dir)
+        _fail(error, sweeping)
+    try:
+        return execute(run, settings, run_dir, overrides)
+    except Exception as error:
+        _fail(error, sweeping)
+
+
+def _fail(error: Exception, sweeping: bool) -> NoReturn:
+    """Leave a single run with one line; hand a job's error to Hydra, which goes on with the sweep."""
+    if sweeping or full_errors():
+        raise error
+    leave(explain(error))
 
 
 def _prepare(settings: dict[str, Any]) -> Run:
@@ -121,7 +133,7 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[s
         code = _interruption(run) or INTERRUPTED
     except Exception as error:
         reason = explain(error)
-        log.debug("traceback", exc_info=True)
+        _log_traceback()
         raise
     finally:
         status = "failed" if reason else status_of(run, code)
@@ -135,6 +147,13 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[s
     if code:
         raise SystemExit(code)
     return objective(outcome, settings["objective"])
+
+
+def _log_traceback() -> None:
+    """The traceback of the error in hand, into the run's log file and not onto the screen."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.emit(logging.makeLogRecord({"levelname": "ERROR", "msg": traceback.format_exc()}))
 
 
 def _fit(run: Run, settings: dict[str, Any]) -> None:
@@ -177,7 +196,7 @@ def objective(outcome: dict[str, Any], tag: str) -> float | None:
     """The best value of a metric; ``auto`` is ``val/acc``, of a regression ``val/r2``."""
     metrics = outcome["metrics"]
     if tag == "auto":
-        tag = next((t for t in ("val/acc", "val/r2") if t in metrics), "val/loss")
+        tag = next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), "train/loss")
     if outcome["status"] == "diverged":
         return PENALTY.get(tag.rpartition("/")[2], -1e6)
     if tag not in metrics:

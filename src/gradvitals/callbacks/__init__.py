@@ -1,0 +1,1 @@
+"""When to measure and where to send it."""

@@ -86,7 +86,9 @@ class GradientVitals(Callback):
         # The one copy to the host.
         *by_parameter, everything, at_input = torch.cat([ours, total(ours)[None], total(theirs / scale)[None]]).tolist()
         norm_of = dict(zip(parameters, by_parameter, strict=True))
-        measured = {f"grad_norm/{l.label}": norm_of[l.weight] for l in self.layers if l.weight in norm_of}
+        measured = {
+            f"grad_norm/{layer.label}": norm_of[layer.weight] for layer in self.layers if layer.weight in norm_of
+        }
         measured["grad_norm/total"] = everything
         if inputs:
             measured["grad_norm/input"] = at_input

@@ -67,6 +67,12 @@ class History(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.seconds = time.perf_counter() - self._fit_began
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"metrics": self.metrics, "loop_seconds": self.loop_seconds, "samples": self.samples}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.metrics, self.loop_seconds, self.samples = state["metrics"], state["loop_seconds"], state["samples"]
+
     def _pause(self) -> None:
         if self._loop_began:
             self.loop_seconds += time.perf_counter() - self._loop_began
@@ -75,8 +81,12 @@ class History(Callback):
 
 def _samples_of_an_epoch(trainer: Trainer) -> int:
     """Batches of the epoch that just ended times their size, which the last may fall short of."""
-    loader = trainer.train_dataloader
-    batches, size = trainer.fit_loop.epoch_loop.batch_progress.current.completed, getattr(loader, "batch_size", None) or 1
+    loader: Any = trainer.train_dataloader
+    batches, size = (
+        trainer.fit_loop.epoch_loop.batch_progress.current.completed,
+        getattr(loader, "batch_size", None) or 1,
+    )
     dataset = getattr(loader, "dataset", None)
     whole = len(dataset) if hasattr(dataset, "__len__") else batches * size
-    return min(batches * size, whole) if trainer.overfit_batches == 0 else batches * size
+    overfit = trainer.overfit_batches  # type: ignore[attr-defined]
+    return batches * size if overfit else min(batches * size, whole)

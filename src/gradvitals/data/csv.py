@@ -29,8 +29,8 @@ class Csv(TensorDataModule):
     Args:
         path: the file, with a header line.
         target: name of the target's column.
-        task: ``auto`` reads it off the target: two values are binary; words and up to 20 whole numbers multiclass; other
-            numbers regression. Or ``binary``, ``multiclass``, ``regression``.
+        task: ``auto`` reads it off the target: two values are binary; words and up to 20 whole numbers multiclass;
+            other numbers regression. Or ``binary``, ``multiclass``, ``regression``.
         drop: columns to leave out.
         categorical: columns of numbers that mean categories.
         scaling: ``standard`` (training statistics, a regression's target too) or ``raw``.
@@ -89,7 +89,9 @@ def _read(path: str) -> pd.DataFrame:
         table = pd.read_csv(path, skipinitialspace=True)
     except (ValueError, UnicodeDecodeError, OSError) as error:
         first = str(error).strip().splitlines()[0]
-        raise ValueError(f"data.path={path}: expected a table of comma-separated values in UTF-8; got {first}") from None
+        raise ValueError(
+            f"data.path={path}: expected a table of comma-separated values in UTF-8; got {first}"
+        ) from None
     if table.empty:
         raise ValueError(f"data.path={path}: expected rows under the header; got none")
     return table

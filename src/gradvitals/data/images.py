@@ -48,7 +48,7 @@ class Images(TensorDataModule):
             raise ValueError(f"data.name: expected one of {', '.join(FILES)}; got {name!r}")
         if scaling not in SCALINGS:
             raise ValueError(f"data.scaling: expected one of {', '.join(SCALINGS)}; got {scaling!r}")
-        self.name, self.root, self.download, self.scaling, self.num_val = name, root, download, scaling, num_val
+        self.dataset, self.root, self.download, self.scaling, self.num_val = name, root, download, scaling, num_val
 
     def prepare_data(self) -> None:
         """Fetch the files where they are missing; Lightning calls this in one process only."""
@@ -67,7 +67,7 @@ class Images(TensorDataModule):
         return Splits(train, val, test, "multiclass", 10)
 
     def _open(self, train: bool, download: bool = False) -> Any:
-        return getattr(datasets, self.name)(self.root, train=train, download=download)
+        return getattr(datasets, self.dataset)(self.root, train=train, download=download)
 
     def _read(self, train: bool) -> Any:
         try:
@@ -85,9 +85,9 @@ class Images(TensorDataModule):
                     return
                 except (RuntimeError, OSError) as error:
                     reason = f"downloading failed: {error}"
-        folder, files = FILES[self.name]
+        folder, files = FILES[self.dataset]
         raise FileNotFoundError(
-            f"{self.name}: expected {files} in {(Path(self.root) / folder).resolve()} ({reason}). "
+            f"{self.dataset}: expected {files} in {(Path(self.root) / folder).resolve()} ({reason}). "
             "Put them there, or say where they are by data.root=DIR or the environment variable GRADVITALS_DATA"
         )
 

@@ -130,7 +130,7 @@ class TensorDataModule(LightningDataModule):
         return DataLoader(
             TensorDataset(split),
             batch_size=batch_size,
-            collate_fn=_whole,
+            collate_fn=_whole,  # type: ignore[arg-type]
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             **options,

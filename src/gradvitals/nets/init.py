@@ -139,7 +139,9 @@ def initializer(name: str, act: Mapping[str, Any] | None = None, **arguments: An
     """
     if name == "auto":
         if act is None:
-            raise ValueError("init=auto needs the activation's name; this network does not say which. Name an initializer")
+            raise ValueError(
+                "init=auto needs the activation's name; this network does not say which. Name an initializer"
+            )
         return auto(**{"act" if key == "name" else key: value for key, value in act.items()})
     if name not in INITIALIZERS:
         close = get_close_matches(str(name), INITIALIZERS, n=3, cutoff=0.4) or ["auto", *INITIALIZERS]

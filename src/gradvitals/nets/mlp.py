@@ -7,6 +7,7 @@ Shapes: ``x`` is ``(batch, ...)`` and is flattened to ``(batch, in_features)``; 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ def _order(position: str) -> tuple[str, ...]:
 
 
 class Residual(nn.Module):
-    """``shortcut(x) + branch(x)``; the shortcut is the identity, or a projection where widths differ (He et al., 2016)."""
+    """``shortcut(x) + branch(x)``: the identity, or a projection where widths differ (He et al., 2016)."""
 
     def __init__(self, branch: nn.Module, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -184,7 +185,7 @@ class MLP(nn.Module):
         return torch.stack([t for t in recent if t.shape == recent[0].shape]).sum(0)
 
 
-def _norm(name: str | None, **options: float | int | None) -> Norm | None:
+def _norm(name: str | None, **options: Any) -> Norm | None:
     if name is not None:
         return norm(name, **options)
     given = [f"model.norm_{key}" for key, value in options.items() if value is not None]

@@ -91,5 +91,3 @@ class ForwardOrder:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
-
-

@@ -1,0 +1,32 @@
+"""Test a trained run: ``python src/eval.py RUN_DIR [data.root=DIR]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gradvitals.app.errors import explain, full_errors
+from gradvitals.app.evaluation import evaluate
+from gradvitals.app.guard import leave
+
+
+def main() -> None:
+    """Print the test metrics of one run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run_dir", type=Path, help="a directory under logs/train/runs")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="data.KEY=VALUE", help="data settings that differ from the run's"
+    )
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
+    arguments = parser.parse_args()
+    try:
+        metrics = evaluate(arguments.run_dir, arguments.overrides, arguments.checkpoint)
+    except Exception as error:
+        if full_errors():
+            raise
+        leave(explain(error))
+    print("  ".join(f"{tag} {value:.4g}" for tag, value in metrics.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""A trained run on its test data, or on other data of the same kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from gradvitals.app.errors import Refused
+
+
+def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "best") -> dict[str, float]:
+    """Test metrics by tag.
+
+    Args:
+        run_dir: a run directory.
+        overrides: ``data.KEY=VALUE`` that differ from the run's config.
+        checkpoint: ``best`` or ``last``.
+
+    Raises:
+        Refused: no run, no such checkpoint, or an override that is not one of the data.
+    """
+    file = run_dir / ".hydra" / "config.yaml"
+    path = run_dir / "checkpoints" / f"{checkpoint}.ckpt"
+    for needed in (file, path):
+        if not needed.is_file():
+            raise Refused(f"expected a run directory with {needed.relative_to(run_dir)}; {run_dir} has none")
+    if foreign := [word for word in overrides if not word.startswith("data.") or "=" not in word]:
+        raise Refused(f"expected data.KEY=VALUE; got {foreign[0]}")
+    data_spec = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist([*overrides])).data)
+
+    from lightning import LightningDataModule, Trainer
+
+    from gradvitals.app.quiet import quiet
+    from gradvitals.build import build
+    from gradvitals.classifier import Classifier
+
+    quiet()
+    data = build(data_spec, LightningDataModule)  # type: ignore[arg-type]
+    trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
+    metrics = trainer.test(Classifier.load_from_checkpoint(path), datamodule=data, verbose=False)
+    return {tag: float(value) for tag, value in metrics[0].items()}
