@@ -2,8 +2,8 @@
 
 A spec is ``{"_target_": "package.module.Class", **arguments}``. What it names must be a class of the slot's type,
 checked after it was resolved and never by its name's beginning: ``torch.load`` begins with ``torch.`` too. Only the
-packages of :data:`TRUSTED` are looked into. Users admit their own by the environment variable ``GRADVITALS_ALLOW`` (names
-of packages, separated by commas), never by a config, which is input and not code.
+packages of :data:`TRUSTED` are looked into. Users admit their own by the environment variable ``GRADVITALS_ALLOW``
+(names of packages, separated by commas), never by a config, which is input and not code.
 """
 
 from __future__ import annotations

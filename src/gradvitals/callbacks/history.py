@@ -86,7 +86,7 @@ def _samples_of_an_epoch(trainer: Trainer) -> int:
         trainer.fit_loop.epoch_loop.batch_progress.current.completed,
         getattr(loader, "batch_size", None) or 1,
     )
-    dataset = getattr(loader, "dataset", None)
+    dataset: Any = getattr(loader, "dataset", None)
     whole = len(dataset) if hasattr(dataset, "__len__") else batches * size
     overfit = trainer.overfit_batches  # type: ignore[attr-defined]
     return batches * size if overfit else min(batches * size, whole)

@@ -189,10 +189,10 @@ def initialize(
     draw_output = initializer(output, act) if output else draw
     zeros = bias == "zeros" or (bias is None and name != "default")
     for layer in layers:
-        weight: Tensor = layer.weight  # type: ignore[assignment]
+        weight = layer.weight
         (draw_output if layer is layers[-1] else draw)(weight).mul_(gain)
         if zeros and layer.bias is not None:
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)
 
 
 @torch.no_grad()

@@ -51,8 +51,8 @@ def norm(name: str, *, eps: float | None = None, momentum: float | None = None, 
         ValueError: unknown name, or an option that this norm does not take.
 
     Example:
-        >>> norm("batch", eps=1e-3)(4)
-        BatchNorm1d(4, eps=0.001, momentum=0.1, affine=True, track_running_stats=True)
+        >>> norm("batch", eps=1e-3)(4).eps
+        0.001
     """
     if name not in NORMS:
         raise ValueError(f"model.norm: expected one of {', '.join(NORMS)} or null; got {name!r}")

@@ -1,0 +1,80 @@
+"""What tests share: the composed config, a run inside this process, a command line in another."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from gradvitals.app.names import slug
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small nets are faster on one thread, and equal to the last bit."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+
+
+def composed(*typed: str, run_dir: str = "unused") -> dict[str, Any]:
+    """The config that a command line composes, as plain values."""
+    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", [*typed, f"paths.run='{run_dir}'"])
+    return OmegaConf.to_container(config, resolve=True)
+
+
+@pytest.fixture()
+def train_here(tmp_path: Path) -> Callable[..., Path]:
+    """Train in this process; returns the run directory."""
+
+    def run(*typed: str) -> Path:
+        from gradvitals.app.training import train
+
+        OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            config = compose("train", list(typed), return_hydra_config=True)
+        OmegaConf.set_struct(config, False)
+        config.hydra.runtime.output_dir = str(tmp_path)
+        HydraConfig.instance().set_config(config)
+        del config["hydra"]
+        train(config)
+        return tmp_path
+
+    return run
+
+
+@pytest.fixture()
+def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
+    """Run a script of src/ as a user does, in an empty folder."""
+
+    def run(*words: str, script: str = "train.py", **environment: str) -> subprocess.CompletedProcess:
+        env = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
+        call = [sys.executable, str(ROOT / "src" / script), *words]
+        return subprocess.run(
+            call, cwd=tmp_path, env=env | environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+@pytest.fixture()
+def data_root() -> Path:
+    """The folder with real data; tests on it are skipped where GRADVITALS_DATA does not name one."""
+    root = os.environ.get("GRADVITALS_DATA")
+    if not root:
+        pytest.skip("real data: set GRADVITALS_DATA to a folder that holds FashionMNIST/raw and water_potability.csv")
+    return Path(root)
