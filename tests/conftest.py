@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,10 @@ CONF = ROOT / "conf"
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def one_thread() -> None:
     """Small nets are faster on one thread, and equal to the last bit."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    yield
 
 
 def composed(*typed: str, run_dir: str = "unused") -> dict[str, Any]:
@@ -37,7 +36,7 @@ def composed(*typed: str, run_dir: str = "unused") -> dict[str, Any]:
     return OmegaConf.to_container(config, resolve=True)
 
 
-@pytest.fixture()
+@pytest.fixture
 def train_here(tmp_path: Path) -> Callable[..., Path]:
     """Train in this process; returns the run directory."""
 
@@ -57,7 +56,7 @@ def train_here(tmp_path: Path) -> Callable[..., Path]:
     return run
 
 
-@pytest.fixture()
+@pytest.fixture
 def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Run a script of src/ as a user does, in an empty folder."""
 
@@ -71,10 +70,16 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
     return run
 
 
-@pytest.fixture()
+@pytest.fixture
 def data_root() -> Path:
     """The folder with real data; tests on it are skipped where GRADVITALS_DATA does not name one."""
     root = os.environ.get("GRADVITALS_DATA")
     if not root:
         pytest.skip("real data: set GRADVITALS_DATA to a folder that holds FashionMNIST/raw and water_potability.csv")
     return Path(root)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first: whole runs and command lines come after the parts they are made of."""
+    last = ("test_training", "test_groups", "test_command_line")
+    items.sort(key=lambda item: last.index(item.path.stem) + 1 if item.path.stem in last else 0)

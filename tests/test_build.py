@@ -42,7 +42,7 @@ def test_only_what_fits_the_slot_is_called(path, slot):
         build({"_target_": path}, slot)
 
 
-@pytest.fixture()
+@pytest.fixture
 def own_package(tmp_path, monkeypatch):
     """A package of the user's own on the path, not admitted."""
     source = """

@@ -7,7 +7,7 @@ import torch
 from gradvitals.data.csv import Csv
 
 
-@pytest.fixture()
+@pytest.fixture
 def table(tmp_path):
     """Writes a CSV of the given header and rows; returns the path."""
 
@@ -110,7 +110,12 @@ HALF = [0, 1] * (N // 2)
         ("x,y", ([*GOOD[:-1], "inf"], HALF), {}, "expected finite numbers in column 'x'; got an infinity in line 31"),
         ("x,y", (GOOD, [*HALF[:-1], 2]), {}, "expected at least 3 rows of each class; .*2.* has 1"),
         ("x,y", (GOOD, [f"c{i}" for i in GOOD]), {}, "expected at least 3 rows of each class"),
-        ("x,y", (GOOD, ["a", "b"] * 15), {"task": "regression"}, "data.task=regression: expected numbers in 'y'; got 'a'"),
+        (
+            "x,y",
+            (GOOD, ["a", "b"] * 15),
+            {"task": "regression"},
+            "data.task=regression: expected numbers in 'y'; got 'a'",
+        ),
         ("x,y", (GOOD, [0, 1, 2] * 10), {"task": "binary"}, "data.task=binary: expected two values in 'y'; got 3"),
         ("x,y", (GOOD, HALF), {"task": "sorting"}, "data.task: expected one of auto, multiclass, binary, regression"),
         ("x,y", (GOOD, HALF), {"drop": ["w"]}, "data.drop: expected a column"),
@@ -134,7 +139,11 @@ def test_missing_and_unreadable_files(tmp_path):
         Csv(str(tmp_path / "nope.csv"), "y").loaded
     with pytest.raises(ValueError, match="data=csv needs data.path=FILE and data.target=COLUMN"):
         Csv("", "y").loaded
-    for name, content in {"latin.csv": "x,y\né,1\n".encode("latin-1"), "empty.csv": b"", "ragged.csv": b"x,y\n1,2\n1,2,3\n"}.items():
+    for name, content in {
+        "latin.csv": "x,y\né,1\n".encode("latin-1"),
+        "empty.csv": b"",
+        "ragged.csv": b"x,y\n1,2\n1,2,3\n",
+    }.items():
         Path(tmp_path, name).write_bytes(content)
         with pytest.raises(ValueError, match="expected a table of comma-separated values in UTF-8"):
             Csv(str(tmp_path / name), "y").loaded

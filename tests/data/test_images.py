@@ -15,7 +15,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(header + array.astype(np.uint8).tobytes())
 
 
-@pytest.fixture()
+@pytest.fixture
 def tiny(tmp_path):
     """Sixty training and ten test images of 28 x 28 in MNIST's format."""
     rng = np.random.default_rng(0)
@@ -41,7 +41,9 @@ def test_scalings(tiny):
 
 
 def test_without_files_the_error_says_what_to_put_where(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"(?s)expected train-images-idx3-ubyte.*MNIST/raw.*data.root=DIR.*GRADVITALS_DATA"):
+    with pytest.raises(
+        FileNotFoundError, match=r"(?s)expected train-images-idx3-ubyte.*MNIST/raw.*data.root=DIR.*GRADVITALS_DATA"
+    ):
         Images("MNIST", str(tmp_path), download=False).prepare_data()
 
 

@@ -99,7 +99,11 @@ def test_one_batch_is_one_fetch():
     data = Counting(64, batch_size=32)
     loader, calls = data.train_dataloader(), []
     original = type(loader.dataset).__getitems__
-    loader.dataset.__class__ = type("Counted", (type(loader.dataset),), {"__getitems__": lambda s, rows: calls.append(len(rows)) or original(s, rows)})
+    loader.dataset.__class__ = type(
+        "Counted",
+        (type(loader.dataset),),
+        {"__getitems__": lambda s, rows: calls.append(len(rows)) or original(s, rows)},
+    )
     list(loader)
     assert calls == [32, 32]
 

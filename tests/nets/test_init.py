@@ -75,9 +75,13 @@ def test_scatter_of_the_sample_variance():
 def test_notebook_weights_to_the_digit():
     torch.manual_seed(0)
     default = REFERENCE["init.torch.seed0.default"]
-    torch.testing.assert_close(nn.Linear(2, 4).weight, torch.tensor(default["value"]), atol=default["tolerance"]["abs"], rtol=0)
+    torch.testing.assert_close(
+        nn.Linear(2, 4).weight, torch.tensor(default["value"]), atol=default["tolerance"]["abs"], rtol=0
+    )
     he = REFERENCE["init.torch.seed0.kaiming"]
-    torch.testing.assert_close(drawn("he_uniform", 2, 4), torch.tensor(he["value"]), atol=he["tolerance"]["abs"], rtol=0)
+    torch.testing.assert_close(
+        drawn("he_uniform", 2, 4), torch.tensor(he["value"]), atol=he["tolerance"]["abs"], rtol=0
+    )
 
 
 def test_he_uniform_is_sqrt6_times_torchs_default():

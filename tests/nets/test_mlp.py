@@ -39,7 +39,9 @@ def test_norm_stands_where_it_is_asked(position, order):
     assert called == order
 
 
-@pytest.mark.parametrize(("position", "has_bias"), [("before_act", False), ("after_act", True), ("before_linear", True)])
+@pytest.mark.parametrize(
+    ("position", "has_bias"), [("before_act", False), ("after_act", True), ("before_linear", True)]
+)
 def test_no_bias_in_front_of_a_norm(position, has_bias):
     net = MLP(4, 3, hidden=[5], norm="batch", norm_position=position)
     assert (net.layers[0].linear.bias is not None) == has_bias
@@ -128,14 +130,20 @@ def test_every_norm_on_the_input(name):
     ("options", "words"),
     [
         ({"norm": "bath"}, "model.norm: expected one of batch, .* got 'bath'"),
-        ({"norm_position": "after"}, "model.norm_position: expected one of before_linear, before_act, after_act; got 'after'"),
+        (
+            {"norm_position": "after"},
+            "model.norm_position: expected one of before_linear, before_act, after_act; got 'after'",
+        ),
         ({"block": "resnet"}, "model.block: expected one of plain, residual, rezero; got 'resnet'"),
         ({"skip": "cat"}, "model.skip: expected one of none, add, concat; got 'cat'"),
         ({"reach": 0}, "model.reach: expected a whole number of at least 1, or null for all; got 0"),
         ({"hidden": [4, -1]}, r"model.hidden: expected widths of at least 1; got \[4, -1\]"),
         ({"bias": "maybe"}, "model.bias: expected one of auto, true, false; got 'maybe'"),
         ({"norm_eps": 1e-3}, "model.norm_eps needs a norm"),
-        ({"norm": "layer", "norm_momentum": 0.1}, "model.norm_momentum belongs to model.norm=batch; got model.norm=layer"),
+        (
+            {"norm": "layer", "norm_momentum": 0.1},
+            "model.norm_momentum belongs to model.norm=batch; got model.norm=layer",
+        ),
         ({"act": "reluu"}, "expected one of relu"),
     ],
 )

@@ -81,3 +81,13 @@ def test_a_network_that_works_in_place_still_may():
     net(torch.ones(1, 2)).sum().backward()
     assert len(caught.gradients()) == 1
     caught.close()
+
+
+def test_gradients_still_flow_to_what_made_the_input():
+    # An embedding's output is no input: cutting the graph there would stop the embedding's training.
+    net = nn.Sequential(nn.Embedding(4, 2), nn.Linear(2, 1))
+    caught = InputGradient(net[1])
+    net(torch.tensor([1, 2])).sum().backward()
+    assert net[0].weight.grad.abs().sum() > 0
+    assert caught.gradients() == []
+    caught.close()

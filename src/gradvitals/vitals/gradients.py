@@ -37,9 +37,9 @@ def total(norms: Tensor) -> Tensor:
 class InputGradient:
     """Catches the gradient of the loss with respect to what a network is given.
 
-    The first of ``modules`` to be called with a floating-point tensor is the entry; that tensor is replaced by an equal
-    one whose gradient is kept, so the network computes what it would have computed. Further calls of the entry
-    (accumulation) are caught too.
+    The first of ``modules`` to be called with a tensor is the entry. That tensor is replaced by an equal one whose
+    gradient is kept, so the network computes what it would have computed; further calls of the entry (accumulation) are
+    caught too. Nothing is caught where the tensor holds integers, or is the result of something that learns.
 
     Args:
         *modules: where the input may come in: a network's ``modules()``, or its known entry.
@@ -59,10 +59,12 @@ class InputGradient:
         self._hooks = [module.register_forward_pre_hook(self._replace) for module in modules]
 
     def _replace(self, module: nn.Module, args: tuple) -> tuple | None:
-        position = next((i for i, x in enumerate(args) if isinstance(x, Tensor) and x.is_floating_point()), None)
+        position = next((i for i, x in enumerate(args) if isinstance(x, Tensor)), None)
         if position is None or not torch.is_grad_enabled() or self.entry not in (None, module):
             return None
         self.entry = module
+        if not args[position].is_floating_point() or args[position].requires_grad:
+            return None
         leaf = args[position].detach().requires_grad_()
         self._inputs.append(leaf)
         # A copy, because a network that works in place may not do so on a leaf.

@@ -1,0 +1,43 @@
+"""Write the README's table of groups from ``conf/``: ``python docs/groups.py`` (a test keeps it up to date)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- groups: made by docs/groups.py -->", "<!-- /groups -->"
+ORDER = (
+    *("model", "act", "init", "clip", "optimizer", "scheduler", "data"),
+    *("trainer", "monitor", "callbacks", "logger", "experiment", "debug"),
+)
+
+
+def defaults() -> dict[str, str]:
+    """The option of each group that runs when nothing is typed, from the defaults list of ``conf/train.yaml``."""
+    lines = (ROOT / "conf/train.yaml").read_text(encoding="utf-8").splitlines()
+    pairs = [line.removeprefix("  - ").partition(": ") for line in lines if line.startswith("  - ") and ": " in line]
+    return {group: option for group, _, option in pairs}
+
+
+def table() -> str:
+    """One row per group, the default first and bold."""
+    chosen = defaults()
+    rows = ["| group | options |", "| --- | --- |"]
+    for group in ORDER:
+        options = sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
+        options.sort(key=lambda option: option != chosen.get(group))
+        cells = [f"**`{option}`**" if option == chosen.get(group) else f"`{option}`" for option in options]
+        rows.append(f"| `{group}` | {' '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def with_table(readme: str) -> str:
+    """The README with the table between its marks made anew."""
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,198 @@
+"""The commands as a user types them, each in a process and a folder of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CONF
+
+TWO_EPOCHS = "trainer.max_epochs=2"
+
+
+def runs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("logs/train/runs/*"))
+
+
+def test_the_readmes_command(command, tmp_path):
+    done = command("model=bn", "act=elu", TWO_EPOCHS)
+    assert done.returncode == 0, done.stderr
+    (run,) = runs(tmp_path)
+    assert run.name.endswith("_act=elu,model=bn,trainer.max_epochs=2")
+    found = {path.name for path in run.iterdir()}
+    assert {".hydra", "checkpoints", "train.log", "result.json", "vitals.json"} <= found
+    assert any(name.startswith("events.out.tfevents") for name in found)
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["completed", "metrics", "gradients", "run", "tensorboard"]
+    assert "test/acc 0." in lines[1]
+    assert lines[2].startswith("gradients    first layer ")
+    assert (tmp_path / lines[3].split()[1]) == run
+    assert lines[4].endswith(f"tensorboard --logdir {run.relative_to(tmp_path)}")
+    assert done.stderr == ""  # quiet where the output is no terminal
+    assert (run / "train.log").read_text().count("completed") == 1
+
+    evaluated = command(str(run), script="eval.py")
+    assert evaluated.returncode == 0, evaluated.stderr
+    metrics = json.loads((run / "result.json").read_text())["metrics"]
+    assert f"test/acc {metrics['test/acc']['final']:.4g}" in evaluated.stdout
+
+
+def test_a_multirun(command, tmp_path):
+    done = command("-m", "model=plain,bn", "act=relu,elu", TWO_EPOCHS)
+    assert done.returncode == 0, done.stderr
+    jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
+    assert [json.loads(job.read_text())["status"] for job in jobs] == ["completed"] * 4
+    names = [job.parent.name for job in jobs]
+    assert names[0] == "0_act=relu,model=plain,trainer.max_epochs=2"
+    assert names[3] == "3_act=elu,model=bn,trainer.max_epochs=2"
+
+
+def test_a_failing_job_does_not_hide_the_others(command, tmp_path):
+    done = command("-m", "optimizer.lr=0.001,abc,0.002", TWO_EPOCHS)
+    assert done.returncode == 1
+    assert "optimizer.lr: expected a number of at least 0; got 'abc'" in done.stderr
+    jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
+    assert [json.loads(job.read_text())["status"] for job in jobs] == ["completed", "failed", "completed"]
+
+
+def test_resume_continues_in_the_same_directory(command, tmp_path):
+    assert command(TWO_EPOCHS).returncode == 0
+    again = command("resume=latest")
+    assert again.returncode == 0
+    assert "is complete" in again.stdout
+    (run,) = runs(tmp_path)
+    longer = command(f"resume={run}", "trainer.max_epochs=4")
+    assert longer.returncode == 0, longer.stderr
+    assert runs(tmp_path) == [run]
+    found = json.loads((run / "result.json").read_text())
+    assert (found["epochs"], found["steps"]) == (4, 160)
+
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(run))
+    read.Reload()
+    assert [point.step for point in read.Scalars("val/acc")] == [39, 79, 119, 159]
+
+
+# Told by Hydra's composition or the guard: no torch is imported, so each takes well under a second.
+QUICK = [
+    (["model=resnet"], "model=resnet: no such option; expected rezero"),
+    (["modle=bn"], "modle: no such key; expected model"),
+    (["model.dept=3"], "model.dept: no such key; expected model.depth"),
+    (["optimizer.lrr=1"], "optimizer.lrr: no such key; expected optimizer.lr"),
+    (["act.alpha=0.3"], "act.alpha: act=relu takes no parameter; got alpha"),
+    (["act=elu", "act.negative_slope=1"], "act.negative_slope: act=elu takes alpha; got negative_slope"),
+    (["optimizer.lr=abc"], "optimizer.lr: expected a number of at least 0; got 'abc'"),
+    (["model.depth=-3"], "model.depth: expected a whole number of at least 0; got -3"),
+    (["trainer.max_epochs=-3"], "trainer.max_epochs: expected"),
+    (["model.hidden=[300,100]", "model.depth=4"], "model.hidden=[300, 100] says the widths already"),
+    (["model.hidden=[300,"], "cannot read 'model.hidden=[300,'"),
+    (["resume=latest"], "expected a run under logs/train/runs"),
+    (["resume=nowhere"], "nowhere holds no .hydra/overrides.yaml"),
+]
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"), QUICK, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input_ends_at_once_in_one_line(command, tmp_path, typed, words):
+    began = time.perf_counter()
+    done = command(*typed)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "logs").exists()
+    assert time.perf_counter() - began < 3
+
+
+# Told when the run is put together, before training.
+SLOW = [
+    (["data=csv", "data.path=nope.csv", "data.target=x"], "data.path: expected a CSV file"),
+    (["model._target_=os.system"], "package 'os' is not admitted"),
+]
+
+
+@pytest.mark.parametrize(("typed", "words"), SLOW, ids=["csv", "escape"])
+def test_bad_input_leaves_no_half_made_directory(command, tmp_path, typed, words):
+    done = command(*typed)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+    assert "Traceback" not in done.stderr
+    assert runs(tmp_path) == []
+
+
+def test_a_directory_that_holds_a_run_is_refused(command, tmp_path):
+    (tmp_path / "mine/.hydra").mkdir(parents=True)
+    done = command("hydra.run.dir=mine")
+    assert done.returncode == 1
+    assert "mine already holds a run. Continue it by resume=mine" in done.stderr
+
+
+def test_the_traceback_is_there_for_who_asks(command):
+    assert "Traceback" in command("model=resnet", HYDRA_FULL_ERROR="1").stderr
+
+
+def test_a_pair_of_torch_and_torchvision_that_does_not_fit(command, tmp_path):
+    fake = tmp_path / "fake/torchvision"
+    fake.mkdir(parents=True)
+    (fake / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
+    done = command(PYTHONPATH=str(fake.parent))
+    assert done.returncode == 1
+    assert "torch and torchvision cannot be imported together" in done.stderr
+    assert "constraints.txt" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+EMPTY_APP = """
+import hydra
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(config): ...
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.fixture
+def empty_app(tmp_path) -> Path:
+    """A Hydra app that does nothing, with as many groups and options as ours."""
+    folder = tmp_path / "empty"
+    defaults = ["defaults:"]
+    for group in sorted(path for path in CONF.iterdir() if path.is_dir()):
+        options = sorted(group.glob("*.yaml"))
+        (folder / "conf" / group.name).mkdir(parents=True)
+        for option in options:
+            (folder / "conf" / group.name / option.name).write_text("x: 1\n")
+        defaults.append(f"  - {group.name}: {options[0].stem}")
+    (folder / "conf/train.yaml").write_text("\n".join(defaults) + "\n")
+    (folder / "app.py").write_text(textwrap.dedent(EMPTY_APP))
+    return folder / "app.py"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"]], ids=" ".join)
+def test_help_and_cfg_start_as_fast_as_an_empty_app(empty_app, words, tmp_path):
+    train = CONF.parent / "src/train.py"
+
+    def seconds(script: Path) -> float:
+        before = os.times()
+        subprocess.run([sys.executable, str(script), *words], cwd=tmp_path, capture_output=True, check=True)
+        after = os.times()
+        return after.children_user + after.children_system - before.children_user - before.children_system
+
+    # Processor seconds, alternating, best of five: what else runs on the machine does not count.
+    ours, empty = zip(*((seconds(train), seconds(empty_app)) for _ in range(5)), strict=True)
+    assert min(ours) <= 1.3 * min(empty)
+
+
+def test_help_lists_groups_and_options(command):
+    done = command("--help")
+    assert done.returncode == 0
+    for words in ("model: bn, gn, instance, ln, plain", "act: elu, erf", "python src/train.py model=bn act=elu"):
+        assert words in done.stdout

@@ -1,0 +1,165 @@
+"""Names, files, errors, checks: no torch needed."""
+
+import json
+import math
+
+import pytest
+
+from gradvitals.app.check import RULES, check
+from gradvitals.app.errors import Refused, closest, explain
+from gradvitals.app.files import discard, git_commit, versions, write_json
+from gradvitals.app.names import slug
+from tests.conftest import composed
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("model=bn,act=elu", "_model=bn,act=elu"),
+        ("", ""),
+        ("data.root=../../evil", "_data.root=evil"),
+        ("data.path=/etc/passwd", "_data.path=passwd"),
+        ("a=..", "_a="),
+        ("../..", ""),
+        ("model.hidden=[300,100]", "_model.hidden=-300,100"),
+        ("tags=[<b>;rm -rf]", "_tags=-b-rm--rf"),
+        ("x=" + "y" * 300, "_x=" + "y" * 98),
+        ("data.root=/a/ü b", "_data.root=-b"),
+    ],
+)
+def test_names_stay_inside_their_folder(text, name):
+    assert slug(text) == name
+    assert "/" not in slug(text)
+
+
+def test_json_is_finite_and_whole(tmp_path):
+    write_json(tmp_path / "a.json", {"x": [1.0, math.nan, math.inf], "y": {"z": -math.inf}})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": [1.0, None, None], "y": {"z": None}}
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_discard_removes_what_hydra_made_and_nothing_else(tmp_path):
+    run = tmp_path / "run"
+    (run / ".hydra").mkdir(parents=True)
+    for name in (".hydra/config.yaml", ".hydra/overrides.yaml", "train.log"):
+        (run / name).touch()
+    discard(run)
+    assert not run.exists()
+    run.mkdir()
+    (run / "thesis.log").touch()
+    discard(run)
+    assert (run / "thesis.log").exists()
+
+
+def test_versions_and_commit():
+    assert {"torch", "lightning", "hydra-core"} <= set(versions())
+    commit = git_commit()
+    assert commit is None or len(commit.rstrip("+")) == 40
+
+
+def test_closest_come_first():
+    assert closest("lrr", ["momentum", "weight_decay", "lr"]) == "lr, momentum, weight_decay"
+
+
+def test_unknown_errors_name_their_type_and_the_way_to_the_traceback():
+    assert explain(ValueError("a\nb")) == "a b"
+    assert explain(KeyError("x")) == "KeyError: 'x' (HYDRA_FULL_ERROR=1 shows the traceback)"
+
+
+BASE = composed()
+
+
+def changed(key: str, value: object) -> dict:
+    config = json.loads(json.dumps(BASE))
+    *path, last = key.split(".")
+    section = config
+    for part in path:
+        section = section[part]
+    section[last] = value
+    return config
+
+
+def test_the_default_passes():
+    check(BASE)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("optimizer.lr", "abc", "optimizer.lr: expected a number of at least 0; got 'abc'"),
+        ("optimizer.lr", -1, "optimizer.lr"),
+        ("optimizer.lr", math.nan, "optimizer.lr"),
+        ("optimizer.lr", True, "optimizer.lr"),
+        ("optimizer.betas", [0.9], "optimizer.betas"),
+        ("model.depth", -1, "model.depth: expected a whole number of at least 0; got -1"),
+        ("model.depth", 2.5, "model.depth"),
+        ("model.width", 0, "model.width"),
+        ("model.hidden", [3, 0], "model.hidden: expected a list, each a whole number of at least 1, or null"),
+        ("trainer.max_epochs", -3, "trainer.max_epochs: expected a whole number of 1 or more, or -1 for no limit"),
+        ("trainer.max_epochs", 0, "trainer.max_epochs"),
+        ("trainer.limit_val_batches", 1.5, "trainer.limit_val_batches"),
+        ("trainer.gradient_clip_algorithm", "foo", "expected one of norm, value, or null; got 'foo'"),
+        ("seed", -1, "seed: expected a whole number from 0 to 4294967295, or null; got -1"),
+        ("seed", "abc", "seed"),
+        ("test", True, "test: expected one of best, last, false; got True"),
+        ("data.batch_size", 0, "data.batch_size"),
+        ("threads", 0, "threads"),
+        ("task_name", "../x", "task_name: expected a word without slashes"),
+    ],
+)
+def test_absurd_values_are_refused(key, value, words):
+    with pytest.raises(Refused, match=words):
+        check(changed(key, value))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("seed", 0), ("seed", None), ("trainer.max_epochs", -1), ("model.depth", 0), ("threads", 2), ("test", False)],
+)
+def test_odd_values_that_are_meant_pass(key, value):
+    check(changed(key, value))
+
+
+def test_widths_are_said_once():
+    config = changed("model.hidden", [3])
+    check(config)
+    with pytest.raises(Refused, match=r"model.depth: model.hidden=\[3\] says the widths already"):
+        check(config, typed=["model.depth"])
+
+
+def test_clipping_is_said_once():
+    config = changed("trainer.gradient_clip_val", 1.0)
+    check(config)
+    config["clip"] = {"name": "value", "val": 1.0}
+    with pytest.raises(Refused, match="trainer.gradient_clip_val=1.0 and clip=value both clip"):
+        check(config)
+
+
+def test_clipping_needs_a_threshold():
+    with pytest.raises(Refused, match="clip.val: clip=norm needs a threshold"):
+        check(changed("clip", {"name": "norm", "val": None}))
+    with pytest.raises(Refused, match="at most 100; got 101"):
+        check(changed("clip", {"name": "percentile", "val": 101}))
+
+
+@pytest.mark.parametrize("model", [{"norm": "batch"}, {"input_norm": True}, {"input_norm": "batch"}])
+def test_batch_norm_needs_a_batch(model):
+    config = changed("data.batch_size", 1)
+    check(config)
+    config["model"] |= model
+    with pytest.raises(Refused, match="BatchNorm needs at least 2 samples in a batch; got 1"):
+        check(config)
+
+
+def test_every_rule_is_of_a_key_that_some_option_has():
+    groups = ["data=csv", "data=fashion_mnist", "data=iris", "init=uniform", "init=normal", "init=variance_scaling"]
+    groups += [f"act={name}" for name in ("leaky_relu", "prelu", "elu", "softplus", "hardtanh")]
+    groups += [f"scheduler={name}" for name in ("cosine", "onecycle", "plateau", "step")]
+    groups += [f"optimizer={name}" for name in ("sgd", "rmsprop")]
+    found = set()
+    for config in [BASE, *(composed(group) for group in groups)]:
+        for key in RULES:
+            section, _, name = key.partition(".")
+            if section in config and (not name or name in config[section]):
+                found.add(key)
+    assert set(RULES) == found

@@ -1,0 +1,198 @@
+"""Whole runs inside this process: what they leave behind."""
+
+import json
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gradvitals.app.training import objective
+from gradvitals.classifier import Classifier
+
+SHORT = ("trainer.max_epochs=2", "monitor.every_n_steps=20")
+
+
+def result(run_dir):
+    return json.loads((run_dir / "result.json").read_text())
+
+
+def events(run_dir) -> EventAccumulator:
+    read = EventAccumulator(str(run_dir))
+    read.Reload()
+    return read
+
+
+def test_a_run_directory(train_here):
+    run_dir = train_here("model=bn", "act=elu", *SHORT)
+    found = result(run_dir)
+    assert found["status"] == "completed"
+    assert (found["steps"], found["epochs"], found["seed"]) == (80, 2, 0)
+    assert found["samples_per_second"] > 100
+    assert set(found) >= {"verdict", "overrides", "metrics", "seconds", "clipped_fraction", "versions", "git"}
+    assert found["metrics"]["test/acc"]["final"] > 0.8
+    vitals = json.loads((run_dir / "vitals.json").read_text())
+    assert [layer["name"] for layer in vitals["layers"]] == [f"net.layers.{i}.linear" for i in range(3)] + ["net.head"]
+    assert [layer["fan_in"] for layer in vitals["layers"]] == [64, 128, 128, 128]
+    assert all(layer["grad_norm"]["start"] > 0 for layer in vitals["layers"])
+    for name in ("best", "last"):
+        model = Classifier.load_from_checkpoint(run_dir / f"checkpoints/{name}.ckpt")
+        assert model.eval()(torch.zeros(1, 64)).shape == (1, 10)
+
+
+def test_events_equal_the_files(train_here):
+    run_dir = train_here(*SHORT)
+    read, found = events(run_dir), result(run_dir)
+    for tag in ("val/loss", "val/acc", "test/acc", "train/loss"):
+        assert read.Scalars(tag)[-1].value == pytest.approx(found["metrics"][tag]["final"], rel=1e-6)
+    vitals = json.loads((run_dir / "vitals.json").read_text())
+    points = read.Scalars("grad_norm/00.net.layers.0.linear")
+    assert [p.step for p in points] == [0, 20, 40, 60]
+    assert points[0].value == pytest.approx(vitals["layers"][0]["grad_norm"]["start"], rel=1e-6)
+    assert points[-1].value == pytest.approx(vitals["layers"][0]["grad_norm"]["end"], rel=1e-6)
+
+
+def test_hparams_have_a_metric_with_real_values(train_here):
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    read = events(train_here(*SHORT))
+    tags = read.summary_metadata
+    data = plugin_data_pb2.HParamsPluginData.FromString(tags["_hparams_/session_start_info"].plugin_data.content)
+    assert data.session_start_info.hparams["model.depth"].number_value == 3
+    experiment = plugin_data_pb2.HParamsPluginData.FromString(
+        tags["_hparams_/experiment"].plugin_data.content
+    ).experiment
+    metrics = [info.name.tag for info in experiment.metric_infos]
+    assert metrics == ["val/acc"]
+    assert len(read.Scalars("val/acc")) == 2  # the epochs' own values, none planted
+    assert all(0 <= point.value <= 1 for point in read.Scalars("val/acc"))
+
+
+def test_a_diverged_run_is_a_result(train_here):
+    run_dir = train_here("optimizer=sgd", "optimizer.lr=1e9", *SHORT)
+    text = (run_dir / "result.json").read_text()
+    found = json.loads(text)
+    assert found["status"] == "diverged"
+    assert "NaN" not in text
+    assert objective(found, "auto") == 0.0
+    assert objective(found, "val/loss") == 1e6
+
+
+def test_early_stopping_is_a_status(train_here):
+    run_dir = train_here(
+        "callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer.lr=0", "trainer.max_epochs=9"
+    )
+    assert result(run_dir)["status"] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("typed", "value", "algorithm"),
+    [
+        (["clip=norm", "clip.val=0.5"], 0.5, "norm"),
+        (["clip=value"], 1.0, "value"),
+        (["trainer.gradient_clip_val=2", "trainer.gradient_clip_algorithm=value"], 2, "value"),
+        (["clip=agc"], None, None),
+    ],
+)
+def test_clipping_becomes_the_trainers(typed, value, algorithm, tmp_path):
+    from gradvitals.app.assemble import assemble
+    from tests.conftest import composed
+
+    trainer = assemble(composed(*typed, run_dir=str(tmp_path))).trainer
+    assert trainer.gradient_clip_val == value
+    assert getattr(trainer.gradient_clip_algorithm, "value", None) == algorithm
+
+
+def test_the_same_seed_gives_the_same_weights(train_here):
+    def weights():
+        path = train_here("trainer.max_epochs=1") / "checkpoints/last.ckpt"
+        state = torch.load(path, weights_only=True)["state_dict"]
+        path.unlink()
+        return torch.cat([tensor.flatten().double() for tensor in state.values()])
+
+    assert torch.equal(weights(), weights())
+
+
+def test_weights_start_a_run_with_a_fresh_optimizer(train_here, tmp_path):
+    train_here("trainer.max_epochs=1")
+    kept = tmp_path / "first.ckpt"
+    (tmp_path / "checkpoints/last.ckpt").rename(kept)
+    first = torch.load(kept, weights_only=True)["state_dict"]
+    train_here(f"weights={kept}", "optimizer=sgd", "optimizer.lr=0", "trainer.max_epochs=1")
+    second = torch.load(tmp_path / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_checkpoint_of_another_network_is_told(train_here, tmp_path, capsys):
+    train_here("trainer.max_epochs=1")
+    kept = tmp_path / "first.ckpt"
+    (tmp_path / "checkpoints/last.ckpt").rename(kept)
+    with pytest.raises(SystemExit) as refusal:
+        train_here(f"weights={kept}", "model.depth=2")
+    assert refusal.value.code == 1
+    assert "expected a checkpoint of the same network" in capsys.readouterr().err
+
+
+def test_lsuv_sees_the_data(train_here):
+    run_dir = train_here("init=lsuv", "model.depth=6", "optimizer.lr=0", "trainer.max_epochs=1")
+    model = Classifier.load_from_checkpoint(run_dir / "checkpoints/last.ckpt")
+    from gradvitals.data.digits import Digits
+
+    x, stds = Digits().loaded.train.x[:1024], []
+    for layer in model.net.layers:
+        layer.linear.register_forward_hook(lambda _, __, out: stds.append(out.std().item()))
+    model.eval()(x)
+    assert stds == pytest.approx([1.0] * 6, abs=0.02)
+
+
+def test_a_bad_pairing_is_remarked_on_once(train_here, caplog):
+    train_here("act=sigmoid", "init=he_normal", "trainer.max_epochs=1")
+    assert sum("saturates" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_own_network_and_module(train_here, tmp_path, monkeypatch):
+    source = tmp_path / "ownnets.py"
+    source.write_text(
+        "import torch\n"
+        "from lightning import LightningModule\n"
+        "class Net(torch.nn.Sequential):\n"
+        "    def __init__(self, in_features, out_features, act):\n"
+        "        super().__init__(torch.nn.Flatten(), torch.nn.Linear(in_features, 7), act(), torch.nn.Linear(7, out_features))\n"
+        "class Module(LightningModule):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.net = torch.nn.Linear(64, 10)\n"
+        "    def training_step(self, batch, i):\n"
+        "        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])\n"
+        "    def validation_step(self, batch, i):\n"
+        "        self.log('val/loss', self.training_step(batch, i))\n"
+        "    def configure_optimizers(self):\n"
+        "        return torch.optim.SGD(self.parameters(), 0.1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADVITALS_ALLOW", "ownnets")
+    run_dir = train_here("model._target_=ownnets.Net", "act=tanh", "trainer.max_epochs=1")
+    assert [layer["fan_in"] for layer in json.loads((run_dir / "vitals.json").read_text())["layers"]] == [64, 7]
+    run_dir = train_here("model._target_=ownnets.Module", "test=false", "trainer.max_epochs=1")
+    assert [layer["name"] for layer in json.loads((run_dir / "vitals.json").read_text())["layers"]] == ["net"]
+
+
+@pytest.mark.parametrize("data", ["iris", "circles", "blobs"])
+@pytest.mark.parametrize("model", ["plain", "bn"])
+def test_small_data_trains(train_here, data, model):
+    assert result(train_here(f"data={data}", f"model={model}", "trainer.max_epochs=1"))["status"] == "completed"
+
+
+@pytest.mark.parametrize("debug", ["one_batch", "overfit", "limit"])
+def test_debug_configs_run(train_here, debug):
+    found = result(train_here(f"debug={debug}"))
+    assert found["status"] == "completed"
+    if debug == "overfit":
+        assert found["metrics"]["train/loss"]["final"] < 0.01
+
+
+def test_the_real_table(train_here, data_root):
+    table = data_root / "water_potability.csv"
+    found = result(
+        train_here("data=csv", f"data.path={table}", "data.target=Potability", "model=bn", "trainer.max_epochs=5")
+    )
+    assert found["metrics"]["test/acc"]["final"] > 0.61  # the majority class

@@ -1,0 +1,202 @@
+"""The monitor's numbers against plain autograd in float64."""
+
+import contextlib
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning import Callback, LightningModule, Trainer, seed_everything
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from gradvitals.callbacks.gradient_vitals import GradientVitals
+from gradvitals.classifier import Classifier
+
+X, Y = torch.randn(64, 6, generator=torch.Generator().manual_seed(0)), torch.arange(64) % 3
+MODEL = {"_target_": "gradvitals.nets.mlp.MLP", "depth": 2, "width": 5, "norm": "batch"}
+
+
+def classifier(**options) -> Classifier:
+    seed_everything(0, verbose=False)
+    return Classifier(
+        MODEL, in_features=6, num_classes=3, optimizer={"_target_": "torch.optim.SGD", "lr": 0.1}, **options
+    )
+
+
+def fit(model: LightningModule, monitor: GradientVitals, **options) -> Trainer:
+    batch_size = options.pop("batch_size", 32)
+    options = {"logger": False, "max_steps": 1, "accelerator": "cpu"} | options
+    callbacks = [monitor, *options.pop("callbacks", [])]
+    trainer = Trainer(
+        **options,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    loader = DataLoader(TensorDataset(X, Y), batch_size=batch_size)
+    trainer.fit(model, loader, loader if isinstance(model, Classifier) else None)
+    return trainer
+
+
+def autograd(model: Classifier, batches: list) -> dict[str, float]:
+    """What the monitor must find, from the mean loss over micro-batches in float64."""
+    net = model.net.double()
+    leaves = [x.double().requires_grad_() for x, _ in batches]
+    loss = sum(F.cross_entropy(net(x), y) for x, (_, y) in zip(leaves, batches, strict=True)) / len(batches)
+    loss.backward()
+    found = {f"grad_norm/{i:02d}.net.layers.{i}.linear": net.layers[i].linear.weight.grad.norm().item() for i in (0, 1)}
+    found["grad_norm/02.net.head"] = net.head.weight.grad.norm().item()
+    found["grad_norm/total"] = torch.cat([p.grad.flatten() for p in net.parameters()]).norm().item()
+    found["grad_norm/input"] = torch.cat([x.grad for x in leaves]).norm().item()
+    return found
+
+
+@pytest.mark.parametrize(
+    "clip", [{}, {"gradient_clip_val": 1e-3}, {"gradient_clip_val": 1e-3, "gradient_clip_algorithm": "value"}]
+)
+def test_norms_are_autograds_and_taken_before_clipping(clip):
+    monitor = GradientVitals()
+    fit(classifier(), monitor, **clip)
+    assert monitor.start == pytest.approx(autograd(classifier(), [(X[:32], Y[:32])]), rel=1e-5)
+
+
+def test_an_accumulated_step_is_measured_once_and_whole():
+    monitor = GradientVitals()
+    fit(classifier(), monitor, accumulate_grad_batches=4, batch_size=16)
+    batches = [(X[i : i + 16], Y[i : i + 16]) for i in range(0, 64, 16)]
+    assert monitor.start == pytest.approx(autograd(classifier(), batches), rel=1e-5)
+
+
+class Counting(GradientVitals):
+    """Notes at which steps it measured."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.steps = []
+
+    def _measure(self, trainer, *rest):
+        self.steps.append(trainer.global_step)
+        super()._measure(trainer, *rest)
+
+
+@pytest.mark.parametrize(("accumulate", "steps"), [(1, [0, 3, 6, 9]), (2, [0, 3])])
+def test_cadence_counts_optimizer_steps(accumulate, steps):
+    monitor = Counting(every_n_steps=3)
+    fit(classifier(), monitor, max_steps=-1, max_epochs=5, accumulate_grad_batches=accumulate)
+    assert monitor.steps == steps
+
+
+def test_events_hold_the_numbers_one_event_for_all(tmp_path):
+    monitor = GradientVitals(every_n_steps=1)
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    fit(classifier(), monitor, logger=logger, max_steps=2)
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    for tag, value in monitor.end.items():
+        assert [e.step for e in events.Scalars(tag)] == [0, 1]
+        assert events.Scalars(tag)[1].value == pytest.approx(value, rel=1e-6)
+    times = {events.Scalars(tag)[1].wall_time for tag in monitor.end}
+    assert len(times) == 1
+
+
+def test_other_loggers_get_them_too(tmp_path):
+    logger = CSVLogger(tmp_path, name="", version="")
+    fit(classifier(), GradientVitals(), logger=logger)
+    logger.save()
+    assert "grad_norm/00.net.layers.0.linear" in (tmp_path / "metrics.csv").read_text()
+
+
+class TwoOptimizers(LightningModule):
+    """Manual optimization of two nets, the second of which never gets a gradient in the first's step."""
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+        self.a, self.b = nn.Linear(6, 3), nn.Linear(6, 3)
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        for net, optimizer in zip((self.a, self.b), self.optimizers(), strict=True):
+            optimizer.zero_grad()
+            self.manual_backward(F.cross_entropy(net(x), y))
+            optimizer.step()
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(self.a.parameters(), lr=0.1), torch.optim.SGD(self.b.parameters(), lr=0.1)]
+
+
+def test_each_optimizer_is_measured_alone():
+    seen = []
+
+    class Seeing(GradientVitals):
+        def _measure(self, *arguments):
+            super()._measure(*arguments)
+            seen.append({tag for tag in self.end if "/0" in tag})
+
+    fit(TwoOptimizers(), Seeing(every_n_steps=1), max_steps=2)
+    assert seen == [{"grad_norm/00.a"}, {"grad_norm/01.b"}]
+
+
+class Tokens(LightningModule):
+    """Integers in, a sparse gradient, a frozen layer and one that is never used."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.head = nn.Embedding(10, 4, sparse=True), nn.Linear(4, 3)
+        self.frozen, self.unused = nn.Linear(4, 4).requires_grad_(False), nn.Linear(2, 2)
+
+    def training_step(self, batch, batch_idx):
+        return F.cross_entropy(self.head(self.frozen(self.embedding(batch[1]))), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_sparse_missing_and_frozen_gradients():
+    monitor = GradientVitals()
+    fit(Tokens(), monitor)
+    assert set(monitor.start) == {"grad_norm/00.embedding", "grad_norm/02.head", "grad_norm/total"}
+    assert [layer.name for layer in monitor.layers] == ["embedding", "frozen", "head", "unused"]
+
+
+class Stops(Callback):
+    def on_before_zero_grad(self, *_):
+        raise RuntimeError("stop here")
+
+
+def test_hooks_come_off_after_a_fit_and_after_an_exception():
+    for callbacks in ([], [Stops()]):
+        model, monitor = classifier(), GradientVitals(every_n_steps=1)
+        with contextlib.suppress(RuntimeError):
+            fit(model, monitor, callbacks=callbacks)
+        assert not any(m._forward_pre_hooks or m._forward_hooks for m in model.modules())
+
+
+def test_it_fits_twice_and_is_pickled():
+    monitor = GradientVitals(every_n_steps=2)
+    for _ in range(2):
+        fit(classifier(), monitor, max_steps=3)
+    assert pickle.loads(pickle.dumps(GradientVitals(every_n_steps=7))).every_n_steps == 7
+
+
+def test_the_monitor_does_not_change_training():
+    def weights(callbacks):
+        model = classifier()
+        trainer = Trainer(
+            max_epochs=3, logger=False, accelerator="cpu", callbacks=callbacks,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+        loader = DataLoader(TensorDataset(X, Y), batch_size=16)
+        trainer.fit(model, loader, loader)
+        return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+    assert torch.equal(weights([GradientVitals(every_n_steps=1)]), weights([]))
+
+
+def test_cadence_below_one_is_refused():
+    with pytest.raises(ValueError, match="monitor.every_n_steps: expected a whole number of at least 1; got 0"):
+        GradientVitals(every_n_steps=0)

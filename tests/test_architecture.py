@@ -1,0 +1,81 @@
+"""The house of DESIGN: who may import whom, and that Hydra and heavy packages stay where they belong."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SRC = Path(__file__).parents[1] / "src"
+PACKAGE = SRC / "gradvitals"
+ARROWS = {
+    "activations": set(),
+    "build": set(),
+    "clipping": set(),
+    "data": set(),
+    "vitals": set(),
+    "diagnosis": set(),
+    "nets": {"activations"},
+    "theory": {"activations"},
+    "report": {"diagnosis"},
+    "preflight": {"vitals", "theory", "diagnosis"},
+    "callbacks": {"vitals", "theory", "diagnosis", "report"},
+    "classifier": {"nets", "clipping", "build", "activations"},
+}
+
+
+def imports(file: Path) -> set[str]:
+    """Every module that a file names in an import."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def rooms() -> dict[str, list[Path]]:
+    """Room -> its files."""
+    found: dict[str, list[Path]] = {}
+    for file in PACKAGE.rglob("*.py"):
+        room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        found.setdefault(room, []).append(file)
+    return found
+
+
+@pytest.mark.parametrize("room", sorted(set(rooms()) - {"app", "__init__"}))
+def test_arrows(room):
+    seen = {name.split(".")[1] for file in rooms()[room] for name in imports(file) if name.startswith("gradvitals.")}
+    assert seen - {room} <= ARROWS[room]
+
+
+def test_hydra_lives_in_the_app_alone():
+    for room, files in rooms().items():
+        if room != "app":
+            for file in files:
+                assert not {name for name in imports(file) if name.split(".")[0] in ("hydra", "omegaconf")}, file
+
+
+def python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=SRC, check=False)
+
+
+def test_the_package_imports_with_hydra_blocked():
+    done = python(
+        "import sys; sys.modules['hydra'] = sys.modules['omegaconf'] = None\n"
+        "from gradvitals import MLP, Classifier, GradientVitals\n"
+        "import gradvitals.data.csv, gradvitals.data.images, gradvitals.data.digits"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_heavy_before_main():
+    done = python(
+        "import sys, train\n"
+        "heavy = {'torch', 'lightning', 'torchvision', 'sklearn', 'pandas', 'numpy', 'tensorboard'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    assert done.returncode == 0, done.stderr
+    assert python("import sys, gradvitals; assert 'torch' not in sys.modules").returncode == 0

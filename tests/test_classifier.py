@@ -1,0 +1,225 @@
+import itertools
+import math
+
+import pytest
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import LambdaCallback
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from gradvitals.activations import ACTIVATIONS
+from gradvitals.classifier import Classifier, loss_function
+from gradvitals.nets.init import INITIALIZERS
+
+MLP = "gradvitals.nets.mlp.MLP"
+MODELS = {
+    "plain": {},
+    "bn": {"norm": "batch"},
+    "ln": {"norm": "layer"},
+    "gn": {"norm": "group"},
+    "instance": {"norm": "instance"},
+    "rms": {"norm": "rms"},
+    "residual": {"block": "residual"},
+    "prenorm": {"block": "residual", "norm": "layer", "norm_position": "before_linear"},
+    "rezero": {"block": "rezero"},
+    "skip": {"skip": "concat"},
+}
+
+
+def classifier(task: str = "multiclass", **options) -> Classifier:
+    model = {"_target_": MLP, "depth": 2, "width": 8} | options.pop("model", {})
+    classes = {"multiclass": 3, "binary": 2, "regression": 1}[task]
+    return Classifier(model, in_features=4, num_classes=classes, task=task, **options)
+
+
+def batches(task: str = "multiclass", rows: int = 48) -> DataLoader:
+    x = torch.randn(rows, 4)
+    y = {"multiclass": torch.arange(rows) % 3, "binary": torch.arange(rows) % 2, "regression": x[:, 0] * 2}[task]
+    return DataLoader(TensorDataset(x, y), batch_size=16)
+
+
+def trainer(**options) -> Trainer:
+    quiet = {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    return Trainer(**({"logger": False, "accelerator": "cpu", "max_epochs": 1} | quiet | options))
+
+
+@pytest.mark.parametrize(("model", "act"), list(itertools.product(MODELS, ACTIVATIONS)))
+def test_every_model_with_every_activation_trains_two_steps(model, act):
+    module = classifier(model=MODELS[model], act={"name": act})
+    optimizer = torch.optim.Adam(module.parameters())
+    x, y = torch.randn(16, 4), torch.arange(16) % 3
+    for _ in range(2):
+        loss = module.loss(module(x), y)
+        assert torch.isfinite(loss)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert torch.isfinite(module.loss(module(x), y))
+
+
+def test_losses_by_hand():
+    zeros, y = torch.zeros(2, 4), torch.tensor([0, 3])
+    # Equal logits: log 4. Sigmoid 1/2 against a one-hot target: every entry is off by 1/2.
+    assert loss_function("multiclass")(zeros, y).item() == pytest.approx(math.log(4))
+    assert loss_function("multiclass", "mse")(zeros, y).item() == pytest.approx(0.25)
+    assert loss_function("multiclass", "bce")(zeros, y).item() == pytest.approx(math.log(2))
+    assert loss_function("binary")(torch.zeros(2, 1), torch.tensor([0, 1])).item() == pytest.approx(math.log(2))
+    assert loss_function("regression")(torch.ones(2, 1), torch.tensor([1.0, 4.0])).item() == pytest.approx(4.5)
+
+
+def test_a_loss_that_the_task_has_not():
+    with pytest.raises(ValueError, match="loss: a binary task has auto, bce, mse; got 'ce'"):
+        loss_function("binary", "ce")
+
+
+def test_binary_accuracy_takes_a_small_positive_logit_for_a_yes():
+    # Logits that all lie between 0 and 1 must not be read as probabilities: 0.2 means yes.
+    module = classifier("binary")
+    module.val_metric.update(module._predictions(torch.tensor([[0.2], [0.3]])), torch.tensor([1, 1]))
+    assert module.val_metric.compute() == 1
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary", "regression"])
+def test_a_task_fits_and_logs_its_tags(task):
+    module, run = classifier(task), trainer(log_every_n_steps=1)
+    run.fit(module, batches(task), batches(task))
+    metric = "r2" if task == "regression" else "acc"
+    assert {"train/loss", "val/loss", f"val/{metric}"} <= set(run.callback_metrics)
+    run.test(module, batches(task), verbose=False)
+    assert f"test/{metric}" in run.callback_metrics
+
+
+def test_a_checkpoint_rebuilds_the_model_alone(tmp_path):
+    module = classifier(
+        model={"norm": "batch", "hidden": [8, 6]},
+        act={"name": "leaky_relu", "negative_slope": 0.2},
+        init={"name": "variance_scaling", "scale": 2.0},
+        clip={"name": "percentile", "val": 10.0},
+        scheduler={"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1},
+    )
+    run = trainer()
+    run.fit(module, batches(), batches())
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    torch.load(tmp_path / "a.ckpt", weights_only=True)  # plain values only
+    loaded = Classifier.load_from_checkpoint(tmp_path / "a.ckpt")
+    x = torch.randn(5, 4)
+    torch.testing.assert_close(loaded.eval()(x), module.eval()(x))
+    assert loaded.net.layers[0].act.negative_slope == 0.2
+    assert loaded.total_norms == module.total_norms != []
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"_target_": "torch.optim.SGD", "lr": 0.1, "momentum": 0.9},
+        {"_target_": "torch.optim.Adam", "lr": 0.1, "fused": "auto"},
+        {"_target_": "torch.optim.NAdam", "lr": 0.1},
+        {"_target_": "torch.optim.RMSprop", "lr": 0.1},
+    ],
+)
+def test_optimizers_by_spec(spec):
+    run = trainer(max_steps=1)
+    run.fit(classifier(optimizer=spec), batches(), batches())
+    optimizer = run.optimizers[0]
+    assert type(optimizer).__name__ == spec["_target_"].rpartition(".")[2]
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    if "fused" in spec:
+        assert optimizer.param_groups[0]["fused"] is True
+
+
+def test_fused_and_plain_adam_give_the_same_weights():
+    def weights(fused):
+        torch.manual_seed(0)
+        module = classifier(optimizer={"_target_": "torch.optim.Adam", "fused": fused})
+        loader = batches()
+        trainer(max_epochs=5).fit(module, loader, loader)
+        return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+    torch.testing.assert_close(weights(True), weights(False), atol=1e-5, rtol=1e-4)
+
+
+SCHEDULERS = {
+    # Three epochs of three steps from rate 0.1: the rate of the ninth step.
+    "cosine": (
+        {"_target_": "torch.optim.lr_scheduler.CosineAnnealingLR", "interval": "epoch"},
+        0.05 * (1 + math.cos(2 / 3 * math.pi)),
+    ),
+    "onecycle": ({"_target_": "torch.optim.lr_scheduler.OneCycleLR", "interval": "step"}, 0.1 / 25 / 1e4),
+    "step": ({"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 2, "gamma": 0.1}, 0.01),
+    "plateau": ({"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "monitor": "val/loss"}, 0.1),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_schedulers_end_where_they_should(name):
+    spec, last = SCHEDULERS[name]
+    rates: list[float] = []
+    run = trainer(
+        max_epochs=3,
+        callbacks=[LambdaCallback(on_before_optimizer_step=lambda *a: rates.append(a[2].param_groups[0]["lr"]))],
+    )
+    module = classifier(optimizer={"_target_": "torch.optim.SGD", "lr": 0.1}, scheduler=spec)
+    run.fit(module, batches(), batches())
+    assert len(rates) == 9
+    assert rates[-1] == pytest.approx(last, rel=1e-3, abs=1e-9)
+
+
+def step_length(clip: dict, **options) -> dict[str, torch.Tensor]:
+    """How far each parameter moved in one step of SGD with rate 1: its clipped gradient."""
+    torch.manual_seed(0)
+    module = classifier(optimizer={"_target_": "torch.optim.SGD", "lr": 1.0}, clip=clip)
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    torch.manual_seed(1)
+    trainer(max_steps=1, **options).fit(module, batches(), batches())
+    return {name: p.detach() - before[name] for name, p in module.named_parameters()}
+
+
+def test_clippings_act_where_they_are_asked():
+    free = step_length({"name": "none", "val": None})
+    each = step_length({"name": "per_parameter", "val": 1e-3})
+    assert all(g.norm() == pytest.approx(1e-3, rel=1e-2) for g in each.values())
+    unit = step_length({"name": "agc", "val": 1e-3})
+    torch.testing.assert_close(unit["net.head.weight"], free["net.head.weight"])  # the output layer is left
+    assert unit["net.layers.0.linear.weight"].norm() < 0.1 * free["net.layers.0.linear.weight"].norm()
+    whole = step_length({"name": "none"}, gradient_clip_val=1e-3)
+    assert torch.cat([g.flatten() for g in whole.values()]).norm() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_percentile_clips_to_the_norms_seen_so_far():
+    module = classifier(clip={"name": "percentile", "val": 50.0})
+    parameter = nn.Parameter(torch.zeros(1))
+    for gradient, clipped in ((4.0, 4.0), (8.0, 6.0), (float("nan"), None), (2.0, 2.0)):
+        parameter.grad = torch.tensor([gradient])
+        module._clip_to_percentile([parameter], 50.0)
+        if clipped:
+            # Medians of [4], [4, 8], [2, 4, 8]; a norm that is not finite enters no history.
+            assert parameter.grad.item() == pytest.approx(clipped, rel=1e-5)
+    assert module.total_norms == [2.0, 4.0, 8.0]
+
+
+def test_wrong_settings_are_told_before_training():
+    with pytest.raises(ValueError, match="torch.optim.Adam takes no 'lrr'"):
+        classifier(optimizer={"_target_": "torch.optim.Adam", "lrr": 0.1})
+    with pytest.raises(ValueError, match="torch.optim.lr_scheduler.StepLR takes no 'size'"):
+        classifier(scheduler={"_target_": "torch.optim.lr_scheduler.StepLR", "size": 1})
+    with pytest.raises(ValueError, match="model.head=false gives 8 outputs; the data wants 3"):
+        classifier(model={"head": False})
+
+
+@pytest.mark.parametrize("init", ["auto", *INITIALIZERS])
+def test_every_initializer_trains(init):
+    module = classifier(init={"name": init})
+    assert torch.isfinite(module.loss(module(torch.randn(8, 4)), torch.arange(8) % 3))
+
+
+def test_a_network_of_ones_own_keeps_its_draw_unless_an_initializer_is_named():
+    own = {"_target_": "torch.nn.Linear"}
+    torch.manual_seed(0)
+    expected = nn.Linear(4, 3).weight
+    torch.manual_seed(0)
+    kept = Classifier(own, in_features=4, num_classes=3)
+    torch.testing.assert_close(kept.net.weight, expected)
+    assert (
+        Classifier(own, in_features=4, num_classes=3, init={"name": "normal", "std": 0.0}).net.weight.abs().sum() == 0
+    )
