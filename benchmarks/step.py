@@ -1,10 +1,10 @@
 """Time per training step of the whole app beside a loop written by hand: ``make bench``.
 
 Fashion-MNIST, three hidden layers of 100, BatchNorm, ELU, Adam, batch 128 (``experiment=fashion_3x100``). The app has
-all that a default run has: monitor, TensorBoard, progress bar in a terminal, checkpoints. The loop has the same tensors,
-network, optimizer and batches, and nothing else. Rounds alternate in one process; figures are medians of rounds, and
-ratios are taken round by round. Without Fashion-MNIST at GRADVITALS_DATA, random images of the same shape stand in: a
-step takes as long.
+all that a default run has: monitor, TensorBoard, progress bar in a terminal, checkpoints. The loop has the same
+tensors, network, optimizer and batches, and nothing else. Rounds alternate in one process; figures are medians of
+rounds, and ratios are taken round by round. Without Fashion-MNIST at GRADVITALS_DATA, random images of the same shape
+stand in: a step takes as long.
 """
 
 from __future__ import annotations
