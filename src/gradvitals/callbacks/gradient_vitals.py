@@ -58,6 +58,10 @@ class GradientVitals(Callback):
         self._order: ForwardOrder | None = None
         self._input: InputGradient | None = None
         self._entry: nn.Module | None = None
+        self._fitting = True
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._fitting = stage == "fit"
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._entry = None
@@ -121,7 +125,8 @@ class GradientVitals(Callback):
         return {"start": self.start, "end": self.end}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.start, self.end = state["start"], state["end"]
+        if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
+            self.start, self.end = state["start"], state["end"]
 
 
 def _dense(gradient: Tensor) -> Tensor:

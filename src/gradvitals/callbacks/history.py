@@ -27,6 +27,7 @@ class History(Callback):
         self.seconds = self.loop_seconds = 0.0
         self.samples = 0
         self._fit_began = self._loop_began = 0.0
+        self._fitting = True
 
     def record(self, metrics: dict[str, Any]) -> None:
         """Take in the latest values by tag."""
@@ -37,6 +38,9 @@ class History(Callback):
             if entry["final"] is not None:
                 known = [v for v in (entry["best"], number) if v is not None]
                 entry["best"] = min(known) if tag.endswith("loss") else max(known)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._fitting = stage == "fit"
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._fit_began = time.perf_counter()
@@ -71,7 +75,8 @@ class History(Callback):
         return {"metrics": self.metrics, "loop_seconds": self.loop_seconds, "samples": self.samples}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.metrics, self.loop_seconds, self.samples = state["metrics"], state["loop_seconds"], state["samples"]
+        if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
+            self.metrics, self.loop_seconds, self.samples = state["metrics"], state["loop_seconds"], state["samples"]
 
     def _pause(self) -> None:
         if self._loop_began:
