@@ -139,7 +139,8 @@ class Classifier(LightningModule):
         x, y = batch
         loss = self.loss(self.net(x), y)
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if (self.trainer.global_step + 1) % every == 0:  # self.log costs more than a small net's step
+        step = self.trainer.global_step
+        if step == 0 or (step + 1) % every == 0:  # self.log costs more than a small net's step
             self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
 
@@ -170,7 +171,11 @@ class Classifier(LightningModule):
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = self._scheduler(optimizer, self.trainer.max_epochs or steps, steps)
-        timing = {"interval": spec.get("interval", "epoch"), "monitor": spec.get("monitor", "val/loss")}
+        timing = {
+            "interval": spec.get("interval", "epoch"),
+            "monitor": spec.get("monitor", "val/loss"),
+            "strict": False,  # an epoch without validation leaves the rate alone
+        }
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **timing}}  # type: ignore[return-value]
 
     def _optimizer(self, parameters: Iterable[nn.Parameter], mixed: bool = False) -> Optimizer:
@@ -201,15 +206,16 @@ class Classifier(LightningModule):
         if clip.get("name") == "per_parameter":
             clip_per_parameter_(parameters, clip["val"])
         elif clip.get("name") == "agc":
-            output = set(self._output_layer().parameters())
+            output = self._output_parameters()
             clip_adaptive_([p for p in parameters if p not in output], clip["val"])
         elif clip.get("name") == "percentile":
             self._clip_to_percentile(parameters, clip["val"])
         else:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
-    def _output_layer(self) -> nn.Module:
-        return [module for module in self.net.modules() if isinstance(module, LAYERS)][-1]
+    def _output_parameters(self) -> set[nn.Parameter]:
+        layers = [module for module in self.net.modules() if isinstance(module, LAYERS)]
+        return set(layers[-1].parameters()) if layers else set()
 
     def _clip_to_percentile(self, parameters: list[nn.Parameter], percentile: float) -> None:
         norm = get_total_norm([p.grad for p in parameters if p.grad is not None])

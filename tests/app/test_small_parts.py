@@ -51,6 +51,16 @@ def test_discard_removes_what_hydra_made_and_nothing_else(tmp_path):
     assert (run / "thesis.log").exists()
 
 
+@pytest.mark.parametrize("kept", ["checkpoints/last.ckpt", "result.json"])
+def test_discard_leaves_a_run_that_was_there_before(tmp_path, kept):
+    for name in (".hydra/overrides.yaml", "train.log", kept):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    discard(tmp_path)
+    assert (tmp_path / ".hydra/overrides.yaml").exists()
+    assert (tmp_path / "train.log").exists()
+
+
 def test_versions_and_commit():
     assert {"torch", "lightning", "hydra-core"} <= set(versions())
     commit = git_commit()
@@ -140,6 +150,27 @@ def test_clipping_needs_a_threshold():
         check(changed("clip", {"name": "norm", "val": None}))
     with pytest.raises(Refused, match="at most 100; got 101"):
         check(changed("clip", {"name": "percentile", "val": 101}))
+
+
+def test_what_would_be_ignored_is_refused():
+    with pytest.raises(Refused, match="clip.val=3: clip=none clips nothing"):
+        check(changed("clip.val", 3))
+    with pytest.raises(Refused, match="expected trainer.gradient_clip_val beside it"):
+        check(changed("trainer.gradient_clip_algorithm", "value"), typed=["trainer.gradient_clip_algorithm"])
+
+
+def test_fused_with_clipping_under_mixed_precision():
+    config = changed("optimizer.fused", True)
+    config["trainer"] |= {"precision": "bf16-mixed", "gradient_clip_val": 1.0}
+    with pytest.raises(Refused, match="optimizer.fused=false"):
+        check(config)
+    config["optimizer"]["fused"] = "auto"
+    check(config)
+
+
+def test_a_group_that_was_taken_away():
+    with pytest.raises(Refused, match="optimizer: expected an option of the group; got none"):
+        check({key: value for key, value in BASE.items() if key != "optimizer"})
 
 
 @pytest.mark.parametrize("model", [{"norm": "batch"}, {"input_norm": True}, {"input_norm": "batch"}])

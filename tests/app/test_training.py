@@ -136,6 +136,44 @@ def test_a_checkpoint_of_another_network_is_told(train_here, tmp_path, capsys):
     assert "expected a checkpoint of the same network" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("key", ["weights", "ckpt_path"])
+def test_a_file_that_is_no_checkpoint(train_here, tmp_path, capsys, key):
+    (tmp_path / "note.txt").write_text("no checkpoint")
+    with pytest.raises(SystemExit):
+        train_here(f"{key}={tmp_path}/note.txt")
+    assert f"{key}={tmp_path}/note.txt: expected a checkpoint; cannot read it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (
+            ["scheduler=plateau", "scheduler.monitor=val/acc2"],
+            "scheduler.monitor: expected one of train/loss, val/loss, val/acc",
+        ),
+        (["callbacks.checkpoint.monitor=loss"], "ModelCheckpoint.monitor: expected one of"),
+        (["scheduler=onecycle", "scheduler.total_steps=5", "trainer.val_check_interval=1000"], "val_check_interval"),
+    ],
+)
+def test_what_fails_before_the_first_batch_leaves_nothing(train_here, tmp_path, capsys, typed, words):
+    with pytest.raises(SystemExit) as refusal:
+        train_here(*typed)
+    assert refusal.value.code == 1
+    assert words in capsys.readouterr().err
+    assert not tmp_path.exists() or not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("logger", ["none", "csv", "many"])
+def test_loggers(train_here, logger):
+    run_dir = train_here(f"logger={logger}", *SHORT)
+    assert result(run_dir)["status"] == "completed"
+    assert (run_dir / "metrics.csv").exists() == (logger != "none")
+
+
+def test_a_fit_of_few_steps_still_knows_its_loss(train_here):
+    assert result(train_here("trainer.max_steps=3", "callbacks=none"))["metrics"]["train/loss"]["final"] > 0
+
+
 def test_lsuv_sees_the_data(train_here):
     run_dir = train_here("init=lsuv", "model.depth=6", "optimizer.lr=0", "trainer.max_epochs=1")
     model = Classifier.load_from_checkpoint(run_dir / "checkpoints/last.ckpt")
@@ -176,7 +214,7 @@ def test_own_network_and_module(train_here, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADVITALS_ALLOW", "ownnets")
     run_dir = train_here("model._target_=ownnets.Net", "act=tanh", "trainer.max_epochs=1")
     assert [layer["fan_in"] for layer in json.loads((run_dir / "vitals.json").read_text())["layers"]] == [64, 7]
-    run_dir = train_here("model._target_=ownnets.Module", "test=false", "trainer.max_epochs=1")
+    run_dir = train_here("model._target_=ownnets.Module", "trainer.max_epochs=1")  # it has no test_step
     assert [layer["name"] for layer in json.loads((run_dir / "vitals.json").read_text())["layers"]] == ["net"]
 
 

@@ -141,6 +141,18 @@ def test_each_optimizer_is_measured_alone():
     assert seen == [{"grad_norm/00.a"}, {"grad_norm/01.b"}]
 
 
+def test_an_even_cadence_does_not_miss_the_second_optimizer():
+    seen = set()
+
+    class Seeing(GradientVitals):
+        def _measure(self, *arguments):
+            super()._measure(*arguments)
+            seen.update(self.end)
+
+    fit(TwoOptimizers(), Seeing(every_n_steps=2), max_steps=8)
+    assert {"grad_norm/00.a", "grad_norm/01.b"} <= seen
+
+
 class Tokens(LightningModule):
     """Integers in, a sparse gradient, a frozen layer and one that is never used."""
 

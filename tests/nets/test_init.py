@@ -164,6 +164,16 @@ def test_lsuv_gives_every_layer_variance_one(act):
     assert seen == pytest.approx([1.0] * 9, abs=0.02)
 
 
+def test_lsuv_gain_and_output():
+    torch.manual_seed(0)
+    net, x = MLP(20, 10, depth=2, width=64), torch.randn(512, 20)
+    initialize(net, "lsuv", output="normal")
+    head = net.head.weight.clone()
+    lsuv_(net, x, gain=3.0, output=False)
+    assert torch.equal(net.head.weight, head)
+    assert (x @ net.layers[0].linear.weight.T).var().item() == pytest.approx(9, rel=0.02)
+
+
 def test_lsuv_leaves_hooks_and_moving_statistics_as_they_were():
     net = MLP(20, 10, depth=2, norm="batch")
     before = {name: buffer.clone() for name, buffer in net.named_buffers()}

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, ModelSummary, ProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ModelSummary, ProgressBar
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 
+from gradvitals.app.checkpoints import read
 from gradvitals.app.errors import Refused
 from gradvitals.build import accepts, build, resolve
 from gradvitals.callbacks.history import History
@@ -40,6 +42,16 @@ class Run:
     history: History
 
     @property
+    def began(self) -> bool:
+        """Whether a training batch was fetched: what fails earlier is a refused config, not a failed run."""
+        return self.trainer.fit_loop.epoch_loop.batch_progress.total.ready > 0
+
+    @property
+    def has_test(self) -> bool:
+        """Whether the model and the data, which may be the user's own, say how to test."""
+        return is_overridden("test_step", self.model) and is_overridden("test_dataloader", self.data)
+
+    @property
     def checkpoint(self) -> ModelCheckpoint | None:
         """The callback that keeps the best weights."""
         return next((c for c in self.trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), None)
@@ -55,7 +67,22 @@ def assemble(config: Config) -> Run:
     model = build_model(config, data)
     set_threads(config["threads"], model, config["data"].get("batch_size", 1))
     history = History()
-    return Run(build_trainer(config, history), model, data, history)
+    run = Run(build_trainer(config, history), model, data, history)
+    _check_monitored(run, config["scheduler"])
+    return run
+
+
+def _check_monitored(run: Run, scheduler: Config) -> None:
+    """Refuse a callback or scheduler that watches a metric which our Classifier does not log."""
+    if not isinstance(run.model, Classifier):
+        return
+    logged = ["train/loss", "val/loss", f"val/{run.model.metric_name}"]
+    watching = {type(c).__name__: getattr(c, "monitor", None) for c in run.trainer.callbacks}  # type: ignore[attr-defined]
+    if scheduler.get("_target_"):
+        watching["scheduler"] = scheduler.get("monitor")
+    for name, metric in watching.items():
+        if metric is not None and metric not in logged:
+            raise Refused(f"{name}.monitor: expected one of {', '.join(logged)}; got {metric!r}")
 
 
 def build_model(config: Config, data: LightningDataModule) -> LightningModule:
@@ -69,8 +96,9 @@ def build_model(config: Config, data: LightningDataModule) -> LightningModule:
         log.warning(words)
     pieces = {key: dict(config[key]) for key in ("act", "init", "optimizer", "scheduler", "clip")}
     model = Classifier(spec, loss=config["loss"], **describe(data), **pieces)  # type: ignore[arg-type]
-    if config["init"]["name"] == "lsuv":
-        lsuv_(model.net, _some_inputs(data))
+    init = config["init"]
+    if init["name"] == "lsuv":
+        lsuv_(model.net, _some_inputs(data), gain=init["gain"], output=init["output"] is None)
     return model
 
 
@@ -83,13 +111,6 @@ def _without_foreign_keys(spec: Config, target: Any) -> dict[str, Any]:
     if left_out:
         log.info(f"{spec['_target_']} takes none of: {', '.join(left_out)}; they are left out")
     return {key: value for key, value in spec.items() if key not in left_out}
-
-
-def _step_of(ckpt_path: str) -> int:
-    """The optimizer step at which a checkpoint was written."""
-    if not Path(ckpt_path).is_file():
-        raise FileNotFoundError(f"ckpt_path: expected a checkpoint; there is no {ckpt_path}")
-    return torch.load(ckpt_path, map_location="cpu", weights_only=True)["global_step"]
 
 
 def describe(data: LightningDataModule) -> dict[str, Any]:
@@ -137,9 +158,10 @@ def build_trainer(config: Config, history: History) -> Trainer:
         arguments |= {"gradient_clip_val": clip["val"], "gradient_clip_algorithm": clip["name"]}
     specs = [config["monitor"], *config["callbacks"].values()]
     callbacks = [build(spec, Callback) for spec in specs if spec and spec.get("_target_")]
-    if not sys.stdout.isatty():
-        callbacks = [c for c in callbacks if not isinstance(c, (ProgressBar, ModelSummary))]
     loggers = [_build_logger(spec, config["ckpt_path"]) for spec in config["logger"].values() if spec]
+    # Lightning refuses to watch the rate without a logger; a bar is for eyes.
+    unfit = (() if loggers else (LearningRateMonitor,)) + (() if sys.stdout.isatty() else (ProgressBar, ModelSummary))
+    callbacks = [callback for callback in callbacks if not isinstance(callback, unfit)]
     return Trainer(
         **arguments,
         callbacks=[*callbacks, history],
@@ -153,7 +175,9 @@ def build_trainer(config: Config, history: History) -> Trainer:
 
 def _build_logger(spec: Config, ckpt_path: str | None) -> Logger:
     """A logger; TensorBoard's hides the points after the checkpoint that a run continues from, which come again."""
-    offers = {"purge_step": _step_of(ckpt_path)} if ckpt_path and "TensorBoard" in spec["_target_"] else {}
+    offers = {}
+    if ckpt_path and "TensorBoard" in spec["_target_"]:
+        offers["purge_step"] = read(Path(ckpt_path), "ckpt_path")["global_step"]
     try:
         return build({**spec, **offers}, Logger)  # type: ignore[type-abstract]
     except ModuleNotFoundError as error:

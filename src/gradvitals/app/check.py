@@ -72,6 +72,7 @@ def list_of(rule: Rule, length: int | None = None) -> Rule:
 boolean = one_of(True, False)
 text = Rule("a text", lambda value: isinstance(value, str))
 share = either(whole(0), number(0, 1))
+interval = either(whole(1), number(above=0, high=1))
 endless = Rule("a whole number of 1 or more, or -1 for no limit", either(whole(1), one_of(-1)).accepts)
 
 RULES: dict[str, Rule] = {
@@ -145,7 +146,7 @@ RULES: dict[str, Rule] = {
     "trainer.limit_test_batches": share,
     "trainer.overfit_batches": share,
     "trainer.check_val_every_n_epoch": optional(whole(1)),
-    "trainer.val_check_interval": optional(share),
+    "trainer.val_check_interval": optional(interval),
     "trainer.num_sanity_val_steps": either(whole(0), one_of(-1)),
     "trainer.log_every_n_steps": whole(1),
     "trainer.accumulate_grad_batches": whole(1),
@@ -155,6 +156,9 @@ RULES: dict[str, Rule] = {
     "trainer.detect_anomaly": boolean,
     "trainer.fast_dev_run": either(boolean, whole(0)),
 }
+
+
+GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "monitor", "trainer")
 
 
 def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
@@ -167,11 +171,20 @@ def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
     Raises:
         Refused: with the key, what was expected and what came.
     """
+    for group in GROUPS:
+        if not isinstance(config.get(group), Mapping):
+            raise Refused(f"{group}: expected an option of the group; got none. Set it by {group}=OPTION")
+    check_values(config)
+    _check_model(config, set(typed))
+    _check_clipping(config, set(typed))
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """Refuse values of a wrong type or out of range, each on its own; keys that are not there are passed over."""
     for key, rule in RULES.items():
         value, present = _find(config, key)
         if present and not rule.accepts(value):
             raise Refused(f"{key}: expected {rule.expected}; got {value!r}")
-    _check_together(config, set(typed))
 
 
 def _find(config: Mapping[str, Any], key: str) -> tuple[Any, bool]:
@@ -183,23 +196,39 @@ def _find(config: Mapping[str, Any], key: str) -> tuple[Any, bool]:
     return value, True
 
 
-def _check_together(config: Mapping[str, Any], typed: set[str]) -> None:
-    model, clip, trainer = config["model"], config["clip"], config["trainer"]
+def _check_model(config: Mapping[str, Any], typed: set[str]) -> None:
+    model = config["model"]
     for key in ("depth", "width"):
         if f"model.{key}" in typed and model.get("hidden") is not None:
             raise Refused(
                 f"model.{key}: model.hidden={model['hidden']} says the widths already. "
                 f"Set model.hidden=null to use depth and width, or leave model.{key} out"
             )
-    if trainer.get("gradient_clip_val") is not None and clip["name"] != "none":
-        raise Refused(
-            f"trainer.gradient_clip_val={trainer['gradient_clip_val']} and clip={clip['name']} both clip. Keep one: "
-            "clip=none, or leave trainer.gradient_clip_val out"
-        )
-    if clip["name"] != "none" and clip.get("val") is None:
-        raise Refused(f"clip.val: clip={clip['name']} needs a threshold; got null")
-    if clip["name"] == "percentile" and clip["val"] > 100:
-        raise Refused(f"clip.val: expected a percentile, above 0 and at most 100; got {clip['val']}")
     batch_norm = "batch" in (model.get("norm"), model.get("input_norm")) or model.get("input_norm") is True
     if batch_norm and config["data"].get("batch_size") == 1:
         raise Refused("data.batch_size: BatchNorm needs at least 2 samples in a batch; got 1. Or use model=ln")
+
+
+def _check_clipping(config: Mapping[str, Any], typed: set[str]) -> None:
+    name, val, trainer = config["clip"].get("name"), config["clip"].get("val"), config["trainer"]
+    by_trainer = trainer.get("gradient_clip_val")
+    if by_trainer is not None and name != "none":
+        raise Refused(
+            f"trainer.gradient_clip_val={by_trainer} and clip={name} both clip. Keep one: clip=none, or leave "
+            "trainer.gradient_clip_val out"
+        )
+    if "trainer.gradient_clip_algorithm" in typed and by_trainer is None:
+        raise Refused(
+            "trainer.gradient_clip_algorithm: expected trainer.gradient_clip_val beside it; or type clip=value"
+        )
+    if name == "none" and val is not None:
+        raise Refused(f"clip.val={val}: clip=none clips nothing. Set clip=norm, or another of that group")
+    if name != "none" and val is None:
+        raise Refused(f"clip.val: clip={name} needs a threshold; got null")
+    if name == "percentile" and val > 100:
+        raise Refused(f"clip.val: expected a percentile, above 0 and at most 100; got {val}")
+    clips = by_trainer is not None or name != "none"
+    if clips and config["optimizer"].get("fused") is True and str(trainer.get("precision")).endswith("mixed"):
+        raise Refused(
+            "optimizer.fused=true: Lightning cannot clip under mixed precision then. Set optimizer.fused=false"
+        )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
+from gradvitals.app.check import check_values
 from gradvitals.app.errors import Refused
 
 
@@ -28,7 +30,9 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
             raise Refused(f"expected a run directory with {needed.relative_to(run_dir)}; {run_dir} has none")
     if foreign := [word for word in overrides if not word.startswith("data.") or "=" not in word]:
         raise Refused(f"expected data.KEY=VALUE; got {foreign[0]}")
-    data_spec = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist([*overrides])).data)
+    merged = OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist([*overrides]))
+    data_spec: Any = OmegaConf.to_container(merged.data, resolve=True)
+    check_values({"data": data_spec})
 
     from lightning import LightningDataModule, Trainer
 
@@ -37,7 +41,7 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     from gradvitals.classifier import Classifier
 
     quiet()
-    data = build(data_spec, LightningDataModule)  # type: ignore[arg-type]
+    data = build(data_spec, LightningDataModule)
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
     metrics = trainer.test(Classifier.load_from_checkpoint(path), datamodule=data, verbose=False)
     return {tag: float(value) for tag, value in metrics[0].items()}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
+LOG_FILES = ("train.log", "hparams.yaml", "metrics.csv", "events.out.tfevents.*")
 PACKAGES = ("gradvitals", "torch", "torchvision", "lightning", "hydra-core")
 
 
@@ -38,9 +39,15 @@ def finite(content: Any) -> Any:
 
 
 def discard(run_dir: Path) -> None:
-    """Remove what Hydra made for a run that never began; a folder with anything else in it stays."""
+    """Remove what Hydra and the loggers made for a run that never began.
+
+    A run that is there already (one that is resumed) stays whole, and so does a folder with anything else in it.
+    """
+    if any((run_dir / name).exists() for name in ("result.json", "checkpoints")):
+        return
     logging.shutdown()  # closes the log file
-    for file in (*(run_dir / ".hydra" / name for name in HYDRA_FILES), run_dir / "train.log"):
+    logs = [file for pattern in LOG_FILES for file in run_dir.glob(pattern)]
+    for file in (*(run_dir / ".hydra" / name for name in HYDRA_FILES), *logs):
         file.unlink(missing_ok=True)
     for folder in (run_dir / ".hydra", run_dir):
         with contextlib.suppress(OSError):  # not empty: something else lives there

@@ -11,10 +11,12 @@ UPSTREAM_WARNINGS = (
     r".*isinstance\(treespec, LeafSpec\).*",
     # Data in memory is fetched fastest without workers (data.num_workers=0).
     r".*does not have many workers.*",
-    # Small data sets have fewer batches than log_every_n_steps; train/loss is logged at the first step anyway.
+    # Small data sets have fewer batches than log_every_n_steps; an epoch then adds no point to train/loss.
     r".*smaller than the logging interval.*",
     # A resumed run continues in its own directory on purpose.
     r".*Checkpoint directory .* exists and is not empty.*",
+    # The run directory is new; the CSV logger means the directory itself.
+    r".*Experiment logs directory .* exists and is not empty.*",
     # trainer=cpu on a machine with a GPU is a choice.
     r".*GPU available but not used.*",
     # The user is shown which weights were tested.

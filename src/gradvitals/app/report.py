@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradvitals.app.assemble import Config, Run
-from gradvitals.app.files import git_commit, versions
+from gradvitals.app.files import git_commit, versions, write_json
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 
 
@@ -31,6 +31,14 @@ def result(run: Run, config: Config, status: str, overrides: list[str], reason: 
         "versions": versions(),
         "git": git_commit(),
     }
+
+
+def write(outcome: dict[str, Any], run: Run, run_dir: Path) -> None:
+    """Write ``result.json``, and ``vitals.json`` where there is a monitor."""
+    write_json(run_dir / "result.json", outcome)
+    monitor = monitor_of(run)
+    if monitor is not None:
+        write_json(run_dir / "vitals.json", vitals(monitor))
 
 
 def monitor_of(run: Run) -> GradientVitals | None:

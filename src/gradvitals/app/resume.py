@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -43,7 +44,9 @@ def rewrite(argv: list[str]) -> list[str]:
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
         raise Refused(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
-    if not typed and _status(run_dir) == "completed":
+    done = _result(run_dir)
+    epochs = int(typed[-1].partition("=")[2]) if typed and typed[-1].partition("=")[2].isdecimal() else 0
+    if done.get("status") == "completed" and epochs <= done.get("epochs", 0) and not (typed and not epochs):
         raise AlreadyCompleted(f"{run_dir} is complete. To train longer: resume={run_dir} {BESIDE}=N")
     if not checkpoint.is_file():
         raise Refused(f"resume={resume}: expected a checkpoint to continue from; there is no {checkpoint}")
@@ -59,11 +62,11 @@ def _latest() -> Path:
     return runs[-1]
 
 
-def _status(run_dir: Path) -> str | None:
+def _result(run_dir: Path) -> dict[str, Any]:
     try:
-        return json.loads((run_dir / "result.json").read_text(encoding="utf-8"))["status"]
-    except (OSError, ValueError, KeyError):
-        return None
+        return json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _quoted(path: Path) -> str:

@@ -7,15 +7,21 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "trainer", "seed", "loss")
+GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "trainer")
 
 
-def log_hparams(loggers: Iterable[Logger], config: Mapping[str, Any], metric: str) -> None:
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """What runs are compared by: the chosen option of each group, and its settings."""
+    chosen = {group: config["choices"].get(group) for group in GROUPS}
+    settings = flat({group: config[group] for group in GROUPS} | {"seed": config["seed"], "loss": config["loss"]})
+    return flat(chosen) | {key: value for key, value in settings.items() if not key.endswith((".name", "._target_"))}
+
+
+def log_hparams(loggers: Iterable[Logger], params: dict[str, bool | int | float | str], metric: str) -> None:
     """Write the hyperparameters; TensorBoard reads them once, so they come first.
 
     The summaries are written alone: ``log_hyperparams`` would also plant a point without a value in the metric's curve.
     """
-    params = flat({key: config[key] for key in GROUPS if key in config})
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             from torch.utils.tensorboard.summary import hparams

@@ -11,7 +11,7 @@ import secrets
 import signal
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -43,30 +43,24 @@ def train(config: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     run_dir, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     sweeping = hydra.mode == RunMode.MULTIRUN
+    run: Run | None = None
     try:
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         check(settings, typed_keys(overrides))
+        settings["choices"] = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
         run = _prepare(settings)
-    except KeyboardInterrupt:
+        return execute(run, settings, run_dir, overrides)
+    except KeyboardInterrupt:  # before Lightning listens
         discard(run_dir)
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        if sweeping:
-            write_json(run_dir / "result.json", {"status": "failed", "reason": explain(error), "overrides": overrides})
-        else:
+        if not sweeping and not (run and run.began):
             discard(run_dir)
-        _fail(error, sweeping)
-    try:
-        return execute(run, settings, run_dir, overrides)
-    except Exception as error:
-        _fail(error, sweeping)
-
-
-def _fail(error: Exception, sweeping: bool) -> NoReturn:
-    """Leave a single run with one line; hand a job's error to Hydra, which goes on with the sweep."""
-    if sweeping or full_errors():
-        raise error
-    leave(explain(error))
+        elif not (run and run.began):
+            write_json(run_dir / "result.json", {"status": "failed", "reason": explain(error), "overrides": overrides})
+        if sweeping or full_errors():
+            raise  # Hydra goes on with the sweep
+        leave(explain(error))
 
 
 def _prepare(settings: dict[str, Any]) -> Run:
@@ -106,13 +100,11 @@ def load_weights(model: Any, source: str) -> None:
         FileNotFoundError: no such file, or a directory without checkpoints.
         ValueError: the checkpoint's network is another one; it says what differs.
     """
-    import torch
+    from gradvitals.app.checkpoints import read
 
     path = Path(source) / "checkpoints" / "last.ckpt" if Path(source).is_dir() else Path(source)
-    if not path.is_file():
-        raise FileNotFoundError(f"weights: expected a checkpoint or a run directory; there is no {path}")
     try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True)["state_dict"])
+        model.load_state_dict(read(path, "weights")["state_dict"])
     except RuntimeError as error:
         differences = " ".join(str(error).split()[:40])
         raise ValueError(f"weights={source}: expected a checkpoint of the same network; {differences}") from None
@@ -138,12 +130,9 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[s
     finally:
         status = "failed" if reason else status_of(run, code)
         outcome = report.result(run, settings, status, overrides, reason)
-        monitor = report.monitor_of(run)
-        if run.trainer.is_global_zero:
-            write_json(run_dir / "result.json", outcome)
-            if monitor is not None:
-                write_json(run_dir / "vitals.json", report.vitals(monitor))
-    log.info(report.summary(outcome, monitor, run_dir))
+        if run.trainer.is_global_zero and (run.began or not reason):
+            report.write(outcome, run, run_dir)
+    log.info(report.summary(outcome, report.monitor_of(run), run_dir))
     if code:
         raise SystemExit(code)
     return objective(outcome, settings["objective"])
@@ -157,10 +146,10 @@ def _log_traceback() -> None:
 
 
 def _fit(run: Run, settings: dict[str, Any]) -> None:
-    from gradvitals.app.tensorboard import log_hparams
+    from gradvitals.app.tensorboard import hyperparameters, log_hparams
 
     if settings["ckpt_path"] is None:
-        log_hparams(run.trainer.loggers, settings, f"val/{getattr(run.model, 'metric_name', 'loss')}")
+        log_hparams(run.trainer.loggers, hyperparameters(settings), f"val/{getattr(run.model, 'metric_name', 'loss')}")
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         run.trainer.fit(run.model, datamodule=run.data, ckpt_path=settings["ckpt_path"])
@@ -169,7 +158,7 @@ def _fit(run: Run, settings: dict[str, Any]) -> None:
 
 
 def _test(run: Run, settings: dict[str, Any]) -> None:
-    if not settings["test"]:
+    if not settings["test"] or not run.has_test:
         return
     best = run.checkpoint.best_model_path if run.checkpoint and settings["test"] == "best" else ""
     ckpt_path = best or (settings["ckpt_path"] if not settings["train"] else None)

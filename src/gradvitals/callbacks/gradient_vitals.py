@@ -68,12 +68,16 @@ class GradientVitals(Callback):
         self._order = ForwardOrder(pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if trainer.global_step % self.every_n_steps == 0 and self._input is None:
+        if self._input is None and self._due(trainer):
             self._input = InputGradient(*([self._entry] if self._entry else pl_module.modules()))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if trainer.global_step % self.every_n_steps == 0:
+        if self._due(trainer):
             self._measure(trainer, pl_module, optimizer)
+
+    def _due(self, trainer: Trainer) -> bool:
+        """Whether this step is measured; Lightning counts a step of each of several optimizers."""
+        return trainer.global_step // max(1, len(trainer.optimizers)) % self.every_n_steps == 0
 
     def _measure(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if self._order is not None:

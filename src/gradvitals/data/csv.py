@@ -57,8 +57,9 @@ class Csv(TensorDataModule):
         for key, value, accepted in (("task", task, ("auto", *TASKS)), ("scaling", scaling, SCALINGS)):
             if value not in accepted:
                 raise ValueError(f"data.{key}: expected one of {', '.join(accepted)}; got {value!r}")
-        self.path, self.target, self.task = path, target, task
-        self.drop, self.categorical, self.scaling, self.split_seed = drop, categorical, scaling, split_seed
+        self.path, self.target, self.task = path, str(target), task
+        self.drop, self.categorical = [str(name) for name in drop], [str(name) for name in categorical]
+        self.scaling, self.split_seed = scaling, split_seed
 
     def load(self) -> Splits:
         table = _read(self.path)
@@ -94,6 +95,7 @@ def _read(path: str) -> pd.DataFrame:
         ) from None
     if table.empty:
         raise ValueError(f"data.path={path}: expected rows under the header; got none")
+    table.columns = [str(name).strip() for name in table.columns]
     return table
 
 
@@ -110,7 +112,7 @@ def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
     """Targets as class numbers or floats, and the task."""
     values = column.nunique()
     if values < 2:
-        only = f"only {column.iloc[0]!r}" if values else "no value at all"
+        only = f"only {column.dropna().iloc[0]}" if values else "no value at all"
         raise ValueError(f"data.target={column.name}: expected at least two different values; got {only}")
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
     if task == "auto":
@@ -155,7 +157,12 @@ def _is_number(column: pd.Series) -> bool:
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return True
     present = column.dropna()
-    if len(present) and pd.to_numeric(present, errors="coerce").notna().mean() >= 0.5:
+    if all(isinstance(value, bool) for value in present):
+        return False  # yes, no and gaps
+    numbers = pd.to_numeric(present, errors="coerce").notna().mean()
+    if numbers == 1:  # whole numbers beyond 64 bits
+        return True
+    if numbers >= 0.5:
         raise ValueError(
             f"data: expected numbers or gaps in column {column.name!r}; got {_first_word(present)}. "
             f"Mend the file, or set data.drop=[{column.name}] or data.categorical=[{column.name}]"
@@ -174,7 +181,10 @@ def _first_word(column: pd.Series) -> str:
 
 
 def _refuse_infinite(column: pd.Series) -> None:
-    infinite = np.isinf(column.to_numpy(np.float64))
+    """Numbers that float32 cannot hold count as infinite."""
+    infinite = np.abs(column.to_numpy(np.float64)) > np.finfo(np.float32).max
     if infinite.any():
-        line = column.index[infinite.argmax()] + 2
-        raise ValueError(f"data: expected finite numbers in column {column.name!r}; got an infinity in line {line}")
+        row = column.index[infinite.argmax()]
+        raise ValueError(
+            f"data: expected numbers below 1e38 in column {column.name!r}; got {column[row]} in line {row + 2}"
+        )

@@ -36,6 +36,8 @@ def split_rows(
         )
     except ValueError as error:
         raise ValueError(f"data: {len(y)} rows are too few to split into train, validation and test: {error}") from None
+    if min(len(train), len(middle), len(last)) < 2:
+        raise ValueError(f"data: {len(y)} rows are too few to split into train, validation and test of 2 or more")
     return train, middle, last
 
 

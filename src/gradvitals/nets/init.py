@@ -196,7 +196,15 @@ def initialize(
 
 
 @torch.no_grad()
-def lsuv_(module: nn.Module, batch: Tensor, tolerance: float = 0.01, attempts: int = 10) -> None:
+def lsuv_(
+    module: nn.Module,
+    batch: Tensor,
+    tolerance: float = 0.01,
+    attempts: int = 10,
+    *,
+    gain: float = 1.0,
+    output: bool = True,
+) -> None:
     """Layer-sequential unit variance (Mishkin & Matas, 2016): scale each layer until its output has variance 1.
 
     Args:
@@ -204,6 +212,8 @@ def lsuv_(module: nn.Module, batch: Tensor, tolerance: float = 0.01, attempts: i
         batch: one batch of inputs, as ``module`` takes them.
         tolerance: accepted distance of the variance from 1.
         attempts: at most so many corrections per layer.
+        gain: a factor on the weights in the end.
+        output: whether the last layer is scaled as well.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32))
@@ -215,11 +225,9 @@ def lsuv_(module: nn.Module, batch: Tensor, tolerance: float = 0.01, attempts: i
     module.train()
     seen: dict[nn.Module, Tensor] = {}
     # A dict keeps the order of the forward pass, in which a layer must not be scaled before the ones under it.
-    hooks = [
-        layer.register_forward_hook(lambda layer, _, out: seen.__setitem__(layer, out))
-        for layer in module.modules()
-        if isinstance(layer, LAYERS)
-    ]
+    layers = [layer for layer in module.modules() if isinstance(layer, LAYERS)]
+    scaled = layers if output else layers[:-1]
+    hooks = [layer.register_forward_hook(lambda layer, _, out: seen.__setitem__(layer, out)) for layer in scaled]
     try:
         module(batch)
         for layer in list(seen):
@@ -229,6 +237,8 @@ def lsuv_(module: nn.Module, batch: Tensor, tolerance: float = 0.01, attempts: i
             hook.remove()
         module.train(training)
         module.load_state_dict(buffers, strict=False)  # moving statistics have not seen this batch
+    for layer in scaled:
+        layer.weight.mul_(gain)
 
 
 def _scale_to_unit_variance(
