@@ -54,6 +54,7 @@ def own_package(tmp_path, monkeypatch):
         class NotANet: ...
         def make(in_features): return torch.nn.Linear(in_features, 1)
         def make_no_net(): return 3
+        from os import system
     """
     import textwrap
 
@@ -80,6 +81,8 @@ def test_an_admitted_package_may_name_a_function_whose_result_is_checked(own_pac
         build({"_target_": "mine.make_no_net"}, nn.Module)
     with pytest.raises(ValueError, match="expected a subclass of Module; got another class"):
         build({"_target_": "mine.NotANet"}, nn.Module)
+    with pytest.raises(ValueError, match="expected a subclass of Module"):  # admitted is what the package defines
+        build({"_target_": "mine.system", "command": "false"}, nn.Module)
 
 
 def test_foreign_argument_offers_the_closest():

@@ -18,8 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-INFINITE = (-math.inf, math.inf)
-
 
 class Exponential(nn.Module):
     """``exp(x)``, for studies of exploding nets."""
@@ -44,21 +42,19 @@ class Activation:
         params: the parameters it takes, with their defaults.
         family: which initialisation suits it: ``rectifier`` (He), ``self_normalizing`` (LeCun), ``saturating`` and
             ``linear`` (Glorot).
-        bounds: the range of the output, infinite where it does not saturate.
-        kinks: where the derivative jumps; a quadrature is split there.
+        kinks: where the derivative jumps, as numbers or names of parameters; a quadrature is split there.
     """
 
     module: Callable[..., nn.Module]
     family: str
     params: Mapping[str, float | str] = field(default_factory=dict)
-    bounds: tuple[float, float] = INFINITE
-    kinks: tuple[float, ...] = (0.0,)
+    kinks: tuple[float | str, ...] = (0.0,)
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "sigmoid": Activation(nn.Sigmoid, "saturating", bounds=(0.0, 1.0)),
-    "tanh": Activation(nn.Tanh, "saturating", bounds=(-1.0, 1.0)),
-    "relu": Activation(nn.ReLU, "rectifier", bounds=(0.0, math.inf)),
+    "sigmoid": Activation(nn.Sigmoid, "saturating"),
+    "tanh": Activation(nn.Tanh, "saturating"),
+    "relu": Activation(nn.ReLU, "rectifier"),
     "leaky_relu": Activation(nn.LeakyReLU, "rectifier", {"negative_slope": 0.01}),
     "prelu": Activation(nn.PReLU, "rectifier", {"init": 0.25}),
     "elu": Activation(nn.ELU, "rectifier", {"alpha": 1.0}),
@@ -67,11 +63,9 @@ ACTIVATIONS: dict[str, Activation] = {
     "silu": Activation(nn.SiLU, "rectifier"),
     "mish": Activation(nn.Mish, "rectifier"),
     "softplus": Activation(nn.Softplus, "rectifier", {"beta": 1.0, "threshold": 20.0}),
-    "softsign": Activation(nn.Softsign, "saturating", bounds=(-1.0, 1.0)),
-    "hardtanh": Activation(
-        nn.Hardtanh, "saturating", {"min_val": -1.0, "max_val": 1.0}, bounds=(-1.0, 1.0), kinks=(-1.0, 1.0)
-    ),
-    "erf": Activation(Erf, "saturating", bounds=(-1.0, 1.0)),
+    "softsign": Activation(nn.Softsign, "saturating"),
+    "hardtanh": Activation(nn.Hardtanh, "saturating", {"min_val": -1.0, "max_val": 1.0}, kinks=("min_val", "max_val")),
+    "erf": Activation(Erf, "saturating"),
     "exponential": Activation(Exponential, "rectifier"),
     "identity": Activation(nn.Identity, "linear"),
 }
@@ -119,7 +113,7 @@ def gaussian_mean(f: Callable[[Tensor], Tensor], kinks: Iterable[float] = (0.0,)
 
     Args:
         f: maps float64 points of shape ``(n,)`` to values of that shape.
-        kinks: points inside (-10, 10) at which ``f`` or its derivative jumps.
+        kinks: points at which ``f`` or its derivative jumps.
         order: points per segment.
 
     Example:
@@ -127,7 +121,7 @@ def gaussian_mean(f: Callable[[Tensor], Tensor], kinks: Iterable[float] = (0.0,)
         0.5
     """
     points, weights = np.polynomial.legendre.leggauss(order)
-    edges = sorted({-10.0, -3.0, 3.0, 10.0, *kinks})
+    edges = sorted({-10.0, -3.0, 3.0, 10.0, *(kink for kink in kinks if abs(kink) < 10)})
     total = 0.0
     for low, high in pairwise(edges):
         z = torch.from_numpy((high - low) / 2 * points + (high + low) / 2)
@@ -155,5 +149,6 @@ def gain(name: str, **params: float | str) -> float:
         return nn.init.calculate_gain("leaky_relu", slope)
     if name in ("selu", "identity"):
         return 1.0
-    module = build().double()
-    return gaussian_mean(lambda z: module(z).detach() ** 2, lookup(name).kinks) ** -0.5
+    module, values = build().double(), {**lookup(name).params, **params}
+    kinks = [float(values[kink] if isinstance(kink, str) else kink) for kink in lookup(name).kinks]
+    return gaussian_mean(lambda z: module(z).detach() ** 2, kinks) ** -0.5

@@ -49,17 +49,18 @@ def resolve(path: str, kind: type[T]) -> Callable[..., T]:
     """
     module_name, _, name = str(path).rpartition(".")
     root = module_name.partition(".")[0]
+    if not root:
+        raise ValueError(f"_target_={path}: expected package.module.Class, a {kind.__name__}")
     if root not in TRUSTED | allowed():
-        raise ValueError(
-            f"_target_={path}: package {root or path!r} is not admitted. If it is yours, set {ALLOW}={root or path}"
-        )
+        raise ValueError(f"_target_={path}: package {root!r} is not admitted. If it is yours, set {ALLOW}={root}")
     target = _import(path, module_name, name)
     if isinstance(target, type) and issubclass(target, kind):
         home = target.__module__.partition(".")[0]
         if home in TRUSTED | allowed():
             return target
         raise ValueError(f"_target_={path} comes from package {home!r}, which is not admitted. Set {ALLOW}={home}")
-    if callable(target) and not isinstance(target, type) and root in allowed():
+    home = (getattr(target, "__module__", None) or "").partition(".")[0]
+    if callable(target) and not isinstance(target, type) and home in allowed():
         return target
     found = "another class" if isinstance(target, type) else f"a {type(target).__name__}"
     raise ValueError(f"_target_={path}: expected a subclass of {kind.__name__}; got {found}")

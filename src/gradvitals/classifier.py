@@ -36,14 +36,34 @@ def _one_hot(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
 
 
-# Outputs (batch, out_features) and targets (batch,) in, mean loss out.
+def _one_hot_bce(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(outputs, _one_hot(outputs, targets))
+
+
+def _one_hot_mse(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.mse_loss(outputs.sigmoid(), _one_hot(outputs, targets))
+
+
+def _binary_bce(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(outputs.squeeze(1), targets.to(outputs.dtype))
+
+
+def _binary_mse(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.mse_loss(outputs.squeeze(1).sigmoid(), targets.to(outputs.dtype))
+
+
+def _regression_mse(outputs: Tensor, targets: Tensor) -> Tensor:
+    return F.mse_loss(outputs.squeeze(1), targets)
+
+
+# Outputs (batch, out_features) and targets (batch,) in, mean loss out. Named functions, so that a model is pickled.
 LOSSES: dict[tuple[str, str], LossFunction] = {
     ("multiclass", "ce"): F.cross_entropy,
-    ("multiclass", "bce"): lambda out, y: F.binary_cross_entropy_with_logits(out, _one_hot(out, y)),
-    ("multiclass", "mse"): lambda out, y: F.mse_loss(out.sigmoid(), _one_hot(out, y)),
-    ("binary", "bce"): lambda out, y: F.binary_cross_entropy_with_logits(out.squeeze(1), y.to(out.dtype)),
-    ("binary", "mse"): lambda out, y: F.mse_loss(out.squeeze(1).sigmoid(), y.to(out.dtype)),
-    ("regression", "mse"): lambda out, y: F.mse_loss(out.squeeze(1), y),
+    ("multiclass", "bce"): _one_hot_bce,
+    ("multiclass", "mse"): _one_hot_mse,
+    ("binary", "bce"): _binary_bce,
+    ("binary", "mse"): _binary_mse,
+    ("regression", "mse"): _regression_mse,
 }
 AUTO_LOSS = {"multiclass": "ce", "binary": "bce", "regression": "mse"}
 
@@ -63,6 +83,8 @@ def loss_function(task: str, name: str = "auto") -> LossFunction:
         >>> round(loss_function("multiclass")(torch.zeros(1, 10), torch.tensor([3])).item(), 4)  # log 10
         2.3026
     """
+    if task not in AUTO_LOSS:
+        raise ValueError(f"task: expected one of {', '.join(AUTO_LOSS)}; got {task!r}. The data module says it")
     key = (task, AUTO_LOSS[task] if name == "auto" else name)
     if key not in LOSSES:
         has = ", ".join(["auto", *(loss for of, loss in LOSSES if of == task)])
@@ -169,8 +191,10 @@ class Classifier(LightningModule):
         spec = self.hparams["scheduler"] or {}
         if not spec.get("_target_"):
             return optimizer
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = self._scheduler(optimizer, self.trainer.max_epochs or steps, steps)
+        steps = self.trainer.estimated_stepping_batches
+        if not math.isfinite(steps):
+            raise ValueError(f"{spec['_target_']} needs to know the end: set trainer.max_epochs or trainer.max_steps")
+        scheduler = self._scheduler(optimizer, self.trainer.max_epochs or int(steps), int(steps))
         timing = {
             "interval": spec.get("interval", "epoch"),
             "monitor": spec.get("monitor", "val/loss"),
@@ -186,7 +210,12 @@ class Classifier(LightningModule):
 
     def _scheduler(self, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
         spec = {key: value for key, value in self.hparams["scheduler"].items() if key not in ("interval", "monitor")}
-        lengths = {"T_max": epochs, "total_steps": steps, "max_lr": optimizer.param_groups[0]["lr"]}
+        by_step = self.hparams["scheduler"].get("interval") == "step"
+        lengths = {
+            "T_max": steps if by_step else epochs,
+            "total_steps": steps,
+            "max_lr": optimizer.param_groups[0]["lr"],
+        }
         return build(spec, LRScheduler, {"optimizer": optimizer, **lengths})
 
     def _rehearse(self) -> None:

@@ -151,7 +151,7 @@ def test_a_file_that_is_no_checkpoint(train_here, tmp_path, capsys, key):
             ["scheduler=plateau", "scheduler.monitor=val/acc2"],
             "scheduler.monitor: expected one of train/loss, val/loss, val/acc",
         ),
-        (["callbacks.checkpoint.monitor=loss"], "ModelCheckpoint.monitor: expected one of"),
+        (["callbacks.best.monitor=loss"], "ModelCheckpoint.monitor: expected one of"),
         (["scheduler=onecycle", "scheduler.total_steps=5", "trainer.val_check_interval=1000"], "val_check_interval"),
     ],
 )

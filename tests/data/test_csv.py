@@ -155,6 +155,7 @@ def test_missing_and_unreadable_files(tmp_path):
         "latin.csv": "x,y\né,1\n".encode("latin-1"),
         "empty.csv": b"",
         "ragged.csv": b"x,y\n1,2\n1,2,3\n",
+        "trailing.csv": b"x,y\n1,2,\n3,4,\n",
     }.items():
         Path(tmp_path, name).write_bytes(content)
         with pytest.raises(ValueError, match="expected a table of comma-separated values in UTF-8"):

@@ -39,7 +39,7 @@ def test_a_constant_feature_stays_finite():
 def test_digits():
     splits = Digits().loaded
     assert [len(part) for part in (splits.train, splits.val, splits.test)] == [1257, 180, 360]
-    assert (splits.task, splits.num_classes, splits.out_features) == ("multiclass", 10, 10)
+    assert (splits.task, splits.num_classes) == ("multiclass", 10)
     assert float(splits.train.x.mean()) == pytest.approx(0, abs=1e-5)
     assert float(splits.train.x.std()) == pytest.approx(1, abs=1e-3)
     assert 0 <= Digits(scaling="raw").loaded.train.x.min()

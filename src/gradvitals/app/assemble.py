@@ -54,7 +54,8 @@ class Run:
     @property
     def checkpoint(self) -> ModelCheckpoint | None:
         """The callback that keeps the best weights."""
-        return next((c for c in self.trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), None)
+        kept = [c for c in self.trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
+        return next((callback for callback in kept if callback.monitor is not None), None)
 
 
 def assemble(config: Config) -> Run:
@@ -77,20 +78,20 @@ def _check_monitored(run: Run, scheduler: Config) -> None:
     if not isinstance(run.model, Classifier):
         return
     logged = ["train/loss", "val/loss", f"val/{run.model.metric_name}"]
-    watching = {type(c).__name__: getattr(c, "monitor", None) for c in run.trainer.callbacks}  # type: ignore[attr-defined]
-    if scheduler.get("_target_"):
-        watching["scheduler"] = scheduler.get("monitor")
-    for name, metric in watching.items():
+    callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
+    watching = [(type(callback).__name__, getattr(callback, "monitor", None)) for callback in callbacks]
+    watching += [("scheduler", scheduler.get("monitor"))] if scheduler.get("_target_") else []
+    for name, metric in watching:
         if metric is not None and metric not in logged:
             raise Refused(f"{name}.monitor: expected one of {', '.join(logged)}; got {metric!r}")
 
 
 def build_model(config: Config, data: LightningDataModule) -> LightningModule:
     """The network in a :class:`Classifier` that fits the data, or the user's own LightningModule."""
-    spec = config["model"]
-    target = resolve(spec.get("_target_", ""), nn.Module)
-    spec = _without_foreign_keys(spec, target)
+    target = resolve(config["model"].get("_target_", ""), nn.Module)
+    spec = _own_keys(config["model"], target, config.get("typed", []))
     if isinstance(target, type) and issubclass(target, LightningModule):
+        _refuse_without_part(config.get("typed", []), config["clip"]["name"])
         return build(spec, LightningModule)
     for words in filter(None, [remark(config["act"]["name"], config["init"]["name"])]):
         log.warning(words)
@@ -102,15 +103,27 @@ def build_model(config: Config, data: LightningDataModule) -> LightningModule:
     return model
 
 
-def _without_foreign_keys(spec: Config, target: Any) -> dict[str, Any]:
-    """The MLP's settings stay behind where `model._target_` names another network that does not take them."""
-    takes, open_ended = accepts(target)
-    if target is MLP or open_ended:
+def _own_keys(spec: Config, target: Any, typed: list[str]) -> dict[str, Any]:
+    """Where ``model._target_`` was typed over one of our models, the MLP's settings are not the other network's."""
+    ours = set(accepts(MLP)[0]) - {"in_features", "out_features", "act"}
+    if target is MLP or not ours <= set(spec):
         return dict(spec)
-    left_out = [key for key in spec if key in accepts(MLP)[0] and key not in takes]
-    if left_out:
-        log.info(f"{spec['_target_']} takes none of: {', '.join(left_out)}; they are left out")
-    return {key: value for key, value in spec.items() if key not in left_out}
+    return {key: value for key, value in spec.items() if key not in ours or f"model.{key}" in typed}
+
+
+def _refuse_without_part(typed: list[str], clip: str) -> None:
+    """A LightningModule of one's own brings its loss, optimizer and weights; what would be ignored is refused."""
+    idle = [key for key in typed if key.partition(".")[0] in ("act", "init", "optimizer", "scheduler", "loss")]
+    idle += [f"clip={clip}"] if clip not in ("none", "norm", "value") else []
+    if idle:
+        raise Refused(f"{idle[0]}: has no part in a LightningModule of your own, which brings its own; leave it out")
+
+
+def _set_aside(file: Path) -> None:
+    """Lightning's CSV logger begins its file anew; what a resumed run wrote before is kept under a numbered name."""
+    if file.exists():
+        number = len(list(file.parent.glob(f"{file.stem}.*{file.suffix}"))) + 1
+        file.rename(file.with_name(f"{file.stem}.{number}{file.suffix}"))
 
 
 def describe(data: LightningDataModule) -> dict[str, Any]:
@@ -146,6 +159,7 @@ def set_threads(threads: int | str, model: nn.Module, batch_size: int) -> None:
     if threads == "auto":
         multiplications = batch_size * sum(p.numel() for p in model.parameters())
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = min(cores, int(os.environ.get("OMP_NUM_THREADS") or cores))  # a launcher's share
         threads = 1 if multiplications < SMALL_STEP else cores
     torch.set_num_threads(int(threads))
 
@@ -178,6 +192,8 @@ def _build_logger(spec: Config, ckpt_path: str | None) -> Logger:
     offers = {}
     if ckpt_path and "TensorBoard" in spec["_target_"]:
         offers["purge_step"] = read(Path(ckpt_path), "ckpt_path")["global_step"]
+    if ckpt_path and "CSVLogger" in spec["_target_"]:
+        _set_aside(Path(spec["save_dir"]) / "metrics.csv")
     try:
         return build({**spec, **offers}, Logger)  # type: ignore[type-abstract]
     except ModuleNotFoundError as error:

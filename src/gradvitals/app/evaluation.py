@@ -34,14 +34,23 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     data_spec: Any = OmegaConf.to_container(merged.data, resolve=True)
     check_values({"data": data_spec})
 
-    from lightning import LightningDataModule, Trainer
+    from lightning import LightningDataModule, LightningModule, Trainer
+    from torch import nn
 
+    from gradvitals.app.checkpoints import read
     from gradvitals.app.quiet import quiet
-    from gradvitals.build import build
+    from gradvitals.build import build, resolve
     from gradvitals.classifier import Classifier
 
     quiet()
     data = build(data_spec, LightningDataModule)
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
-    metrics = trainer.test(Classifier.load_from_checkpoint(path), datamodule=data, verbose=False)
+    spec: Any = OmegaConf.to_container(merged.model)
+    target = resolve(spec["_target_"], nn.Module)
+    if isinstance(target, type) and issubclass(target, LightningModule):  # one's own
+        model = build({"_target_": spec["_target_"]}, LightningModule)
+        model.load_state_dict(read(path, "run_dir")["state_dict"])
+    else:
+        model = Classifier.load_from_checkpoint(path)
+    metrics = trainer.test(model, datamodule=data, verbose=False)
     return {tag: float(value) for tag, value in metrics[0].items()}

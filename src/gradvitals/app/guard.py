@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationResolutionError
 
 from gradvitals.app.check import check
 from gradvitals.app.errors import Refused
@@ -21,7 +23,9 @@ class Guard(Callback):
             check(plain(config), typed_keys(config.hydra.overrides.task))
             run_dir = Path(config.hydra.run.dir)
             resumed = config.ckpt_path is not None and Path(config.ckpt_path).is_relative_to(run_dir)
-            if not resumed and any((run_dir / name).exists() for name in ("result.json", ".hydra")):
+            # The other processes of a distributed run are started by the first, in its directory.
+            first = os.environ.get("LOCAL_RANK", "0") == "0"
+            if first and not resumed and any((run_dir / name).exists() for name in ("result.json", ".hydra")):
                 way_out = f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
                 raise Refused(f"{run_dir} already holds a run. {way_out}")
         except ValueError as error:
@@ -34,9 +38,16 @@ class Guard(Callback):
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The job's part of a config as plain values; what is known only inside the job stays unresolved."""
-    keys = [str(key) for key in config if key not in ("hydra", "paths", "callbacks", "logger")]
-    return OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)  # type: ignore[return-value]
+    """The job's part of a config as plain values; a part that is known only inside the job stays unresolved."""
+    found: dict[str, Any] = {}
+    for key in (str(key) for key in config if key != "hydra"):
+        try:
+            value = config[key]
+            found[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        except InterpolationResolutionError:
+            unresolved = OmegaConf.to_container(config, resolve=False)
+            found[key] = unresolved[key]  # type: ignore[index,call-overload]
+    return found
 
 
 def typed_keys(overrides: list[str]) -> list[str]:

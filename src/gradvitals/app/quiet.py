@@ -19,8 +19,6 @@ UPSTREAM_WARNINGS = (
     r".*Experiment logs directory .* exists and is not empty.*",
     # trainer=cpu on a machine with a GPU is a choice.
     r".*GPU available but not used.*",
-    # The user is shown which weights were tested.
-    r".*was called without a model.*",
 )
 CHATTY = (
     "lightning.pytorch.utilities.rank_zero",

@@ -20,9 +20,9 @@ def result(run: Run, config: Config, status: str, overrides: list[str], reason: 
         "status": status,
         "reason": reason,
         "verdict": None,
-        "overrides": overrides,
+        "overrides": [word for word in overrides if not word.startswith("ckpt_path=")],
         "seed": config["seed"],
-        "metrics": history.metrics,
+        "metrics": {tag: values for tag, values in history.metrics.items() if not tag.startswith("lr-")},
         "steps": trainer.global_step,
         "epochs": trainer.current_epoch,
         "seconds": history.seconds,
@@ -90,9 +90,8 @@ def _status_line(outcome: dict[str, Any]) -> str:
 
 
 def _metrics_line(metrics: dict[str, dict[str, float | None]]) -> str:
-    shown = [tag for tag in metrics if not tag.startswith("lr-")]
     parts = [
-        f"{tag} {_number(metrics[tag]['final'])}" + _best(tag, metrics[tag]) for tag in sorted(shown, reverse=True)
+        f"{tag} {_number(metrics[tag]['final'])}" + _best(tag, metrics[tag]) for tag in sorted(metrics, reverse=True)
     ]
     return "metrics      " + "  ".join(parts)
 

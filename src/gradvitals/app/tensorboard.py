@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "trainer")
 
@@ -14,9 +15,11 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float |
     """What runs are compared by: the chosen option of each group, and its settings."""
     chosen = {group: config["choices"].get(group) for group in GROUPS}
     settings = flat({group: config[group] for group in GROUPS} | {"seed": config["seed"], "loss": config["loss"]})
+    chosen["tags"] = ",".join(config["tags"])
     return flat(chosen) | {key: value for key, value in settings.items() if not key.endswith((".name", "._target_"))}
 
 
+@rank_zero_only
 def log_hparams(loggers: Iterable[Logger], params: dict[str, bool | int | float | str], metric: str) -> None:
     """Write the hyperparameters; TensorBoard reads them once, so they come first.
 

@@ -7,6 +7,7 @@ logging, so that Lightning's messages reach the run's log file.
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import signal
 import traceback
@@ -47,6 +48,7 @@ def train(config: DictConfig) -> float | None:
     try:
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         check(settings, typed_keys(overrides))
+        settings["typed"] = typed_keys(overrides)
         settings["choices"] = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
         run = _prepare(settings)
         return execute(run, settings, run_dir, overrides)
@@ -55,7 +57,8 @@ def train(config: DictConfig) -> float | None:
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         if not sweeping and not (run and run.began):
-            discard(run_dir)
+            if os.environ.get("LOCAL_RANK", "0") == "0":
+                discard(run_dir)
         elif not (run and run.began):
             write_json(run_dir / "result.json", {"status": "failed", "reason": explain(error), "overrides": overrides})
         if sweeping or full_errors():
@@ -71,8 +74,9 @@ def _prepare(settings: dict[str, Any]) -> Run:
     from gradvitals.app.quiet import quiet
 
     quiet()
-    if settings["seed"] is None:
-        settings["seed"] = secrets.randbelow(2**32)
+    if settings["seed"] is None:  # the other processes of a distributed run inherit what the first one drew
+        inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
+        settings["seed"] = int(inherited) if inherited else secrets.randbelow(2**32)
     seed_everything(settings["seed"], workers=True, verbose=False)
     run = assemble(settings)
     if settings["weights"]:
@@ -121,7 +125,8 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[s
         code = _interruption(run)
         if not code:
             _test(run, settings)
-    except SystemExit:  # Lightning's answer to Ctrl-C
+            code = _interruption(run)
+    except (KeyboardInterrupt, SystemExit):  # the second is Lightning's answer to Ctrl-C
         code = _interruption(run) or INTERRUPTED
     except Exception as error:
         reason = explain(error)
@@ -132,7 +137,8 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[s
         outcome = report.result(run, settings, status, overrides, reason)
         if run.trainer.is_global_zero and (run.began or not reason):
             report.write(outcome, run, run_dir)
-    log.info(report.summary(outcome, report.monitor_of(run), run_dir))
+    if run.trainer.is_global_zero:
+        log.info(report.summary(outcome, report.monitor_of(run), run_dir))
     if code:
         raise SystemExit(code)
     return objective(outcome, settings["objective"])

@@ -32,10 +32,10 @@ class GradientVitals(Callback):
 
     Tags: ``grad_norm/LAYER`` (L2 of dL/dW before clipping; LAYER sorts by depth), ``grad_norm/total`` (all parameters
     of the optimizer), ``grad_norm/input`` (L2 over batch and features of dL/dx; absent where no floating-point tensor
-    goes in). Layers are the modules with a weight of two or more axes. A layer without a gradient is left out.
+    goes in, and of this process's share of the batch alone). Layers are the modules with a weight of two or more axes. A layer without a gradient is left out.
 
     Args:
-        every_n_steps: measure one optimizer step in so many; the first step is always measured.
+        every_n_steps: measure one optimizer step in so many; the first step of a fit is always measured.
 
     Attributes:
         layers: the layers by depth, known after the first step.
@@ -76,7 +76,10 @@ class GradientVitals(Callback):
             self._measure(trainer, pl_module, optimizer)
 
     def _due(self, trainer: Trainer) -> bool:
-        """Whether this step is measured; Lightning counts a step of each of several optimizers."""
+        """Whether this step is measured: the first of a fit, and each multiple of the cadence."""
+        if self._order is not None:
+            return True
+        # Lightning counts a step of each of several optimizers.
         return trainer.global_step // max(1, len(trainer.optimizers)) % self.every_n_steps == 0
 
     def _measure(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:

@@ -17,14 +17,15 @@ class History(Callback):
 
     Attributes:
         metrics: tag -> ``{"final": ..., "best": ...}``; None where no value was finite.
-        seconds: of the whole fit.
+        seconds: of the whole fit, what was done before a resume included.
+        earlier_seconds: of that, before the resume.
         loop_seconds: of the training loop alone, validation left out.
         samples: trained on in that time, by this process.
     """
 
     def __init__(self) -> None:
         self.metrics: dict[str, dict[str, float | None]] = {}
-        self.seconds = self.loop_seconds = 0.0
+        self.seconds = self.loop_seconds = self.earlier_seconds = 0.0
         self.samples = 0
         self._fit_began = self._loop_began = 0.0
         self._fitting = True
@@ -74,17 +75,24 @@ class History(Callback):
         self.record(trainer.callback_metrics)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.seconds = time.perf_counter() - self._fit_began
+        self.seconds = self.earlier_seconds + time.perf_counter() - self._fit_began
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self.seconds = time.perf_counter() - self._fit_began
+        self.on_fit_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"metrics": self.metrics, "loop_seconds": self.loop_seconds, "samples": self.samples}
+        seconds = self.earlier_seconds + time.perf_counter() - self._fit_began
+        return {
+            "metrics": self.metrics,
+            "seconds": seconds,
+            "loop_seconds": self.loop_seconds,
+            "samples": self.samples,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
-            self.metrics, self.loop_seconds, self.samples = state["metrics"], state["loop_seconds"], state["samples"]
+            self.metrics, self.earlier_seconds = state["metrics"], state["seconds"]
+            self.loop_seconds, self.samples = state["loop_seconds"], state["samples"]
 
     def _pause(self) -> None:
         if self._loop_began:

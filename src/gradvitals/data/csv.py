@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -87,8 +88,11 @@ def _read(path: str) -> pd.DataFrame:
     if not Path(path).is_file():
         raise FileNotFoundError(f"data.path: expected a CSV file; there is none at {Path(path).resolve()}")
     try:
-        table = pd.read_csv(path, skipinitialspace=True)
-    except (ValueError, UnicodeDecodeError, OSError) as error:
+        with warnings.catch_warnings():
+            # With more fields than names, pandas would take the first column for the rows' names, or drop the last.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, skipinitialspace=True, index_col=False)
+    except (ValueError, UnicodeDecodeError, OSError, pd.errors.ParserWarning) as error:
         first = str(error).strip().splitlines()[0]
         raise ValueError(
             f"data.path={path}: expected a table of comma-separated values in UTF-8; got {first}"
@@ -129,7 +133,7 @@ def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
     rare = column.value_counts()
     if rare.min() < 3:
         raise ValueError(
-            f"data.target={column.name}: expected at least 3 rows of each class; {rare.idxmin()!r} has {rare.min()}. "
+            f"data.target={column.name}: expected at least 3 rows of each class; {rare.idxmin()} has {rare.min()}. "
             "If it is a quantity, set data.task=regression"
         )
     return pd.factorize(column, sort=True)[0].astype(np.int64), task
@@ -177,6 +181,7 @@ def _is_number(column: pd.Series) -> bool:
 
 def _first_word(column: pd.Series) -> str:
     words = column[pd.to_numeric(column, errors="coerce").isna()]
+    words = words if len(words) else column  # true and false count as numbers to pandas
     return f"{words.iloc[0]!r} in line {words.index[0] + 2}"
 
 

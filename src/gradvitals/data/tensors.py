@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 TASKS = ("multiclass", "binary", "regression")
 
@@ -49,11 +49,6 @@ class Splits:
     test: Split
     task: str
     num_classes: int  # of a classification; 1 for regression
-
-    @property
-    def out_features(self) -> int:
-        """Outputs that a network needs: one logit for a binary task, else one per class."""
-        return self.num_classes if self.task == "multiclass" else 1
 
 
 class TensorDataset(Dataset):
@@ -110,9 +105,16 @@ class TensorDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Training batches, the last one smaller if need be."""
+        train, world = self.loaded.train, getattr(self.trainer, "world_size", 1)
+        share = -(-len(train) // world)
         # A last batch of one sample has no batch statistics; BatchNorm refuses it.
-        drop = len(self.loaded.train) % self.batch_size == 1 and len(self.loaded.train) > 1
-        return self._loader(self.loaded.train, self.batch_size, shuffle=self.shuffle, drop_last=drop)
+        drop = share % self.batch_size == 1 and share > 1
+        if world == 1:
+            return self._loader(train, self.batch_size, shuffle=self.shuffle, drop_last=drop)
+        # Lightning's own distributed sampler would shuffle whatever was asked for.
+        rank = getattr(self.trainer, "global_rank", 0)
+        sampler: DistributedSampler = DistributedSampler(TensorDataset(train), world, rank, self.shuffle)
+        return self._loader(train, self.batch_size, sampler=sampler, drop_last=drop)
 
     def val_dataloader(self) -> DataLoader:
         """Validation batches in order."""

@@ -62,7 +62,8 @@ def find_layers(network: nn.Module, order: Iterable[nn.Module] = ()) -> list[Lay
     """
     names = {module: name for name, module in network.named_modules() if is_layer(module)}
     ordered = [module for module in dict.fromkeys(order) if module in names]
-    ordered += [module for module in names if module not in set(ordered)]
+    known = set(ordered)
+    ordered += [module for module in names if module not in known]
     digits = max(2, len(str(len(ordered) - 1)))
     return [Layer(names[m], i, f"{i:0{digits}d}.{names[m]}", m) for i, m in enumerate(ordered)]
 
