@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -78,6 +79,47 @@ def test_resume_continues_in_the_same_directory(command, tmp_path):
     read = EventAccumulator(str(run))
     read.Reload()
     assert [point.step for point in read.Scalars("val/acc")] == [39, 79, 119, 159]
+    assert len(json.loads((run / "vitals.json").read_text())["layers"]) == 4
+
+
+def test_a_resume_that_is_refused_leaves_the_run_whole(command, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(60)))
+    assert command("data=csv", f"data.path={table}", "data.target=y", TWO_EPOCHS).returncode == 0
+    table.rename(tmp_path / "moved.csv")
+    refused = command("resume=latest", "trainer.max_epochs=3")
+    assert refused.returncode == 1
+    assert "there is none at" in refused.stderr
+    (tmp_path / "moved.csv").rename(table)
+    assert command("resume=latest", "trainer.max_epochs=3").returncode == 0
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_end_a_run_that_can_be_resumed(tmp_path, sent, code):
+    call = [sys.executable, str(CONF.parent / "src/train.py"), "trainer.max_epochs=100000"]
+    process = subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("logs/train/runs/*/checkpoints/last.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(sent)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code, stderr
+    (run,) = runs(tmp_path)
+    assert json.loads((run / "result.json").read_text())["status"] == "interrupted"
+
+
+def test_two_processes_train_one_network(command, tmp_path):
+    done = command("trainer=ddp_cpu", "data.shuffle=false", TWO_EPOCHS)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("metrics ") == 1
+    (run,) = runs(tmp_path)
+    # 1,257 samples are 629 for each process, in batches of 32: 20 steps an epoch.
+    assert json.loads((run / "result.json").read_text())["steps"] == 40
+
+
+def test_paths_of_the_project_may_be_interpolated(command):
+    done = command("weights=${paths.logs}/none.ckpt")
+    assert "there is no logs/none.ckpt" in done.stderr
 
 
 # Told by Hydra's composition or the guard: no torch is imported, so each takes well under a second.

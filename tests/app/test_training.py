@@ -8,6 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gradvitals.app.training import objective
 from gradvitals.classifier import Classifier
+from tests.conftest import composed
 
 SHORT = ("trainer.max_epochs=2", "monitor.every_n_steps=20")
 
@@ -99,7 +100,6 @@ def test_early_stopping_is_a_status(train_here):
 )
 def test_clipping_becomes_the_trainers(typed, value, algorithm, tmp_path):
     from gradvitals.app.assemble import assemble
-    from tests.conftest import composed
 
     trainer = assemble(composed(*typed, run_dir=str(tmp_path))).trainer
     assert trainer.gradient_clip_val == value
@@ -238,3 +238,78 @@ def test_the_real_table(train_here, data_root):
         train_here("data=csv", f"data.path={table}", "data.target=Potability", "model=bn", "trainer.max_epochs=5")
     )
     assert found["metrics"]["test/acc"]["final"] > 0.61  # the majority class
+
+
+def test_the_last_checkpoint_is_the_last(train_here):
+    # A large rate, so that the best epoch is not the last.
+    run_dir = train_here("optimizer.lr=0.05", "trainer.max_epochs=4")
+    steps = {
+        name: torch.load(run_dir / f"checkpoints/{name}.ckpt", weights_only=True)["global_step"]
+        for name in ("best", "last")
+    }
+    assert steps["last"] == 160
+    assert steps["best"] < 160
+
+
+@pytest.mark.parametrize(("data", "tested"), [("circles", "last"), ("blobs", "last"), ("digits", "best")])
+def test_which_weights_are_tested(data, tested):
+    assert composed(f"data={data}")["test"] == tested
+
+
+OWN = """
+import torch
+from lightning import LightningModule
+
+class Net(torch.nn.Module):
+    def __init__(self, in_features, out_features, hidden=8, bias: bool = True):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(in_features, hidden, bias=bias), torch.nn.ReLU(), torch.nn.Linear(hidden, out_features)
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+class Module(LightningModule):
+    def training_step(self, batch, i): ...
+    def configure_optimizers(self): ...
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A package of the user's own, admitted."""
+    (tmp_path / "mypackage.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADVITALS_ALLOW", "mypackage")
+
+
+def test_a_network_of_ones_own_is_given_what_was_typed_and_no_more(own):
+    from gradvitals.app.assemble import build_model
+    from gradvitals.data.digits import Digits
+
+    config = composed("model._target_=mypackage.Net")
+    assert build_model(config, Digits()).net.layers[0].out_features == 8
+    typed = composed("model._target_=mypackage.Net", "model.hidden=5") | {"typed": ["model._target_", "model.hidden"]}
+    assert build_model(typed, Digits()).net.layers[0].out_features == 5
+
+
+def test_groups_that_a_module_of_ones_own_ignores_are_refused(own):
+    from gradvitals.app.assemble import build_model
+    from gradvitals.app.errors import Refused
+    from gradvitals.data.digits import Digits
+
+    config = composed("model._target_=mypackage.Module")
+    build_model(config, Digits())
+    with pytest.raises(Refused, match=r"optimizer.lr: has no part in a LightningModule of your own"):
+        build_model(config | {"typed": ["optimizer.lr"]}, Digits())
+    with pytest.raises(Refused, match="clip=agc: has no part"):
+        build_model(composed("model._target_=mypackage.Module", "clip=agc"), Digits())
+
+
+def test_a_classifier_is_pickled():
+    import pickle
+
+    model = Classifier({"_target_": "gradvitals.nets.mlp.MLP"}, 4, 2, task="binary")
+    x = torch.randn(3, 4)
+    assert torch.equal(pickle.loads(pickle.dumps(model))(x), model(x))

@@ -140,6 +140,11 @@ def test_bad_tables_say_what_was_expected(table, header, columns, options, words
         Csv(table(header, rows_of(*columns)), **{"target": "y", **options}).loaded
 
 
+def test_a_trailing_comma_shifts_nothing(table):
+    data = Csv(table("x,y", [f"{i},{i % 2}," for i in range(60)]), "y", scaling="raw")
+    assert sorted(whole(data)[:, 0].tolist()) == list(range(60))
+
+
 def test_names_of_rows_are_no_categories(table):
     path = table("name,y", rows_of([f"n{i}" for i in range(300)], [0, 1] * 150))
     with pytest.raises(ValueError, match=r"column 'name' holds 300 different words.*data.drop=\[name\]"):
@@ -155,7 +160,7 @@ def test_missing_and_unreadable_files(tmp_path):
         "latin.csv": "x,y\né,1\n".encode("latin-1"),
         "empty.csv": b"",
         "ragged.csv": b"x,y\n1,2\n1,2,3\n",
-        "trailing.csv": b"x,y\n1,2,\n3,4,\n",
+        "wide.csv": b"x,y\n1,2,9\n3,4,9\n",
     }.items():
         Path(tmp_path, name).write_bytes(content)
         with pytest.raises(ValueError, match="expected a table of comma-separated values in UTF-8"):

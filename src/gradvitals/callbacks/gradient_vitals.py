@@ -31,8 +31,9 @@ class GradientVitals(Callback):
     """Logs the gradient norm of every layer, of all parameters together and of the network's input.
 
     Tags: ``grad_norm/LAYER`` (L2 of dL/dW before clipping; LAYER sorts by depth), ``grad_norm/total`` (all parameters
-    of the optimizer), ``grad_norm/input`` (L2 over batch and features of dL/dx; absent where no floating-point tensor
-    goes in, and of this process's share of the batch alone). Layers are the modules with a weight of two or more axes. A layer without a gradient is left out.
+    of the optimizer), ``grad_norm/input`` (L2 over batch and features of dL/dx, of this process's share of the batch;
+    absent where no floating-point tensor goes in). Layers are the modules with a weight of two or more axes. A layer
+    without a gradient is left out.
 
     Args:
         every_n_steps: measure one optimizer step in so many; the first step of a fit is always measured.

@@ -103,8 +103,8 @@ class MLP(nn.Module):
             ``after_act``.
         norm_eps, norm_momentum, norm_groups: see :func:`gradvitals.nets.norms.norm`.
         input_norm: normalise the input: the name of a norm, or True for ``norm`` (``batch`` where that is None).
-        bias: of the hidden linears; ``"auto"`` leaves it out where a norm follows at once: BatchNorm would cancel it, and
-            the other norms bring a shift of their own (``rms`` and ``instance`` do not: set True to keep it).
+        bias: of the hidden linears; ``"auto"`` leaves it out where a norm follows at once: BatchNorm would cancel it,
+            and the other norms bring a shift of their own (``rms`` and ``instance`` do not: True keeps it).
         block: ``plain``, ``residual`` or ``rezero``, around each hidden layer.
         skip: what a layer is given: ``none`` the tensor before it; ``add`` the sum (of those of equal width) and
             ``concat`` the concatenation of the last ``reach`` tensors (Huang et al., 2017). The flattened input counts
