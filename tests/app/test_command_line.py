@@ -238,3 +238,28 @@ def test_help_lists_groups_and_options(command):
     assert done.returncode == 0
     for words in ("model: bn, gn, instance, ln, plain", "act: elu, erf", "python src/train.py model=bn act=elu"):
         assert words in done.stdout
+
+
+def python(code: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=CONF.parent / "src", check=False
+    )
+
+
+def test_the_package_imports_with_hydra_blocked():
+    done = python(
+        "import sys; sys.modules['hydra'] = sys.modules['omegaconf'] = None\n"
+        "from gradvitals import MLP, Classifier, GradientVitals\n"
+        "import gradvitals.data.csv, gradvitals.data.images, gradvitals.data.digits"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_heavy_before_main():
+    done = python(
+        "import sys, train\n"
+        "heavy = {'torch', 'lightning', 'torchvision', 'sklearn', 'pandas', 'numpy', 'tensorboard'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    assert done.returncode == 0, done.stderr
+    assert python("import sys, gradvitals; assert 'torch' not in sys.modules").returncode == 0

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from gradvitals.app.assemble import assemble
 from gradvitals.app.check import check
@@ -50,6 +51,6 @@ def test_the_names_of_the_contract(group):
 def test_an_activations_parameters_stand_in_its_file(option):
     from gradvitals.activations import ACTIVATIONS
 
-    config = composed(f"act={option}")["act"]
+    config = OmegaConf.to_container(OmegaConf.load(CONF / "act" / f"{option}.yaml"))
     assert config.pop("name") == option
     assert config == dict(ACTIVATIONS[option].params)
