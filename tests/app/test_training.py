@@ -6,7 +6,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gradvitals.app.training import objective
+from gradvitals.app.outcome import objective
 from gradvitals.classifier import Classifier
 from tests.conftest import composed
 

@@ -28,3 +28,18 @@ def read(path: Path, key: str) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or not {"state_dict", "global_step"} <= set(checkpoint):
         raise ValueError(f"{key}={path}: expected a checkpoint that Lightning wrote; it holds no state_dict")
     return checkpoint
+
+
+def load_weights(model: Any, source: str) -> None:
+    """Weights of a checkpoint, or of a run's last one, into a model; nothing else of it.
+
+    Raises:
+        FileNotFoundError: no such file, or a directory without checkpoints.
+        ValueError: the checkpoint's network is another one; it says what differs.
+    """
+    path = Path(source) / "checkpoints" / "last.ckpt" if Path(source).is_dir() else Path(source)
+    try:
+        model.load_state_dict(read(path, "weights")["state_dict"])
+    except RuntimeError as error:
+        differences = " ".join(str(error).split()[:40])
+        raise ValueError(f"weights={source}: expected a checkpoint of the same network; {differences}") from None

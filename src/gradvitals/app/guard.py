@@ -23,9 +23,11 @@ class Guard(Callback):
             check(plain(config), typed_keys(config.hydra.overrides.task))
             run_dir = Path(config.hydra.run.dir)
             resumed = config.ckpt_path is not None and Path(config.ckpt_path).is_relative_to(run_dir)
-            # The other processes of a distributed run are started by the first, in its directory.
-            first = os.environ.get("LOCAL_RANK", "0") == "0"
-            if first and not resumed and any((run_dir / name).exists() for name in ("result.json", ".hydra")):
+            if (
+                is_first_process()
+                and not resumed
+                and any((run_dir / name).exists() for name in ("result.json", ".hydra"))
+            ):
                 way_out = f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
                 raise Refused(f"{run_dir} already holds a run. {way_out}")
         except ValueError as error:
@@ -53,6 +55,11 @@ def plain(config: DictConfig) -> dict[str, Any]:
 def typed_keys(overrides: list[str]) -> list[str]:
     """The keys of typed overrides, without signs of addition."""
     return [override.lstrip("+").partition("=")[0] for override in overrides]
+
+
+def is_first_process() -> bool:
+    """False in the other processes of a distributed run, which the first one starts in its directory."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def leave(message: str) -> NoReturn:

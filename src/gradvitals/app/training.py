@@ -21,14 +21,13 @@ from omegaconf import DictConfig, OmegaConf
 from gradvitals.app.check import check
 from gradvitals.app.errors import Refused, explain, full_errors
 from gradvitals.app.files import discard, write_json
-from gradvitals.app.guard import leave, typed_keys
+from gradvitals.app.guard import is_first_process, leave, typed_keys
 
 if TYPE_CHECKING:
     from gradvitals.app.assemble import Run
 
 log = logging.getLogger(__name__)
 
-PENALTY = {"loss": 1e6, "acc": 0.0}  # what a sweeper is given for a run that diverged, by the objective's last part
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
 
 
@@ -56,14 +55,19 @@ def train(config: DictConfig) -> float | None:
         discard(run_dir)
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        if not sweeping and not (run and run.began):
-            if os.environ.get("LOCAL_RANK", "0") == "0":
-                discard(run_dir)
-        elif not (run and run.began):
-            write_json(run_dir / "result.json", {"status": "failed", "reason": explain(error), "overrides": overrides})
+        if is_first_process() and not (run and run.began):
+            _never_began(run_dir, overrides, explain(error), sweeping)
         if sweeping or full_errors():
             raise  # Hydra goes on with the sweep
         leave(explain(error))
+
+
+def _never_began(run_dir: Path, overrides: list[str], reason: str, sweeping: bool) -> None:
+    """A refused run leaves no directory; a refused job of a sweep leaves its reason there."""
+    if sweeping:
+        write_json(run_dir / "result.json", {"status": "failed", "reason": reason, "overrides": overrides})
+    else:
+        discard(run_dir)
 
 
 def _prepare(settings: dict[str, Any]) -> Run:
@@ -71,6 +75,7 @@ def _prepare(settings: dict[str, Any]) -> Run:
     from lightning import seed_everything
 
     from gradvitals.app.assemble import assemble
+    from gradvitals.app.checkpoints import load_weights
     from gradvitals.app.quiet import quiet
 
     quiet()
@@ -97,26 +102,9 @@ def _import_heavy() -> None:
         ) from error
 
 
-def load_weights(model: Any, source: str) -> None:
-    """Weights of a checkpoint, or of a run's last one, into a model; nothing else of it.
-
-    Raises:
-        FileNotFoundError: no such file, or a directory without checkpoints.
-        ValueError: the checkpoint's network is another one; it says what differs.
-    """
-    from gradvitals.app.checkpoints import read
-
-    path = Path(source) / "checkpoints" / "last.ckpt" if Path(source).is_dir() else Path(source)
-    try:
-        model.load_state_dict(read(path, "weights")["state_dict"])
-    except RuntimeError as error:
-        differences = " ".join(str(error).split()[:40])
-        raise ValueError(f"weights={source}: expected a checkpoint of the same network; {differences}") from None
-
-
 def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[str]) -> float | None:
     """Fit, test, write the run's files and print the closing summary."""
-    from gradvitals.app import report
+    from gradvitals.app import outcome
 
     reason, code = None, 0
     try:
@@ -133,15 +121,15 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[s
         _log_traceback()
         raise
     finally:
-        status = "failed" if reason else status_of(run, code)
-        outcome = report.result(run, settings, status, overrides, reason)
+        status = "failed" if reason else outcome.status(run, interrupted=code > 0)
+        result = outcome.result(run, settings, status, overrides, reason)
         if run.trainer.is_global_zero and (run.began or not reason):
-            report.write(outcome, run, run_dir)
+            outcome.write(result, run, run_dir)
     if run.trainer.is_global_zero:
-        log.info(report.summary(outcome, report.monitor_of(run), run_dir))
+        log.info(outcome.summary(result, outcome.monitor_of(run), run_dir))
     if code:
         raise SystemExit(code)
-    return objective(outcome, settings["objective"])
+    return outcome.objective(result, settings["objective"])
 
 
 def _log_traceback() -> None:
@@ -176,25 +164,3 @@ def _interruption(run: Run) -> int:
     if getattr(run.trainer, "received_sigterm", False):
         return TERMINATED
     return INTERRUPTED if run.trainer.interrupted else 0
-
-
-def status_of(run: Run, code: int) -> str:
-    """``completed``, ``stopped`` (early), ``diverged`` (a loss that is not finite) or ``interrupted``."""
-    if code:
-        return "interrupted"
-    if any(tag.endswith("loss") and values["final"] is None for tag, values in run.history.metrics.items()):
-        return "diverged"
-    return "stopped" if run.trainer.should_stop else "completed"
-
-
-def objective(outcome: dict[str, Any], tag: str) -> float | None:
-    """The best value of a metric; ``auto`` is ``val/acc``, of a regression ``val/r2``."""
-    metrics = outcome["metrics"]
-    if tag == "auto":
-        tag = next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), "train/loss")
-    if outcome["status"] == "diverged":
-        return PENALTY.get(tag.rpartition("/")[2], -1e6)
-    if tag not in metrics:
-        log.warning(f"objective={tag}: no such metric; there are {', '.join(sorted(metrics)) or 'none'}")
-        return None
-    return metrics[tag]["best"]

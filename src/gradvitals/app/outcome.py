@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from pathlib import Path
@@ -10,6 +11,10 @@ from typing import Any
 from gradvitals.app.assemble import Config, Run
 from gradvitals.app.files import git_commit, versions, write_json
 from gradvitals.callbacks.gradient_vitals import GradientVitals
+
+log = logging.getLogger(__name__)
+
+PENALTY = {"loss": 1e6, "acc": 0.0}  # what a sweeper is given for a run that diverged, by the objective's last part
 
 
 def result(run: Run, config: Config, status: str, overrides: list[str], reason: str | None = None) -> dict[str, Any]:
@@ -121,3 +126,25 @@ def _tensorboard() -> str:
     """The program beside this Python, which an environment that is not activated does not find by name."""
     program = Path(sys.executable).with_name("tensorboard")
     return shlex.quote(_short(program)) if program.exists() else f"{shlex.quote(sys.executable)} -m tensorboard.main"
+
+
+def status(run: Run, interrupted: bool) -> str:
+    """``completed``, ``stopped`` (early), ``diverged`` (a loss that is not finite) or ``interrupted``."""
+    if interrupted:
+        return "interrupted"
+    if any(tag.endswith("loss") and values["final"] is None for tag, values in run.history.metrics.items()):
+        return "diverged"
+    return "stopped" if run.trainer.should_stop else "completed"
+
+
+def objective(result: dict[str, Any], tag: str) -> float | None:
+    """The best value of a metric; ``auto`` is ``val/acc``, of a regression ``val/r2``."""
+    metrics = result["metrics"]
+    if tag == "auto":
+        tag = next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), "train/loss")
+    if result["status"] == "diverged":
+        return PENALTY.get(tag.rpartition("/")[2], -1e6)
+    if tag not in metrics:
+        log.warning(f"objective={tag}: no such metric; there are {', '.join(sorted(metrics)) or 'none'}")
+        return None
+    return metrics[tag]["best"]
