@@ -23,11 +23,8 @@ class Guard(Callback):
             check(plain(config), typed_keys(config.hydra.overrides.task))
             run_dir = Path(config.hydra.run.dir)
             resumed = config.ckpt_path is not None and Path(config.ckpt_path).is_relative_to(run_dir)
-            if (
-                is_first_process()
-                and not resumed
-                and any((run_dir / name).exists() for name in ("result.json", ".hydra"))
-            ):
+            occupied = any((run_dir / name).exists() for name in ("result.json", ".hydra"))
+            if is_first_process() and occupied and not resumed:
                 way_out = f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
                 raise Refused(f"{run_dir} already holds a run. {way_out}")
         except ValueError as error:

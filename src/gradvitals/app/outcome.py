@@ -38,9 +38,9 @@ def result(run: Run, config: Config, status: str, overrides: list[str], reason: 
     }
 
 
-def write(outcome: dict[str, Any], run: Run, run_dir: Path) -> None:
+def write(result: dict[str, Any], run: Run, run_dir: Path) -> None:
     """Write ``result.json``, and ``vitals.json`` where there is a monitor."""
-    write_json(run_dir / "result.json", outcome)
+    write_json(run_dir / "result.json", result)
     monitor = monitor_of(run)
     if monitor is not None:
         write_json(run_dir / "vitals.json", vitals(monitor))
@@ -75,9 +75,9 @@ def vitals(monitor: GradientVitals) -> dict[str, Any]:
     }
 
 
-def summary(outcome: dict[str, Any], monitor: GradientVitals | None, run_dir: Path) -> str:
+def summary(result: dict[str, Any], monitor: GradientVitals | None, run_dir: Path) -> str:
     """The closing lines of a run."""
-    lines = [_status_line(outcome), _metrics_line(outcome["metrics"])]
+    lines = [_status_line(result), _metrics_line(result["metrics"])]
     if monitor is not None and monitor.end:
         lines.append(_gradient_line(monitor))
     lines += [
@@ -87,18 +87,18 @@ def summary(outcome: dict[str, Any], monitor: GradientVitals | None, run_dir: Pa
     return "\n".join(lines)
 
 
-def _status_line(outcome: dict[str, Any]) -> str:
-    speed = outcome["samples_per_second"]
+def _status_line(result: dict[str, Any]) -> str:
+    speed = result["samples_per_second"]
     rate = f", {speed:,.0f} samples/s" if speed else ""
-    length = f"{outcome['epochs']} epochs, {outcome['steps']} steps, {outcome['seconds']:.1f} s"
-    return f"{outcome['status']:<12} {length}{rate}"
+    length = f"{result['epochs']} epochs, {result['steps']} steps, {result['seconds']:.1f} s"
+    return f"{result['status']:<12} {length}{rate}"
 
 
 def _metrics_line(metrics: dict[str, dict[str, float | None]]) -> str:
     parts = [
         f"{tag} {_number(metrics[tag]['final'])}" + _best(tag, metrics[tag]) for tag in sorted(metrics, reverse=True)
     ]
-    return "metrics      " + "  ".join(parts)
+    return "metrics      " + ("  ".join(parts) or "none was logged")
 
 
 def _best(tag: str, values: dict[str, float | None]) -> str:
@@ -137,11 +137,13 @@ def status(run: Run, interrupted: bool) -> str:
     return "stopped" if run.trainer.should_stop else "completed"
 
 
-def objective(result: dict[str, Any], tag: str) -> float | None:
+def objective(result: dict[str, Any], tag: str | None) -> float | None:
     """The best value of a metric; ``auto`` is ``val/acc``, of a regression ``val/r2``."""
     metrics = result["metrics"]
     if tag == "auto":
-        tag = next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), "train/loss")
+        tag = next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), None)
+    if tag is None:
+        return None
     if result["status"] == "diverged":
         return PENALTY.get(tag.rpartition("/")[2], -1e6)
     if tag not in metrics:
