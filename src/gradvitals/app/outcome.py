@@ -80,10 +80,9 @@ def summary(result: dict[str, Any], monitor: GradientVitals | None, run_dir: Pat
     lines = [_status_line(result), _metrics_line(result["metrics"])]
     if monitor is not None and monitor.end:
         lines.append(_gradient_line(monitor))
-    lines += [
-        f"run          {_short(run_dir)}",
-        f"tensorboard  {_tensorboard()} --logdir {shlex.quote(_short(run_dir))}",
-    ]
+    lines.append(f"run          {_short(run_dir)}")
+    if any(run_dir.glob("events.out.tfevents.*")):
+        lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(_short(run_dir))}")
     return "\n".join(lines)
 
 
