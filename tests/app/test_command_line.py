@@ -64,9 +64,10 @@ def test_a_failing_job_does_not_hide_the_others(command, tmp_path):
 
 def test_resume_continues_in_the_same_directory(command, tmp_path):
     assert command(TWO_EPOCHS).returncode == 0
-    again = command("resume=latest")
-    assert again.returncode == 0
-    assert "is complete" in again.stdout
+    for typed in ([], [TWO_EPOCHS]):
+        again = command("resume=latest", *typed)
+        assert again.returncode == 0
+        assert "is complete" in again.stdout
     (run,) = runs(tmp_path)
     longer = command(f"resume={run}", "trainer.max_epochs=4")
     assert longer.returncode == 0, longer.stderr

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -44,9 +43,7 @@ def rewrite(argv: list[str]) -> list[str]:
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
         raise Refused(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
-    done = _result(run_dir)
-    epochs = int(typed[-1].partition("=")[2]) if typed and typed[-1].partition("=")[2].isdecimal() else 0
-    if done.get("status") == "completed" and epochs <= done.get("epochs", 0) and not (typed and not epochs):
+    if _nothing_left(run_dir, typed):
         raise AlreadyCompleted(f"{run_dir} is complete. To train longer: resume={run_dir} {BESIDE}=N")
     if not checkpoint.is_file():
         raise Refused(f"resume={resume}: expected a checkpoint to continue from; there is no {checkpoint}")
@@ -62,11 +59,16 @@ def _latest() -> Path:
     return runs[-1]
 
 
-def _result(run_dir: Path) -> dict[str, Any]:
+def _nothing_left(run_dir: Path, typed: list[str]) -> bool:
+    """Whether the run is complete and asked for no more epochs than it has."""
     try:
-        return json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
+        result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return {}
+        return False
+    if result.get("status") != "completed" or not typed:
+        return result.get("status") == "completed"
+    wanted = typed[-1].partition("=")[2]
+    return wanted.isdecimal() and int(wanted) <= result.get("epochs", 0)
 
 
 def _quoted(path: Path) -> str:
