@@ -313,3 +313,15 @@ def test_a_classifier_is_pickled():
     model = Classifier({"_target_": "gradvitals.nets.mlp.MLP"}, 4, 2, task="binary")
     x = torch.randn(3, 4)
     assert torch.equal(pickle.loads(pickle.dumps(model))(x), model(x))
+
+
+@pytest.mark.parametrize(
+    ("typed", "threads"), [([], 1), (["model.width=4096"], None), (["threads=1", "model.width=4096"], 1)]
+)
+def test_small_nets_take_one_thread(typed, threads, tmp_path):
+    import os
+
+    from gradvitals.app.assemble import assemble
+
+    assemble(composed(*typed, run_dir=str(tmp_path)))
+    assert torch.get_num_threads() == (threads or len(os.sched_getaffinity(0)))
