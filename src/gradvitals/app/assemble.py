@@ -28,8 +28,8 @@ from gradvitals.nets.mlp import MLP
 log = logging.getLogger(__name__)
 Config = Mapping[str, Any]
 
-# Weights times samples in a batch. Below it a second thread gains at most 15 % of a step, and on a shared machine it now
-# and then costs many times that in waiting; at 1e8 it gains a third, from 4e8 on all of it (two cores, 64 to 2048 wide).
+# Weights times samples in a batch. Below it a second thread gains at most 15 % of a step, and on a shared machine it
+# now and then costs many times that; at 1e8 it gains a third, from 4e8 on nearly half (two cores, width 64 to 2048).
 SMALL_STEP = 5e7
 
 
