@@ -27,6 +27,7 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.assemble import assemble
 from gradvitals.app.quiet import quiet
+from gradvitals.data.images import Images
 from gradvitals.data.tensors import Split, Splits
 
 ROUNDS = 15
@@ -48,21 +49,15 @@ def stand_in() -> Splits:
 
 def load(config: dict[str, Any]) -> tuple[Splits, str]:
     """The splits, and the name of the data."""
-    from gradvitals.data.images import Images
-
     try:
         return Images("FashionMNIST", config["data"]["root"], download=False).loaded, "Fashion-MNIST"
     except FileNotFoundError:
         return stand_in(), "random images in the shape of Fashion-MNIST"
 
 
-def app_step(splits: Splits) -> float:
+def app_step() -> float:
     """Seconds per step of one epoch in the app, validation and start-up left out."""
-    from gradvitals.data.images import Images
-
     with tempfile.TemporaryDirectory() as run_dir:
-        Images.load = lambda self: splits  # type: ignore[method-assign]
-        Images.prepare_data = lambda self: None  # type: ignore[method-assign]
         run = assemble(settings(run_dir))
         run.trainer.fit(run.model, datamodule=run.data)
         return run.history.loop_seconds / run.trainer.global_step
@@ -95,9 +90,11 @@ def main() -> None:
     """Print medians and the ratio of the app to the loop."""
     quiet()
     splits, name = load(settings(tempfile.gettempdir()))
+    Images.load = lambda self: splits  # type: ignore[method-assign]
+    Images.prepare_data = lambda self: None  # type: ignore[method-assign]
     report, _ = sys.stdout, terminal()
-    app_step(splits), hand_step(splits)  # warm up
-    rounds = [(app_step(splits), hand_step(splits)) for _ in range(ROUNDS)]
+    app_step(), hand_step(splits)  # warm up
+    rounds = [(app_step(), hand_step(splits)) for _ in range(ROUNDS)]
     app, hand = (statistics.median(column) * 1e3 for column in zip(*rounds, strict=True))
     ratios = sorted(a / h for a, h in rounds)
     print(f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}; {name}", file=report)

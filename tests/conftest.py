@@ -23,7 +23,7 @@ CONF = ROOT / "conf"
 
 @pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Small nets are faster on one thread, and equal to the last bit."""
+    """One thread and one seed: the same numbers to the last bit, whatever ran before."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gradvitals.app.outcome import objective
@@ -273,6 +274,14 @@ class Net(torch.nn.Module):
 class Module(LightningModule):
     def training_step(self, batch, i): ...
     def configure_optimizers(self): ...
+
+class Sized(LightningModule):
+    def __init__(self, size):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Linear(64, size), torch.nn.ReLU(), torch.nn.Linear(size, 10))
+
+    def test_step(self, batch, i):
+        self.log("test/size", float(self.net[0].out_features))
 """
 
 
@@ -305,6 +314,21 @@ def test_groups_that_a_module_of_ones_own_ignores_are_refused(own):
         build_model(config | {"typed": ["optimizer.lr"]}, Digits())
     with pytest.raises(Refused, match="clip=agc: has no part"):
         build_model(composed("model._target_=mypackage.Module", "clip=agc"), Digits())
+
+
+def test_a_module_of_ones_own_is_evaluated_with_its_own_arguments(own, tmp_path):
+    from gradvitals.app.evaluation import evaluate
+
+    config = composed() | {"model": {"_target_": "mypackage.Sized", "size": 7}}
+    import mypackage
+
+    for folder in (".hydra", "checkpoints"):
+        (tmp_path / folder).mkdir()
+    OmegaConf.save(OmegaConf.create(config), tmp_path / ".hydra/config.yaml")
+    OmegaConf.save(OmegaConf.create(["model=mine"]), tmp_path / ".hydra/overrides.yaml")
+    state = {"state_dict": mypackage.Sized(7).state_dict(), "global_step": 0}
+    torch.save(state, tmp_path / "checkpoints/best.ckpt")
+    assert evaluate(tmp_path) == {"test/size": 7.0}
 
 
 def test_a_classifier_is_pickled():

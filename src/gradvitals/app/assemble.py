@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ModelSummary, ProgressBar
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 
@@ -89,11 +89,11 @@ def _check_monitored(run: Run, scheduler: Config) -> None:
 
 def build_model(config: Config, data: LightningDataModule) -> LightningModule:
     """The network in a :class:`Classifier` that fits the data, or the user's own LightningModule."""
-    target = resolve(config["model"].get("_target_", ""), nn.Module)
-    spec = _own_keys(config["model"], target, config.get("typed", []))
-    if isinstance(target, type) and issubclass(target, LightningModule):
-        _refuse_without_part(config.get("typed", []), config["clip"]["name"])
-        return build(spec, LightningModule)
+    typed = config.get("typed", [])
+    if own := build_own_module(config["model"], typed):
+        _refuse_without_part(typed, config["clip"]["name"])
+        return own
+    spec = _own_keys(config["model"], typed)
     if words := remark(config["act"]["name"], config["init"]["name"]):
         log.warning(words)
     pieces = {key: dict(config[key]) for key in ("act", "init", "optimizer", "scheduler", "clip")}
@@ -104,10 +104,18 @@ def build_model(config: Config, data: LightningDataModule) -> LightningModule:
     return model
 
 
-def _own_keys(spec: Config, target: Any, typed: list[str]) -> dict[str, Any]:
+def build_own_module(spec: Config, typed: list[str]) -> LightningModule | None:
+    """The user's own LightningModule; None where the spec names a network, which :class:`Classifier` trains."""
+    target = resolve(spec.get("_target_", ""), nn.Module)
+    if isinstance(target, type) and issubclass(target, LightningModule):
+        return build(_own_keys(spec, typed), LightningModule)
+    return None
+
+
+def _own_keys(spec: Config, typed: list[str]) -> dict[str, Any]:
     """Where ``model._target_`` was typed over one of our models, the MLP's settings are not the other network's."""
     ours = set(accepts(MLP)[0]) - {"in_features", "out_features", "act"}
-    if target is MLP or not ours <= set(spec):
+    if resolve(spec["_target_"], nn.Module) is MLP or not ours <= set(spec):
         return dict(spec)
     return {key: value for key, value in spec.items() if key not in ours or f"model.{key}" in typed}
 
@@ -190,13 +198,13 @@ def build_trainer(config: Config, history: History) -> Trainer:
 
 def _build_logger(spec: Config, ckpt_path: str | None) -> Logger:
     """A logger; TensorBoard's hides the points after the checkpoint that a run continues from, which come again."""
-    offers = {}
-    if ckpt_path and "TensorBoard" in spec["_target_"]:
-        offers["purge_step"] = read(Path(ckpt_path), "ckpt_path")["global_step"]
-    if ckpt_path and "CSVLogger" in spec["_target_"]:
+    kind = resolve(spec.get("_target_", ""), Logger)  # type: ignore[type-abstract]
+    if ckpt_path and kind is TensorBoardLogger:
+        spec = {**spec, "purge_step": read(Path(ckpt_path), "ckpt_path")["global_step"]}
+    if ckpt_path and kind is CSVLogger:
         _set_aside(Path(spec["save_dir"]) / "metrics.csv")
     try:
-        return build({**spec, **offers}, Logger)  # type: ignore[type-abstract]
+        return build(spec, Logger)  # type: ignore[type-abstract]
     except ModuleNotFoundError as error:
         extra = spec["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
         raise Refused(f'logger={extra} needs a package: {error.msg}. Install it by pip install ".[{extra}]"') from None

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.check import check_values
 from gradvitals.app.errors import Refused
+from gradvitals.app.guard import typed_keys
 
 
 def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "best") -> dict[str, float]:
@@ -34,23 +35,22 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     data_spec: Any = OmegaConf.to_container(merged.data, resolve=True)
     check_values({"data": data_spec})
 
-    from lightning import LightningDataModule, LightningModule, Trainer
-    from torch import nn
+    from lightning import LightningDataModule, Trainer
 
-    from gradvitals.app.checkpoints import read
+    from gradvitals.app.assemble import build_own_module
+    from gradvitals.app.checkpoints import load_weights
     from gradvitals.app.quiet import quiet
-    from gradvitals.build import build, resolve
+    from gradvitals.build import build
     from gradvitals.classifier import Classifier
 
     quiet()
     data = build(data_spec, LightningDataModule)
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
-    spec: Any = OmegaConf.to_container(merged.model)
-    target = resolve(spec["_target_"], nn.Module)
-    if isinstance(target, type) and issubclass(target, LightningModule):  # one's own
-        model = build({"_target_": spec["_target_"]}, LightningModule)
-        model.load_state_dict(read(path, "run_dir")["state_dict"])
-    else:
+    typed = typed_keys([str(word) for word in OmegaConf.load(run_dir / ".hydra" / "overrides.yaml")])
+    model = build_own_module(OmegaConf.to_container(merged.model), typed)  # type: ignore[arg-type]
+    if model is None:
         model = Classifier.load_from_checkpoint(path)
+    else:
+        load_weights(model, str(path))
     metrics = trainer.test(model, datamodule=data, verbose=False)
     return {tag: float(value) for tag, value in metrics[0].items()}

@@ -46,8 +46,8 @@ def train(config: DictConfig) -> float | None:
     run: Run | None = None
     try:
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        check(settings, typed_keys(overrides))
         settings["typed"] = typed_keys(overrides)
+        check(settings, settings["typed"])
         settings["choices"] = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
         run = _prepare(settings)
         return execute(run, settings, run_dir, overrides)

@@ -78,7 +78,8 @@ class History(Callback):
         self.seconds = self.earlier_seconds + time.perf_counter() - self._fit_began
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self.on_fit_end(trainer, pl_module)
+        if self._fitting:
+            self.on_fit_end(trainer, pl_module)
 
     def state_dict(self) -> dict[str, Any]:
         seconds = self.earlier_seconds + time.perf_counter() - self._fit_began
@@ -103,10 +104,8 @@ class History(Callback):
 def _samples_of_an_epoch(trainer: Trainer) -> int:
     """Batches of the epoch that just ended times their size, which the last may fall short of."""
     loader: Any = trainer.train_dataloader
-    batches, size = (
-        trainer.fit_loop.epoch_loop.batch_progress.current.completed,
-        getattr(loader, "batch_size", None) or 1,
-    )
+    size = getattr(loader, "batch_size", None) or 1
+    batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
     dataset: Any = getattr(loader, "dataset", None)
     whole = len(dataset) if hasattr(dataset, "__len__") else batches * size
     overfit = trainer.overfit_batches  # type: ignore[attr-defined]

@@ -52,13 +52,16 @@ class Images(TensorDataModule):
 
     def prepare_data(self) -> None:
         """Fetch the files where they are missing; Lightning calls this in one process only."""
+        if self.splits is not None:
+            return
         try:
-            self._open(train=False)
+            self._open(train=False)  # looks for all of them
         except (RuntimeError, FileNotFoundError):
             self._fetch()
 
     def load(self) -> Splits:
-        full, test = _tensors(self._read(train=True)), _tensors(self._read(train=False))
+        self.prepare_data()
+        full, test = _tensors(self._open(train=True)), _tensors(self._open(train=False))
         if not 0 < self.num_val < len(full):
             raise ValueError(f"data.num_val: expected 1 to {len(full) - 1}; got {self.num_val}")
         train, val = full[self.num_val :], full[: self.num_val]
@@ -68,13 +71,6 @@ class Images(TensorDataModule):
 
     def _open(self, train: bool, download: bool = False) -> Any:
         return getattr(datasets, self.dataset)(self.root, train=train, download=download)
-
-    def _read(self, train: bool) -> Any:
-        try:
-            return self._open(train)
-        except (RuntimeError, FileNotFoundError):
-            self._fetch()
-            return self._open(train)
 
     def _fetch(self) -> None:
         reason = "data.download=false"

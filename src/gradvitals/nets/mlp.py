@@ -147,7 +147,7 @@ class MLP(nn.Module):
         _check(hidden, norm_position=norm_position, block=block, skip=skip, reach=reach, bias=bias)
         options = {"eps": norm_eps, "momentum": norm_momentum, "groups": norm_groups}
         make_norm = _norm(norm, **options)
-        self.skip, self.reach = skip, reach
+        self.skip, self.reach = skip, 1 if skip == "none" else reach
         self.input_norm = _input_norm(input_norm, norm, options, in_features)
         make_act = activation(act) if isinstance(act, str) else act
         if bias == "auto":
@@ -167,7 +167,7 @@ class MLP(nn.Module):
         x = self.input_norm(x.flatten(1))
         tensors = [x]
         for layer in self.layers:
-            tensors.append(layer(self._gather(tensors)))
+            tensors = self._recent([*tensors, layer(self._gather(tensors))])  # older ones may be freed
         return tensors[-1] if self.head is None else self.head(self._gather(tensors))
 
     def _recent(self, items: list) -> list:
@@ -178,12 +178,13 @@ class MLP(nn.Module):
         return sum(self._recent(widths)) if self.skip == "concat" else widths[-1]
 
     def _gather(self, tensors: list[Tensor]) -> Tensor:
-        if self.skip == "none":
-            return tensors[-1]
-        recent = self._recent(tensors)[::-1]
+        """What the next layer is given, the newest tensor first."""
+        newest, *older = self._recent(tensors)[::-1]
+        if not older:
+            return newest
         if self.skip == "concat":
-            return torch.cat(recent, dim=1)
-        return torch.stack([t for t in recent if t.shape == recent[0].shape]).sum(0)
+            return torch.cat([newest, *older], dim=1)
+        return torch.stack([newest, *(t for t in older if t.shape == newest.shape)]).sum(0)
 
 
 def _norm(name: str | None, **options: Any) -> Norm | None:
