@@ -224,6 +224,11 @@ class Classifier(LightningModule):
         if (self.hparams["scheduler"] or {}).get("_target_"):
             self._scheduler(optimizer, epochs=10, steps=10)
 
+    @property
+    def clips(self) -> bool:
+        """Whether this module clips by itself, beside what the Trainer does."""
+        return (self.hparams["clip"] or {}).get("name") in ("per_parameter", "agc", "percentile")
+
     def configure_gradient_clipping(
         self,
         optimizer: Optimizer,

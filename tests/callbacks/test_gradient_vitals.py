@@ -46,10 +46,15 @@ def autograd(model: Classifier, batches: list) -> dict[str, float]:
     """What the monitor must find, from the mean loss over micro-batches in float64."""
     net = model.net.double()
     leaves = [x.double().requires_grad_() for x, _ in batches]
+    linears = {f"{i:02d}.net.layers.{i}.linear": net.layers[i].linear for i in (0, 1)} | {"02.net.head": net.head}
+    outputs: dict[str, list] = {label: [] for label in linears}
+    for label, linear in linears.items():
+        linear.register_forward_hook(lambda _, __, h, label=label: (h.retain_grad(), outputs[label].append(h))[0])
     loss = sum(F.cross_entropy(net(x), y) for x, (_, y) in zip(leaves, batches, strict=True)) / len(batches)
     loss.backward()
-    found = {f"grad_norm/{i:02d}.net.layers.{i}.linear": net.layers[i].linear.weight.grad.norm().item() for i in (0, 1)}
-    found["grad_norm/02.net.head"] = net.head.weight.grad.norm().item()
+    found = {f"grad_norm/{label}": linear.weight.grad.norm().item() for label, linear in linears.items()}
+    for label, hs in outputs.items():
+        found[f"activation_grad_norm/{label}"] = torch.cat([h.grad for h in hs]).norm().item()
     found["grad_norm/total"] = torch.cat([p.grad.flatten() for p in net.parameters()]).norm().item()
     found["grad_norm/input"] = torch.cat([x.grad for x in leaves]).norm().item()
     return found
@@ -61,7 +66,8 @@ def autograd(model: Classifier, batches: list) -> dict[str, float]:
 def test_norms_are_autograds_and_taken_before_clipping(clip):
     monitor = GradientVitals()
     fit(classifier(), monitor, **clip)
-    assert monitor.start == pytest.approx(autograd(classifier(), [(X[:32], Y[:32])]), rel=1e-5)
+    before = {tag: value for tag, value in monitor.start.items() if not tag.startswith(("clip/", "grad_norm_clipped/"))}
+    assert before == pytest.approx(autograd(classifier(), [(X[:32], Y[:32])]), rel=1e-5)
 
 
 def test_an_accumulated_step_is_measured_once_and_whole():
@@ -78,9 +84,9 @@ class Counting(GradientVitals):
         super().__init__(**options)
         self.steps = []
 
-    def _measure(self, trainer, *rest):
+    def _before_clipping(self, trainer, *rest):
         self.steps.append(trainer.global_step)
-        super()._measure(trainer, *rest)
+        super()._before_clipping(trainer, *rest)
 
 
 @pytest.mark.parametrize(("accumulate", "steps"), [(1, [0, 3, 6, 9]), (2, [0, 3])])
@@ -110,6 +116,69 @@ def test_other_loggers_get_them_too(tmp_path):
     assert "grad_norm/00.net.layers.0.linear" in (tmp_path / "metrics.csv").read_text()
 
 
+def test_value_clipping_by_hand():
+    # One weight of two entries: dL/dw = x = (3, 0.5), clamped to (1, 0.5).
+    class Line(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Linear(2, 1, bias=False)
+
+        def training_step(self, batch, batch_idx):
+            return self.net(torch.tensor([[3.0, 0.5]])).sum()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.0)
+
+    monitor = GradientVitals(clip_cosine=True)
+    fit(Line(), monitor, gradient_clip_val=1.0, gradient_clip_algorithm="value")
+    before, after = 9.25**0.5, 1.25**0.5
+    assert monitor.start["grad_norm/00.net"] == pytest.approx(before)
+    assert monitor.start["grad_norm_clipped/00.net"] == pytest.approx(after)
+    assert monitor.start["clip/coefficient"] == pytest.approx(after / before)
+    assert monitor.start["clip/fraction"] == 1.0
+    assert monitor.start["clip/cosine"] == pytest.approx((3 * 1 + 0.5 * 0.5) / (before * after))
+
+
+def test_the_fraction_of_clipped_steps():
+    # Gradients of 1, 2, 3, 4 under a threshold of 2.5: two of four steps are changed.
+    class Growing(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Linear(1, 1, bias=False)
+
+        def training_step(self, batch, batch_idx):
+            return self.net(torch.tensor([[self.trainer.global_step + 1.0]])).sum()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.0)
+
+    monitor = GradientVitals(every_n_steps=1)
+    fit(Growing(), monitor, max_steps=4, max_epochs=2, gradient_clip_val=2.5)
+    assert monitor.clipped_fraction == 0.5
+    assert monitor.end["clip/coefficient"] == pytest.approx(2.5 / 4, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("clip", "together", "per_tensor"),
+    [("norm", True, True), ("per_parameter", False, True), ("value", False, False), ("agc", False, False)],
+)
+def test_which_clipping_keeps_the_direction(clip, together, per_tensor):
+    monitor, options = GradientVitals(clip_cosine=True), {}
+    if clip in ("norm", "value"):
+        options = {"gradient_clip_val": 0.01, "gradient_clip_algorithm": clip}
+    fit(classifier(clip={"name": clip, "val": 0.01}), monitor, **options)
+    assert monitor.clipped_fraction == 1.0
+    for tag, kept in (("clip/cosine", together), ("clip/cosine_per_tensor", per_tensor)):
+        assert monitor.start[tag] == pytest.approx(1, abs=1e-6) if kept else monitor.start[tag] < 0.99
+
+
+def test_nothing_is_said_of_clipping_where_nothing_clips():
+    monitor = GradientVitals()
+    fit(classifier(), monitor)
+    assert monitor.clipped_fraction is None
+    assert not [tag for tag in monitor.start if "clip" in tag]
+
+
 class TwoOptimizers(LightningModule):
     """Manual optimization of two nets, the second of which never gets a gradient in the first's step."""
 
@@ -133,20 +202,25 @@ def test_each_optimizer_is_measured_alone():
     seen = []
 
     class Seeing(GradientVitals):
-        def _measure(self, *arguments):
-            super()._measure(*arguments)
+        def _before_clipping(self, *arguments):
+            super()._before_clipping(*arguments)
             seen.append({tag for tag in self.end if "/0" in tag})
 
-    fit(TwoOptimizers(), Seeing(every_n_steps=1), max_steps=2)
-    assert seen == [{"grad_norm/00.a"}, {"grad_norm/01.b"}]
+    monitor = Seeing(every_n_steps=1)
+    fit(TwoOptimizers(), monitor, max_steps=2)
+    assert seen == [
+        {"grad_norm/00.a", "activation_grad_norm/00.a"},
+        {"grad_norm/01.b", "activation_grad_norm/01.b"},
+    ]
+    assert {step: set(layers) for step, layers in monitor.moments.values.items()} == {0: {"00.a", "01.b"}}
 
 
 def test_an_even_cadence_does_not_miss_the_second_optimizer():
     seen = set()
 
     class Seeing(GradientVitals):
-        def _measure(self, *arguments):
-            super()._measure(*arguments)
+        def _before_clipping(self, *arguments):
+            super()._before_clipping(*arguments)
             seen.update(self.end)
 
     fit(TwoOptimizers(), Seeing(every_n_steps=2), max_steps=8)
@@ -171,7 +245,11 @@ class Tokens(LightningModule):
 def test_sparse_missing_and_frozen_gradients():
     monitor = GradientVitals()
     fit(Tokens(), monitor)
-    assert set(monitor.start) == {"grad_norm/00.embedding", "grad_norm/02.head", "grad_norm/total"}
+    weights = {tag for tag in monitor.start if tag.startswith("grad_norm/")}
+    assert weights == {"grad_norm/00.embedding", "grad_norm/02.head", "grad_norm/total"}
+    # The gradient passes through a frozen layer all the same.
+    outputs = {tag for tag in monitor.start if tag.startswith("activation_grad_norm/")}
+    assert outputs == {f"activation_grad_norm/{label}" for label in ("00.embedding", "01.frozen", "02.head")}
     assert [layer.name for layer in monitor.layers] == ["embedding", "frozen", "head", "unused"]
 
 

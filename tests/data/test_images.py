@@ -60,7 +60,7 @@ def test_without_network_too(tmp_path, monkeypatch):
     ("options", "words"),
     [
         ({"name": "KMNIST"}, "data.name: expected one of FashionMNIST, MNIST, CIFAR10; got 'KMNIST'"),
-        ({"scaling": "log"}, "data.scaling: expected one of unit, standard, raw; got 'log'"),
+        ({"scaling": "log"}, "data.scaling: expected one of unit, standard, per_pixel, raw; got 'log'"),
     ],
 )
 def test_wrong_input_says_what_is_accepted(options, words):

@@ -191,7 +191,7 @@ def test_lsuv_leaves_hooks_and_moving_statistics_as_they_were():
         ({"name": "variance_scaling", "mode": "fan"}, "init.mode: expected one of fan_in, fan_out, fan_avg; got 'fan'"),
         ({"name": "variance_scaling", "distribution": "x"}, "init.distribution: expected one of uniform"),
         ({"name": "variance_scaling", "scale": -1.0}, "init.scale: expected a positive number; got -1"),
-        ({"name": "normal", "bias": "ones"}, "init.bias: expected zeros or default; got 'ones'"),
+        ({"name": "normal", "bias": "ones"}, "init.bias: expected zeros, default or a standard deviation; got 'ones'"),
         ({"name": "auto"}, "init=auto needs the activation's name"),
     ],
 )

@@ -180,7 +180,8 @@ def build_trainer(config: Config, history: History) -> Trainer:
     if clip["name"] in ("norm", "value"):
         arguments |= {"gradient_clip_val": clip["val"], "gradient_clip_algorithm": clip["name"]}
     specs = [config["monitor"], *config["callbacks"].values()]
-    callbacks = [build(spec, Callback) for spec in specs if spec and spec.get("_target_")]
+    offers = {"subtitle": " ".join(config.get("overrides", []))}
+    callbacks = [build(spec, Callback, offers) for spec in specs if spec and spec.get("_target_")]
     loggers = [_build_logger(spec, config["ckpt_path"]) for spec in config["logger"].values() if spec]
     # Lightning refuses to watch the rate without a logger; a bar is for eyes.
     unfit = (() if loggers else (LearningRateMonitor,)) + (() if sys.stdout.isatty() else (ProgressBar, ModelSummary))

@@ -11,15 +11,19 @@ from typing import Any
 from gradvitals.app.assemble import Config, Run
 from gradvitals.app.files import git_commit, versions, write_json
 from gradvitals.callbacks.gradient_vitals import GradientVitals
+from gradvitals.diagnosis.profile import profile
+from gradvitals.report.gradient_by_layer import title
+from gradvitals.vitals import count
 
 log = logging.getLogger(__name__)
 
+LAYER_NORMS = ("grad_norm", "grad_norm_clipped", "activation_grad_norm")
 PENALTY = {"loss": 1e6, "acc": 0.0}  # what a sweeper is given for a run that diverged, by the objective's last part
 
 
 def result(run: Run, config: Config, status: str, overrides: list[str], reason: str | None = None) -> dict[str, Any]:
     """The content of ``result.json``."""
-    history, trainer = run.history, run.trainer
+    history, trainer, monitor, counted = run.history, run.trainer, monitor_of(run), count(run.model)
     speed = history.samples / history.loop_seconds if history.loop_seconds else None
     return {
         "status": status,
@@ -32,7 +36,8 @@ def result(run: Run, config: Config, status: str, overrides: list[str], reason: 
         "epochs": trainer.current_epoch,
         "seconds": history.seconds,
         "samples_per_second": speed,
-        "clipped_fraction": None,
+        "clipped_fraction": monitor.clipped_fraction if monitor else None,
+        "parameters": {"trained": counted.trained, "frozen": counted.frozen, "statistics": counted.statistics},
         "versions": versions(),
         "git": git_commit(),
     }
@@ -58,28 +63,33 @@ def vitals(monitor: GradientVitals) -> dict[str, Any]:
     def both(tag: str) -> dict[str, float | None]:
         return {"start": monitor.start.get(tag), "end": monitor.end.get(tag)}
 
+    outputs = [monitor.start.get(f"activation_grad_norm/{layer.label}") for layer in monitor.layers]
     return {
         "verdict": None,
+        "gain_per_layer": profile(outputs).gain,
         "layers": [
             {
                 "name": layer.name,
                 "index": layer.index,
                 "kind": layer.kind,
                 "fan_in": layer.fan_in,
-                "grad_norm": both(f"grad_norm/{layer.label}"),
+                **{kind: both(f"{kind}/{layer.label}") for kind in LAYER_NORMS},
             }
             for layer in monitor.layers
         ],
         "input_grad_norm": both("grad_norm/input"),
         "total_grad_norm": both("grad_norm/total"),
+        "clip": {kind: both(f"clip/{kind}") for kind in ("coefficient", "cosine", "cosine_per_tensor")},
     }
 
 
 def summary(result: dict[str, Any], monitor: GradientVitals | None, run_dir: Path) -> str:
     """The closing lines of a run."""
-    lines = [_status_line(result), _metrics_line(result["metrics"])]
+    lines = [_status_line(result), _metrics_line(result["metrics"]), _parameters_line(result["parameters"])]
     if monitor is not None and monitor.end:
-        lines.append(_gradient_line(monitor))
+        lines.append(f"gradients    {': '.join(title(monitor.profiles))}")
+    if monitor is not None and monitor.clipped_fraction is not None:
+        lines.append(_clipping_line(monitor.clipped_fraction, monitor.start))
     lines.append(f"run          {_short(run_dir)}")
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(_short(run_dir))}")
@@ -108,12 +118,20 @@ def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.4g}"
 
 
-def _gradient_line(monitor: GradientVitals) -> str:
-    tags = [f"grad_norm/{layer.label}" for layer in monitor.layers]
-    norms = [monitor.end[tag] for tag in tags if tag in monitor.end]
-    if not norms or not norms[-1]:
-        return "gradients    no layer received a gradient"
-    return f"gradients    first layer {norms[0]:.3g}, last layer {norms[-1]:.3g}, ratio {norms[0] / norms[-1]:.3g}"
+def _parameters_line(counted: dict[str, int]) -> str:
+    kinds = {"trained": counted["trained"], "frozen": counted["frozen"], "moving statistics": counted["statistics"]}
+    parts = [f"{number:,} {kind}" for kind, number in kinds.items() if number]
+    return "parameters   " + (f"{sum(kinds.values()):,}: {', '.join(parts)}" if len(parts) > 1 else "".join(parts))
+
+
+def _clipping_line(fraction: float, start: dict[str, float]) -> str:
+    line = f"clipping     changed {fraction:.0%} of the measured steps"
+    if "clip/cosine" not in start:
+        return line
+    per_tensor = start["clip/cosine_per_tensor"]
+    return (
+        f"{line}; at the first, cosine before to after {start['clip/cosine']:.3f}, per tensor {per_tensor:.3f} or more"
+    )
 
 
 def _short(path: Path) -> str:

@@ -46,7 +46,7 @@ def train(config: DictConfig) -> float | None:
     run: Run | None = None
     try:
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        settings["typed"] = typed_keys(overrides)
+        settings |= {"overrides": overrides, "typed": typed_keys(overrides)}
         check(settings, settings["typed"])
         settings["choices"] = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
         run = _prepare(settings)

@@ -2,45 +2,84 @@
 
 Where the numbers are taken, in one optimizer step of Lightning's automatic optimization::
 
-    on_train_batch_start           <- is this step measured? then watch the input
+    on_train_batch_start           <- is this step measured? then watch the input and the layers
       forward, backward               (once per micro-batch)
       unscale, all-reduce
-      on_before_optimizer_step     <- MEASURED HERE: before clipping, once per step
+      on_before_optimizer_step     <- BEFORE clipping, once per step
       clipping
       optimizer updates parameters
+      step_post_hook               <- AFTER clipping; not called where a scaler skips the step
     on_train_batch_end
 
-Between measured steps it does nothing but compare two integers. Under manual optimization the same hook runs after the
-user's own clipping, so what is measured then is what the user's clipping left.
+Between measured steps it does nothing but compare two integers. Under manual optimization ``on_before_optimizer_step``
+runs after the user's own clipping, so what is measured then is what the user's clipping left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gradvitals.callbacks.moments import Moments
 from gradvitals.callbacks.publish import publish
-from gradvitals.vitals import ForwardOrder, InputGradient, Layer, find_layers, norms, total
+from gradvitals.vitals import (
+    ActivationGradients,
+    ForwardOrder,
+    InputGradient,
+    Layer,
+    cosine,
+    find_layers,
+    is_layer,
+    norms,
+    total,
+)
+
+
+@dataclass
+class _Unclipped:
+    """What was taken of one step before clipping, still on the device."""
+
+    step: int  # as Lightning counts: one more for each of several optimizers
+    turn: int  # of all optimizers together
+    parameters: list[nn.Parameter]
+    norms: Tensor
+    scale: float  # what the parameters' gradients are multiplied by
+    values: dict[str, Tensor]
+    copies: list[Tensor]
+    release: Callable[[], None]
 
 
 class GradientVitals(Callback):
-    """Logs the gradient norm of every layer, of all parameters together and of the network's input.
+    """Logs the gradients of every layer, of all parameters together and of the network's input.
 
-    Tags: ``grad_norm/LAYER`` (L2 of dL/dW before clipping; LAYER sorts by depth), ``grad_norm/total`` (all parameters
-    of the optimizer), ``grad_norm/input`` (L2 over batch and features of dL/dx, of this process's share of the batch;
-    absent where no floating-point tensor goes in). Layers are the modules with a weight of two or more axes. A layer
-    without a gradient is left out.
+    Tags (LAYER sorts by depth; layers are the modules with a weight of two or more axes, and one without a gradient is
+    left out):
+
+    - ``grad_norm/LAYER``: L2 of dL/dW before clipping; ``grad_norm/total``: of all parameters of the optimizer;
+      ``grad_norm/input``: L2 over batch and features of dL/dx, of this process's share of the batch, absent where no
+      floating-point tensor goes in.
+    - ``activation_grad_norm/LAYER``: L2 over batch and features of dL/dh, h being what the layer puts out, of this
+      process's share of the batch.
+    - where gradients are clipped: ``grad_norm_clipped/LAYER``, ``grad_norm_clipped/total``; ``clip/coefficient``, the
+      total after over the total before; ``clip/fraction``, the share of measured steps so far that clipping changed.
+    - with ``clip_cosine``: ``clip/cosine``, of the angle between the gradient of all parameters before and after
+      clipping; ``clip/cosine_per_tensor``, the lowest of any one tensor's.
 
     Args:
         every_n_steps: measure one optimizer step in so many; the first step of a fit is always measured.
+        clip_cosine: whether to measure what clipping does to the direction; copies the gradient of measured steps.
 
     Attributes:
         layers: the layers by depth, known after the first step.
         start, end: the numbers of the first and of the latest measured step, by tag.
+        moments: the activation gradients by layer of every measured step, thinned where there are many.
 
     Raises:
         ValueError: ``every_n_steps`` below 1.
@@ -49,17 +88,33 @@ class GradientVitals(Callback):
         >>> trainer = Trainer(callbacks=[GradientVitals(every_n_steps=50)], logger=False, accelerator="cpu")
     """
 
-    def __init__(self, every_n_steps: int = 50) -> None:
+    def __init__(self, every_n_steps: int = 50, clip_cosine: bool = False) -> None:
         if every_n_steps < 1:
             raise ValueError(f"monitor.every_n_steps: expected a whole number of at least 1; got {every_n_steps}")
-        self.every_n_steps = every_n_steps
+        self.every_n_steps, self.clip_cosine = every_n_steps, clip_cosine
         self.layers: list[Layer] = []
         self.start: dict[str, float] = {}
         self.end: dict[str, float] = {}
+        self.moments = Moments()
+        self._steps = self._clipped_steps = 0
         self._order: ForwardOrder | None = None
         self._input: InputGradient | None = None
+        self._activations: ActivationGradients | None = None
         self._entry: nn.Module | None = None
+        self._pending: _Unclipped | None = None
+        self._measured = False  # a step of this batch
         self._fitting = True
+
+    @property
+    def clipped_fraction(self) -> float | None:
+        """Share of measured steps that clipping changed; None where nothing clips."""
+        return self._clipped_steps / self._steps if self._steps else None
+
+    @property
+    def profiles(self) -> dict[int, list[float | None]]:
+        """Step -> norms of dL/dh by layer, input side first; None where a layer had no gradient."""
+        labels = [layer.label for layer in self.layers]
+        return {step: [values.get(label) for label in labels] for step, values in self.moments.values.items()}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._fitting = stage == "fit"
@@ -69,52 +124,111 @@ class GradientVitals(Callback):
         self._order = ForwardOrder(pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._input is None and self._due(trainer):
+        if self._activations is None and self._due(trainer):
             self._input = InputGradient(*([self._entry] if self._entry else pl_module.modules()))
+            self._activations = ActivationGradients(m for m in pl_module.modules() if is_layer(m))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if self._due(trainer):
-            self._measure(trainer, pl_module, optimizer)
+            self._before_clipping(trainer, pl_module, optimizer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._pending is not None:  # a scaler skipped the step
+            self._publish(trainer, self._take_pending())
+        if self._measured:  # each of several optimizers had its turn
+            self._close_watchers()
 
     def _due(self, trainer: Trainer) -> bool:
         """Whether this step is measured: the first of a fit, and each multiple of the cadence."""
         if self._order is not None:
             return True
-        # Lightning counts a step of each of several optimizers.
-        return trainer.global_step // max(1, len(trainer.optimizers)) % self.every_n_steps == 0
+        return _turn(trainer) % self.every_n_steps == 0
 
-    def _measure(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+    def _before_clipping(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if self._order is not None:
             self._order.close()
             self.layers, self._order = find_layers(pl_module, self._order.modules), None
+        self._measured = True
+        inputs, activations = self._take_watched()
         parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        inputs = self._take_input()
-        values = norms([_dense(p.grad) for p in parameters] + inputs)
-        if not len(values):
+        if not parameters and not inputs:
             return
-        ours, theirs = values.split([len(parameters), len(inputs)])
-        scale = _loss_scale(trainer)
-        ours = ours / (scale if getattr(optimizer, "_step_supports_amp_scaling", False) else 1.0)
-        # The one copy to the host.
-        *by_parameter, everything, at_input = torch.cat([ours, total(ours)[None], total(theirs / scale)[None]]).tolist()
-        norm_of = dict(zip(parameters, by_parameter, strict=True))
-        measured = {
-            f"grad_norm/{layer.label}": norm_of[layer.weight] for layer in self.layers if layer.weight in norm_of
-        }
-        measured["grad_norm/total"] = everything
+        loss_scale = _loss_scale(trainer)
+        scale = loss_scale if getattr(optimizer, "_step_supports_amp_scaling", False) else 1.0
+        ours = norms(_gradients(parameters)) / scale
+        values = self._by_layer("grad_norm", parameters, ours)
         if inputs:
-            measured["grad_norm/input"] = at_input
+            values["grad_norm/input"] = total(norms(inputs)) / loss_scale
+        for layer in self.layers:
+            if layer.module in activations:
+                values[f"activation_grad_norm/{layer.label}"] = activations[layer.module] / loss_scale
+
+        def after_clipping(*_: Any) -> None:
+            self._after_clipping(trainer)
+
+        clips = _clips(trainer, pl_module)
+        release = optimizer.register_step_post_hook(after_clipping).remove if clips else lambda: None
+        copies = [gradient.clone() for gradient in _gradients(parameters)] if clips and self.clip_cosine else []
+        self._pending = _Unclipped(
+            trainer.global_step, _turn(trainer), parameters, ours, scale, values, copies, release
+        )
+        if not clips:
+            self._publish(trainer, self._take_pending())
+
+    def _after_clipping(self, trainer: Trainer) -> None:
+        before = self._take_pending()
+        gradients = _gradients(before.parameters)
+        after = norms(gradients) / before.scale
+        changed = (after != before.norms).any()
+        before.values |= self._by_layer("grad_norm_clipped", before.parameters, after)
+        before.values["clip/coefficient"] = total(after) / total(before.norms)
+        if before.copies:
+            pairs = zip(before.copies, gradients, strict=True)
+            before.values["clip/cosine"] = cosine(before.copies, gradients)
+            before.values["clip/cosine_per_tensor"] = torch.stack([cosine([a], [b]) for a, b in pairs]).min()
+        self._publish(trainer, before, changed)
+
+    def _by_layer(self, tag: str, parameters: list[nn.Parameter], norms: Tensor) -> dict[str, Tensor]:
+        norm_of = dict(zip(parameters, norms.unbind(), strict=True))
+        found = {f"{tag}/{layer.label}": norm_of[layer.weight] for layer in self.layers if layer.weight in norm_of}
+        return found | {f"{tag}/total": total(norms)}
+
+    def _publish(self, trainer: Trainer, taken: _Unclipped, changed: Tensor | None = None) -> None:
+        flag = [] if changed is None else [changed]
+        # The one copy to the host.
+        numbers = torch.stack([value.float() for value in (*taken.values.values(), *flag)]).tolist()
+        if changed is not None:
+            self._steps += 1
+            self._clipped_steps += int(numbers.pop())
+        measured = dict(zip(taken.values, numbers, strict=True))
+        if changed is not None:
+            measured["clip/fraction"] = self._clipped_steps / self._steps
         self.start = self.start or measured
         self.end = measured
-        publish(trainer.loggers, measured, trainer.global_step)
+        tag = "activation_grad_norm/"
+        self.moments.add(taken.turn, {t.removeprefix(tag): v for t, v in measured.items() if t.startswith(tag)})
+        publish(trainer.loggers, measured, taken.step)
 
-    def _take_input(self) -> list[Tensor]:
-        if self._input is None:
-            return []
-        gradients, self._entry = self._input.gradients(), self._input.entry
-        self._input.close()
-        self._input = None
-        return gradients
+    def _take_pending(self) -> _Unclipped:
+        pending, self._pending = self._pending, None
+        assert pending is not None
+        pending.release()
+        return pending
+
+    def _take_watched(self) -> tuple[list[Tensor], dict[nn.Module, Tensor]]:
+        if self._input is None or self._activations is None:
+            return [], {}
+        self._entry = self._input.entry
+        return self._input.take(), self._activations.take()
+
+    def _close_watchers(self) -> None:
+        for watcher in (self._input, self._activations):
+            if watcher is not None:
+                watcher.close()
+        self._input = self._activations = None
+        self._measured = False
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._release()
@@ -124,25 +238,42 @@ class GradientVitals(Callback):
 
     def _release(self) -> None:
         """Take every hook off."""
-        for watcher in (self._order, self._input):
-            if watcher is not None:
-                watcher.close()
-        self._order = self._input = None
+        self._close_watchers()
+        if self._order is not None:
+            self._order.close()
+            self._order = None
+        if self._pending is not None:
+            self._take_pending()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"start": self.start, "end": self.end}
+        counted = {"steps": self._steps, "clipped_steps": self._clipped_steps}
+        return {"start": self.start, "end": self.end, "moments": self.moments.state_dict(), **counted}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
             self.start, self.end = state["start"], state["end"]
+            self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]
+            self.moments.load_state_dict(state["moments"])
 
 
-def _dense(gradient: Tensor) -> Tensor:
-    """A sparse gradient (embeddings) has the norm of its values."""
-    return gradient.coalesce().values() if gradient.is_sparse else gradient
+def _turn(trainer: Trainer) -> int:
+    """Steps so far; Lightning counts a step of each of several optimizers."""
+    return trainer.global_step // max(1, len(trainer.optimizers))
+
+
+def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
+    """Each parameter's gradient; a sparse one (embeddings) has the norm of its values."""
+    gradients = [p.grad for p in parameters]
+    return [g.coalesce().values() if g.is_sparse else g for g in gradients if g is not None]
 
 
 def _loss_scale(trainer: Trainer) -> float:
     """What the loss was multiplied by before backward: 1 except under 16-mixed."""
     scaler = getattr(trainer.precision_plugin, "scaler", None)
     return scaler.get_scale() if scaler is not None else 1.0
+
+
+def _clips(trainer: Trainer, pl_module: LightningModule) -> bool:
+    """Whether something may clip: the Trainer, or the module itself; one that knows says so by ``clips``."""
+    own = getattr(pl_module, "clips", is_overridden("configure_gradient_clipping", pl_module))
+    return trainer.gradient_clip_val is not None or own

@@ -28,7 +28,7 @@ class Csv(TensorDataModule):
     left out.
 
     Args:
-        path: the file, with a header line.
+        path: the file, with a header line; a relative one starts at ``root``.
         target: name of the target's column.
         task: ``auto`` reads it off the target: two values are binary; words and up to 20 whole numbers multiclass;
             other numbers regression. Or ``binary``, ``multiclass``, ``regression``.
@@ -36,6 +36,7 @@ class Csv(TensorDataModule):
         categorical: columns of numbers that mean categories.
         scaling: ``standard`` (training statistics, a regression's target too) or ``raw``.
         split_seed: of the split alone.
+        root: the folder that a relative ``path`` starts at; empty: the working folder.
         **loader: see :class:`TensorDataModule`.
 
     Raises:
@@ -52,13 +53,14 @@ class Csv(TensorDataModule):
         categorical: Sequence[str] = (),
         scaling: str = "standard",
         split_seed: int = 0,
+        root: str = "",
         **loader: Unpack[LoaderOptions],
     ) -> None:
         super().__init__(**loader)
         for key, value, accepted in (("task", task, ("auto", *TASKS)), ("scaling", scaling, SCALINGS)):
             if value not in accepted:
                 raise ValueError(f"data.{key}: expected one of {', '.join(accepted)}; got {value!r}")
-        self.path, self.target, self.task = path, str(target), task
+        self.path, self.target, self.task = str(Path(root, path)) if path else "", str(target), task
         self.drop, self.categorical = [str(name) for name in drop], [str(name) for name in categorical]
         self.scaling, self.split_seed = scaling, split_seed
 

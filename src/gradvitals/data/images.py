@@ -14,7 +14,7 @@ from torchvision import datasets
 
 from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModule
 
-SCALINGS = ("unit", "standard", "raw")
+SCALINGS = ("unit", "standard", "per_pixel", "raw")
 DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
 
 
@@ -25,7 +25,8 @@ class Images(TensorDataModule):
         name: ``FashionMNIST``, ``MNIST`` or ``CIFAR10``.
         root: the folder in which torchvision's folders lie (``FashionMNIST/raw`` and so on).
         download: whether to fetch missing files.
-        scaling: ``unit`` (0 to 1), ``standard`` (mean and deviation of the training pixels) or ``raw`` (0 to 255).
+        scaling: ``unit`` (0 to 1), ``standard`` (mean and deviation of the training pixels), ``per_pixel`` (of each pixel
+            by itself) or ``raw`` (0 to 255).
         num_val: how many of the first training images validate.
         **loader: see :class:`TensorDataModule`.
 
@@ -117,4 +118,7 @@ def _tensors(dataset: Any) -> Split:
 def _scaling(x: Tensor, scaling: str) -> tuple[Any, Any]:
     if scaling == "standard":
         return x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True)
+    if scaling == "per_pixel":
+        deviation = x.std(0, keepdim=True)
+        return x.mean(0, keepdim=True), deviation.where(deviation > 0, 1.0)  # a pixel that is always dark stays 0
     return 0.0, 255.0 if scaling == "unit" else 1.0

@@ -161,7 +161,7 @@ def initialize(
     *,
     act: Mapping[str, Any] | None = None,
     gain: float = 1.0,
-    bias: str | None = None,
+    bias: str | float | None = None,
     output: str | None = None,
     **arguments: Any,
 ) -> None:
@@ -172,7 +172,8 @@ def initialize(
         name: see :func:`initializer`.
         act: the activation, as ``{"name": "elu"}`` and its parameters.
         gain: a factor on the drawn weights.
-        bias: ``zeros``, or ``default`` for torch's draw; None: zeros, except under ``name="default"``.
+        bias: ``zeros``; ``default`` for torch's draw; a number for a normal draw of that standard deviation, mean-field
+            theory's sigma_b; None: zeros, except under ``name="default"``.
         output: the initializer of the output layer; None: the same.
         **arguments: the initializer's own.
 
@@ -182,17 +183,25 @@ def initialize(
         >>> net[0].bias.abs().sum().item()
         0.0
     """
-    if bias not in (None, "zeros", "default"):
-        raise ValueError(f"init.bias: expected zeros or default; got {bias!r}")
+    if bias not in (None, "zeros", "default") and isinstance(bias, str):
+        raise ValueError(f"init.bias: expected zeros, default or a standard deviation; got {bias!r}")
     layers = [layer for layer in module.modules() if isinstance(layer, LAYERS)]
     draw = initializer(name, act, **arguments)
     draw_output = initializer(output, act) if output else draw
-    zeros = bias == "zeros" or (bias is None and name != "default")
+    if bias is None:
+        bias = "default" if name == "default" else "zeros"
     for layer in layers:
         weight = layer.weight
         (draw_output if layer is layers[-1] else draw)(weight).mul_(gain)
-        if zeros and layer.bias is not None:
-            nn.init.zeros_(layer.bias)
+        if layer.bias is not None:
+            _draw_bias(layer.bias, bias)
+
+
+def _draw_bias(values: Tensor, bias: str | float) -> None:
+    if bias == "zeros":
+        nn.init.zeros_(values)
+    elif bias != "default":
+        nn.init.normal_(values, std=float(bias))
 
 
 @torch.no_grad()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -34,6 +35,71 @@ def total(norms: Tensor) -> Tensor:
     return torch.linalg.vector_norm(norms)
 
 
+def cosine(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
+    """Cosine of the angle between two gradients, each a list of tensors taken as one vector.
+
+    1: the direction was kept. Also 1 where both are nothing but zeros. Summed in float64, so that 1 is 1.
+
+    Args:
+        before, after: the same shapes in the same order.
+
+    Returns:
+        Shape ``()``, float64, still on the device.
+
+    Example:
+        >>> cosine([torch.tensor([3.0, 4.0])], [torch.tensor([1.0, 1.0])])  # clipped to 1 by value
+        tensor(0.9899, dtype=torch.float64)
+    """
+    pairs = [(a.double().flatten(), b.double().flatten()) for a, b in zip(before, after, strict=True)]
+    dot = torch.stack([a @ b for a, b in pairs]).sum()
+    lengths = [torch.stack([v @ v for v in vectors]).sum().sqrt() for vectors in zip(*pairs, strict=True)]
+    product = lengths[0] * lengths[1]
+    return torch.where(product > 0, dot / product, 1.0)
+
+
+class ActivationGradients:
+    """Catches how large the loss's gradient is with respect to what each layer puts out: the norm of dL/dh.
+
+    Of each layer one number is kept, the L2 norm over batch and features; further calls of the layer (accumulation,
+    shared weights) join in. Backward does the work while it has the gradient in hand, so none is held back.
+
+    Args:
+        layers: the modules to watch; those whose output is no tensor are passed over.
+
+    Example:
+        >>> net = nn.Linear(2, 1, bias=False)
+        >>> caught = ActivationGradients([net])
+        >>> net(torch.ones(4, 2)).mean().backward()  # dL/dh is 1/4 for each of 4 samples
+        >>> caught.take()[net]
+        tensor(0.5000)
+        >>> caught.close()
+    """
+
+    def __init__(self, layers: Iterable[nn.Module]) -> None:
+        self._norms: dict[nn.Module, Tensor] = {}
+        self._hooks = [layer.register_forward_hook(self._watch) for layer in layers]
+
+    def _watch(self, layer: nn.Module, args: tuple, output: object) -> None:
+        if isinstance(output, Tensor) and output.requires_grad:
+            output.register_hook(partial(self._join, layer))
+
+    def _join(self, layer: nn.Module, gradient: Tensor) -> None:
+        norm = torch.linalg.vector_norm(gradient.detach().float())
+        # hypot neither overflows nor underflows where a sum of squares would.
+        self._norms[layer] = torch.hypot(self._norms[layer], norm) if layer in self._norms else norm
+
+    def take(self) -> dict[nn.Module, Tensor]:
+        """What backward has brought since the last call: layer -> norm, shape ``()``."""
+        taken, self._norms = self._norms, {}
+        return taken
+
+    def close(self) -> None:
+        """Take the hooks off."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks, self._norms = [], {}
+
+
 class InputGradient:
     """Catches the gradient of the loss with respect to what a network is given.
 
@@ -48,7 +114,7 @@ class InputGradient:
         >>> net = nn.Linear(2, 1, bias=False)
         >>> caught = InputGradient(net)
         >>> net(torch.ones(1, 2)).sum().backward()
-        >>> torch.equal(caught.gradients()[0], net.weight)
+        >>> torch.equal(caught.take()[0], net.weight)
         True
         >>> caught.close()
     """
@@ -70,9 +136,10 @@ class InputGradient:
         # A copy, because a network that works in place may not do so on a leaf.
         return (*args[:position], leaf.clone(), *args[position + 1 :])
 
-    def gradients(self) -> list[Tensor]:
-        """One tensor of the input's shape per call that backward has reached."""
-        return [x.grad for x in self._inputs if x.grad is not None]
+    def take(self) -> list[Tensor]:
+        """One tensor of the input's shape per call that backward has reached since the last time."""
+        taken, self._inputs = self._inputs, []
+        return [x.grad for x in taken if x.grad is not None]
 
     def close(self) -> None:
         """Take the hooks off and let go of the tensors."""

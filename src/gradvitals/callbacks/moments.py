@@ -1,0 +1,49 @@
+"""A bounded record of what was measured when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MOST = 256  # moments; more lines than that tell nothing more in a picture
+
+
+class Moments:
+    """Steps and the numbers measured at them, evenly thinned: the first always stays, memory stays bounded.
+
+    When there are more than ``most``, every second one is dropped, and from then on every second one is kept.
+
+    Attributes:
+        values: step -> layer's label -> number.
+
+    Example:
+        >>> moments = Moments(most=3)
+        >>> for step in range(0, 60, 10):
+        ...     moments.add(step, {"00.net": 1.0})
+        >>> list(moments.values)
+        [0, 20, 40]
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
+        self.values: dict[int, dict[str, float]] = {}
+        self._seen, self._stride = 0, 1
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Take in what was measured at a step; each of several optimizers adds its layers."""
+        if step in self.values:
+            self.values[step] |= values
+            return
+        if self._seen % self._stride == 0:
+            self.values[step] = values
+        self._seen += 1
+        if len(self.values) > self.most:
+            self.values = dict(list(self.values.items())[::2])
+            self._stride *= 2
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return {"values": dict(self.values), "seen": self._seen, "stride": self._stride}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.values, self._seen, self._stride = dict(state["values"]), state["seen"], state["stride"]

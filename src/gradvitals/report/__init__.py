@@ -1,0 +1,1 @@
+"""Findings and histories as text and pictures."""

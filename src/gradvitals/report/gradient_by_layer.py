@@ -1,0 +1,109 @@
+"""The picture of the slides: gradient size versus layer index, one line per moment of training."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gradvitals.diagnosis.profile import profile
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Moments = Mapping[int, Sequence[float | None]]
+LONGEST = 90  # characters of a subtitle
+FEW = 8  # layers up to which each has a dot and a tick of its own, and moments up to which a legend names each
+
+
+def gradient_by_layer(
+    moments: Moments, *, subtitle: str | None = None, limits: tuple[float, float] | None = None
+) -> Figure:
+    """Draw the norm of dL/dh at every layer, one line per moment, early ones dark.
+
+    Args:
+        moments: step -> norms by layer, input side first; what is None, zero or not finite leaves a gap.
+        subtitle: which net or run it is.
+        limits: ends of the axis of sizes, so that several pictures compare; None: what fits.
+
+    Raises:
+        ValueError: no moment.
+
+    Example:
+        >>> figure = gradient_by_layer({0: [0.1, 0.2, 0.4], 50: [0.2, 0.2, 0.3]})
+        >>> figure.axes[0].get_yscale()
+        'log'
+    """
+    if not moments:
+        raise ValueError("gradient_by_layer: expected at least one moment; got none")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.8))
+    # Fixed places: letting matplotlib find room takes three times as long as the drawing.
+    axes = figure.add_axes((0.105, 0.115, 0.78 if len(moments) > FEW else 0.865, 0.74))
+    draw_lines(axes, moments)
+    axes.set(xlabel="layer index (0 is next to the input)", ylabel="gradient size: L2 norm of dL/dh", ylim=limits)
+    verdict, sentence = title(moments)
+    figure.text(0.03, 0.94, verdict, fontsize=14, fontweight="bold")
+    figure.text(0.03, 0.89, sentence, fontsize=10)
+    if subtitle:
+        short = subtitle if len(subtitle) <= LONGEST else subtitle[: LONGEST - 3] + "..."
+        figure.text(0.97, 0.95, short, ha="right", fontsize=8.5, color="0.4")
+    return figure
+
+
+def draw_lines(axes: Axes, moments: Moments) -> None:
+    """One line per moment; colour tells the step, a legend or a colour bar which is which."""
+    from matplotlib import colormaps
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    steps = sorted(moments)
+    # The palest end of the map cannot be seen on white.
+    colours = ScalarMappable(Normalize(steps[0], steps[0] + max(steps[-1] - steps[0], 1) * 1.12), colormaps["viridis"])
+    depth = len(moments[steps[0]])
+    for step in steps:
+        ends = step in (steps[0], steps[-1])
+        axes.plot(
+            range(len(moments[step])),
+            [norm if norm and math.isfinite(norm) else math.nan for norm in moments[step]],
+            color=colours.to_rgba(step),
+            marker="o" if depth <= 40 and (ends or depth <= FEW) else None,
+            markersize=4,
+            linewidth=2 if ends else 0.9,
+            zorder=3 if ends else 2,
+            label=f"step {step}",
+        )
+    axes.set_yscale("log")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(steps) <= FEW:
+        axes.legend(frameon=False, fontsize="small")
+    else:
+        bar = axes.figure.colorbar(colours, cax=axes.figure.add_axes((0.905, 0.115, 0.012, 0.74)))
+        bar.set_label("step")
+        bar.ax.set_ylim(steps[0], steps[-1])
+        bar.outline.set_visible(False)
+
+
+def title(moments: Moments) -> tuple[str, str]:
+    """The verdict of the picture and its evidence: the first number that is not finite, else the first moment's shape.
+
+    Example:
+        >>> title({0: [1e-6, 1e-4, 1e-2]})
+        ('vanishing', "at step 0 layer 0 receives 0.0001 of layer 2's gradient: 0.01 per layer")
+    """
+    profiles = {step: profile(moments[step]) for step in sorted(moments)}
+    sick = (step for step, found in profiles.items() if found.label == "non_finite")
+    step = next(sick, min(profiles))
+    return profiles[step].label, f"at step {step} {profiles[step].evidence}"
+
+
+def png(figure: Figure, dpi: int = 150) -> bytes:
+    """The figure as a PNG file's bytes."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=dpi)
+    return stream.getvalue()
