@@ -128,10 +128,8 @@ def _clipping_line(fraction: float, start: dict[str, float]) -> str:
     line = f"clipping     changed {fraction:.0%} of the measured steps"
     if "clip/cosine" not in start:
         return line
-    per_tensor = start["clip/cosine_per_tensor"]
-    return (
-        f"{line}; at the first, cosine before to after {start['clip/cosine']:.3f}, per tensor {per_tensor:.3f} or more"
-    )
+    together, per_tensor = start["clip/cosine"], start["clip/cosine_per_tensor"]
+    return f"{line}; at the first, cosine of before and after {together:.3f}, of any tensor {per_tensor:.3f} or more"
 
 
 def _short(path: Path) -> str:

@@ -25,8 +25,8 @@ class Images(TensorDataModule):
         name: ``FashionMNIST``, ``MNIST`` or ``CIFAR10``.
         root: the folder in which torchvision's folders lie (``FashionMNIST/raw`` and so on).
         download: whether to fetch missing files.
-        scaling: ``unit`` (0 to 1), ``standard`` (mean and deviation of the training pixels), ``per_pixel`` (of each pixel
-            by itself) or ``raw`` (0 to 255).
+        scaling: ``unit`` (0 to 1), ``standard`` (mean and deviation of the training pixels), ``per_pixel`` (of each
+            pixel by itself) or ``raw`` (0 to 255).
         num_val: how many of the first training images validate.
         **loader: see :class:`TensorDataModule`.
 

@@ -14,8 +14,8 @@ class Profile:
     """How one gradient compares at both ends of a network.
 
     Attributes:
-        label: ``vanishing``, ``exploding``, ``healthy``, or ``non_finite``; ``unknown`` where fewer than two layers have
-            a gradient.
+        label: ``vanishing``, ``exploding``, ``healthy`` or ``non_finite``; ``unknown`` where fewer than two layers
+            have a gradient.
         first, last: index of the first and of the last layer that has a gradient.
         ratio: the gradient at the first over that at the last.
     """

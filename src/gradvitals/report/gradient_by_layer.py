@@ -59,17 +59,18 @@ def draw_lines(axes: Axes, moments: Moments) -> None:
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
+    from matplotlib.ticker import MaxNLocator
 
     steps = sorted(moments)
-    # The palest end of the map cannot be seen on white.
-    colours = ScalarMappable(Normalize(steps[0], steps[0] + max(steps[-1] - steps[0], 1) * 1.12), colormaps["viridis"])
+    span = max(steps[-1] - steps[0], 1) * 1.12  # the palest end of the map cannot be seen on white
+    colours = colormaps["viridis"]
     depth = len(moments[steps[0]])
     for step in steps:
         ends = step in (steps[0], steps[-1])
         axes.plot(
             range(len(moments[step])),
             [norm if norm and math.isfinite(norm) else math.nan for norm in moments[step]],
-            color=colours.to_rgba(step),
+            color=colours((step - steps[0]) / span),
             marker="o" if depth <= 40 and (ends or depth <= FEW) else None,
             markersize=4,
             linewidth=2 if ends else 0.9,
@@ -79,11 +80,12 @@ def draw_lines(axes: Axes, moments: Moments) -> None:
     axes.set_yscale("log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(steps) <= FEW:
         axes.legend(frameon=False, fontsize="small")
     else:
-        bar = axes.figure.colorbar(colours, cax=axes.figure.add_axes((0.905, 0.115, 0.012, 0.74)))
+        scale = ScalarMappable(Normalize(steps[0], steps[0] + span), colours)
+        bar = axes.figure.colorbar(scale, cax=axes.figure.add_axes((0.905, 0.115, 0.012, 0.74)))
         bar.set_label("step")
         bar.ax.set_ylim(steps[0], steps[-1])
         bar.outline.set_visible(False)
