@@ -38,20 +38,20 @@ def composed(*typed: str, run_dir: str = "unused") -> dict[str, Any]:
 
 @pytest.fixture
 def train_here(tmp_path: Path) -> Callable[..., Path]:
-    """Train in this process; returns the run directory."""
+    """Train in this process; returns the run directory, the test's own unless another is given."""
 
-    def run(*typed: str) -> Path:
+    def run(*typed: str, run_dir: Path = tmp_path) -> Path:
         from gradvitals.app.training import train
 
         OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = compose("train", list(typed), return_hydra_config=True)
         OmegaConf.set_struct(config, False)
-        config.hydra.runtime.output_dir = str(tmp_path)
+        config.hydra.runtime.output_dir = str(run_dir)
         HydraConfig.instance().set_config(config)
         del config["hydra"]
         train(config)
-        return tmp_path
+        return run_dir
 
     return run
 

@@ -17,7 +17,7 @@ ARROWS = {
     "nets": {"activations"},
     "theory": {"activations"},
     "report": {"diagnosis"},
-    "preflight": {"vitals", "theory", "diagnosis"},
+    "checkup": {"vitals", "theory", "diagnosis"},
     "callbacks": {"vitals", "theory", "diagnosis", "report"},
     "classifier": {"nets", "clipping", "build", "activations"},
 }

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gradvitals.callbacks.gradient_vitals import GradientVitals
+    from gradvitals.checkup import preflight
     from gradvitals.classifier import Classifier
     from gradvitals.nets.mlp import MLP
 
-__all__ = ["MLP", "Classifier", "GradientVitals"]
+__all__ = ["MLP", "Classifier", "GradientVitals", "preflight"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Classifier": "gradvitals.classifier",
     "GradientVitals": "gradvitals.callbacks.gradient_vitals",
+    "preflight": "gradvitals.checkup",
     "MLP": "gradvitals.nets.mlp",
 }
 

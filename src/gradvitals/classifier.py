@@ -98,6 +98,29 @@ def _metric(task: str, num_classes: int) -> tuple[str, Metric]:
     return "acc", BinaryAccuracy() if task == "binary" else MulticlassAccuracy(num_classes, average="micro")
 
 
+def network(
+    model: dict[str, Any], in_features: int, out_features: int, act: dict[str, Any], init: dict[str, Any]
+) -> nn.Module:
+    """The network that a spec describes, its weights drawn.
+
+    Args:
+        model: see :func:`gradvitals.build.build`; offered the sizes and ``act``, a factory of modules.
+        in_features, out_features: of one flattened sample.
+        act: ``name`` and parameters of the activation.
+        init: ``name`` and arguments of :func:`gradvitals.nets.init.initialize`.
+
+    Example:
+        >>> network({"_target_": "gradvitals.nets.mlp.MLP"}, 4, 3, {"name": "elu"}, {"name": "he_normal"}).head
+        Linear(in_features=128, out_features=3, bias=True)
+    """
+    offers = {"in_features": in_features, "out_features": out_features, "act": activation(**act)}
+    net = build(model, nn.Module, offers)
+    takes_act = "act" in accepts(resolve(model["_target_"], nn.Module))[0]
+    if takes_act or init["name"] != "auto":  # a network of one's own that names no activation keeps its draw
+        initialize(net, act=act, **init)
+    return net
+
+
 class Classifier(LightningModule):
     """Trains a network on classes, on two classes, or on a quantity.
 
@@ -141,13 +164,9 @@ class Classifier(LightningModule):
         self.save_hyperparameters(logger=False)
         self.loss = loss_function(task, loss)
         outputs = num_classes if task == "multiclass" else 1
-        offers = {"in_features": in_features, "out_features": outputs, "act": activation(**act)}
-        self.net = build(model, nn.Module, offers)
+        self.net = network(model, in_features, outputs, act, init)
         if getattr(self.net, "out_features", outputs) != outputs:
             raise ValueError(f"model.head=false gives {self.net.out_features} outputs; the data wants {outputs}")
-        takes_act = "act" in accepts(resolve(model["_target_"], nn.Module))[0]
-        if takes_act or init["name"] != "auto":  # a network of one's own that names no activation keeps its draw
-            initialize(self.net, act=act, **init)
         self._rehearse()
         name, self.val_metric = _metric(task, num_classes)
         self.test_metric = self.val_metric.clone()

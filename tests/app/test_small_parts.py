@@ -186,7 +186,7 @@ def test_every_rule_is_of_a_key_that_some_option_has():
     groups = ["data=csv", "data=fashion_mnist", "data=iris", "init=uniform", "init=normal", "init=variance_scaling"]
     groups += [f"act={name}" for name in ("leaky_relu", "prelu", "elu", "softplus", "hardtanh")]
     groups += [f"scheduler={name}" for name in ("cosine", "onecycle", "plateau", "step")]
-    groups += [f"optimizer={name}" for name in ("sgd", "rmsprop")]
+    groups += [f"optimizer={name}" for name in ("sgd", "rmsprop")] + ["data=noise"]
     found = set()
     for config in [BASE, *(composed(group) for group in groups)]:
         for key in RULES:

@@ -4,22 +4,18 @@ from torch import nn
 
 from gradvitals.nets.mlp import MLP
 from gradvitals.nets.norms import NORMS, norm
-
-
-def keras_count(net: nn.Module) -> int:
-    """Parameters as Keras counts them: moving statistics included, counters of batches not."""
-    return sum(p.numel() for p in net.parameters()) + sum(b.numel() for b in net.buffers() if b.ndim)
+from gradvitals.vitals import count
 
 
 def test_parameter_counts_of_the_founding_recipes():
     # Keras' model.summary() of the three Fashion-MNIST recipes.
     first = MLP(784, 10, hidden=[50, 50, 50], norm="batch", norm_position="before_linear")
-    assert keras_count(first) == 48_396
-    assert sum(b.numel() for b in first.buffers() if b.ndim) == 1_768
+    assert count(first).total == 48_396
+    assert count(first).statistics == 1_768
     after = MLP(784, 10, hidden=[300, 100], norm="batch", norm_position="after_act", input_norm=True)
-    assert keras_count(after) == 271_346
+    assert count(after).total == 271_346
     before = MLP(784, 10, hidden=[300, 100], norm="batch", norm_position="before_act", input_norm=True)
-    assert keras_count(before) == 270_946
+    assert count(before).total == 270_946
 
 
 @pytest.mark.parametrize(

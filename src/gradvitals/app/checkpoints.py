@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
+
+LAST = "checkpoints/last.ckpt"
 
 
 def read(path: Path, key: str) -> dict[str, Any]:
@@ -30,16 +33,47 @@ def read(path: Path, key: str) -> dict[str, Any]:
     return checkpoint
 
 
-def load_weights(model: Any, source: str) -> None:
-    """Weights of a checkpoint, or of a run's last one, into a model; nothing else of it.
+def locate(source: str, logs: str) -> Path:
+    """The checkpoint that ``weights`` names.
+
+    Args:
+        source: a checkpoint; a run directory, for its last one; or ``experiment=NAME``, for that of the latest
+            completed run of that experiment.
+        logs: the folder under which runs lie.
 
     Raises:
-        FileNotFoundError: no such file, or a directory without checkpoints.
+        FileNotFoundError: no completed run of that experiment.
+    """
+    if not source.startswith("experiment="):
+        return Path(source) / LAST if Path(source).is_dir() else Path(source)
+    runs = [path.parents[1] for path in Path(logs).glob(f"*/*/**/{LAST}")]
+    found = [run / LAST for run in runs if _is_completed(run, source)]
+    if not found:
+        raise FileNotFoundError(
+            f"weights={source}: expected a completed run of it under {logs}; there is none. Train it first by "
+            f"python src/train.py {source}, or set weights=RUN_DIR"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def _is_completed(run: Path, override: str) -> bool:
+    """Whether a run is complete and was typed with that override."""
+    try:
+        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return result.get("status") == "completed" and override in result.get("overrides", [])
+
+
+def load_weights(model: Any, path: Path) -> None:
+    """Weights of a checkpoint into a model; nothing else of it.
+
+    Raises:
+        FileNotFoundError: no such file.
         ValueError: the checkpoint's network is another one; it says what differs.
     """
-    path = Path(source) / "checkpoints" / "last.ckpt" if Path(source).is_dir() else Path(source)
     try:
         model.load_state_dict(read(path, "weights")["state_dict"])
     except RuntimeError as error:
         differences = " ".join(str(error).split()[:40])
-        raise ValueError(f"weights={source}: expected a checkpoint of the same network; {differences}") from None
+        raise ValueError(f"weights={path}: expected a checkpoint of the same network; {differences}") from None

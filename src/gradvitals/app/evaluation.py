@@ -51,6 +51,6 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     if model is None:
         model = Classifier.load_from_checkpoint(path)
     else:
-        load_weights(model, str(path))
+        load_weights(model, path)
     metrics = trainer.test(model, datamodule=data, verbose=False)
     return {tag: float(value) for tag, value in metrics[0].items()}

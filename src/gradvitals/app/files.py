@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
-LOG_FILES = ("train.log", "hparams.yaml", "metrics.csv", "events.out.tfevents.*", "gradient_by_layer.png")
+LOG_FILES = (
+    "train.log",
+    "preflight.log",
+    "hparams.yaml",
+    "metrics.csv",
+    "events.out.tfevents.*",
+    "gradient_by_layer.png",
+)
 PACKAGES = ("gradvitals", "torch", "torchvision", "lightning", "hydra-core")
 
 

@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.errors import VERBOSE, explain, full_errors
 from gradvitals.app.guard import leave
+from gradvitals.app.job import INTERRUPTED
 from gradvitals.app.names import slug
 from gradvitals.app.resume import AlreadyCompleted, rewrite
-from gradvitals.app.training import INTERRUPTED
 
 
 def launch(main: Callable[[], object]) -> None:

@@ -7,28 +7,21 @@ logging, so that Lightning's messages reach the run's log file.
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 import signal
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from gradvitals.app.check import check
-from gradvitals.app.errors import Refused, explain, full_errors
-from gradvitals.app.files import discard, write_json
-from gradvitals.app.guard import is_first_process, leave, typed_keys
+from gradvitals.app.errors import Refused, explain
+from gradvitals.app.guard import is_first_process
+from gradvitals.app.job import INTERRUPTED, TERMINATED, Job, prepare
 
 if TYPE_CHECKING:
     from gradvitals.app.assemble import Run
 
 log = logging.getLogger(__name__)
-
-INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
 
 
 def train(config: DictConfig) -> float | None:
@@ -40,66 +33,27 @@ def train(config: DictConfig) -> float | None:
     Raises:
         SystemExit: 1 refused, 130 Ctrl-C, 143 SIGTERM.
     """
-    hydra = HydraConfig.get()
-    run_dir, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
-    sweeping = hydra.mode == RunMode.MULTIRUN
-    run: Run | None = None
-    try:
-        settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        settings |= {"overrides": overrides, "typed": typed_keys(overrides)}
-        check(settings, settings["typed"])
-        settings["choices"] = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
-        run = _prepare(settings)
-        return execute(run, settings, run_dir, overrides)
-    except KeyboardInterrupt:  # before Lightning listens
-        discard(run_dir)
-        raise SystemExit(INTERRUPTED) from None
-    except Exception as error:
-        if is_first_process() and not (run and run.began):
-            _never_began(run_dir, overrides, explain(error), sweeping)
-        if sweeping or full_errors():
-            raise  # Hydra goes on with the sweep
-        leave(explain(error))
+    job, run = Job.at_hand(), None
+    with job.refusals(began=lambda: run is not None and run.began):
+        settings = job.settings(config)
+        prepare(settings)
+        run = _assemble(settings)
+        return execute(run, settings, job.run_dir, job.overrides)
 
 
-def _never_began(run_dir: Path, overrides: list[str], reason: str, sweeping: bool) -> None:
-    """A refused run leaves no directory; a refused job of a sweep leaves its reason there."""
-    if sweeping:
-        write_json(run_dir / "result.json", {"status": "failed", "reason": reason, "overrides": overrides})
-    else:
-        discard(run_dir)
-
-
-def _prepare(settings: dict[str, Any]) -> Run:
-    _import_heavy()
-    from lightning import seed_everything
-
+def _assemble(settings: dict[str, Any]) -> Run:
     from gradvitals.app.assemble import assemble
-    from gradvitals.app.checkpoints import load_weights
-    from gradvitals.app.quiet import quiet
+    from gradvitals.app.checkpoints import load_weights, locate
 
-    quiet()
-    if settings["seed"] is None:  # the other processes of a distributed run inherit what the first one drew
-        inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
-        settings["seed"] = int(inherited) if inherited else secrets.randbelow(2**32)
-    seed_everything(settings["seed"], workers=True, verbose=False)
-    run = assemble(settings)
-    if settings["weights"]:
-        load_weights(run.model, settings["weights"])
     if not settings["train"] and not (settings["weights"] or settings["ckpt_path"]):
         raise Refused("train=false: nothing to test. Set weights=RUN_DIR or ckpt_path=FILE")
+    checkpoint = locate(settings["weights"], settings["paths"]["logs"]) if settings["weights"] else None
+    run = assemble(settings)
+    if checkpoint:
+        load_weights(run.model, checkpoint)
+        if is_first_process():
+            log.info(f"weights      {checkpoint}")
     return run
-
-
-def _import_heavy() -> None:
-    try:
-        import torchvision  # noqa: F401
-    except (ImportError, RuntimeError) as error:
-        first = str(error).partition("\n")[0]
-        raise Refused(
-            f"torch and torchvision cannot be imported together ({first}). They come in pairs: "
-            "reinstall both at the versions that constraints.txt pins, from one index (make setup)"
-        ) from error
 
 
 def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[str]) -> float | None:

@@ -1,0 +1,111 @@
+"""One job as Hydra runs it: where it writes, what was typed, and how it ends where it is refused."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from gradvitals.app.check import check
+from gradvitals.app.errors import Refused, explain, full_errors
+from gradvitals.app.files import discard, write_json
+from gradvitals.app.guard import is_first_process, leave, typed_keys
+
+INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
+
+
+@dataclass(frozen=True)
+class Job:
+    """What Hydra says of the job at hand.
+
+    Attributes:
+        run_dir: where its files go.
+        overrides: what was typed, or what the sweep chose.
+        sweeping: whether it is one of a multirun.
+        choices: the option of each group.
+    """
+
+    run_dir: Path
+    overrides: list[str]
+    sweeping: bool
+    choices: dict[str, str]
+
+    @classmethod
+    def at_hand(cls) -> Job:
+        """The job that this process is in."""
+        hydra = HydraConfig.get()
+        choices = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
+        sweeping = hydra.mode == RunMode.MULTIRUN
+        return cls(Path(hydra.runtime.output_dir), list(hydra.overrides.task), sweeping, choices)
+
+    def settings(self, config: DictConfig) -> dict[str, Any]:
+        """The config as plain values, checked, with ``typed`` keys, ``overrides`` and ``choices`` beside it.
+
+        Raises:
+            Refused: see :func:`gradvitals.app.check.check`.
+        """
+        settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        settings |= {"overrides": self.overrides, "typed": typed_keys(self.overrides), "choices": self.choices}
+        check(settings, settings["typed"])
+        return settings
+
+    @contextmanager
+    def refusals(self, began: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Turn an error into one line and exit code 1, and remove the directory of what never began.
+
+        Raises:
+            SystemExit: 1 refused or failed, 130 Ctrl-C. In a sweep the error goes on to Hydra, which goes on with the
+                next job.
+        """
+        try:
+            yield
+        except KeyboardInterrupt:  # before Lightning listens
+            discard(self.run_dir)
+            raise SystemExit(INTERRUPTED) from None
+        except Exception as error:
+            if is_first_process() and not began():
+                self._never_began(explain(error))
+            if self.sweeping or full_errors():
+                raise
+            leave(explain(error))
+
+    def _never_began(self, reason: str) -> None:
+        """A refused run leaves no directory; a refused job of a sweep leaves its reason there."""
+        if self.sweeping:
+            found = {"status": "failed", "reason": reason, "overrides": self.overrides}
+            write_json(self.run_dir / "result.json", found)
+        else:
+            discard(self.run_dir)
+
+
+def prepare(settings: dict[str, Any]) -> None:
+    """Import what is heavy, silence what no user can act on, and seed every generator."""
+    _import_heavy()
+    from lightning import seed_everything
+
+    from gradvitals.app.quiet import quiet
+
+    quiet()
+    if settings["seed"] is None:  # the other processes of a distributed run inherit what the first one drew
+        inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
+        settings["seed"] = int(inherited) if inherited else secrets.randbelow(2**32)
+    seed_everything(settings["seed"], workers=True, verbose=False)
+
+
+def _import_heavy() -> None:
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError) as error:
+        first = str(error).partition("\n")[0]
+        raise Refused(
+            f"torch and torchvision cannot be imported together ({first}). They come in pairs: "
+            "reinstall both at the versions that constraints.txt pins, from one index (make setup)"
+        ) from error

@@ -1,0 +1,92 @@
+"""The composed network on one training batch, before any training: ``preflight.json`` and a table."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from gradvitals.app.errors import Refused
+from gradvitals.app.files import write_json
+from gradvitals.app.job import Job, prepare
+
+if TYPE_CHECKING:
+    from gradvitals.checkup import Preflight
+
+log = logging.getLogger(__name__)
+
+IDLE = ("resume", "ckpt_path", "train", "test")
+
+
+def preflight(config: DictConfig) -> None:
+    """Hydra's task function: one network.
+
+    Raises:
+        SystemExit: 1 refused, 130 Ctrl-C.
+    """
+    job = Job.at_hand()
+    with job.refusals():
+        settings = job.settings(config)
+        if idle := [key for key in settings["typed"] if key in IDLE]:
+            raise Refused(f"{idle[0]}: has no part in a preflight, which does not train; leave it out")
+        prepare(settings)
+        found = _look(settings)
+        write_json(job.run_dir / "preflight.json", content(found))
+        log.info(table(found, job.run_dir))
+
+
+def _look(settings: dict[str, Any]) -> Preflight:
+    from lightning import LightningDataModule
+
+    from gradvitals import checkup
+    from gradvitals.app.assemble import build_model, describe
+    from gradvitals.app.checkpoints import load_weights, locate
+    from gradvitals.build import build
+    from gradvitals.classifier import Classifier, network
+
+    data = build(settings["data"], LightningDataModule)
+    if settings["loss"] == "mean":  # of the outputs: no target, and no head is needed
+        sizes = describe(data)
+        net = network(settings["model"], sizes["in_features"], sizes["num_classes"], settings["act"], settings["init"])
+        return checkup.preflight(net, _batch(data), lambda outputs, _: outputs.mean())
+    model = build_model(settings, data)
+    if not isinstance(model, Classifier):
+        raise Refused("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")
+    if settings["weights"]:
+        load_weights(model, locate(settings["weights"], settings["paths"]["logs"]))
+    return checkup.preflight(model.net, _batch(data), model.loss)
+
+
+def _batch(data: Any) -> Any:
+    return next(iter(data.train_dataloader()))
+
+
+def content(found: Preflight) -> dict[str, Any]:
+    """What ``preflight.json`` holds."""
+    return {
+        "verdict": found.profile.label,
+        "gain_per_layer": found.profile.gain,
+        "input_grad_norm": found.input_grad_norm,
+        "loss_start": found.loss_start,
+        "layers": [asdict(layer) for layer in found.layers],
+    }
+
+
+def table(found: Preflight, run_dir: Path) -> str:
+    """One line per layer, input side first, and what they come to."""
+    width = max([len(layer.name) for layer in found.layers] + [5])
+    rows = [f"{'':3} {'layer':<{width}}  {'dL/dh':>9}  {'gain':>6}  {'dL/dW':>9}"]
+    for layer in found.layers:
+        numbers = f"{_number(layer.activation_grad_norm):>9}  {_number(layer.gain_measured, 3):>6}"
+        rows.append(f"{layer.index:>3} {layer.name:<{width}}  {numbers}  {_number(layer.grad_norm):>9}")
+    at_input = f", gradient at the input {_number(found.input_grad_norm, 4)}" if found.input_grad_norm else ""
+    rows.append(f"loss {found.loss_start:.4g}{at_input}")
+    rows.append(f"{found.profile.label}: {found.profile.evidence}")
+    return "\n".join([*rows, f"written to {run_dir / 'preflight.json'}"])
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}g}"
