@@ -165,3 +165,13 @@ def test_missing_and_unreadable_files(tmp_path):
         Path(tmp_path, name).write_bytes(content)
         with pytest.raises(ValueError, match="expected a table of comma-separated values in UTF-8"):
             Csv(str(tmp_path / name), "y").loaded
+
+
+def test_a_relative_path_starts_at_the_root(table, tmp_path):
+    path = table("x,y", [f"{i},{i % 2}" for i in range(40)])
+    assert len(Csv("table.csv", "y", root=str(tmp_path)).loaded.test) == 8
+    assert len(Csv(path, "y", root="elsewhere").loaded.test) == 8  # an absolute one stays
+    with pytest.raises(
+        FileNotFoundError, match=r"data.path: expected a CSV file; there is none at .*elsewhere/table.csv"
+    ):
+        Csv("table.csv", "y", root="elsewhere").loaded

@@ -40,6 +40,17 @@ def test_scalings(tiny):
     assert float(standard.train.x.std()) == pytest.approx(1, abs=1e-4)
 
 
+def test_each_pixel_by_itself(tiny):
+    (Path(tiny) / "MNIST/raw/train-images-idx3-ubyte").unlink()
+    images = np.zeros((60, 28, 28))
+    images[:, 0, 0], images[:, 0, 1] = np.arange(60), 7  # one pixel counts, one is always the same, the rest is dark
+    write_idx(Path(tiny) / "MNIST/raw/train-images-idx3-ubyte", images)
+    train = Images("MNIST", tiny, num_val=20, scaling="per_pixel").loaded.train.x
+    # Training rows hold 20 ... 59: mean 39.5.
+    assert float(train[0, 0, 0, 0]) == pytest.approx((20 - 39.5) / np.arange(20, 60).std(ddof=1), rel=1e-5)
+    assert train[:, 0, 0, 1:].abs().max() == 0
+
+
 def test_without_files_the_error_says_what_to_put_where(tmp_path):
     with pytest.raises(
         FileNotFoundError, match=r"(?s)expected train-images-idx3-ubyte.*MNIST/raw.*data.root=DIR.*GRADVITALS_DATA"

@@ -145,6 +145,12 @@ def test_biases_are_zero_unless_asked(name):
     assert layer.bias.abs().sum() == 0
 
 
+def test_a_number_is_the_deviation_of_the_biases():
+    layer = nn.Linear(2, 20000)
+    initialize(layer, "lecun_normal", bias=0.05**0.5)
+    assert layer.bias.var().item() == pytest.approx(0.05, rel=0.04)
+
+
 def test_output_layer_has_its_own_choice():
     net = MLP(400, 400, hidden=[400])
     initialize(net, "he_normal", output="lecun_normal")

@@ -33,12 +33,13 @@ def preflight(config: DictConfig) -> None:
         if idle := [key for key in settings["typed"] if key in IDLE]:
             raise Refused(f"{idle[0]}: has no part in a preflight, which does not train; leave it out")
         prepare(settings)
-        found = _look(settings)
+        found = look(settings)
         write_json(job.run_dir / "preflight.json", content(found))
         log.info(table(found, job.run_dir))
 
 
-def _look(settings: dict[str, Any]) -> Preflight:
+def look(settings: dict[str, Any]) -> Preflight:
+    """Build what the settings describe and send one training batch through it."""
     from lightning import LightningDataModule
 
     from gradvitals import checkup

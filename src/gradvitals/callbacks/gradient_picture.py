@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.callbacks.publish import publish_picture
+
+log = logging.getLogger(__name__)
 
 NAME, TAG = "gradient_by_layer.png", "vitals/gradient_by_layer"
 
@@ -54,6 +57,9 @@ class GradientPicture(Callback):
         limits = (self.limits[0], self.limits[1]) if self.limits else None
         picture = png(gradient_by_layer(moments, subtitle=self.subtitle, limits=limits))
         path = Path(self.path) if self.path else Path(trainer.default_root_dir) / NAME
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture)
+        except OSError as error:  # the weights are worth more than their picture
+            log.warning(f"the picture cannot be saved to {path}: {error}")
         publish_picture(trainer.loggers, TAG, picture, trainer.global_step)

@@ -1,0 +1,62 @@
+"""Write the table of ``docs/recipes.md`` from the headers of ``conf/experiment``: ``python docs/experiments.py``.
+
+A header is the comment at a file's top: the command, then what it shows, its outcome, its time and its source. A test
+keeps the table up to date and each header complete.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FIELDS = ("Shows", "Outcome", "Time", "Source")
+BEGIN, END = "<!-- experiments: made by docs/experiments.py -->", "<!-- /experiments -->"
+
+
+def header(file: Path) -> dict[str, str]:
+    """The command and the fields of an experiment's header, each on one line."""
+    found, field = {}, ""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# @package"):
+            continue
+        if not line.startswith("#"):
+            break
+        text = line.removeprefix("# ").strip()
+        if text.startswith("python "):
+            found["Command"] = text
+        elif (word := text.partition(" ")[0]) in FIELDS:
+            field = word
+            found[field] = text.removeprefix(word).strip()
+        elif field:
+            found[field] += f" {text.removeprefix('#').strip()}"
+    return found
+
+
+def headers() -> dict[str, dict[str, str]]:
+    """The header of every experiment by name."""
+    return {file.stem: header(file) for file in sorted((ROOT / "conf/experiment").glob("*.yaml"))}
+
+
+def table() -> str:
+    """One row per experiment, those of one source together."""
+    rows = ["| experiment | shows | outcome | time | source |", "| --- | --- | --- | --- | --- |"]
+    for name, found in sorted(headers().items(), key=lambda item: _order(item[1]["Source"])):
+        rows.append(f"| `{name}` | {' | '.join(found[field] for field in FIELDS)} |")
+    return "\n".join(rows)
+
+
+def _order(source: str) -> tuple[bool, str]:
+    """Founding documents first, by number."""
+    return not re.match(r"\d", source), source
+
+
+def with_table(page: str) -> str:
+    """The page with the table between its marks made anew."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}"
+
+
+if __name__ == "__main__":
+    path = ROOT / "docs/recipes.md"
+    path.write_text(with_table(path.read_text(encoding="utf-8")), encoding="utf-8")

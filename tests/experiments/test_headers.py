@@ -1,0 +1,82 @@
+"""Every experiment opens with its command, what it shows, its outcome, its time and its source, and builds."""
+
+import re
+
+import pytest
+
+from gradvitals.app.check import check
+from tests.conftest import CONF, ROOT, composed
+from tests.experiments.conftest import RECIPES
+from tests.test_docs import script
+
+NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+DOCUMENTS = re.compile(r"00[0-4]_[0-9a-f]{16}\.txt")
+FOUNDING = [
+    "water_plain",
+    "water_bn",
+    "vanishing",
+    "exploding",
+    "healthy",
+    "iris_sigmoid",
+    "iris_leaky",
+    "fashion_bn",
+    "fashion_clip_value",
+    "fashion_bn_post",
+    "fashion_bn_pre",
+    "he_avg",
+    "mse_clip_value",
+    "mse_clip_per_parameter",
+    "plain4",
+    "residual4",
+    "skip4",
+    "leaky_relu",
+    "prelu",
+    "selu",
+    "relu",
+]
+PUBLISHED = ["he_race", "tanh_depth", "bn_depth", "selu_100"]
+
+
+def test_every_recipe_has_an_experiment():
+    assert set(FOUNDING) | set(PUBLISHED) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_header_is_complete(name):
+    header = script("experiments").header(CONF / "experiment" / f"{name}.yaml")
+    assert set(header) == {"Command", "Shows", "Outcome", "Time", "Source"}
+    path, first, *_ = header["Command"].removeprefix("python ").split()
+    assert (ROOT / path).is_file()
+    assert first == f"experiment={name}"
+    assert re.search(r"\d", header["Outcome"])
+    assert re.match(r"\d+ s", header["Time"])
+    assert "@@" not in " ".join(header.values())
+    if name in FOUNDING:
+        assert DOCUMENTS.match(header["Source"])
+        assert header["Source"].startswith(RECIPES.get(name, {}).get("document", ""))
+    elif name in PUBLISHED:
+        assert re.search(r"arXiv:\d", header["Source"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_composes(name):
+    check(composed(f"experiment={name}"))
+
+
+def test_the_page_of_recipes_is_up_to_date():
+    page = (ROOT / "docs/recipes.md").read_text()
+    assert script("experiments").with_table(page) == page
+
+
+KERAS = [name for name in NAMES if "keras" in composed(f"experiment={name}")]
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_keras_defaults(name):
+    # Adam's eps 1e-7; BatchNormalization's eps 1e-3 and momentum 0.99, torch's 0.01; batches of 32; zero biases.
+    config = composed(f"experiment={name}")
+    assert config["data"]["batch_size"] == 32
+    assert config["init"]["bias"] == "zeros"
+    assert config["optimizer"].get("eps", 1e-7) == 1e-7
+    if config["model"]["norm"] == "batch":
+        assert (config["model"]["norm_eps"], config["model"]["norm_momentum"]) == (1e-3, 0.01)
