@@ -7,16 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradvitals.callbacks.gradient_picture import GradientPicture
     from gradvitals.callbacks.gradient_vitals import GradientVitals
     from gradvitals.checkup import preflight
     from gradvitals.classifier import Classifier
     from gradvitals.nets.mlp import MLP
 
-__all__ = ["MLP", "Classifier", "GradientVitals", "preflight"]
+__all__ = ["MLP", "Classifier", "GradientPicture", "GradientVitals", "preflight"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Classifier": "gradvitals.classifier",
+    "GradientPicture": "gradvitals.callbacks.gradient_picture",
     "GradientVitals": "gradvitals.callbacks.gradient_vitals",
     "preflight": "gradvitals.checkup",
     "MLP": "gradvitals.nets.mlp",

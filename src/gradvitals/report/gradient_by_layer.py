@@ -77,7 +77,7 @@ def draw_lines(axes: Axes, moments: Moments) -> None:
             zorder=3 if ends else 2,
             label=f"step {step}",
         )
-    axes.set_yscale("log")
+    axes.set(yscale="log", xlim=(-0.6, depth - 0.4))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
