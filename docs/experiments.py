@@ -33,22 +33,22 @@ def header(file: Path) -> dict[str, str]:
     return found
 
 
-def headers() -> dict[str, dict[str, str]]:
-    """The header of every experiment by name."""
-    return {file.stem: header(file) for file in sorted((ROOT / "conf/experiment").glob("*.yaml"))}
+def headers() -> list[dict[str, str]]:
+    """The header of every experiment."""
+    return [header(file) for file in sorted((ROOT / "conf/experiment").glob("*.yaml"))]
 
 
 def table() -> str:
     """One row per experiment, those of one source together."""
-    rows = ["| experiment | shows | outcome | time | source |", "| --- | --- | --- | --- | --- |"]
-    for name, found in sorted(headers().items(), key=lambda item: _order(item[1]["Source"])):
-        rows.append(f"| `{name}` | {' | '.join(found[field] for field in FIELDS)} |")
+    rows = ["| command | shows | outcome | time | source |", "| --- | --- | --- | --- | --- |"]
+    for found in sorted(headers(), key=lambda found: _order(found["Source"])):
+        rows.append(f"| `{found['Command']}` | {' | '.join(found[field] for field in FIELDS)} |")
     return "\n".join(rows)
 
 
 def _order(source: str) -> tuple[bool, str]:
     """Founding documents first, by number."""
-    return not re.match(r"\d", source), source
+    return not re.match(r"\d{3}_", source), source
 
 
 def with_table(page: str) -> str:

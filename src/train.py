@@ -14,4 +14,4 @@ def main(config: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    launch(main)
+    launch(main, resumes=True)

@@ -40,13 +40,15 @@ def test_numbers_are_autograds():
 
 
 def test_the_network_stays_as_it_was():
-    net = MLP(6, 3, depth=2, width=5, norm="batch").eval()
+    net = MLP(6, 3, depth=2, width=5, norm="batch")
+    net.layers[0].norm.eval()
     F.cross_entropy(net(BATCH[0]), BATCH[1]).backward()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     gradients = [p.grad.clone() for p in net.parameters()]
     with torch.no_grad():  # whoever calls it
         preflight(net, BATCH, F.cross_entropy)
-    assert not net.training
+    assert net.training
+    assert not net.layers[0].norm.training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert all(torch.equal(p.grad, g) for p, g in zip(net.parameters(), gradients, strict=True))
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())

@@ -89,8 +89,8 @@ def _ratio(gradient: float | None, after: float | None) -> float | None:
 
 @contextmanager
 def _untouched(network: nn.Module) -> Iterator[None]:
-    """Training mode for now; mode, moving statistics and gradients are put back."""
-    training = network.training
+    """Training mode for now; each module's mode, moving statistics and gradients are put back."""
+    modes = {module: module.training for module in network.modules()}
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     gradients = {parameter: parameter.grad for parameter in network.parameters()}
     network.train().zero_grad(set_to_none=True)
@@ -98,7 +98,8 @@ def _untouched(network: nn.Module) -> Iterator[None]:
         with torch.enable_grad():
             yield
     finally:
-        network.train(training)
+        for module, mode in modes.items():
+            module.training = mode
         for name, buffer in network.named_buffers():
             buffer.data.copy_(buffers[name])
         for parameter, gradient in gradients.items():

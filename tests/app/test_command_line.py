@@ -26,15 +26,17 @@ def test_the_readmes_command(command, tmp_path):
     (run,) = runs(tmp_path)
     assert run.name.endswith("_act=elu,model=bn,trainer.max_epochs=2")
     found = {path.name for path in run.iterdir()}
-    assert {".hydra", "checkpoints", "train.log", "result.json", "vitals.json"} <= found
+    assert {".hydra", "checkpoints", "train.log", "result.json", "vitals.json", "gradient_by_layer.png"} <= found
     assert any(name.startswith("events.out.tfevents") for name in found)
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     lines = done.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["completed", "metrics", "gradients", "run", "tensorboard"]
+    words = ["completed", "metrics", "parameters", "gradients", "run", "tensorboard"]
+    assert [line.split()[0] for line in lines] == words
     assert "test/acc 0." in lines[1]
-    assert lines[2].startswith("gradients    first layer ")
-    assert (tmp_path / lines[3].split()[1]) == run
-    assert lines[4].endswith(f"tensorboard --logdir {run.relative_to(tmp_path)}")
+    assert lines[2] == "parameters   43,786: 43,018 trained, 768 moving statistics"
+    assert lines[3].startswith("gradients    healthy: at step 0 layer 0 receives ")
+    assert (tmp_path / lines[4].split()[1]) == run
+    assert lines[5].endswith(f"tensorboard --logdir {run.relative_to(tmp_path)}")
     assert done.stderr == ""  # quiet where the output is no terminal
     assert (run / "train.log").read_text().count("completed") == 1
 
@@ -52,6 +54,33 @@ def test_a_multirun(command, tmp_path):
     names = [job.parent.name for job in jobs]
     assert names[0] == "0_act=relu,model=plain,trainer.max_epochs=2"
     assert names[3] == "3_act=elu,model=bn,trainer.max_epochs=2"
+
+
+SWEEP = """
+# @package _global_
+defaults:
+  - override /data: iris
+trainer:
+  max_epochs: 1
+hydra:
+  mode: MULTIRUN
+  sweeper:
+    params:
+      init: he_normal,default
+"""
+
+
+def test_an_experiment_may_be_a_sweep_and_one_of_it_typed(command, tmp_path):
+    (tmp_path / "mine/experiment").mkdir(parents=True)
+    (tmp_path / "mine/experiment/race.yaml").write_text(SWEEP)
+    where = f"hydra.searchpath=[file://{tmp_path}/mine]"
+    done = command("experiment=race", where)
+    assert done.returncode == 0, done.stderr
+    jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
+    assert [job.parent.name.partition("init=")[2] for job in jobs] == ["he_normal", "default"]
+    assert not runs(tmp_path)
+    assert command("experiment=race", where, "hydra.mode=RUN", "init=default").returncode == 0
+    assert len(runs(tmp_path)) == 1
 
 
 def test_a_failing_job_does_not_hide_the_others(command, tmp_path):
@@ -121,6 +150,32 @@ def test_two_processes_train_one_network(command, tmp_path):
 def test_paths_of_the_project_may_be_interpolated(command):
     done = command("weights=${paths.logs}/none.ckpt")
     assert "there is no logs/none.ckpt" in done.stderr
+
+
+def test_weights_of_an_experiments_latest_run(command, tmp_path):
+    refused = command("weights=latest:healthy")
+    assert refused.returncode == 1
+    assert "Train it first by python src/train.py experiment=healthy, or set weights=RUN_DIR" in refused.stderr
+    assert runs(tmp_path) == []
+    assert command("experiment=healthy", "trainer.max_epochs=1").returncode == 0
+    (first,) = runs(tmp_path)
+    done = command("experiment=healthy", "weights=latest:healthy", "trainer.max_epochs=1", "optimizer=sgd")
+    assert done.returncode == 0, done.stderr
+    assert f"weights      {first.relative_to(tmp_path)}/checkpoints/last.ckpt" in done.stdout
+
+
+def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(command, tmp_path):
+    done = command("act=sigmoid", "model.depth=10", script="preflight.py")
+    assert done.returncode == 0, done.stderr
+    assert "vanishing: layer 0 receives" in done.stdout
+    (run,) = tmp_path.glob("logs/preflight/runs/*")
+    assert {path.name for path in run.iterdir()} == {".hydra", "preflight.json", "preflight.log"}
+    for typed, words in ((["resume=latest"], "resume: has no part"), (["model.depth=abc"], "expected a whole number")):
+        refused = command(*typed, script="preflight.py")
+        assert refused.returncode == 1
+        assert words in refused.stderr
+        assert len(refused.stderr.strip().splitlines()) == 1
+    assert list(tmp_path.glob("logs/preflight/runs/*")) == [run]
 
 
 # Told by Hydra's composition or the guard: no torch is imported, so each takes well under a second.

@@ -290,3 +290,15 @@ def test_the_monitor_does_not_change_training():
 def test_cadence_below_one_is_refused():
     with pytest.raises(ValueError, match="monitor.every_n_steps: expected a whole number of at least 1; got 0"):
         GradientVitals(every_n_steps=0)
+
+
+def test_it_goes_on_from_a_checkpoint_that_holds_plain_values(tmp_path):
+    monitor = GradientVitals(every_n_steps=1)
+    fit(classifier(), monitor, max_steps=2, gradient_clip_val=1e-3)
+    torch.save(monitor.state_dict(), tmp_path / "state.pt")
+    resumed = GradientVitals(every_n_steps=1)
+    resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert (resumed.start, resumed.end) == (monitor.start, monitor.end)
+    assert resumed.moments.values == monitor.moments.values
+    assert list(resumed.moments.values) == [0, 1]
+    assert resumed.clipped_fraction == 1.0

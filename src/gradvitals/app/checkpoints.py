@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-LAST = "checkpoints/last.ckpt"
+LAST, LATEST = "checkpoints/last.ckpt", "latest:"
 
 
 def read(path: Path, key: str) -> dict[str, Any]:
@@ -37,21 +37,22 @@ def locate(source: str, logs: str) -> Path:
     """The checkpoint that ``weights`` names.
 
     Args:
-        source: a checkpoint; a run directory, for its last one; or ``experiment=NAME``, for that of the latest
+        source: a checkpoint; a run directory, for its last one; or ``latest:EXPERIMENT``, for that of the latest
             completed run of that experiment.
         logs: the folder under which runs lie.
 
     Raises:
         FileNotFoundError: no completed run of that experiment.
     """
-    if not source.startswith("experiment="):
+    if not source.startswith(LATEST):
         return Path(source) / LAST if Path(source).is_dir() else Path(source)
     runs = [path.parents[1] for path in Path(logs).glob(f"*/*/**/{LAST}")]
-    found = [run / LAST for run in runs if _is_completed(run, source)]
+    typed = f"experiment={source.removeprefix(LATEST)}"
+    found = [run / LAST for run in runs if _is_completed(run, typed)]
     if not found:
         raise FileNotFoundError(
-            f"weights={source}: expected a completed run of it under {logs}; there is none. Train it first by "
-            f"python src/train.py {source}, or set weights=RUN_DIR"
+            f"weights={source}: expected a completed run of {typed} under {logs}; there is none. Train it first by "
+            f"python src/train.py {typed}, or set weights=RUN_DIR"
         )
     return max(found, key=lambda path: path.stat().st_mtime)
 

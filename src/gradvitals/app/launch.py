@@ -15,14 +15,20 @@ from gradvitals.app.names import slug
 from gradvitals.app.resume import AlreadyCompleted, rewrite
 
 
-def launch(main: Callable[[], object]) -> None:
-    """Run a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1."""
+def launch(main: Callable[[], object], resumes: bool = False) -> None:
+    """Run a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1.
+
+    Args:
+        main: the decorated function.
+        resumes: whether ``resume=`` means something to it.
+    """
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
     # Hydra hands an error on instead of printing it only under this variable; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        sys.argv = rewrite(sys.argv)
+        if resumes:
+            sys.argv = rewrite(sys.argv)
         main()
     except AlreadyCompleted as done:
         print(done)

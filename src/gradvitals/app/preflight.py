@@ -68,7 +68,7 @@ def _batch(data: Any) -> Any:
 def content(found: Preflight) -> dict[str, Any]:
     """What ``preflight.json`` holds."""
     return {
-        "verdict": found.profile.label,
+        "verdict": None if found.profile.label == "unknown" else found.profile.label,
         "gain_per_layer": found.profile.gain,
         "input_grad_norm": found.input_grad_norm,
         "loss_start": found.loss_start,
