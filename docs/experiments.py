@@ -46,9 +46,9 @@ def table() -> str:
     return "\n".join(rows)
 
 
-def _order(source: str) -> tuple[bool, str]:
-    """Founding documents first, by number."""
-    return not re.match(r"\d{3}_", source), source
+def _order(source: str) -> tuple[int, str]:
+    """Founding documents first, by number; then published papers; then our own."""
+    return 0 if re.match(r"\d{3}_", source) else 1 if "arXiv" in source else 2, source
 
 
 def with_table(page: str) -> str:

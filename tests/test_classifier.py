@@ -69,7 +69,7 @@ def test_losses_by_hand():
 
 
 def test_a_loss_that_the_task_has_not():
-    with pytest.raises(ValueError, match="loss: a binary task has auto, bce, mse; got 'ce'"):
+    with pytest.raises(ValueError, match="loss: a binary task has auto, bce, mse, mean; got 'ce'"):
         loss_function("binary", "ce")
 
 

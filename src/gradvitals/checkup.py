@@ -1,4 +1,7 @@
-"""One batch forward and backward before any training: how the gradient will travel."""
+"""One batch forward and backward before any training: how the gradient will travel.
+
+The file is not called like its function, or ``gradvitals.preflight`` would be now the one and now the other.
+"""
 
 from __future__ import annotations
 
@@ -101,6 +104,7 @@ def _untouched(network: nn.Module) -> Iterator[None]:
         for module, mode in modes.items():
             module.training = mode
         for name, buffer in network.named_buffers():
-            buffer.data.copy_(buffers[name])
+            if name in buffers:  # else the first forward made it
+                buffer.data.copy_(buffers[name])
         for parameter, gradient in gradients.items():
             parameter.grad = gradient

@@ -52,6 +52,10 @@ def _binary_mse(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.mse_loss(outputs.squeeze(1).sigmoid(), targets.to(outputs.dtype))
 
 
+def _mean_output(outputs: Tensor, targets: Tensor) -> Tensor:
+    return outputs.mean()
+
+
 def _regression_mse(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.mse_loss(outputs.squeeze(1), targets)
 
@@ -64,6 +68,7 @@ LOSSES: dict[tuple[str, str], LossFunction] = {
     ("binary", "bce"): _binary_bce,
     ("binary", "mse"): _binary_mse,
     ("regression", "mse"): _regression_mse,
+    **{(task, "mean"): _mean_output for task in ("multiclass", "binary", "regression")},
 }
 AUTO_LOSS = {"multiclass": "ce", "binary": "bce", "regression": "mse"}
 
@@ -74,7 +79,8 @@ def loss_function(task: str, name: str = "auto") -> LossFunction:
     Args:
         task: ``multiclass``, ``binary`` or ``regression``.
         name: ``ce`` on logits; ``bce`` on logits, one-hot for several classes; ``mse``, of a classification between the
-            sigmoid of the outputs and the one-hot target; ``auto`` for the task's own.
+            sigmoid of the outputs and the one-hot target; ``mean`` of the outputs, whatever the targets, which shows
+            how gradients travel and teaches nothing; ``auto`` for the task's own.
 
     Raises:
         ValueError: the task has no such loss; those that it has are named.
@@ -96,29 +102,6 @@ def _metric(task: str, num_classes: int) -> tuple[str, Metric]:
     if task == "regression":
         return "r2", R2Score()
     return "acc", BinaryAccuracy() if task == "binary" else MulticlassAccuracy(num_classes, average="micro")
-
-
-def network(
-    model: dict[str, Any], in_features: int, out_features: int, act: dict[str, Any], init: dict[str, Any]
-) -> nn.Module:
-    """The network that a spec describes, its weights drawn.
-
-    Args:
-        model: see :func:`gradvitals.build.build`; offered the sizes and ``act``, a factory of modules.
-        in_features, out_features: of one flattened sample.
-        act: ``name`` and parameters of the activation.
-        init: ``name`` and arguments of :func:`gradvitals.nets.init.initialize`.
-
-    Example:
-        >>> network({"_target_": "gradvitals.nets.mlp.MLP"}, 4, 3, {"name": "elu"}, {"name": "he_normal"}).head
-        Linear(in_features=128, out_features=3, bias=True)
-    """
-    offers = {"in_features": in_features, "out_features": out_features, "act": activation(**act)}
-    net = build(model, nn.Module, offers)
-    takes_act = "act" in accepts(resolve(model["_target_"], nn.Module))[0]
-    if takes_act or init["name"] != "auto":  # a network of one's own that names no activation keeps its draw
-        initialize(net, act=act, **init)
-    return net
 
 
 class Classifier(LightningModule):
@@ -164,9 +147,13 @@ class Classifier(LightningModule):
         self.save_hyperparameters(logger=False)
         self.loss = loss_function(task, loss)
         outputs = num_classes if task == "multiclass" else 1
-        self.net = network(model, in_features, outputs, act, init)
-        if getattr(self.net, "out_features", outputs) != outputs:
+        offers = {"in_features": in_features, "out_features": outputs, "act": activation(**act)}
+        self.net = build(model, nn.Module, offers)
+        if loss != "mean" and getattr(self.net, "out_features", outputs) != outputs:
             raise ValueError(f"model.head=false gives {self.net.out_features} outputs; the data wants {outputs}")
+        takes_act = "act" in accepts(resolve(model["_target_"], nn.Module))[0]
+        if takes_act or init["name"] != "auto":  # a network of one's own that names no activation keeps its draw
+            initialize(self.net, act=act, **init)
         self._rehearse()
         name, self.val_metric = _metric(task, num_classes)
         self.test_metric = self.val_metric.clone()

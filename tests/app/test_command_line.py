@@ -155,7 +155,7 @@ def test_paths_of_the_project_may_be_interpolated(command):
 def test_weights_of_an_experiments_latest_run(command, tmp_path):
     refused = command("weights=latest:healthy")
     assert refused.returncode == 1
-    assert "Train it first by python src/train.py experiment=healthy, or set weights=RUN_DIR" in refused.stderr
+    assert "Train it by python src/train.py experiment=healthy, or set weights=RUN_DIR" in refused.stderr
     assert runs(tmp_path) == []
     assert command("experiment=healthy", "trainer.max_epochs=1").returncode == 0
     (first,) = runs(tmp_path)

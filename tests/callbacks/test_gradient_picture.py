@@ -36,7 +36,7 @@ def test_a_fit_that_fails_is_drawn_too(tmp_path):
 def test_a_picture_that_cannot_be_saved_does_not_end_the_run(tmp_path, caplog):
     (tmp_path / "file").touch()
     fit(GradientVitals(), GradientPicture(tmp_path / "file/a.png"))
-    assert "the picture cannot be saved" in caplog.text
+    assert "the picture of the gradients cannot be saved" in caplog.text
 
 
 @pytest.mark.parametrize("options", [{}, {"fast_dev_run": True}])

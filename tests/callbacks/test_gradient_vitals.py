@@ -1,6 +1,7 @@
 """The monitor's numbers against plain autograd in float64."""
 
 import contextlib
+import math
 import pickle
 
 import pytest
@@ -202,9 +203,9 @@ def test_each_optimizer_is_measured_alone():
     seen = []
 
     class Seeing(GradientVitals):
-        def _before_clipping(self, *arguments):
-            super()._before_clipping(*arguments)
-            seen.append({tag for tag in self.end if "/0" in tag})
+        def _record(self, turn, measured):
+            super()._record(turn, measured)
+            seen.append({tag for tag in measured if "/0" in tag})
 
     monitor = Seeing(every_n_steps=1)
     fit(TwoOptimizers(), monitor, max_steps=2)
@@ -213,6 +214,7 @@ def test_each_optimizer_is_measured_alone():
         {"grad_norm/01.b", "activation_grad_norm/01.b"},
     ]
     assert {step: set(layers) for step, layers in monitor.moments.values.items()} == {0: {"00.a", "01.b"}}
+    assert {"grad_norm/00.a", "grad_norm/01.b"} <= set(monitor.start) & set(monitor.end)
 
 
 def test_an_even_cadence_does_not_miss_the_second_optimizer():
@@ -254,22 +256,36 @@ def test_sparse_missing_and_frozen_gradients():
 
 
 class Stops(Callback):
-    def on_before_zero_grad(self, *_):
-        raise RuntimeError("stop here")
+    """Keeps the Trainer, and raises in the middle of a measured step if asked."""
+
+    def __init__(self, stops):
+        self.stops = stops
+
+    def on_before_zero_grad(self, trainer, *_):
+        self.trainer = trainer
+        if self.stops:
+            raise RuntimeError("stop here")
 
 
 def test_hooks_come_off_after_a_fit_and_after_an_exception():
-    for callbacks in ([], [Stops()]):
-        model, monitor = classifier(), GradientVitals(every_n_steps=1)
+    for stops in (False, True):
+        model, monitor, keeper = classifier(), GradientVitals(every_n_steps=1), Stops(stops)
         with contextlib.suppress(RuntimeError):
-            fit(model, monitor, callbacks=callbacks)
+            fit(model, monitor, callbacks=[keeper], gradient_clip_val=1e-3)
+        trainer = keeper.trainer
         assert not any(m._forward_pre_hooks or m._forward_hooks for m in model.modules())
+        assert not trainer.optimizers[0]._optimizer_step_post_hooks
 
 
 def test_it_fits_twice_and_is_pickled():
     monitor = GradientVitals(every_n_steps=2)
-    for _ in range(2):
-        fit(classifier(), monitor, max_steps=3)
+    fit(classifier(), monitor, max_steps=3, gradient_clip_val=1e-3)
+    other = Classifier(MODEL | {"depth": 1}, in_features=6, num_classes=3)
+    fit(other, monitor, max_steps=2)
+    assert [layer.name for layer in monitor.layers] == ["net.layers.0.linear", "net.head"]
+    assert {tag.rpartition(".")[2] for tag in monitor.start if tag.startswith("grad_norm/0")} == {"linear", "head"}
+    assert list(monitor.profiles) == [0]
+    assert monitor.clipped_fraction is None
     assert pickle.loads(pickle.dumps(GradientVitals(every_n_steps=7))).every_n_steps == 7
 
 
@@ -302,3 +318,87 @@ def test_it_goes_on_from_a_checkpoint_that_holds_plain_values(tmp_path):
     assert resumed.moments.values == monitor.moments.values
     assert list(resumed.moments.values) == [0, 1]
     assert resumed.clipped_fraction == 1.0
+
+
+class Follows(Callback):
+    """Registers a step hook of its own behind the monitor's."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        optimizer.register_step_post_hook(lambda *_: None)
+
+
+def test_other_step_hooks_are_left_alone():
+    monitor = GradientVitals(every_n_steps=1)
+    fit(classifier(), monitor, callbacks=[Follows()], max_steps=2, gradient_clip_val=1e-3)
+    assert monitor.clipped_fraction == 1.0
+
+
+def test_a_step_that_the_scaler_skips_is_no_measurement():
+    from lightning.pytorch.plugins import MixedPrecision
+    from torch.amp import GradScaler
+
+    # The scaled gradient overflows in float16 until the scale has come down from 2 ** 40.
+    plugin = MixedPrecision("16-mixed", "cpu", scaler=GradScaler("cpu", init_scale=2.0**40))
+    monitor = GradientVitals(every_n_steps=1)
+    fit(classifier(), monitor, max_epochs=30, max_steps=-1, plugins=[plugin], gradient_clip_val=1e-3)
+    assert monitor.moments.values
+    assert 0 not in monitor.moments.values
+    assert all(math.isfinite(value) for value in (*monitor.start.values(), *monitor.end.values()))
+    assert 0.01 < monitor.start["grad_norm/total"] < 100  # of the loss itself, not of the scaled one
+
+
+def test_sixty_sigmoid_layers_vanish_and_are_not_dead():
+    model = Classifier({"_target_": "gradvitals.nets.mlp.MLP", "depth": 60, "width": 32}, 6, 3, act={"name": "sigmoid"})
+    monitor = GradientVitals()
+    fit(model, monitor)
+    first, *_, last = monitor.profiles[0]
+    # Each layer keeps 0.236 in the mean (chi = 0.0557), a little less in narrow nets.
+    assert math.log(first / last) / 60 == pytest.approx(math.log(0.236), rel=0.05)
+
+
+def test_a_resumed_fit_knows_what_was_measured_before(tmp_path):
+    def trainer(epochs, monitor):
+        return Trainer(
+            max_epochs=epochs, logger=False, accelerator="cpu", callbacks=[monitor], default_root_dir=tmp_path,
+            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        )  # fmt: skip
+
+    loader = DataLoader(TensorDataset(X, Y), batch_size=32)
+    begun, resumed = GradientVitals(every_n_steps=1), GradientVitals(every_n_steps=1)
+    first = trainer(2, begun)
+    first.fit(classifier(), loader, loader)
+    first.save_checkpoint(tmp_path / "a.ckpt")
+    trainer(3, resumed).fit(classifier(), loader, loader, ckpt_path=tmp_path / "a.ckpt")
+    assert list(resumed.profiles) == [0, 1, 2, 3, 4, 5]
+    assert resumed.start == begun.start
+
+
+class Adversaries(LightningModule):
+    """A generator and a discriminator that sees both; the generator's step passes through the discriminator."""
+
+    def __init__(self):
+        super().__init__()
+        self.automatic_optimization = False
+        self.g, self.d = nn.Linear(6, 4), nn.Linear(4, 1)
+
+    def training_step(self, batch, batch_idx):
+        of_g, of_d = self.optimizers()
+        of_d.zero_grad()
+        self.manual_backward(100 * self.d(self.g(batch[0]).detach()).mean())
+        of_d.step()
+        of_g.zero_grad()
+        self.manual_backward(self.d(self.g(batch[0])).mean())
+        of_g.step()
+
+    def configure_optimizers(self):
+        return [torch.optim.SGD(net.parameters(), lr=0.0) for net in (self.g, self.d)]
+
+
+def test_a_layers_gradient_is_that_of_its_own_loss():
+    monitor = GradientVitals(every_n_steps=1)
+    fit(Adversaries(), monitor, max_steps=2)
+    by_name = {layer.name: layer.label for layer in monitor.layers}
+    # d puts out one number for each of 32 samples: dL/dh is 100 / 32 each in its own loss, 1 / 32 in the generator's.
+    own = 100 / 32 * 32**0.5
+    assert monitor.start[f"activation_grad_norm/{by_name['d']}"] == pytest.approx(own)
+    assert monitor.profiles[0][[layer.name for layer in monitor.layers].index("d")] == pytest.approx(own)

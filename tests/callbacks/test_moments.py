@@ -33,3 +33,11 @@ def test_two_optimizers_share_a_moment():
     moments.add(0, {"a": 1.0})
     moments.add(0, {"b": 2.0})
     assert moments.values == {0: {"a": 1.0, "b": 2.0}}
+
+
+def test_thinning_keeps_the_layers_of_both():
+    moments = Moments(most=3)
+    for step in range(20):
+        moments.add(step, {"a": 1.0})
+        moments.add(step, {"b": 2.0})
+    assert all(set(values) == {"a", "b"} for values in moments.values.values())

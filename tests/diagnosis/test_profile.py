@@ -24,10 +24,20 @@ def test_two_decades_make_a_name(norms, label):
 
 
 def test_layers_without_a_gradient_are_passed_over():
-    # A ReZero branch at the start, and a layer that was never used.
-    found = profile([0.0, 8.0, None, 2.0, 1.0, None])
+    # A frozen layer at the input, a ReZero branch at the start, and a layer that was never used.
+    found = profile([None, 8.0, 0.0, 2.0, 1.0, None])
     assert (found.first, found.last, found.ratio) == (1, 4, 8.0)
     assert found.gain == pytest.approx(2.0)  # 8 over three steps
+
+
+def test_a_dead_layer_cuts_off_what_lies_before_it():
+    found = profile([0.0, 0.0, 0.0, 0.4, 1.0])
+    assert (found.label, found.ratio, found.gain) == ("vanishing", 0.0, 0.0)
+    assert found.evidence == "layers 0 to 2 receive nothing of layer 4's gradient"
+
+
+def test_branches_that_start_closed_are_no_sickness():
+    assert profile([0.0, 0.0, 0.0, 1.0]).label == "unknown"  # only the head learns at a ReZero net's first step
 
 
 def test_evidence_is_a_sentence():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -66,11 +65,3 @@ def jobs(name: str) -> list[tuple[str, ...]]:
     assert hydra.mode.name == "MULTIRUN"
     params = {key: values.split(",") for key, values in hydra.sweeper.params.items()}
     return [tuple(map("=".join, zip(params, values, strict=True))) for values in product(*params.values())]
-
-
-def needs_data(name: str) -> bool:
-    return "data.root=DIR" in (CONF / "experiment" / f"{name}.yaml").read_text().partition("\ndefaults")[0]
-
-
-def has_data() -> bool:
-    return bool(os.environ.get("GRADVITALS_DATA"))

@@ -68,7 +68,22 @@ def test_the_page_of_recipes_is_up_to_date():
     assert script("experiments").with_table(page) == page
 
 
-KERAS = [name for name in NAMES if "keras" in composed(f"experiment={name}")]
+KERAS = [
+    "iris_sigmoid",
+    "iris_leaky",
+    "fashion_bn",
+    "fashion_clip_value",
+    "fashion_bn_post",
+    "fashion_bn_pre",
+    "he_avg",
+    "mse_clip_value",
+    "mse_clip_per_parameter",
+    "relu",
+    "leaky_relu",
+    "prelu",
+    "selu",
+    "selu_100",
+]
 
 
 @pytest.mark.parametrize("name", KERAS)
@@ -77,6 +92,13 @@ def test_keras_defaults(name):
     config = composed(f"experiment={name}")
     assert config["data"]["batch_size"] == 32
     assert config["init"]["bias"] == "zeros"
-    assert config["optimizer"].get("eps", 1e-7) == 1e-7
-    if config["model"]["norm"] == "batch":
+    adam, normalised = "betas" in config["optimizer"], config["model"]["norm"] == "batch"
+    if adam:
+        assert config["optimizer"]["eps"] == 1e-7
+    if normalised:
         assert (config["model"]["norm_eps"], config["model"]["norm_momentum"]) == (1e-3, 0.01)
+    # They are one config: what is typed there reaches the experiment.
+    typed = composed(f"experiment={name}", "keras.adam_eps=0.5", "keras.norm_eps=0.25", "keras.batch_size=7")
+    assert typed["data"]["batch_size"] == 7
+    assert not adam or typed["optimizer"]["eps"] == 0.5
+    assert not normalised or typed["model"]["norm_eps"] == 0.25

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gradvitals.app.checkpoints import locate
 from gradvitals.app.job import prepare
 from gradvitals.app.preflight import look
 from gradvitals.classifier import Classifier
@@ -157,3 +158,28 @@ def test_preflight_writes_the_gradient_at_the_input(command, tmp_path):
     written = json.loads(file.read_text())
     assert written["input_grad_norm"] == pytest.approx(input_gradients("residual4", [0])[0], rel=1e-5)
     assert [layer["index"] for layer in written["layers"]] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("typed", [["init=lsuv"], ["act=tanh"]])
+def test_a_mean_output_is_looked_at_like_any_loss(typed):
+    settings = composed("experiment=plain4", *typed)
+    prepare(settings)
+    found = look(settings)
+    assert found.loss_start == pytest.approx(0, abs=2)
+    assert found.profile.label == "healthy"
+
+
+def test_the_latest_run_of_an_experiment_as_it_stands(tmp_path):
+    def finished(name: str, status: str, *overrides: str) -> None:
+        run = tmp_path / "train/runs" / name
+        (run / "checkpoints").mkdir(parents=True)
+        (run / "checkpoints/last.ckpt").touch()
+        (run / "result.json").write_text(json.dumps({"status": status, "overrides": overrides}))
+
+    finished("1", "completed", "experiment=fashion_bn", "data.root=x", "seed=3")
+    finished("2", "completed", "experiment=fashion_bn", "data.scaling=raw")
+    finished("3", "failed", "experiment=fashion_bn")
+    finished("4", "completed", "experiment=fashion_bn_pre")
+    assert locate("latest:fashion_bn", str(tmp_path)).parents[1].name == "1"
+    with pytest.raises(FileNotFoundError, match="expected a completed run of experiment=healthy as it stands under"):
+        locate("latest:healthy", str(tmp_path))

@@ -52,7 +52,7 @@ def test_input_gradient_equals_autograd():
     net(leaf).square().sum().backward()
     caught = InputGradient(*net.modules())
     net(x).square().sum().backward()
-    torch.testing.assert_close(caught.gradients()[0], leaf.grad)
+    torch.testing.assert_close(caught.take()[0], leaf.grad)
     assert caught.entry is net
     caught.close()
     assert not any(module._forward_pre_hooks for module in net.modules())
@@ -63,7 +63,7 @@ def test_input_gradient_of_each_call():
     caught = InputGradient(net)
     for factor in (1.0, 2.0):
         (factor * net(torch.ones(1, 2))).sum().backward()
-    torch.testing.assert_close(caught.gradients()[1], 2 * net.weight.detach())
+    torch.testing.assert_close(caught.take()[1], 2 * net.weight.detach())
     caught.close()
 
 
@@ -71,7 +71,7 @@ def test_input_that_is_not_floating_has_no_gradient():
     net = nn.Sequential(nn.Embedding(4, 2), nn.Linear(2, 1))
     caught = InputGradient(net)
     net(torch.tensor([1, 2])).sum().backward()
-    assert caught.gradients() == []
+    assert caught.take() == []
     caught.close()
 
 
@@ -79,7 +79,7 @@ def test_a_network_that_works_in_place_still_may():
     net = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 1))
     caught = InputGradient(net)
     net(torch.ones(1, 2)).sum().backward()
-    assert len(caught.gradients()) == 1
+    assert len(caught.take()) == 1
     caught.close()
 
 
@@ -89,5 +89,5 @@ def test_gradients_still_flow_to_what_made_the_input():
     caught = InputGradient(net[1])
     net(torch.tensor([1, 2])).sum().backward()
     assert net[0].weight.grad.abs().sum() > 0
-    assert caught.gradients() == []
+    assert caught.take() == []
     caught.close()

@@ -65,6 +65,8 @@ def assemble(config: Config) -> Run:
     Raises:
         ValueError: with a message for the user.
     """
+    if config["loss"] == "mean":
+        raise Refused("loss=mean: a mean output has no target to learn; it is for python src/preflight.py")
     data = build(config["data"], LightningDataModule)
     model = build_model(config, data)
     set_threads(config["threads"], model, config["data"].get("batch_size", 1))
@@ -90,8 +92,6 @@ def _check_monitored(run: Run, scheduler: Config) -> None:
 def build_model(config: Config, data: LightningDataModule) -> LightningModule:
     """The network in a :class:`Classifier` that fits the data, or the user's own LightningModule."""
     typed = config.get("typed", [])
-    if config["loss"] == "mean":
-        raise Refused("loss=mean: a mean output has no target to learn; it is for python src/preflight.py")
     if own := build_own_module(config["model"], typed):
         _refuse_without_part(typed, config["clip"]["name"])
         return own

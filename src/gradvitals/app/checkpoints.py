@@ -38,7 +38,7 @@ def locate(source: str, logs: str) -> Path:
 
     Args:
         source: a checkpoint; a run directory, for its last one; or ``latest:EXPERIMENT``, for that of the latest
-            completed run of that experiment.
+            completed run of that experiment as it stands.
         logs: the folder under which runs lie.
 
     Raises:
@@ -51,19 +51,25 @@ def locate(source: str, logs: str) -> Path:
     found = [run / LAST for run in runs if _is_completed(run, typed)]
     if not found:
         raise FileNotFoundError(
-            f"weights={source}: expected a completed run of {typed} under {logs}; there is none. Train it first by "
-            f"python src/train.py {typed}, or set weights=RUN_DIR"
+            f"weights={source}: expected a completed run of {typed} as it stands under {logs}; there is none. "
+            f"Train it by python src/train.py {typed}, or set weights=RUN_DIR"
         )
     return max(found, key=lambda path: path.stat().st_mtime)
 
 
-def _is_completed(run: Path, override: str) -> bool:
-    """Whether a run is complete and was typed with that override."""
+# What may be typed beside an experiment and leave its net, data and training as they are.
+HARMLESS = ("seed=", "tags=", "threads=", "task_name=", "data.root=", "logger", "hydra.", "paths.", "monitor")
+
+
+def _is_completed(run: Path, experiment: str) -> bool:
+    """Whether a run is complete and is that experiment as it stands, not a variant of it."""
     try:
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return result.get("status") == "completed" and override in result.get("overrides", [])
+    others = [word for word in result.get("overrides", []) if word != experiment]
+    as_it_stands = len(others) < len(result.get("overrides", [])) and all(o.startswith(HARMLESS) for o in others)
+    return result.get("status") == "completed" and as_it_stands
 
 
 def load_weights(model: Any, path: Path) -> None:

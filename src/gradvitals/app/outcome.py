@@ -31,6 +31,7 @@ def result(run: Run, config: Config, status: str, overrides: list[str], reason: 
         "verdict": None,
         "overrides": [word for word in overrides if not word.startswith("ckpt_path=")],
         "seed": config["seed"],
+        "weights": config["weights"],
         "metrics": {tag: values for tag, values in history.metrics.items() if not tag.startswith("lr-")},
         "steps": trainer.global_step,
         "epochs": trainer.current_epoch,
@@ -47,7 +48,7 @@ def write(result: dict[str, Any], run: Run, run_dir: Path) -> None:
     """Write ``result.json``, and ``vitals.json`` where there is a monitor."""
     write_json(run_dir / "result.json", result)
     monitor = monitor_of(run)
-    if monitor is not None:
+    if monitor is not None and monitor.layers:  # a run that is resumed at its end measures nothing new
         write_json(run_dir / "vitals.json", vitals(monitor))
 
 

@@ -43,26 +43,19 @@ def look(settings: dict[str, Any]) -> Preflight:
     from lightning import LightningDataModule
 
     from gradvitals import checkup
-    from gradvitals.app.assemble import build_model, describe
+    from gradvitals.app.assemble import build_model, set_threads
     from gradvitals.app.checkpoints import load_weights, locate
     from gradvitals.build import build
-    from gradvitals.classifier import Classifier, network
+    from gradvitals.classifier import Classifier
 
     data = build(settings["data"], LightningDataModule)
-    if settings["loss"] == "mean":  # of the outputs: no target, and no head is needed
-        sizes = describe(data)
-        net = network(settings["model"], sizes["in_features"], sizes["num_classes"], settings["act"], settings["init"])
-        return checkup.preflight(net, _batch(data), lambda outputs, _: outputs.mean())
     model = build_model(settings, data)
     if not isinstance(model, Classifier):
         raise Refused("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")
     if settings["weights"]:
         load_weights(model, locate(settings["weights"], settings["paths"]["logs"]))
-    return checkup.preflight(model.net, _batch(data), model.loss)
-
-
-def _batch(data: Any) -> Any:
-    return next(iter(data.train_dataloader()))
+    set_threads(settings["threads"], model, settings["data"].get("batch_size", 1))
+    return checkup.preflight(model.net, next(iter(data.train_dataloader())), model.loss)
 
 
 def content(found: Preflight) -> dict[str, Any]:

@@ -47,12 +47,13 @@ def _assemble(settings: dict[str, Any]) -> Run:
 
     if not settings["train"] and not (settings["weights"] or settings["ckpt_path"]):
         raise Refused("train=false: nothing to test. Set weights=RUN_DIR or ckpt_path=FILE")
-    checkpoint = locate(settings["weights"], settings["paths"]["logs"]) if settings["weights"] else None
+    if not settings["weights"] or settings["ckpt_path"]:  # a run that is resumed has its own
+        return assemble(settings)
+    settings["weights"] = str(locate(settings["weights"], settings["paths"]["logs"]))
     run = assemble(settings)
-    if checkpoint:
-        load_weights(run.model, checkpoint)
-        if is_first_process():
-            log.info(f"weights      {checkpoint}")
+    load_weights(run.model, Path(settings["weights"]))
+    if is_first_process():
+        log.info(f"weights      {settings['weights']}")
     return run
 
 

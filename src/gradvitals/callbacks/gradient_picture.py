@@ -49,17 +49,19 @@ class GradientPicture(Callback):
     def _draw(self, trainer: Trainer) -> None:
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         monitor = next((callback for callback in callbacks if isinstance(callback, GradientVitals)), None)
-        moments = monitor.profiles if monitor else {}
-        if not moments or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if monitor is None or not monitor.layers or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
+        path = Path(self.path) if self.path else Path(trainer.default_root_dir) / NAME
+        try:
+            self._save(monitor, path, trainer)
+        except Exception as error:  # the weights, or the error that ended the fit, are worth more than their picture
+            log.warning(f"the picture of the gradients cannot be saved to {path}: {error}")
+
+    def _save(self, monitor: GradientVitals, path: Path, trainer: Trainer) -> None:
         from gradvitals.report.gradient_by_layer import gradient_by_layer, png
 
         limits = (self.limits[0], self.limits[1]) if self.limits else None
-        picture = png(gradient_by_layer(moments, subtitle=self.subtitle, limits=limits))
-        path = Path(self.path) if self.path else Path(trainer.default_root_dir) / NAME
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(picture)
-        except OSError as error:  # the weights are worth more than their picture
-            log.warning(f"the picture cannot be saved to {path}: {error}")
+        picture = png(gradient_by_layer(monitor.profiles, subtitle=self.subtitle, limits=limits))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture)
         publish_picture(trainer.loggers, TAG, picture, trainer.global_step)

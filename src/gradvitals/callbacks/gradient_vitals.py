@@ -17,8 +17,9 @@ runs after the user's own clipping, so what is measured then is what the user's 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
 
 from gradvitals.callbacks.moments import Moments
 from gradvitals.callbacks.publish import publish
@@ -43,8 +45,8 @@ from gradvitals.vitals import (
 
 
 @dataclass
-class _Unclipped:
-    """What was taken of one step before clipping, still on the device."""
+class _Taken:
+    """What was taken of one step, still on the device."""
 
     step: int  # as Lightning counts: one more for each of several optimizers
     turn: int  # of all optimizers together
@@ -53,7 +55,6 @@ class _Unclipped:
     scale: float  # what the parameters' gradients are multiplied by
     values: dict[str, Tensor]
     copies: list[Tensor]
-    release: Callable[[], None]
 
 
 class GradientVitals(Callback):
@@ -62,15 +63,17 @@ class GradientVitals(Callback):
     Tags (LAYER sorts by depth; layers are the modules with a weight of two or more axes, and one without a gradient is
     left out):
 
-    - ``grad_norm/LAYER``: L2 of dL/dW before clipping; ``grad_norm/total``: of all parameters of the optimizer;
-      ``grad_norm/input``: L2 over batch and features of dL/dx, of this process's share of the batch, absent where no
-      floating-point tensor goes in.
-    - ``activation_grad_norm/LAYER``: L2 over batch and features of dL/dh, h being what the layer puts out, of this
-      process's share of the batch.
+    - ``grad_norm/LAYER``: L2 of dL/dW before clipping; ``grad_norm/total``: of all parameters of the optimizer whose
+      step it is; ``grad_norm/input``: L2 over batch and features of dL/dx, absent where no floating-point tensor goes
+      in.
+    - ``activation_grad_norm/LAYER``: L2 over batch and features of dL/dh, h being what the layer puts out.
     - where gradients are clipped: ``grad_norm_clipped/LAYER``, ``grad_norm_clipped/total``; ``clip/coefficient``, the
       total after over the total before; ``clip/fraction``, the share of measured steps so far that clipping changed.
     - with ``clip_cosine``: ``clip/cosine``, of the angle between the gradient of all parameters before and after
       clipping; ``clip/cosine_per_tensor``, the lowest of any one tensor's.
+
+    Under several processes, gradients of the input and of activations are those of this process's own mean loss. A step
+    that a loss scaler skips, because the scaled gradient overflowed, is no measurement.
 
     Args:
         every_n_steps: measure one optimizer step in so many; the first step of a fit is always measured.
@@ -78,7 +81,7 @@ class GradientVitals(Callback):
 
     Attributes:
         layers: the layers by depth, known after the first step.
-        start, end: the numbers of the first and of the latest measured step, by tag.
+        start, end: the first and the latest number of each tag.
         moments: the activation gradients by layer of every measured step, thinned where there are many.
 
     Raises:
@@ -92,18 +95,22 @@ class GradientVitals(Callback):
         if every_n_steps < 1:
             raise ValueError(f"monitor.every_n_steps: expected a whole number of at least 1; got {every_n_steps}")
         self.every_n_steps, self.clip_cosine = every_n_steps, clip_cosine
+        self._order: ForwardOrder | None = None
+        self._input: InputGradient | None = None
+        self._activations: ActivationGradients | None = None
+        self._steps_taken: list[RemovableHandle] = []
+        self._entry: nn.Module | None = None
+        self._pending: _Taken | None = None
+        self._measured = False  # a step of this batch
+        self._fitting = True
+        self._begin()
+
+    def _begin(self) -> None:
         self.layers: list[Layer] = []
         self.start: dict[str, float] = {}
         self.end: dict[str, float] = {}
         self.moments = Moments()
         self._steps = self._clipped_steps = 0
-        self._order: ForwardOrder | None = None
-        self._input: InputGradient | None = None
-        self._activations: ActivationGradients | None = None
-        self._entry: nn.Module | None = None
-        self._pending: _Unclipped | None = None
-        self._measured = False  # a step of this batch
-        self._fitting = True
 
     @property
     def clipped_fraction(self) -> float | None:
@@ -118,6 +125,8 @@ class GradientVitals(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._fitting = stage == "fit"
+        if self._fitting and trainer.global_step == 0:  # a checkpoint is read later
+            self._begin()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._entry = None
@@ -127,6 +136,8 @@ class GradientVitals(Callback):
         if self._activations is None and self._due(trainer):
             self._input = InputGradient(*([self._entry] if self._entry else pl_module.modules()))
             self._activations = ActivationGradients(m for m in pl_module.modules() if is_layer(m))
+            after = partial(self._after_step, trainer)
+            self._steps_taken = [optimizer.register_step_post_hook(after) for optimizer in trainer.optimizers]
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if self._due(trainer):
@@ -135,25 +146,21 @@ class GradientVitals(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._pending is not None:  # a scaler skipped the step
-            self._publish(trainer, self._take_pending())
+        self._pending = None  # of a step that was skipped
         if self._measured:  # each of several optimizers had its turn
-            self._close_watchers()
+            self._release()
 
     def _due(self, trainer: Trainer) -> bool:
         """Whether this step is measured: the first of a fit, and each multiple of the cadence."""
-        if self._order is not None:
-            return True
-        return _turn(trainer) % self.every_n_steps == 0
+        return self._order is not None or _turn(trainer) % self.every_n_steps == 0
 
     def _before_clipping(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if self._order is not None:
-            self._order.close()
-            self.layers, self._order = find_layers(pl_module, self._order.modules), None
         self._measured = True
+        if self._order is not None:
+            self.layers = find_layers(pl_module, self._order.modules)
         inputs, activations = self._take_watched()
-        parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        if not parameters and not inputs:
+        parameters = [p for p in _parameters(optimizer) if p.grad is not None]
+        if not parameters:
             return
         loss_scale = _loss_scale(trainer)
         scale = loss_scale if getattr(optimizer, "_step_supports_amp_scaling", False) else 1.0
@@ -161,74 +168,62 @@ class GradientVitals(Callback):
         values = self._by_layer("grad_norm", parameters, ours)
         if inputs:
             values["grad_norm/input"] = total(norms(inputs)) / loss_scale
+        theirs = {p for other in trainer.optimizers if other is not optimizer for p in _parameters(other)}
         for layer in self.layers:
-            if layer.module in activations:
+            if layer.module in activations and layer.weight not in theirs:
                 values[f"activation_grad_norm/{layer.label}"] = activations[layer.module] / loss_scale
-
-        def after_clipping(*_: Any) -> None:
-            self._after_clipping(trainer)
-
         clips = _clips(trainer, pl_module)
-        release = optimizer.register_step_post_hook(after_clipping).remove if clips else lambda: None
         copies = [gradient.clone() for gradient in _gradients(parameters)] if clips and self.clip_cosine else []
-        self._pending = _Unclipped(
-            trainer.global_step, _turn(trainer), parameters, ours, scale, values, copies, release
-        )
-        if not clips:
-            self._publish(trainer, self._take_pending())
+        taken = _Taken(trainer.global_step, _turn(trainer), parameters, ours, scale, values, copies)
+        if clips:
+            self._pending = taken
+        else:
+            self._publish(trainer, taken)
 
-    def _after_clipping(self, trainer: Trainer) -> None:
-        before = self._take_pending()
-        gradients = _gradients(before.parameters)
-        after = norms(gradients) / before.scale
-        changed = (after != before.norms).any()
-        before.values |= self._by_layer("grad_norm_clipped", before.parameters, after)
-        before.values["clip/coefficient"] = total(after) / total(before.norms)
-        if before.copies:
-            pairs = zip(before.copies, gradients, strict=True)
-            before.values["clip/cosine"] = cosine(before.copies, gradients)
-            before.values["clip/cosine_per_tensor"] = torch.stack([cosine([a], [b]) for a, b in pairs]).min()
-        self._publish(trainer, before, changed)
+    def _after_step(self, trainer: Trainer, *_: Any) -> None:
+        """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
+        if self._pending is None:
+            return
+        taken, self._pending = self._pending, None
+        gradients = _gradients(taken.parameters)
+        after = norms(gradients) / taken.scale
+        taken.values |= self._by_layer("grad_norm_clipped", taken.parameters, after)
+        taken.values["clip/coefficient"] = total(after) / total(taken.norms)
+        if taken.copies:
+            pairs = zip(taken.copies, gradients, strict=True)
+            taken.values["clip/cosine"] = cosine(taken.copies, gradients)
+            taken.values["clip/cosine_per_tensor"] = torch.stack([cosine([a], [b]) for a, b in pairs]).min()
+        self._publish(trainer, taken, changed=((after != taken.norms) & taken.norms.isfinite()).any())
 
     def _by_layer(self, tag: str, parameters: list[nn.Parameter], norms: Tensor) -> dict[str, Tensor]:
         norm_of = dict(zip(parameters, norms.unbind(), strict=True))
         found = {f"{tag}/{layer.label}": norm_of[layer.weight] for layer in self.layers if layer.weight in norm_of}
         return found | {f"{tag}/total": total(norms)}
 
-    def _publish(self, trainer: Trainer, taken: _Unclipped, changed: Tensor | None = None) -> None:
+    def _publish(self, trainer: Trainer, taken: _Taken, changed: Tensor | None = None) -> None:
         flag = [] if changed is None else [changed]
         # The one copy to the host.
-        numbers = torch.stack([value.float() for value in (*taken.values.values(), *flag)]).tolist()
+        numbers = torch.stack([value.to(taken.norms.dtype) for value in (*taken.values.values(), *flag)]).tolist()
+        measured = dict(zip(taken.values, numbers, strict=False))
+        if _scaler(trainer) is not None and not math.isfinite(measured["grad_norm/total"]):
+            return  # skipped
         if changed is not None:
             self._steps += 1
-            self._clipped_steps += int(numbers.pop())
-        measured = dict(zip(taken.values, numbers, strict=True))
-        if changed is not None:
+            self._clipped_steps += int(numbers[-1])
             measured["clip/fraction"] = self._clipped_steps / self._steps
-        self.start = self.start or measured
-        self.end = measured
-        tag = "activation_grad_norm/"
-        self.moments.add(taken.turn, {t.removeprefix(tag): v for t, v in measured.items() if t.startswith(tag)})
+        self._record(taken.turn, measured)
         publish(trainer.loggers, measured, taken.step)
 
-    def _take_pending(self) -> _Unclipped:
-        pending, self._pending = self._pending, None
-        assert pending is not None
-        pending.release()
-        return pending
+    def _record(self, turn: int, measured: dict[str, float]) -> None:
+        self.start, self.end = measured | self.start, self.end | measured
+        tag = "activation_grad_norm/"
+        self.moments.add(turn, {t.removeprefix(tag): v for t, v in measured.items() if t.startswith(tag)})
 
     def _take_watched(self) -> tuple[list[Tensor], dict[nn.Module, Tensor]]:
         if self._input is None or self._activations is None:
             return [], {}
         self._entry = self._input.entry
         return self._input.take(), self._activations.take()
-
-    def _close_watchers(self) -> None:
-        for watcher in (self._input, self._activations):
-            if watcher is not None:
-                watcher.close()
-        self._input = self._activations = None
-        self._measured = False
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._release()
@@ -238,12 +233,13 @@ class GradientVitals(Callback):
 
     def _release(self) -> None:
         """Take every hook off."""
-        self._close_watchers()
-        if self._order is not None:
-            self._order.close()
-            self._order = None
-        if self._pending is not None:
-            self._take_pending()
+        for watcher in (self._order, self._input, self._activations):
+            if watcher is not None:
+                watcher.close()
+        for handle in self._steps_taken:
+            handle.remove()
+        self._order = self._input = self._activations = self._pending = None
+        self._steps_taken, self._measured = [], False
 
     def state_dict(self) -> dict[str, Any]:
         counted = {"steps": self._steps, "clipped_steps": self._clipped_steps}
@@ -261,15 +257,23 @@ def _turn(trainer: Trainer) -> int:
     return trainer.global_step // max(1, len(trainer.optimizers))
 
 
+def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
     """Each parameter's gradient; a sparse one (embeddings) has the norm of its values."""
     gradients = [p.grad for p in parameters]
     return [g.coalesce().values() if g.is_sparse else g for g in gradients if g is not None]
 
 
+def _scaler(trainer: Trainer) -> Any:
+    return getattr(trainer.precision_plugin, "scaler", None)
+
+
 def _loss_scale(trainer: Trainer) -> float:
     """What the loss was multiplied by before backward: 1 except under 16-mixed."""
-    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    scaler = _scaler(trainer)
     return scaler.get_scale() if scaler is not None else 1.0
 
 

@@ -26,13 +26,15 @@ class Moments:
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         self.values: dict[int, dict[str, float]] = {}
-        self._seen, self._stride = 0, 1
+        self._seen, self._stride, self._latest = 0, 1, -1
 
     def add(self, step: int, values: dict[str, float]) -> None:
         """Take in what was measured at a step; each of several optimizers adds its layers."""
-        if step in self.values:
-            self.values[step] |= values
+        if step == self._latest:
+            if step in self.values:
+                self.values[step] |= values
             return
+        self._latest = step
         if self._seen % self._stride == 0:
             self.values[step] = values
         self._seen += 1

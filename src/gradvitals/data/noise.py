@@ -13,9 +13,9 @@ class Noise(TensorDataModule):
     """Inputs uniform in [0, 1), standard normal targets: a regression in which there is nothing to learn.
 
     Args:
-        samples: of each of the three parts, drawn one after the other.
-        features: of one sample.
-        seed: of the draw.
+        num_samples: of each of the three parts, drawn one after the other.
+        num_features: of one sample.
+        seed: of the draw; None: torch's own generator goes on.
         **loader: see :class:`TensorDataModule`.
 
     Example:
@@ -23,15 +23,17 @@ class Noise(TensorDataModule):
         torch.Size([32, 128])
     """
 
-    def __init__(self, samples: int = 32, features: int = 128, seed: int = 0, **loader: Unpack[LoaderOptions]) -> None:
+    def __init__(
+        self, num_samples: int = 32, num_features: int = 128, seed: int | None = 0, **loader: Unpack[LoaderOptions]
+    ) -> None:
         super().__init__(**loader)
-        self.samples, self.features, self.seed = samples, features, seed
+        self.num_samples, self.num_features, self.seed = num_samples, num_features, seed
 
     def load(self) -> Splits:
-        generator = torch.Generator().manual_seed(self.seed)
+        generator = None if self.seed is None else torch.Generator().manual_seed(self.seed)
 
         def draw() -> Split:
-            x = torch.rand(self.samples, self.features, generator=generator)
-            return Split(x, torch.randn(self.samples, generator=generator))
+            x = torch.rand(self.num_samples, self.num_features, generator=generator)
+            return Split(x, torch.randn(self.num_samples, generator=generator))
 
         return Splits(draw(), draw(), draw(), "regression", 1)

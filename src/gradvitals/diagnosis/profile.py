@@ -18,12 +18,14 @@ class Profile:
             have a gradient.
         first, last: index of the first and of the last layer that has a gradient.
         ratio: the gradient at the first over that at the last.
+        dead: index of the last layer of those next to the input that receive exactly nothing; -1 where none does.
     """
 
     label: str
     first: int = 0
     last: int = 0
     ratio: float = math.nan
+    dead: int = -1
 
     @property
     def gain(self) -> float:
@@ -37,6 +39,8 @@ class Profile:
             return f"the gradient of layer {self.last} is not a finite number"
         if self.label == "unknown":
             return "fewer than two layers received a gradient"
+        if self.ratio == 0:
+            return f"layers {self.first} to {self.dead} receive nothing of layer {self.last}'s gradient"
         share = f"layer {self.first} receives {_times(self.ratio)} layer {self.last}'s gradient"
         return f"{share}: {self.gain:.3g} per layer"
 
@@ -49,7 +53,8 @@ def profile(norms: Sequence[float | None]) -> Profile:
     2017, are told apart by that line). The name is of the profile alone: Adam trains some nets whose gradient vanishes.
 
     Args:
-        norms: of dL/dh by layer, input side first; None or 0 where a layer has none, as a ReZero branch at the start.
+        norms: of dL/dh by layer, input side first; None where a layer was not measured. Zeros next to the input mean
+            that nothing arrives there; zeros farther on are passed over, as a ReZero branch has them at the start.
 
     Example:
         >>> found = profile([1e-6, 1e-4, 1e-2])
@@ -61,10 +66,13 @@ def profile(norms: Sequence[float | None]) -> Profile:
     sick = [i for i, norm in enumerate(norms) if norm is not None and not math.isfinite(norm)]
     if sick:
         return Profile("non_finite", last=sick[-1])
-    present = [i for i, norm in enumerate(norms) if norm]
+    measured = [i for i, norm in enumerate(norms) if norm is not None]
+    present = [i for i in measured if norms[i]]
     if len(present) < 2:
         return Profile("unknown")
     first, last = present[0], present[-1]
+    if measured[0] < first:
+        return Profile("vanishing", measured[0], last, 0.0, dead=first - 1)
     ratio = norms[first] / norms[last]  # type: ignore[operator]
     decades = math.log10(ratio)
     label = "vanishing" if decades <= -DECADES else "exploding" if decades >= DECADES else "healthy"

@@ -183,7 +183,7 @@ def initialize(
         >>> net[0].bias.abs().sum().item()
         0.0
     """
-    if bias not in (None, "zeros", "default") and isinstance(bias, str):
+    if isinstance(bias, str) and bias not in ("zeros", "default"):
         raise ValueError(f"init.bias: expected zeros, default or a standard deviation; got {bias!r}")
     layers = [layer for layer in module.modules() if isinstance(layer, LAYERS)]
     draw = initializer(name, act, **arguments)
