@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from gradvitals.app.check import RULES, check
+from gradvitals.app.check import RULES, _find, check
 from gradvitals.app.errors import Refused, closest, explain
 from gradvitals.app.files import discard, git_commit, versions, write_json
 from gradvitals.app.names import slug
@@ -190,7 +190,6 @@ def test_every_rule_is_of_a_key_that_some_option_has():
     found = set()
     for config in [BASE, *(composed(group) for group in groups)]:
         for key in RULES:
-            section, _, name = key.partition(".")
-            if section in config and (not name or name in config[section]):
+            if _find(config, key)[1]:
                 found.add(key)
     assert set(RULES) == found
