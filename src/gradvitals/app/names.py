@@ -1,9 +1,9 @@
-"""Safe names of run directories."""
+"""Names of run directories: safe ones, and short ones for people."""
 
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 LONGEST = 100  # characters; file systems refuse more than 255
 
@@ -28,3 +28,8 @@ def _last_part(item: str) -> str:
     """Of a path in a value, its last part: it says enough."""
     key, equals, value = item.partition("=")
     return f"{key}{equals}{PurePath(value).name}" if "/" in value else item
+
+
+def short(path: Path) -> str:
+    """Relative to the working folder where the path lies in it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

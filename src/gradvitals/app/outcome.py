@@ -10,6 +10,7 @@ from typing import Any
 
 from gradvitals.app.assemble import Config, Run
 from gradvitals.app.files import git_commit, versions, write_json
+from gradvitals.app.names import short
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.profile import profile
 from gradvitals.report.gradient_by_layer import title
@@ -87,13 +88,13 @@ def vitals(monitor: GradientVitals) -> dict[str, Any]:
 def summary(result: dict[str, Any], monitor: GradientVitals | None, run_dir: Path) -> str:
     """The closing lines of a run."""
     lines = [_status_line(result), _metrics_line(result["metrics"]), _parameters_line(result["parameters"])]
-    if monitor is not None and monitor.end:
+    if monitor is not None and monitor.profiles:
         lines.append(f"gradients    {': '.join(title(monitor.profiles))}")
     if monitor is not None and monitor.clipped_fraction is not None:
         lines.append(_clipping_line(monitor.clipped_fraction, monitor.start))
-    lines.append(f"run          {_short(run_dir)}")
+    lines.append(f"run          {short(run_dir)}")
     if any(run_dir.glob("events.out.tfevents.*")):
-        lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(_short(run_dir))}")
+        lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(short(run_dir))}")
     return "\n".join(lines)
 
 
@@ -133,15 +134,10 @@ def _clipping_line(fraction: float, start: dict[str, float]) -> str:
     return f"{line}; at the first, cosine of before and after {together:.3f}, of any tensor {per_tensor:.3f} or more"
 
 
-def _short(path: Path) -> str:
-    """Relative to the working folder where the path lies in it."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
 def _tensorboard() -> str:
     """The program beside this Python, which an environment that is not activated does not find by name."""
     program = Path(sys.executable).with_name("tensorboard")
-    return shlex.quote(_short(program)) if program.exists() else f"{shlex.quote(sys.executable)} -m tensorboard.main"
+    return shlex.quote(short(program)) if program.exists() else f"{shlex.quote(sys.executable)} -m tensorboard.main"
 
 
 def status(run: Run, interrupted: bool) -> str:

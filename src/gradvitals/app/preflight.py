@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from gradvitals.app.errors import Refused
 from gradvitals.app.files import write_json
 from gradvitals.app.job import Job, prepare
+from gradvitals.app.names import short
 
 if TYPE_CHECKING:
     from gradvitals.checkup import Preflight
@@ -79,7 +80,7 @@ def table(found: Preflight, run_dir: Path) -> str:
     at_input = f", gradient at the input {_number(found.input_grad_norm, 4)}" if found.input_grad_norm else ""
     rows.append(f"loss {found.loss_start:.4g}{at_input}")
     rows.append(f"{found.profile.label}: {found.profile.evidence}")
-    return "\n".join([*rows, f"written to {run_dir / 'preflight.json'}"])
+    return "\n".join([*rows, f"written to {short(run_dir / 'preflight.json')}"])
 
 
 def _number(value: float | None, digits: int = 3) -> str:

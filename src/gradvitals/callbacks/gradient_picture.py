@@ -49,7 +49,7 @@ class GradientPicture(Callback):
     def _draw(self, trainer: Trainer) -> None:
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         monitor = next((callback for callback in callbacks if isinstance(callback, GradientVitals)), None)
-        if monitor is None or not monitor.layers or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if monitor is None or not monitor.profiles or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         path = Path(self.path) if self.path else Path(trainer.default_root_dir) / NAME
         try:

@@ -121,7 +121,8 @@ class GradientVitals(Callback):
     def profiles(self) -> dict[int, list[float | None]]:
         """Step -> norms of dL/dh by layer, input side first; None where a layer had no gradient."""
         labels = [layer.label for layer in self.layers]
-        return {step: [values.get(label) for label in labels] for step, values in self.moments.values.items()}
+        moments = self.moments.values if labels else {}
+        return {step: [values.get(label) for label in labels] for step, values in moments.items()}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._fitting = stage == "fit"
