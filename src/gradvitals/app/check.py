@@ -64,7 +64,7 @@ def optional(rule: Rule) -> Rule:
 def list_of(rule: Rule, length: int | None = None) -> Rule:
     """A list whose items follow the rule."""
     return Rule(
-        f"a list, each {rule.expected}",
+        f"a list{f' of {length}' if length else ''}, each {rule.expected}",
         lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(rule.accepts, value)),
     )
 

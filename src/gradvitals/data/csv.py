@@ -88,7 +88,10 @@ def _read(path: str) -> pd.DataFrame:
     if not path:
         raise ValueError("data=csv needs data.path=FILE and data.target=COLUMN; got no path")
     if not Path(path).is_file():
-        raise FileNotFoundError(f"data.path: expected a CSV file; there is none at {Path(path).resolve()}")
+        raise FileNotFoundError(
+            f"data.path: expected a CSV file; there is none at {Path(path).resolve()}. "
+            "Say where it lies by data.path=FILE, or by data.root=DIR the folder that a relative path starts at"
+        )
     try:
         with warnings.catch_warnings():
             # With more fields than names, pandas would take the first column for the rows' names, or drop the last.
