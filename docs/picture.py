@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
-    for run, colour in zip(arguments.runs, COLOURS, strict=False):
+    for run, colour in zip(arguments.runs, cycle(COLOURS), strict=False):
         layers = json.loads((run / "vitals.json").read_text())["layers"]
         norms = [layer["activation_grad_norm"]["start"] for layer in layers]
         axes.plot(range(len(norms)), norms, "o-", color=colour, markersize=4, linewidth=1.8)

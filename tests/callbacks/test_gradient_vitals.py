@@ -333,14 +333,15 @@ def test_other_step_hooks_are_left_alone():
     assert monitor.clipped_fraction == 1.0
 
 
-def test_a_step_that_the_scaler_skips_is_no_measurement():
+@pytest.mark.parametrize("clip", [{}, {"gradient_clip_val": 1e-3}])
+def test_a_step_that_the_scaler_skips_is_no_measurement(clip):
     from lightning.pytorch.plugins import MixedPrecision
     from torch.amp import GradScaler
 
     # The scaled gradient overflows in float16 until the scale has come down from 2 ** 40.
     plugin = MixedPrecision("16-mixed", "cpu", scaler=GradScaler("cpu", init_scale=2.0**40))
     monitor = GradientVitals(every_n_steps=1)
-    fit(classifier(), monitor, max_epochs=30, max_steps=-1, plugins=[plugin], gradient_clip_val=1e-3)
+    fit(classifier(), monitor, max_epochs=30, max_steps=-1, plugins=[plugin], **clip)
     assert monitor.moments.values
     assert 0 not in monitor.moments.values
     assert all(math.isfinite(value) for value in (*monitor.start.values(), *monitor.end.values()))

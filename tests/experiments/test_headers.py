@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gradvitals.app.check import check
+from gradvitals.app.check import _find, check
 from tests.conftest import CONF, ROOT, composed
 from tests.experiments.conftest import RECIPES
 from tests.test_docs import script
@@ -56,6 +56,15 @@ def test_the_header_is_complete(name):
         assert header["Source"].startswith(RECIPES.get(name, {}).get("document", ""))
     elif name in PUBLISHED:
         assert re.search(r"arXiv:\d", header["Source"])
+
+
+SETTINGS = {name: recipe["settings"] for name, recipe in RECIPES.items() if "settings" in recipe}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_it_is_what_the_document_says(name):
+    config = composed(f"experiment={name}")
+    assert {key: _find(config, key)[0] for key in SETTINGS[name]} == SETTINGS[name]
 
 
 @pytest.mark.parametrize("name", NAMES)

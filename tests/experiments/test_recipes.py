@@ -1,6 +1,7 @@
 """The founding recipes give the outcomes of their originals: those that take seconds, medians of five seeds."""
 
 import json
+import os
 from collections.abc import Iterable
 from statistics import mean, median
 
@@ -170,13 +171,16 @@ def test_a_mean_output_is_looked_at_like_any_loss(typed):
 
 
 def test_the_latest_run_of_an_experiment_as_it_stands(tmp_path):
-    def finished(name: str, status: str, *overrides: str) -> None:
+    def finished(name: str, status: str, *overrides: str, age: int = 0) -> None:
         run = tmp_path / "train/runs" / name
         (run / "checkpoints").mkdir(parents=True)
         (run / "checkpoints/last.ckpt").touch()
+        os.utime(run / "checkpoints/last.ckpt", (10**9 - age, 10**9 - age))
         (run / "result.json").write_text(json.dumps({"status": status, "overrides": overrides}))
 
+    finished("0", "completed", "experiment=fashion_bn", age=5)
     finished("1", "completed", "experiment=fashion_bn", "data.root=x", "seed=3")
+    finished("5", "completed", "experiment=fashion_bn", age=7)
     finished("2", "completed", "experiment=fashion_bn", "data.scaling=raw")
     finished("3", "failed", "experiment=fashion_bn")
     finished("4", "completed", "experiment=fashion_bn_pre")
