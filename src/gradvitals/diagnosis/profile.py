@@ -83,4 +83,6 @@ def _times(ratio: float) -> str:
     """A ratio as people say it: a share below 1, a multiple above."""
     if ratio < 1:
         return f"{ratio:.2g} of"
-    return f"{ratio:.2g} times" if ratio < 100 or ratio >= 1e6 else f"{float(f'{ratio:.2g}'):,.0f} times"
+    if ratio < 100:
+        return f"{ratio:.1f} times"
+    return f"{float(f'{ratio:.2g}'):,.0f} times" if ratio < 1e6 else f"{ratio:.1e} times"
