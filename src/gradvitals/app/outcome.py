@@ -22,7 +22,7 @@ LAYER_NORMS = ("grad_norm", "grad_norm_clipped", "activation_grad_norm")
 PENALTY = {"loss": 1e6, "acc": 0.0}  # what a sweeper is given for a run that diverged, by the objective's last part
 
 
-def result(run: Run, config: Config, status: str, overrides: list[str], reason: str | None = None) -> dict[str, Any]:
+def result(run: Run, config: Config, status: str, reason: str | None = None) -> dict[str, Any]:
     """The content of ``result.json``."""
     history, trainer, monitor, counted = run.history, run.trainer, monitor_of(run), count(run.model)
     speed = history.samples / history.loop_seconds if history.loop_seconds else None
@@ -30,7 +30,7 @@ def result(run: Run, config: Config, status: str, overrides: list[str], reason: 
         "status": status,
         "reason": reason,
         "verdict": None,
-        "overrides": [word for word in overrides if not word.startswith("ckpt_path=")],
+        "overrides": [word for word in config["overrides"] if not word.startswith("ckpt_path=")],
         "seed": config["seed"],
         "weights": config["weights"],
         "metrics": {tag: values for tag, values in history.metrics.items() if not tag.startswith("lr-")},

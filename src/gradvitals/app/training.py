@@ -38,7 +38,7 @@ def train(config: DictConfig) -> float | None:
         settings = job.settings(config)
         prepare(settings)
         run = _assemble(settings)
-        return execute(run, settings, job.run_dir, job.overrides)
+        return execute(run, settings, job.run_dir)
 
 
 def _assemble(settings: dict[str, Any]) -> Run:
@@ -57,7 +57,7 @@ def _assemble(settings: dict[str, Any]) -> Run:
     return run
 
 
-def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[str]) -> float | None:
+def execute(run: Run, settings: dict[str, Any], run_dir: Path) -> float | None:
     """Fit, test, write the run's files and print the closing summary."""
     from gradvitals.app import outcome
 
@@ -77,7 +77,7 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path, overrides: list[s
         raise
     finally:
         status = "failed" if reason else outcome.status(run, interrupted=code > 0)
-        result = outcome.result(run, settings, status, overrides, reason)
+        result = outcome.result(run, settings, status, reason)
         if run.trainer.is_global_zero and (run.began or not reason):
             outcome.write(result, run, run_dir)
     if run.trainer.is_global_zero:
