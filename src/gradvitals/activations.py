@@ -22,12 +22,16 @@ from torch import Tensor, nn
 class Exponential(nn.Module):
     """``exp(x)``, for studies of exploding nets."""
 
+    is_activation = True  # for whoever finds modules by type
+
     def forward(self, x: Tensor) -> Tensor:
         return torch.exp(x)
 
 
 class Erf(nn.Module):
     """The error function, whose mean-field theory has closed forms (Poole et al., 2016)."""
+
+    is_activation = True
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.erf(x)

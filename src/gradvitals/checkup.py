@@ -76,7 +76,7 @@ def preflight(network: nn.Module, batch: tuple[Tensor, Tensor], loss: Callable[[
         value = loss(network(x), targets)
         value.backward()
         layers, outputs = find_layers(network, order.modules), activations.take()
-        weights = [None if layer.weight.grad is None else layer.weight.grad.norm().item() for layer in layers]
+        weights = [None if layer.weights[0].grad is None else layer.weights[0].grad.norm().item() for layer in layers]
         inputs = at_input.take()
     of_outputs = [outputs[layer.module].item() if layer.module in outputs else None for layer in layers]
     readings = [

@@ -1,107 +1,133 @@
-"""The monitor: what the gradients of every layer look like.
+"""The monitor: the vital signs of every layer.
 
 Where the numbers are taken, in one optimizer step of Lightning's automatic optimization::
 
-    on_train_batch_start           <- is this step measured? then watch the input and the layers
-      forward, backward               (once per micro-batch)
+    on_train_batch_start           <- is the next step measured? then hook into the network
+      forward                      <- of activations: mean, deviation, saturation, dead units; size of layers' inputs
+      backward                     <- dL/dh of each layer and dL/dx, as backward has them in hand
+                                      (forward and backward once per micro-batch; the numbers join as gradients do)
       unscale, all-reduce
-      on_before_optimizer_step     <- BEFORE clipping, once per step
+      on_before_optimizer_step     <- dL/dW BEFORE clipping, once per step; weights are copied
       clipping
       optimizer updates parameters
-      step_post_hook               <- AFTER clipping; not called where a scaler skips the step
-    on_train_batch_end
+      step_post_hook               <- dL/dW AFTER clipping, and the step taken; not called where a scaler skips it
+    on_train_batch_end             <- the loss is kept, on the device; hooks come off
 
-Between measured steps it does nothing but compare two integers. Under manual optimization ``on_before_optimizer_step``
-runs after the user's own clipping, so what is measured then is what the user's clipping left.
+Between measured steps it compares a few integers and keeps a reference to the loss: nothing is computed, and nothing
+waits for the device. Under manual optimization ``on_before_optimizer_step`` runs after the user's own clipping, so what
+is measured there is what the user's clipping left.
 """
 
 from __future__ import annotations
 
+import logging
 import math
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.utilities.model_helpers import is_overridden
-from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
+from gradvitals.callbacks.blocks import by_block
 from gradvitals.callbacks.moments import Moments
-from gradvitals.callbacks.publish import publish
-from gradvitals.vitals import (
-    ActivationGradients,
-    ForwardOrder,
-    InputGradient,
-    Layer,
-    cosine,
-    find_layers,
-    is_layer,
-    norms,
-    total,
-)
+from gradvitals.callbacks.publish import publish, publish_histograms
+from gradvitals.callbacks.session import Measured, Session, Settings
+from gradvitals.callbacks.where import largest_gradient, where_in
+from gradvitals.vitals import Layer
 
-
-@dataclass
-class _Taken:
-    """What was taken of one step, still on the device."""
-
-    step: int  # as Lightning counts: one more for each of several optimizers
-    turn: int  # of all optimizers together
-    parameters: list[nn.Parameter]
-    norms: Tensor
-    scale: float  # what the parameters' gradients are multiplied by
-    values: dict[str, Tensor]
-    copies: list[Tensor]
+log = logging.getLogger(__name__)
 
 
 class GradientVitals(Callback):
-    """Logs the gradients of every layer, of all parameters together and of the network's input.
+    """Logs the gradients, activations and updates of every layer of any LightningModule.
 
-    Tags (LAYER sorts by depth; layers are the modules with a weight of two or more axes, and one without a gradient is
-    left out):
+    LAYER in a tag is ``{index}.{dotted name}``, the index in order of the first forward pass. A layer is a module with
+    a weight of two or more axes; one without a gradient is left out. Norms are L2.
 
-    - ``grad_norm/LAYER``: L2 of dL/dW before clipping; ``grad_norm/total``: of all parameters of the optimizer whose
-      step it is; ``grad_norm/input``: L2 over batch and features of dL/dx, absent where no floating-point tensor goes
-      in.
-    - ``activation_grad_norm/LAYER``: L2 over batch and features of dL/dh, h being what the layer puts out.
-    - where gradients are clipped: ``grad_norm_clipped/LAYER``, ``grad_norm_clipped/total``; ``clip/coefficient``, the
-      total after over the total before; ``clip/fraction``, the share of measured steps so far that clipping changed.
+    - ``grad_norm/LAYER``: dL/dW before clipping; ``grad_norm/total``: of all parameters; ``grad_norm/input``: dL/dx,
+      absent where no floating-point tensor goes in.
+    - ``grad_norm_corrected/LAYER``: over the rms, over samples, of the norm of the layer's input.
+    - ``grad_norm_clipped/LAYER``, ``/total``: after clipping, where something clips; ``clip/coefficient``: total after
+      over total before; ``clip/fraction``: share of measured steps so far that clipping changed.
+    - ``activation_grad_norm/LAYER``: dL/dh over batch and features, h being what the layer puts out.
+    - ``activation_mean/LAYER``, ``activation_std/LAYER``: of what the activation behind the layer returns;
+      ``saturated_fraction/LAYER``: share of it where the activation's slope is below 5 % of its largest (sigmoid, tanh,
+      softsign, erf) or nothing (hardtanh); ``dead_fraction/LAYER``: share of units that returned 0 for each of at least
+      1,000 samples.
+    - ``weight_norm/LAYER``: W; ``update_ratio/LAYER``: the step taken over W.
+    - ``scaler/scale``, ``scaler/skipped_steps``: of a loss scaler; ``non_finite/skipped_steps``: by ``on_non_finite``.
     - with ``clip_cosine``: ``clip/cosine``, of the angle between the gradient of all parameters before and after
       clipping; ``clip/cosine_per_tensor``, the lowest of any one tensor's.
+    - with ``noise_scale``: ``noise_scale/total``, samples in a batch above which more of them hardly help.
 
-    Under several processes, gradients of the input and of activations are those of this process's own mean loss. A step
-    that a loss scaler skips, because the scaled gradient overflowed, is no measurement.
+    With several optimizers, what is not of one layer has the optimizer's number behind it, as in ``grad_norm/total.1``.
+    Under several processes the numbers are those of the whole batch. A step that a loss scaler skips is no measurement.
 
     Args:
-        every_n_steps: measure one optimizer step in so many; the first step of a fit is always measured.
+        every_n_steps: measure one step of each optimizer in so many.
+        activations: whether to hook into forward and backward; without it only weights and their gradients are seen.
+        updates: whether to measure weights and updates; copies the weights of measured steps.
+        norm_layers: whether normalisations with a gain are layers too.
         clip_cosine: whether to measure what clipping does to the direction; copies the gradient of measured steps.
+        noise_scale: whether to measure the gradient noise scale; keeps the gradient of a measured step until the next.
+        histograms: whether to log histograms of each layer's weight and gradient (TensorBoard and W&B).
+        on_non_finite: ``warn``: tell, at the next measured step, of a loss that is not finite. ``skip``, ``stop``: look
+            at the gradient of each step, skip the step or end the fit where it is not finite, and name the layer.
+        first_steps: measure so many steps at the beginning.
+        spike_factor: a total norm above so many times the median of those measured lately is a spike, after which
+        spike_steps: so many steps are all measured.
+        max_layers: a network of more layers is logged as so many blocks of neighbouring ones; None: no limit.
+            ``start``, ``end`` and the files made of them are by layer.
+        include, exclude: dotted names of layers or of modules that hold them; ``*`` stands for anything.
 
     Attributes:
         layers: the layers by depth, known after the first step.
         start, end: the first and the latest number of each tag.
         moments: the activation gradients by layer of every measured step, thinned where there are many.
+        non_finite: step and place of the first number that was not finite; None: none was seen.
 
     Raises:
-        ValueError: ``every_n_steps`` below 1.
+        ValueError: a setting out of range; when a fit starts, a pattern that no layer matches.
 
     Example:
         >>> trainer = Trainer(callbacks=[GradientVitals(every_n_steps=50)], logger=False, accelerator="cpu")
     """
 
-    def __init__(self, every_n_steps: int = 50, clip_cosine: bool = False) -> None:
-        if every_n_steps < 1:
-            raise ValueError(f"monitor.every_n_steps: expected a whole number of at least 1; got {every_n_steps}")
-        self.every_n_steps, self.clip_cosine = every_n_steps, clip_cosine
-        self._order: ForwardOrder | None = None
-        self._input: InputGradient | None = None
-        self._activations: ActivationGradients | None = None
-        self._steps_taken: list[RemovableHandle] = []
-        self._entry: nn.Module | None = None
-        self._pending: _Taken | None = None
-        self._measured = False  # a step of this batch
+    def __init__(
+        self,
+        every_n_steps: int = 50,
+        *,
+        activations: bool = True,
+        updates: bool = True,
+        norm_layers: bool = False,
+        clip_cosine: bool = False,
+        noise_scale: bool = False,
+        histograms: bool = False,
+        on_non_finite: str = "warn",
+        first_steps: int = 10,
+        spike_factor: float = 8.0,
+        spike_steps: int = 10,
+        max_layers: int | None = 128,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] = (),
+    ) -> None:
+        self.settings = Settings(
+            every_n_steps=every_n_steps,
+            activations=activations,
+            updates=updates,
+            norm_layers=norm_layers,
+            clip_cosine=clip_cosine,
+            noise_scale=noise_scale,
+            histograms=histograms,
+            on_non_finite=on_non_finite,
+            first_steps=first_steps,
+            spike_factor=spike_factor,
+            spike_steps=spike_steps,
+            max_layers=max_layers,
+            include=include,
+            exclude=exclude,
+        )
+        self._session: Session | None = None
         self._fitting = True
         self._begin()
 
@@ -110,12 +136,20 @@ class GradientVitals(Callback):
         self.start: dict[str, float] = {}
         self.end: dict[str, float] = {}
         self.moments = Moments()
+        self.non_finite: tuple[int, str] | None = None
         self._steps = self._clipped_steps = 0
+        self._latest = 0  # measured step
+        self._state: dict[str, Any] = {}  # of a session that ended
 
     @property
     def clipped_fraction(self) -> float | None:
         """Share of measured steps that clipping changed; None where nothing clips."""
         return self._clipped_steps / self._steps if self._steps else None
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps that ``on_non_finite`` kept from the weights."""
+        return self._session.skipped_steps if self._session else self._state.get("skipped_steps", 0)
 
     @property
     def profiles(self) -> dict[int, list[float | None]]:
@@ -130,155 +164,83 @@ class GradientVitals(Callback):
             self._begin()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._entry = None
-        self._order = ForwardOrder(pl_module)
+        self._trainer = trainer
+        self._session = Session(self.settings, trainer, pl_module, self._take_in, self._state)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._activations is None and self._due(trainer):
-            self._input = InputGradient(*([self._entry] if self._entry else pl_module.modules()))
-            self._activations = ActivationGradients(m for m in pl_module.modules() if is_layer(m))
-            after = partial(self._after_step, trainer)
-            self._steps_taken = [optimizer.register_step_post_hook(after) for optimizer in trainer.optimizers]
+        if self._session:
+            self._session.batch_begins(batch, batch_idx)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if self._due(trainer):
-            self._before_clipping(trainer, pl_module, optimizer)
+        if self._session:
+            self._session.before_step(optimizer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._pending = None  # of a step that was skipped
-        if self._measured:  # each of several optimizers had its turn
-            self._release()
-
-    def _due(self, trainer: Trainer) -> bool:
-        """Whether this step is measured: the first of a fit, and each multiple of the cadence."""
-        return self._order is not None or _turn(trainer) % self.every_n_steps == 0
-
-    def _before_clipping(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        self._measured = True
-        if self._order is not None:
-            self.layers = find_layers(pl_module, self._order.modules)
-        inputs, activations = self._take_watched()
-        parameters = [p for p in _parameters(optimizer) if p.grad is not None]
-        if not parameters:
-            return
-        loss_scale = _loss_scale(trainer)
-        scale = loss_scale if getattr(optimizer, "_step_supports_amp_scaling", False) else 1.0
-        ours = norms(_gradients(parameters)) / scale
-        values = self._by_layer("grad_norm", parameters, ours)
-        if inputs:
-            values["grad_norm/input"] = total(norms(inputs)) / loss_scale
-        theirs = {p for other in trainer.optimizers if other is not optimizer for p in _parameters(other)}
-        for layer in self.layers:
-            if layer.module in activations and layer.weight not in theirs:
-                values[f"activation_grad_norm/{layer.label}"] = activations[layer.module] / loss_scale
-        clips = _clips(trainer, pl_module)
-        copies = [gradient.clone() for gradient in _gradients(parameters)] if clips and self.clip_cosine else []
-        taken = _Taken(trainer.global_step, _turn(trainer), parameters, ours, scale, values, copies)
-        if clips:
-            self._pending = taken
-        else:
-            self._publish(trainer, taken)
-
-    def _after_step(self, trainer: Trainer, *_: Any) -> None:
-        """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
-        if self._pending is None:
-            return
-        taken, self._pending = self._pending, None
-        gradients = _gradients(taken.parameters)
-        after = norms(gradients) / taken.scale
-        taken.values |= self._by_layer("grad_norm_clipped", taken.parameters, after)
-        taken.values["clip/coefficient"] = total(after) / total(taken.norms)
-        if taken.copies:
-            pairs = zip(taken.copies, gradients, strict=True)
-            taken.values["clip/cosine"] = cosine(taken.copies, gradients)
-            taken.values["clip/cosine_per_tensor"] = torch.stack([cosine([a], [b]) for a, b in pairs]).min()
-        self._publish(trainer, taken, changed=((after != taken.norms) & taken.norms.isfinite()).any())
-
-    def _by_layer(self, tag: str, parameters: list[nn.Parameter], norms: Tensor) -> dict[str, Tensor]:
-        norm_of = dict(zip(parameters, norms.unbind(), strict=True))
-        found = {f"{tag}/{layer.label}": norm_of[layer.weight] for layer in self.layers if layer.weight in norm_of}
-        return found | {f"{tag}/total": total(norms)}
-
-    def _publish(self, trainer: Trainer, taken: _Taken, changed: Tensor | None = None) -> None:
-        flag = [] if changed is None else [changed]
-        # The one copy to the host.
-        numbers = torch.stack([value.to(taken.norms.dtype) for value in (*taken.values.values(), *flag)]).tolist()
-        measured = dict(zip(taken.values, numbers, strict=False))
-        if _scaler(trainer) is not None and not math.isfinite(measured["grad_norm/total"]):
-            return  # skipped
-        if changed is not None:
-            self._steps += 1
-            self._clipped_steps += int(numbers[-1])
-            measured["clip/fraction"] = self._clipped_steps / self._steps
-        self._record(taken.turn, measured)
-        publish(trainer.loggers, measured, taken.step)
-
-    def _record(self, turn: int, measured: dict[str, float]) -> None:
-        self.start, self.end = measured | self.start, self.end | measured
-        tag = "activation_grad_norm/"
-        self.moments.add(turn, {t.removeprefix(tag): v for t, v in measured.items() if t.startswith(tag)})
-
-    def _take_watched(self) -> tuple[list[Tensor], dict[nn.Module, Tensor]]:
-        if self._input is None or self._activations is None:
-            return [], {}
-        self._entry = self._input.entry
-        return self._input.take(), self._activations.take()
+        if self._session:
+            self._session.batch_ends(outputs)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._release()
+        if self._session and (step := self._session.look_at_last_losses()) is not None:
+            self._warn(step, None)
+        self._end()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._release()
+        self._end()
 
-    def _release(self) -> None:
-        """Take every hook off."""
-        for watcher in (self._order, self._input, self._activations):
-            if watcher is not None:
-                watcher.close()
-        for handle in self._steps_taken:
-            handle.remove()
-        self._order = self._input = self._activations = self._pending = None
-        self._steps_taken, self._measured = [], False
+    def _end(self) -> None:
+        """Take every hook off and let go of the network."""
+        if self._session:
+            self.non_finite = self.non_finite or self._session.finding
+            self._session.close()
+            self._state = self._session.state_dict()
+        self._session = None
+        self.layers = [layer.alone() for layer in self.layers]
+
+    def _take_in(self, measured: Measured) -> None:
+        """Keep and publish the numbers of a step."""
+        numbers, self.layers = measured.numbers, measured.layers
+        if measured.changed is not None:
+            self._steps += 1
+            self._clipped_steps += measured.changed
+            numbers["clip/fraction"] = self._clipped_steps / self._steps
+        if measured.diverged is not None:
+            self._warn(measured.diverged, measured)
+        self.start, self.end = numbers | self.start, self.end | numbers
+        tag, self._latest = "activation_grad_norm/", measured.step
+        self.moments.add(measured.step, {t.removeprefix(tag): v for t, v in numbers.items() if t.startswith(tag)})
+        most = self.settings.max_layers or len(self.layers)
+        shown = by_block(numbers, self.layers, most) if len(self.layers) > most else numbers
+        publish(self._trainer.loggers, shown, measured.step)
+        publish_histograms(self._trainer.loggers, measured.histograms, measured.step)
+
+    def _warn(self, step: int, measured: Measured | None) -> None:
+        """Tell once of a loss or gradient that is not finite, and where it shows."""
+        if self.non_finite is not None:
+            return
+        where = where_in(measured.numbers, self.layers) if measured else None
+        self.non_finite = (step, where or "the loss")
+        words = [f"not finite: the loss or its gradient, from step {step} on"]
+        if measured and where:
+            words.append(f"at step {measured.step}, the next that was measured, it shows in {where}")
+        if math.isfinite(self.end.get("grad_norm/total", math.nan)):
+            words.append(f"at step {self._latest}, the last one before, {largest_gradient(self.end, self.layers)}")
+        log.warning("; ".join(words) + ". monitor.on_non_finite=stop would end there and find the layer")
 
     def state_dict(self) -> dict[str, Any]:
-        counted = {"steps": self._steps, "clipped_steps": self._clipped_steps}
-        return {"start": self.start, "end": self.end, "moments": self.moments.state_dict(), **counted}
+        return {
+            "start": self.start,
+            "end": self.end,
+            "moments": self.moments.state_dict(),
+            "steps": self._steps,
+            "clipped_steps": self._clipped_steps,
+            "session": self._session.state_dict() if self._session else self._state,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
             self.start, self.end = state["start"], state["end"]
             self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]
+            self._state = state["session"]
             self.moments.load_state_dict(state["moments"])
-
-
-def _turn(trainer: Trainer) -> int:
-    """Steps so far; Lightning counts a step of each of several optimizers."""
-    return trainer.global_step // max(1, len(trainer.optimizers))
-
-
-def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
-    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
-
-
-def _gradients(parameters: list[nn.Parameter]) -> list[Tensor]:
-    """Each parameter's gradient; a sparse one (embeddings) has the norm of its values."""
-    gradients = [p.grad for p in parameters]
-    return [g.coalesce().values() if g.is_sparse else g for g in gradients if g is not None]
-
-
-def _scaler(trainer: Trainer) -> Any:
-    return getattr(trainer.precision_plugin, "scaler", None)
-
-
-def _loss_scale(trainer: Trainer) -> float:
-    """What the loss was multiplied by before backward: 1 except under 16-mixed."""
-    scaler = _scaler(trainer)
-    return scaler.get_scale() if scaler is not None else 1.0
-
-
-def _clips(trainer: Trainer, pl_module: LightningModule) -> bool:
-    """Whether something may clip: the Trainer, or the module itself; one that knows says so by ``clips``."""
-    own = getattr(pl_module, "clips", is_overridden("configure_gradient_clipping", pl_module))
-    return trainer.gradient_clip_val is not None or own

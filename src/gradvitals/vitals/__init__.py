@@ -1,19 +1,61 @@
-"""What is measured: pure functions on tensors and modules, usable in a hand-written loop."""
+"""What is measured: pure functions on tensors and modules, usable in a hand-written loop.
 
-from gradvitals.vitals.gradients import ActivationGradients, InputGradient, cosine, norms, total
-from gradvitals.vitals.layers import ForwardOrder, Layer, find_layers, is_layer
+Example:
+    >>> import torch
+    >>> from torch import nn
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+    >>> layers = find_layers(net)
+    >>> watched = ActivationGradients(layer.module for layer in layers)
+    >>> nn.functional.cross_entropy(net(torch.randn(16, 4)), torch.arange(16) % 3).backward()
+    >>> norms([layer.weights[0].grad for layer in layers]).shape  # dL/dW of each layer
+    torch.Size([2])
+    >>> len(watched.take())  # dL/dh of each layer
+    2
+    >>> watched.close()
+"""
+
+from gradvitals.vitals.activation_gradients import ActivationGradients
+from gradvitals.vitals.activations import ActivationStatistics, Outputs, bounds, is_activation, mean_and_std
+from gradvitals.vitals.dead_units import DeadUnits
+from gradvitals.vitals.histogram import Histogram, histogram
+from gradvitals.vitals.input_gradient import InputGradient
+from gradvitals.vitals.layer_inputs import LayerInputs
+from gradvitals.vitals.layers import ForwardOrder, Layer, find_layers, is_layer, matches, weights
+from gradvitals.vitals.noise_scale import NoiseScale
+from gradvitals.vitals.non_finite import NonFinite, first_non_finite, is_finite
+from gradvitals.vitals.norms import cosine, dot, joint_norm, local, norm, norms, sums, total
 from gradvitals.vitals.parameters import Count, count
 
 __all__ = [
     "ActivationGradients",
+    "ActivationStatistics",
     "Count",
+    "DeadUnits",
     "ForwardOrder",
+    "Histogram",
     "InputGradient",
     "Layer",
+    "LayerInputs",
+    "NoiseScale",
+    "NonFinite",
+    "Outputs",
+    "bounds",
     "cosine",
     "count",
+    "dot",
     "find_layers",
+    "first_non_finite",
+    "histogram",
+    "is_activation",
+    "is_finite",
     "is_layer",
+    "joint_norm",
+    "local",
+    "matches",
+    "mean_and_std",
+    "norm",
     "norms",
+    "sums",
     "total",
+    "weights",
 ]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from itertools import accumulate
 
 from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
@@ -18,54 +23,131 @@ class Layer:
         name: dotted name inside the network.
         index: position in the order of the first forward pass.
         label: ``{zero-padded index}.{name}``, the LAYER of tags and files.
+        weights: its own weights: one, of shape ``(out, in, ...)``, except in recurrent layers, attention's projections
+            and weights that are computed from others (spectral and weight norm), where it is those others.
+        kind: the module's class, such as ``Linear``.
+        fan_in: inputs of one output unit; 0 where the weight waits for its first input.
     """
 
     name: str
     index: int
     label: str
-    module: nn.Module
+    kind: str
+    fan_in: int
+    module: nn.Module | None = field(default=None, repr=False, compare=False)
+    weights: tuple[nn.Parameter, ...] = field(default=(), repr=False, compare=False)
 
-    @property
-    def weight(self) -> nn.Parameter:
-        """Shape ``(out, in, ...)``."""
-        return self.module.weight  # type: ignore[return-value]
-
-    @property
-    def kind(self) -> str:
-        """The module's class, such as ``Linear``."""
-        return type(self.module).__name__
-
-    @property
-    def fan_in(self) -> int:
-        """Inputs of one output unit."""
-        return self.weight[0].numel()
+    def alone(self) -> Layer:
+        """What is known of the layer, without the layer itself."""
+        return replace(self, module=None, weights=())
 
 
-def is_layer(module: nn.Module) -> bool:
-    """Whether a module has a weight of two or more axes and is no normalisation."""
-    weight = getattr(module, "weight", None)
-    return isinstance(weight, nn.Parameter) and weight.ndim >= 2 and not isinstance(module, NORMS)
+def weights(module: nn.Module) -> tuple[nn.Parameter, ...]:
+    """The weights of a module itself: parameters named so, of two or more axes; of a norm, its gain.
+
+    Other parameters of two or more axes, such as a class token or a table of positions, are no layer's.
+
+    Example:
+        >>> [tuple(weight.shape) for weight in weights(nn.LSTM(3, 4))]
+        [(16, 3), (16, 4)]
+    """
+    axes = 1 if isinstance(module, NORMS) else 2
+    named = {n: p for n, p in module.named_parameters(recurse=False) if "weight" in n}
+    if is_parametrized(module):
+        for name, computed in module.parametrizations.items():  # type: ignore[union-attr, operator]
+            named |= {f"{name}.{n}": p for n, p in computed.named_parameters(recurse=False) if "weight" in name}
+    return tuple(p for p in named.values() if is_lazy(p) or p.ndim >= axes)
 
 
-def find_layers(network: nn.Module, order: Iterable[nn.Module] = ()) -> list[Layer]:
+def is_layer(module: nn.Module, norm_layers: bool = False) -> bool:
+    """Whether a module has a weight of two or more axes, or is a norm with a gain and norms are asked for."""
+    if isinstance(module, ParametrizationList) or (isinstance(module, NORMS) and not norm_layers):
+        return False
+    return bool(weights(module))
+
+
+def find_layers(
+    network: nn.Module,
+    order: Iterable[nn.Module] = (),
+    norm_layers: bool = False,
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] = (),
+) -> list[Layer]:
     """The layers of a network by depth.
 
     Args:
         network: any module.
-        order: modules as they were first called (:class:`ForwardOrder`); layers that are not among them follow in the
-            order of their registration.
+        order: modules as they were first called (:class:`ForwardOrder`). A layer that was not called follows the module
+            that holds it, if that one holds no other (attention calls no ``out_proj`` but uses its weight); the rest
+            come last, in the order of their registration.
+        norm_layers: whether norms with a gain are layers too.
+        include, exclude: patterns of names, see :func:`matches`; None includes all.
+
+    Raises:
+        ValueError: a pattern that no layer matches.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
         >>> [layer.label for layer in find_layers(net)]
         ['00.0', '01.2']
     """
-    names = {module: name for name, module in network.named_modules() if is_layer(module)}
-    ordered = [module for module in dict.fromkeys(order) if module in names]
-    known = set(ordered)
-    ordered += [module for module in names if module not in known]
-    digits = max(2, len(str(len(ordered) - 1)))
-    return [Layer(names[m], i, f"{i:0{digits}d}.{names[m]}", m) for i, m in enumerate(ordered)]
+    found = {_plain(name): module for name, module in network.named_modules() if is_layer(module, norm_layers)}
+    for pattern in (*(include or ()), *exclude):
+        _check_pattern(pattern, found)
+    kept = {
+        name: module
+        for name, module in found.items()
+        if (include is None or matches(name, include)) and not matches(name, exclude)
+    }
+    names = _by_depth(network, kept, list(dict.fromkeys(order)))
+    digits = max(2, len(str(len(names) - 1)))
+    return [_describe(name, i, f"{i:0{digits}d}.{name}", kept[name]) for i, name in enumerate(names)]
+
+
+def _describe(name: str, index: int, label: str, module: nn.Module) -> Layer:
+    own = weights(module)
+    fan_in = 0 if is_lazy(own[0]) else own[0][0].numel()
+    return Layer(name, index, label, type(module).__name__, fan_in, module, own)
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a pattern is the dotted name of a module or of one that holds it; ``*`` stands for anything.
+
+    Example:
+        >>> matches("fc1", ["fc1"]), matches("fc1.0", ["fc1"]), matches("fc10", ["fc1"])
+        (True, True, False)
+    """
+    holders = list(accumulate(name.split("."), "{}.{}".format))
+    return any(fnmatchcase(holder, pattern) for pattern in patterns for holder in holders)
+
+
+def _check_pattern(pattern: str, found: dict[str, nn.Module]) -> None:
+    if not any(matches(name, [pattern]) for name in found):
+        close = get_close_matches(pattern, found, n=3, cutoff=0.3) or list(found)[:3]
+        raise ValueError(
+            "monitor.include, monitor.exclude: expected the dotted name of a layer or of a module that holds one, such "
+            f"as {', '.join(close) or '(there is no layer)'}; got {pattern!r}"
+        )
+
+
+def _by_depth(network: nn.Module, layers: dict[str, nn.Module], order: list[nn.Module]) -> list[str]:
+    place = {module: position for position, module in enumerate(order)}
+    named = {_plain(name): module for name, module in network.named_modules()}
+    called = {name for name, module in layers.items() if module in place}
+
+    def position(name: str) -> float:
+        if name in called:
+            return place[layers[name]]
+        holder = name.rpartition(".")[0]
+        alone = not any(other.startswith(f"{holder}." if holder else "") for other in called)
+        return place[named[holder]] + 0.5 if named[holder] in place and alone else len(order)
+
+    return sorted(layers, key=position)  # stable: the rest in the order of registration
+
+
+def _plain(name: str) -> str:
+    """A name without what ``torch.compile`` puts into it."""
+    return name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix(".")
 
 
 class ForwardOrder:

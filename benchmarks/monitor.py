@@ -1,0 +1,239 @@
+"""What the monitor costs, beside what people use instead: ``make bench``.
+
+Every figure is a ratio of medians of single steps that alternate within ONE run, which sees 1 % where whole runs
+scatter by tens: a conductor among the Trainer's callbacks changes at each step what takes part. A network of 20 x 100
+with BatchNorm at batch 128 on one thread; TensorBoard writes to a temporary directory.
+
+- r1: a measured step over an idle one; r0: an idle step with the monitor over one without it.
+- overhead at a cadence of n steps: r0 + (r1 - 1) / n.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import platform
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import grad_norm
+from torch.utils.data import DataLoader, TensorDataset
+
+from gradvitals import GradientVitals
+from gradvitals.classifier import Classifier
+
+BATCH, WIDTH, FEATURES, CLASSES = 128, 100, 784, 10
+NEVER = 10**9
+
+
+class Conductor(Callback):
+    """Lets two states take turns, one step each, and times the steps."""
+
+    def __init__(self, *states: Callable[[Trainer], None], warm_up: int = 40) -> None:
+        self.states, self.warm_up = states, warm_up
+        self.seconds: list[list[float]] = [[] for _ in states]
+        self.step, self.began = 0, 0.0
+
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
+        self.turn(trainer)
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        took = time.perf_counter() - self.began
+        if self.step >= self.warm_up:
+            self.seconds[self.step % len(self.states)].append(took)
+        self.step += 1
+        self.turn(trainer)
+
+    def turn(self, trainer: Trainer) -> None:
+        self.states[self.step % len(self.states)](trainer)
+        self.began = time.perf_counter()
+
+    @property
+    def ratio(self) -> float:
+        """Median of the second state over that of the first."""
+        first, second = map(median, self.seconds[:2])
+        return second / first
+
+
+def run(states: tuple[Callable[[Trainer], None], ...], steps: int, depth: int, callbacks: list[Callback]) -> Conductor:
+    """One fit in which states take turns."""
+    seed_everything(0, verbose=False)
+    spec = {"_target_": "gradvitals.nets.mlp.MLP", "depth": depth, "width": WIDTH, "norm": "batch"}
+    model = Classifier(spec, FEATURES, CLASSES, optimizer={"_target_": "torch.optim.Adam", "lr": 1e-3})
+    x, y = torch.randn(BATCH * 16, FEATURES), torch.randint(CLASSES, (BATCH * 16,))
+    conductor = Conductor(*states)
+    with tempfile.TemporaryDirectory() as directory:
+        trainer = Trainer(
+            max_steps=steps,
+            max_epochs=-1,
+            accelerator="cpu",
+            logger=TensorBoardLogger(directory, name="", version=""),
+            callbacks=[*callbacks, conductor],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(model, DataLoader(TensorDataset(x, y), BATCH))
+    return conductor
+
+
+def takes_part(callback: Callback, present: bool) -> Callable[[Trainer], None]:
+    """A state of the Trainer: the callback is among its callbacks, or not."""
+
+    def state(trainer: Trainer) -> None:
+        others: list[Callback] = [c for c in trainer.callbacks if c is not callback]  # type: ignore[attr-defined]
+        trainer.callbacks = [callback, *others] if present else others  # type: ignore[attr-defined]
+
+    return state
+
+
+def measures(monitor: GradientVitals, due: bool) -> Callable[[Trainer], None]:
+    """A state of the monitor: the next step is measured, or not."""
+
+    def state(trainer: Trainer) -> None:
+        session = monitor._session
+        assert session is not None
+        for cadence in session._cadences:
+            cadence.every_n_steps = 1 if due else NEVER
+        session._unhook()
+        session._dead._rest = NEVER  # timed apart
+
+    return state
+
+
+def watches_dead_units(monitor: GradientVitals, watched: bool) -> Callable[[Trainer], None]:
+    """A state of the monitor: dead units are looked for in the next batch, or not; nothing else is measured."""
+
+    def state(trainer: Trainer) -> None:
+        session = monitor._session
+        assert session is not None
+        measures(monitor, False)(trainer)
+        session._dead.close()
+        session._dead._rest = NEVER
+        if watched:
+            session._dead._rest = 0
+            session._dead.measured_batch(session._watched, session._activations)
+
+    return state
+
+
+def cost(steps: int, depth: int = 20, **settings: Any) -> tuple[float, float]:
+    """r0 and r1 of the monitor."""
+    quiet = {"first_steps": 0, "spike_steps": 0}
+    idle = GradientVitals(NEVER, **settings, **quiet)
+    r0 = run((takes_part(idle, False), takes_part(idle, True)), steps, depth, [idle]).ratio
+    busy = GradientVitals(NEVER, **settings, **quiet)
+    r1 = run((measures(busy, False), measures(busy, True)), steps, depth, [busy]).ratio
+    return r0, r1
+
+
+class LogDict(Callback):
+    """Lightning's documented recipe."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: Any, optimizer: Any) -> None:
+        pl_module.log_dict(grad_norm(pl_module, norm_type=2))
+
+
+class Items(Callback):
+    """One number fetched and logged per parameter."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: Any, optimizer: Any) -> None:
+        norms = {f"grad/{n}": p.grad.norm().item() for n, p in pl_module.named_parameters() if p.grad is not None}
+        trainer.logger.log_metrics(norms, trainer.global_step)
+
+
+class Histograms(Callback):
+    """A histogram of each parameter's gradient."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: Any, optimizer: Any) -> None:
+        for name, p in pl_module.named_parameters():
+            if p.grad is not None:
+                trainer.logger.experiment.add_histogram(name, p.grad, trainer.global_step)
+
+
+def rival(callback: Callback, steps: int) -> float:
+    """A step with the callback over one without."""
+    return run((takes_part(callback, False), takes_part(callback, True)), steps, 20, [callback]).ratio
+
+
+GRADIENTS = {"activations": False, "updates": False}
+FULL = {"norm_layers": True, "clip_cosine": True}
+
+
+def overheads(steps: int) -> list[tuple[str, str, str, float, str]]:
+    """Rows: what, r0, r1, overhead, asked."""
+    nothing = LogDict()
+    off = run((takes_part(nothing, False), takes_part(nothing, False)), steps, 20, []).ratio
+    window = GradientVitals(NEVER, first_steps=0)
+    dead = run((watches_dead_units(window, False), watches_dead_units(window, True)), steps, 20, [window]).ratio
+    rows = [("off against off", "", "", off, "")]
+
+    def row(name: str, every: int, bound: float, dead_share: float = 0.0, **settings: Any) -> None:
+        r0, r1 = cost(steps, **settings)
+        overhead = r0 + (r1 - 1) / every + dead_share * (dead - 1)
+        rows.append((name, f"{r0:.3f}", f"{r1:.3f}", overhead, f"{bound}"))
+
+    row("default, every 50 steps", 50, 1.02, dead_share=0.1)
+    row("gradients only, every step", 1, 1.10, **GRADIENTS)
+    row("monitor=full, every 10 steps", 10, 1.05, dead_share=0.1, **FULL)
+    row("on_non_finite=skip, every 50 steps", 50, 1.05, dead_share=0.1, on_non_finite="skip")
+    rows.append(("a batch in which dead units are watched (one in ten at most; in the rows above)", "", "", dead, ""))
+    rows.append(("Lightning's log_dict(grad_norm(...)), every step", "", "", rival(LogDict(), steps), ""))
+    rows.append(("grad.norm().item() per parameter, every step", "", "", rival(Items(), steps), ""))
+    rows.append(("add_histogram per parameter, every step", "", "", rival(Histograms(), steps), ""))
+    return rows
+
+
+def growth(steps: int) -> list[tuple[int, float, float]]:
+    """Depth, milliseconds of an idle step, and what measuring adds to it."""
+    rows = []
+    for depth in (10, 100, 1000):
+        busy = GradientVitals(NEVER, first_steps=0, max_layers=None)
+        conductor = run((measures(busy, False), measures(busy, True)), max(24, steps // depth), depth, [busy])
+        idle, measured = map(median, conductor.seconds)
+        rows.append((depth, 1e3 * idle, 1e3 * (measured - idle)))
+    return rows
+
+
+def table(steps: int) -> str:
+    """Everything, as Markdown."""
+    lines = [
+        f"Ratios of medians over {steps} alternating steps, 20 x {WIDTH} with BatchNorm, batch {BATCH}, one thread, "
+        f"torch {torch.__version__}, {platform.machine()}.",
+        "",
+        "| what | r0 | r1 | overhead | asked |",
+        "| --- | --- | --- | --- | --- |",
+        *(f"| {name} | {r0} | {r1} | {overhead:.3f} | {asked} |" for name, r0, r1, overhead, asked in overheads(steps)),
+        "",
+        "| depth | idle step, ms | a measured step adds, ms | per layer, ms |",
+        "| --- | --- | --- | --- |",
+        *(f"| {d:,} | {idle:.2f} | {added:.2f} | {added / d:.3f} |" for d, idle, added in growth(10 * steps)),
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=600, help="steps per row, half of each kind")
+    parser.add_argument("--write", type=Path, help="also write the tables to this file")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    found = table(arguments.steps)
+    print(found)
+    if arguments.write:
+        arguments.write.write_text(f"# What the monitor costs\n\nMade by `make bench`. {found}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""Which optimizer steps are measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+WINDOW = 50  # totals that the median is taken of
+ENOUGH = 5  # totals from which on a spike can be told
+PATIENCE = 10  # steps of the others that an optimizer is waited for
+
+
+@dataclass
+class Cadence:
+    """One step in ``every_n_steps``, the first ``first_steps``, and ``spike_steps`` after a spike.
+
+    A spike is a total gradient norm, seen at a measured step, above ``spike_factor`` times the median of the last fifty
+    seen, or one that is not finite; the latter does not enter the median.
+
+    Attributes:
+        steps: of this optimizer so far.
+        recent: the latest finite totals.
+        dense_until: up to this step each one is measured.
+        missed: steps that other optimizers took while this one was waited for.
+
+    Example:
+        >>> cadence = Cadence(every_n_steps=10, first_steps=2)
+        >>> measured = []
+        >>> for step in range(25):
+        ...     measured += [step] if cadence.due else []
+        ...     cadence.step_taken()
+        >>> measured
+        [0, 1, 10, 20]
+    """
+
+    every_n_steps: int = 50
+    first_steps: int = 10
+    spike_factor: float = 8.0
+    spike_steps: int = 10
+    steps: int = 0
+    recent: list[float] = field(default_factory=list)
+    dense_until: int = 0
+    missed: int = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether the next step is measured."""
+        return self.steps < max(self.first_steps, self.dense_until) or self.steps % self.every_n_steps == 0
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it is worth watching the next batch: the step is due, and the optimizer has been stepping."""
+        return self.due and self.missed < PATIENCE
+
+    def step_taken(self) -> None:
+        """Count a step."""
+        self.steps, self.missed = self.steps + 1, 0
+
+    def step_missed(self) -> None:
+        """Another optimizer had its turn, this one had not."""
+        self.missed += 1
+
+    def note(self, total: float) -> None:
+        """Take in the total norm of a measured step, before its :meth:`step_taken`."""
+        finite = math.isfinite(total)
+        known = len(self.recent) >= ENOUGH
+        if not finite or (known and total > self.spike_factor * median(self.recent)):
+            self.dense_until = self.steps + 1 + self.spike_steps
+        if finite:
+            self.recent = [*self.recent, total][-WINDOW:]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return {"steps": self.steps, "recent": list(self.recent), "dense_until": self.dense_until}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.steps, self.recent, self.dense_until = state["steps"], list(state["recent"]), state["dense_until"]

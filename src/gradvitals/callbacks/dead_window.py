@@ -1,0 +1,86 @@
+"""When to look for dead units: a thousand samples in a row, now and then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from gradvitals.callbacks.processes import Processes
+from gradvitals.callbacks.readings import Numbers, Readings
+from gradvitals.vitals import DeadUnits, Layer
+
+SAMPLES = 1000  # a unit that is zero for each of fewer may be seldom used and not dead
+REST = 19  # batches without watching for each one with it
+
+
+class DeadWindow:
+    """Watches as many batches in a row as hold a thousand samples, then rests for nineteen times as long.
+
+    Where the network is compiled, and measured batches alone run as they were written, only those are watched.
+
+    Args:
+        processes: those that share the batch.
+    """
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self._open: DeadUnits | None = None
+        self._seen: DeadUnits | None = None
+        self._batches = self._rest = 0
+        self._needed: float = 0
+        self._consecutive = True
+
+    def measured_batch(
+        self, layers: Sequence[nn.Module], activations: Sequence[nn.Module], consecutive: bool = True
+    ) -> None:
+        """Begin a window where it is time, or go on with one that is not consecutive."""
+        self._consecutive = consecutive
+        if self._open is not None:
+            self._open.resume()
+        elif self._rest <= 0:
+            self._open = DeadUnits(layers, activations)
+            self._batches = 0
+
+    def batch_ends(self, measured: bool) -> None:
+        """Count a batch; close the window where it is full."""
+        self._rest -= 1
+        if self._open is None or not (measured or self._consecutive):
+            return
+        self._batches += 1
+        if self._batches == 1:  # all processes must close it at the same batch
+            samples = self._processes.smallest(self._open.samples)
+            self._needed = math.ceil(SAMPLES / samples) if samples else 0
+        if not self._needed:  # no activation was called
+            self.close()
+        elif self._batches >= self._needed and (self._processes.number > 1 or self._open.samples >= SAMPLES):
+            self._seen = self._open
+            self.close()
+        elif not self._consecutive:
+            self._open.pause()
+
+    def close(self) -> None:
+        """Take the hooks off."""
+        if self._open is not None:
+            self._open.pause()
+        self._open, self._rest = None, REST * self._batches
+
+    def add_to(self, readings: Readings, layers: Sequence[Layer]) -> None:
+        """The dead share of each layer's units, once per window."""
+        if self._seen is None:
+            return
+        seen, self._seen = self._seen.peaks, None
+        found = {layer.label: seen[layer.module] for layer in layers if layer.module in seen}
+        if not found:
+            return
+        sizes = [peak.numel() for peak in found.values()]
+        together = self._processes.add(torch.cat([peak.flatten() for peak in found.values()]))
+        dead = torch.stack([(peak == 0).sum() for peak in together.split(sizes)])
+
+        def finish(values: Sequence[float], numbers: Numbers) -> None:
+            for label, number, size in zip(found, values, sizes, strict=True):
+                numbers[f"dead_fraction/{label}"] = number / size
+
+        readings.add(dead, finish)

@@ -1,0 +1,37 @@
+"""Checksums of TensorBoard's event files, at the speed of C.
+
+TensorBoard sums each record in pure Python: 3 ms for an event of 200 values, a quarter of a small network's step, in a
+thread that holds the interpreter meanwhile.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import partial
+from typing import Any
+
+import google_crc32c
+
+
+def speed_up(writer: Any) -> None:
+    """Let a TensorBoard file writer compute its checksums by a library; the file is the same, byte for byte.
+
+    Args:
+        writer: a ``torch.utils.tensorboard.FileWriter``. One that is built otherwise than we know stays as it is.
+    """
+    queue = getattr(getattr(writer, "event_writer", None), "_async_writer", None)
+    records: Any = getattr(queue, "_writer", None)
+    if hasattr(records, "_writer") and "write" not in vars(records):
+        records.write = partial(_write, records._writer)
+
+
+def _write(file: Any, data: bytes) -> None:
+    """One record: length, its checksum, data, its checksum."""
+    length = struct.pack("<Q", len(data))
+    file.write(length + _checksum(length) + data + _checksum(data))
+
+
+def _checksum(data: bytes) -> bytes:
+    """CRC-32C, rotated and shifted as the format has it."""
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,0 +1,118 @@
+"""Keeping the weights finite."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradvitals.callbacks.optimizer_step import gradients, parameters
+from gradvitals.callbacks.unnoticed import unnoticed
+from gradvitals.vitals import NonFinite, first_non_finite, is_finite, joint_norm
+
+log = logging.getLogger(__name__)
+
+
+class Guard:
+    """Keeps the weights finite: a step whose gradient is not is skipped, or ends the fit.
+
+    One total norm per optimizer step; where the Trainer clips by norm, it is the one that clipping computes. The first
+    time, the batch is repeated with hooks, to name where the first such number arises; not under manual optimization
+    and not where parameters are spread over processes: there the gradients tell. Under a loss scaler nothing is done:
+    it skips such steps itself.
+
+    Args:
+        mode: ``skip`` or ``stop``.
+        trainer, network: whose fit it is.
+        skipped: steps before.
+
+    Attributes:
+        skipped: steps so far.
+        dropped: whether the latest step was one of them.
+        finding: step and place of the first one.
+    """
+
+    def __init__(self, mode: str, trainer: Trainer, network: LightningModule, skipped: int = 0) -> None:
+        self.mode, self.skipped = mode, skipped
+        self.dropped = False
+        self.finding: tuple[int, str] | None = None
+        self._trainer, self._network = trainer, network
+        self._batches: list[tuple[Any, int, Tensor]] = []
+        self._norm_comes = trainer.gradient_clip_val is not None and not getattr(network, "clips", False)
+        self._norm_comes &= trainer.gradient_clip_algorithm in (None, "norm")
+        if self._norm_comes:
+            trainer.precision_plugin.clip_grad_by_norm = self._clip  # type: ignore[method-assign]
+
+    def batch_begins(self, batch: Any, batch_idx: int) -> None:
+        """Remember what would have to be repeated."""
+        if self._network.automatic_optimization:
+            self._batches.append((batch, batch_idx, torch.random.get_rng_state()))
+
+    def batches_are_through(self) -> None:
+        """Forget it."""
+        self._batches = []
+
+    def before_clipping(self, optimizer: Optimizer) -> None:
+        """Compute the norm, unless clipping will."""
+        self.dropped = False
+        if not self._norm_comes:
+            self._judge(joint_norm(gradients(parameters(optimizer))), optimizer)
+
+    def _clip(self, optimizer: Optimizer, clip_val: int | float) -> None:
+        """In place of the precision plugin's own, which does the same and lets go of the norm."""
+        of_optimizer = self._trainer.precision_plugin.main_params(optimizer)
+        self._judge(torch.nn.utils.clip_grad_norm_(list(of_optimizer), clip_val), optimizer)
+
+    def _judge(self, norm: Tensor, optimizer: Optimizer) -> None:
+        if math.isfinite(norm.item()):
+            return
+        self.skipped, self.dropped = self.skipped + 1, True
+        if self.finding is None:
+            found = self._find(optimizer)
+            came = str(found) if found else "nothing when the batch is repeated"
+            self.finding = (self._trainer.fit_loop.epoch_loop._batches_that_stepped, came)
+            log.warning(self._sentence(*self.finding))
+        for parameter in parameters(optimizer):
+            parameter.grad = None  # optimizers pass over parameters without a gradient
+        if self.mode == "stop":
+            self._trainer.should_stop = True
+
+    def _sentence(self, step: int, came: str) -> str:
+        then = "the fit ends" if self.mode == "stop" else "the step is skipped, as further ones will be"
+        return f"the gradient is not finite at step {step}: first {came}. By monitor.on_non_finite={self.mode} {then}"
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self._norm_comes and "clip_grad_by_norm" in vars(self._trainer.precision_plugin):
+            del self._trainer.precision_plugin.clip_grad_by_norm
+        self._batches = []
+
+    def _find(self, optimizer: Optimizer) -> NonFinite | None:
+        if not any(hasattr(p, "placements") for p in self._network.parameters()):
+            for batch, batch_idx, rng in self._batches:
+                with unnoticed(self._trainer, self._network, rng):
+                    loss = partial(_loss_of, self._network, batch, batch_idx)
+                    if found := first_non_finite(self._network, batch, loss):
+                        return found
+        return _in_gradients(self._network, optimizer)
+
+
+def _loss_of(module: LightningModule, batch: Any, batch_idx: int) -> Tensor | None:
+    both = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
+    output = module.training_step(batch, batch_idx) if both else module.training_step(batch)
+    return output["loss"] if isinstance(output, Mapping) else output
+
+
+def _in_gradients(module: nn.Module, optimizer: Optimizer) -> NonFinite | None:
+    ours = set(parameters(optimizer))
+    named = [(name, p.grad) for name, p in module.named_parameters() if p in ours and p.grad is not None]
+    bad = [name for name, gradient in named if not is_finite([gradient])]
+    return NonFinite("gradient", bad[-1]) if bad else None  # the last one is where backward began

@@ -1,0 +1,60 @@
+"""Whether losses were finite, told without waiting for the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradvitals.callbacks.readings import Numbers, Readings
+
+MOST = 10_000  # losses kept between measured steps
+
+
+class LossFlags:
+    """Keeps each step's loss on the device, so that none is waited for, until a measured step looks at them.
+
+    Example:
+        >>> losses = LossFlags()
+        >>> for step, loss in enumerate([1.0, float("nan"), 1.0]):
+        ...     losses.keep(torch.tensor(loss), step)
+        >>> losses.look()
+        1
+    """
+
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+        self._first: int | None = None
+        self._steps: list[int] = []
+
+    def keep(self, loss: Any, step: int) -> None:
+        """Take in a loss, or anything else that a training step may return."""
+        loss = loss.get("loss") if isinstance(loss, Mapping) else loss
+        if isinstance(loss, Tensor) and len(self._losses) < MOST:
+            self._losses.append(loss.detach())
+            self._steps.append(step)
+
+    def add_to(self, readings: Readings) -> None:
+        """Let the losses travel with other numbers; :meth:`take` tells what came of it."""
+        if self._losses:
+            readings.add(torch.stack([loss if loss.ndim == 0 else loss.sum() for loss in self._losses]), self._note)
+
+    def _note(self, values: Sequence[float], numbers: Numbers) -> None:
+        bad = (step for step, loss in zip(self._steps, values, strict=True) if not math.isfinite(loss))
+        self._first = next(bad, None)
+        self._losses, self._steps = [], []
+
+    def take(self) -> int | None:
+        """Step of the first loss that was not finite, of those that came to the host; None: all were."""
+        first, self._first = self._first, None
+        return first
+
+    def look(self) -> int | None:
+        """The same, at once. Waits for the device."""
+        readings = Readings()
+        self.add_to(readings)
+        readings.fetch()
+        return self.take()

@@ -1,0 +1,161 @@
+"""One measured step of one optimizer: its gradients before and after clipping, and what it does to the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradvitals.callbacks.readings import Finish, Numbers, Readings
+from gradvitals.vitals import Histogram, Layer, cosine, histogram, joint_norm, norms
+
+CHANGED = "clip/changed"  # travels with the numbers: whether clipping changed something
+
+
+class Trained:
+    """The parameters of an optimizer that have a gradient, and which layers they belong to.
+
+    Args:
+        optimizer: whose parameters count.
+        layers: in depth order.
+
+    Attributes:
+        parameters: all of them.
+        layers: those that own some of them.
+        owned: those of each layer.
+        weights: those of any layer.
+        others: the rest.
+    """
+
+    def __init__(self, optimizer: Optimizer, layers: Sequence[Layer]) -> None:
+        self.parameters = [p for p in parameters(optimizer) if p.grad is not None]
+        self._ids, self._of = list(map(id, self.parameters)), layers
+        ours = set(self.parameters)
+        self.layers = [layer for layer in layers if not ours.isdisjoint(layer.weights)]
+        self.owned = [[weight for weight in layer.weights if weight in ours] for layer in self.layers]
+        self.weights = list(dict.fromkeys(weight for owned in self.owned for weight in owned))
+        of_layers = set(self.weights)
+        self.others = [parameter for parameter in self.parameters if parameter not in of_layers]
+        self._room: list[Tensor] = []
+
+    def still_holds(self, optimizer: Optimizer, layers: Sequence[Layer]) -> bool:
+        """Whether nothing has changed since."""
+        return layers is self._of and [id(p) for p in parameters(optimizer) if p.grad is not None] == self._ids
+
+    def copy_weights(self) -> list[Tensor]:
+        """The weights as they are. On a processor the room is kept: asking for it anew costs more than the copy."""
+        now = [weight.detach() for weight in self.weights]
+        if not self._room:
+            copies = [weight.clone() for weight in now]
+            self._room = copies if all(weight.device.type == "cpu" for weight in now) else []
+            return copies
+        torch._foreach_copy_(self._room, now)
+        return self._room
+
+
+class OptimizerStep:
+    """Takes numbers before clipping, when it is made, and after the step.
+
+    Args:
+        trained: what the optimizer moves.
+        scale: what the gradients are multiplied by.
+        suffix: told behind ``total``, ``coefficient`` and the like where there are several optimizers.
+        clips: whether something may clip.
+        updates: whether the step itself is measured, which copies the weights.
+        directions: whether what clipping does to the direction is measured, which copies the gradients.
+        histograms: whether weights and gradients are counted, for which is waited.
+
+    Attributes:
+        readings: the numbers so far.
+        histograms: by tag.
+    """
+
+    def __init__(
+        self,
+        trained: Trained,
+        scale: float,
+        suffix: str = "",
+        clips: bool = False,
+        updates: bool = False,
+        directions: bool = False,
+        histograms: bool = False,
+    ) -> None:
+        self._trained, self._scale, self._suffix, self._clips = trained, scale, suffix, clips
+        self.readings = Readings()
+        self._before: list[float] = []
+        self._add_gradients(self._finish_before)
+        self._old: list[Tensor] = []
+        if updates:
+            self._old = trained.copy_weights()
+            self.readings.add(norms(self._old), partial(self._finish_layers, "weight_norm"))
+        self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and directions else []
+        self.histograms = dict(self._count()) if histograms else {}
+
+    def after(self) -> None:
+        """Take what the step did and what is left after clipping."""
+        if self._old:
+            torch._foreach_sub_(self._old, [weight.detach() for weight in self._trained.weights])
+            self.readings.add(norms(self._old), self._finish_updates)
+        if not self._clips:
+            return
+        self._add_gradients(self._finish_after)
+        if self._copies:
+            left = gradients(self._trained.parameters)
+            self.readings.add_one(f"clip/cosine{self._suffix}", cosine(self._copies, left))
+            each = [cosine([a], [b]) for a, b in zip(self._copies, left, strict=True)]
+            self.readings.add_one(f"clip/cosine_per_tensor{self._suffix}", torch.stack(each).min())
+
+    def _add_gradients(self, finish: Finish) -> None:
+        """Norms of each weight's gradient, and in the last place of everything else together."""
+        others = gradients(self._trained.others)
+        rest = joint_norm(others) if others else torch.zeros(())
+        known: list[float] = []
+        self.readings.add(norms(gradients(self._trained.weights)), lambda values, numbers: known.extend(values))
+        self.readings.add(rest.reshape(1), lambda values, numbers: finish([*known, *values], numbers))
+
+    # On the host
+
+    def _finish_before(self, values: Sequence[float], numbers: Numbers) -> None:
+        self._before = [value / self._scale for value in values]
+        self._finish_layers("grad_norm", self._before[:-1], numbers)
+        numbers[f"grad_norm/total{self._suffix}"] = math.hypot(*self._before)
+
+    def _finish_after(self, values: Sequence[float], numbers: Numbers) -> None:
+        after, before = [value / self._scale for value in values], numbers[f"grad_norm/total{self._suffix}"]
+        self._finish_layers("grad_norm_clipped", after[:-1], numbers)
+        total = numbers[f"grad_norm_clipped/total{self._suffix}"] = math.hypot(*after)
+        numbers[f"clip/coefficient{self._suffix}"] = total / before if before else math.nan
+        numbers[CHANGED] = any(a != b and math.isfinite(b) for a, b in zip(after, self._before, strict=True))
+
+    def _finish_layers(self, tag: str, values: Sequence[float], numbers: Numbers) -> None:
+        """From one number per weight to one per layer, which may have several weights or share one."""
+        of = dict(zip(self._trained.weights, values, strict=True))
+        for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
+            numbers[f"{tag}/{layer.label}"] = math.hypot(*(of[weight] for weight in owned))
+
+    def _finish_updates(self, values: Sequence[float], numbers: Numbers) -> None:
+        self._finish_layers("update_ratio", values, numbers)
+        for layer in self._trained.layers:
+            weight = numbers[f"weight_norm/{layer.label}"]
+            numbers[f"update_ratio/{layer.label}"] /= weight or math.nan  # of a weight that is zero there is no share
+
+    def _count(self) -> Iterator[tuple[str, Histogram]]:
+        for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
+            for number, weight in enumerate(owned):
+                name = layer.label if len(owned) == 1 else f"{layer.label}.{number}"
+                yield f"weight/{name}", histogram(weight)
+                yield f"grad/{name}", histogram(gradients([weight])[0] / self._scale)
+
+
+def parameters(optimizer: Optimizer) -> list[nn.Parameter]:
+    """All that an optimizer changes."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    """Those that there are."""
+    return [gradient for p in parameters if (gradient := p.grad) is not None]

@@ -1,0 +1,312 @@
+"""One fit under the monitor: when to hook into the network, and when to take which number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import nn
+from torch.optim import Optimizer
+
+from gradvitals.callbacks.cadence import Cadence
+from gradvitals.callbacks.compiled import is_compiled, uncompiled
+from gradvitals.callbacks.dead_window import DeadWindow
+from gradvitals.callbacks.guard import Guard
+from gradvitals.callbacks.loss_flags import LossFlags
+from gradvitals.callbacks.loss_scale import LossScale
+from gradvitals.callbacks.noise_pairs import NoisePairs
+from gradvitals.callbacks.optimizer_step import CHANGED, OptimizerStep, Trained, parameters
+from gradvitals.callbacks.processes import Processes
+from gradvitals.callbacks.watch import Watch
+from gradvitals.vitals import ForwardOrder, Histogram, Layer, find_layers, is_activation
+from gradvitals.vitals.layers import NORMS
+
+MODES = ("warn", "skip", "stop")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured, and when; see :class:`gradvitals.callbacks.gradient_vitals.GradientVitals`."""
+
+    every_n_steps: int = 50
+    activations: bool = True
+    updates: bool = True
+    norm_layers: bool = False
+    clip_cosine: bool = False
+    noise_scale: bool = False
+    histograms: bool = False
+    on_non_finite: str = "warn"
+    first_steps: int = 10
+    spike_factor: float = 8.0
+    spike_steps: int = 10
+    max_layers: int | None = 128
+    include: Sequence[str] | None = None
+    exclude: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, least in (("every_n_steps", 1), ("first_steps", 0), ("spike_steps", 0), ("max_layers", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"monitor.{name}: expected a whole number of at least {least}; got {value}")
+        if self.spike_factor <= 1:
+            raise ValueError(f"monitor.spike_factor: expected a number above 1; got {self.spike_factor}")
+        if self.on_non_finite not in MODES:
+            raise ValueError(f"monitor.on_non_finite: expected one of {', '.join(MODES)}; got {self.on_non_finite!r}")
+
+
+@dataclass
+class Measured:
+    """One step of one optimizer, on the host.
+
+    Attributes:
+        step: as Lightning's loggers count.
+        numbers: by tag.
+        layers: all of the network, by depth.
+        changed: whether clipping changed something; None where nothing clips.
+        diverged: step of a loss that was not finite; None: none was seen.
+        histograms: by tag.
+    """
+
+    step: int
+    numbers: dict[str, float]
+    layers: list[Layer]
+    changed: bool | None = None
+    diverged: int | None = None
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+
+
+class Session:
+    """Hooks into a network for measured batches and hands on what was measured.
+
+    Args:
+        settings: what is measured, and when.
+        trainer, network: whose fit it is.
+        hand_on: is given what was measured of a step, once it is on the host.
+        state: of :meth:`state_dict`, to go on from.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        trainer: Trainer,
+        network: LightningModule,
+        hand_on: Callable[[Measured], None],
+        state: dict[str, Any],
+    ) -> None:
+        self._settings, self._trainer, self._network, self._hand_on = settings, trainer, network, hand_on
+        pace = (settings.every_n_steps, settings.first_steps, settings.spike_factor, settings.spike_steps)
+        self._cadences = [Cadence(*pace) for _ in trainer.optimizers]
+        for cadence, known in zip(self._cadences, state.get("cadences", []), strict=False):
+            cadence.load_state_dict(known)
+        self._clips = _clips(trainer, network)
+        self._processes = Processes.of(trainer)
+        self._scale = LossScale(trainer, state.get("scaler_skipped", 0))
+        self._guard: Guard | None = None
+        if settings.on_non_finite != "warn" and self._scale.scaler is None:
+            self._guard = Guard(settings.on_non_finite, trainer, network, state.get("skipped_steps", 0))
+        self._noise = [NoisePairs(self._processes) for _ in trainer.optimizers] if settings.noise_scale else []
+        self._dead = DeadWindow(self._processes)
+        self._losses = LossFlags()
+        self._step = 0  # as Lightning's loggers count
+        self._counts: dict[int, int] = {}  # optimizer -> Trainer's count of steps at its latest
+        self._stepped: set[int] = set()  # optimizers, in this batch
+        self._hooks: ExitStack | None = None
+        self._order: ForwardOrder | None = None
+        self._watch: Watch | None = None
+        self._entry: nn.Module | None = None
+        self._trained: dict[int, Trained] = {}
+        self._pending: dict[int, OptimizerStep] = {}
+        self._look_around()
+
+    def _look_around(self) -> None:
+        """Find the layers; their order is that of the next forward pass."""
+        self._known = [id(p) for o in self._trainer.optimizers for p in parameters(o)]
+        self._compiled = is_compiled(self._network)
+        found = [layer.module for layer in self._find_layers() if layer.module is not None]
+        self._watched = [module for module in found if not isinstance(module, NORMS)]
+        self._activations = [module for module in self._network.modules() if is_activation(module)]
+        self.layers: list[Layer] = []
+
+    def _find_layers(self) -> list[Layer]:
+        order = self._order.modules if self._order else ()
+        chosen = self._settings
+        return find_layers(self._network, order, chosen.norm_layers, chosen.include, chosen.exclude)
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps that the guard kept from the weights."""
+        return self._guard.skipped if self._guard else 0
+
+    @property
+    def finding(self) -> tuple[int, str] | None:
+        """Step and place of the first gradient that was not finite, as the guard found it."""
+        return self._guard.finding if self._guard else None
+
+    # The moments of a batch, in their order
+
+    def batch_begins(self, batch: Any, batch_idx: int) -> None:
+        """Hook into the network where a step that is due may come."""
+        self._step = self._trainer.fit_loop.epoch_loop._batches_that_stepped
+        if self._guard is not None:
+            self._guard.batch_begins(batch, batch_idx)
+        for noise in self._noise:
+            noise.batch_begins(batch)
+        if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
+            self._hook()
+
+    def _hook(self) -> None:
+        if self._known != [id(p) for o in self._trainer.optimizers for p in parameters(o)]:  # one was made since
+            self._look_around()
+        self._hooks = ExitStack()
+        self._hooks.enter_context(uncompiled(self._compiled))
+        if not self.layers:
+            self._order = self._hooks.enter_context(closing(ForwardOrder(self._network)))
+        if self._settings.activations:
+            parts = (self._watched, self._activations)
+            self._watch = self._hooks.enter_context(closing(Watch(self._network, *parts, self._entry)))
+            self._dead.measured_batch(*parts, consecutive=not self._compiled)
+        for optimizer in self._trainer.optimizers if self._clips or self._settings.updates else ():
+            self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
+
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Gradients are complete and not yet clipped."""
+        number = self._trainer.optimizers.index(optimizer)
+        if self._counts.get(number) == self._trainer.global_step:
+            return  # a closure that is called again within one step
+        self._counts[number] = self._trainer.global_step
+        self._stepped.add(number)
+        if self._guard is not None:
+            self._guard.before_clipping(optimizer)
+        due = self._cadences[number].due
+        self._cadences[number].step_taken()
+        if self._noise:
+            self._noise[number].step(parameters(optimizer), self._scale.of_gradients(optimizer), keep=due)
+        if due:
+            self._measure(number, optimizer)
+
+    def _measure(self, number: int, optimizer: Optimizer) -> None:
+        if not self.layers:
+            self.layers = self._find_layers()
+        chosen = self._settings
+        trained = self._trained.get(number)
+        if trained is None or not trained.still_holds(optimizer, self.layers):
+            trained = self._trained[number] = Trained(optimizer, self.layers)
+        if not trained.parameters:
+            return
+        step = OptimizerStep(
+            trained,
+            self._scale.of_gradients(optimizer),
+            suffix=self._suffix(number),
+            clips=self._clips,
+            updates=chosen.updates,
+            directions=chosen.clip_cosine,
+            histograms=chosen.histograms,
+        )
+        if self._watch is not None:
+            self._add_watched(step, number, optimizer)
+        if self._clips or chosen.updates:
+            self._pending[number] = step
+        else:
+            self._finish(number, step)
+
+    def _add_watched(self, step: OptimizerStep, number: int, optimizer: Optimizer) -> None:
+        assert self._watch is not None
+        others = [o for o in self._trainer.optimizers if o is not optimizer]
+        theirs = {parameter for other in others for parameter in parameters(other)}
+        ours = [layer for layer in self.layers if theirs.isdisjoint(layer.weights)]
+        scale, self._entry = self._scale.value, self._watch.entry
+        self._watch.take(ours, scale, self._processes, step.readings)
+        at_input = self._watch.take_input(scale, self._processes)
+        if at_input is not None:
+            step.readings.add_one(f"grad_norm/input{self._suffix(number)}", at_input)
+
+    def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
+        number = self._trainer.optimizers.index(optimizer)
+        step = self._pending.pop(number, None)
+        if step is not None and not (self._guard and self._guard.dropped):
+            step.after()
+            self._finish(number, step)
+
+    def _finish(self, number: int, step: OptimizerStep) -> None:
+        """Bring the numbers to the host, with what else is waiting there."""
+        readings, suffix = step.readings, self._suffix(number)
+        self._losses.add_to(readings)
+        self._scale.add_to(readings)
+        self._dead.add_to(readings, self.layers)
+        if self._noise:
+            self._noise[number].add_to(readings, f"noise_scale/total{suffix}")
+        numbers = readings.fetch()
+        diverged = self._losses.take()
+        if self._guard is not None:
+            numbers["non_finite/skipped_steps"] = self._guard.skipped
+        changed = numbers.pop(CHANGED, None)
+        total = numbers[f"grad_norm/total{suffix}"]
+        if self._scale.scaler is not None and not math.isfinite(total):
+            return  # skipped
+        self._cadences[number].note(total)
+        if diverged is None and not math.isfinite(total):
+            diverged = self._step
+        clipped = None if changed is None else bool(changed)
+        self._hand_on(Measured(self._step, numbers, self.layers, clipped, diverged, step.histograms))
+
+    def batch_ends(self, loss: Any) -> None:
+        """Keep the loss, and take the hooks off where no step is waited for."""
+        self._pending = {}  # of a step that was skipped
+        self._losses.keep(loss, self._step)
+        self._scale.batch_ends()
+        self._dead.batch_ends(measured=self._hooks is not None)
+        if self._stepped:
+            self._all_had_their_turn()
+
+    def _all_had_their_turn(self) -> None:
+        if self._guard is not None:
+            self._guard.batches_are_through()
+        if self._hooks is not None:
+            for number, cadence in enumerate(self._cadences):
+                if cadence.due and number not in self._stepped:
+                    cadence.step_missed()
+            idle = any(cadence.missed and not cadence.awaited for cadence in self._cadences)
+            if idle or not any(cadence.awaited for cadence in self._cadences):
+                self._unhook()
+        self._stepped = set()
+
+    # The end
+
+    def look_at_last_losses(self) -> int | None:
+        """Step of a loss that was not finite, since the last measured step. Waits for the device."""
+        return self._losses.look()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return {
+            "cadences": [cadence.state_dict() for cadence in self._cadences],
+            "scaler_skipped": self._scale.skipped,
+            "skipped_steps": self.skipped_steps,
+        }
+
+    def close(self) -> None:
+        """Take every hook off."""
+        self._unhook()
+        self._dead.close()
+        if self._guard is not None:
+            self._guard.close()
+
+    def _unhook(self) -> None:
+        if self._hooks is not None:
+            self._hooks.close()
+        self._hooks = self._order = self._watch = None
+
+    def _suffix(self, number: int) -> str:
+        return f".{number}" if len(self._cadences) > 1 else ""
+
+
+def _clips(trainer: Trainer, network: LightningModule) -> bool:
+    """Whether something may clip: the Trainer, or the module itself; one that knows says so by ``clips``."""
+    own = getattr(network, "clips", is_overridden("configure_gradient_clipping", network))
+    return trainer.gradient_clip_val is not None or own

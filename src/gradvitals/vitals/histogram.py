@@ -1,0 +1,45 @@
+"""Histograms that survive numbers which are not finite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gradvitals.vitals.norms import local
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of finite entries between edges.
+
+    Attributes:
+        edges: ``bins + 1`` of them, ascending.
+        counts: one per bin.
+        non_finite: entries left out.
+    """
+
+    edges: list[float]
+    counts: list[float]
+    non_finite: int
+
+
+def histogram(tensor: Tensor, bins: int = 64) -> Histogram:
+    """Count a tensor's finite entries in bins of equal width between their extremes. Waits for the device.
+
+    Example:
+        >>> found = histogram(torch.tensor([0.0, 1.0, 1.0, float("nan")]), bins=2)
+        >>> found.edges, found.counts, found.non_finite
+        ([0.0, 0.5, 1.0], [1.0, 2.0], 1)
+    """
+    values = local(tensor.detach()).flatten()
+    finite = values[values.isfinite()].float()
+    if not len(finite):
+        return Histogram([0.0, 1.0], [0.0], len(values))
+    low, high = finite.min().item(), finite.max().item()
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    counts = torch.histc(finite, bins, low, high).tolist()
+    edges = torch.linspace(low, high, bins + 1, dtype=torch.float64).tolist()
+    return Histogram(edges, counts, len(values) - len(finite))

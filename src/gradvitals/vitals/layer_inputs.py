@@ -1,0 +1,61 @@
+"""How large the inputs of each layer are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradvitals.vitals.hooks import on_forward, remove
+from gradvitals.vitals.norms import sums
+
+
+class LayerInputs:
+    """How large the inputs of each layer are: what weight gradients of unequal layers are compared by.
+
+    For one sample, |dL/dW| = |dL/dh| |x|, so that grad_norm over the rms of |x| compares a layer of 784 inputs with one
+    of 50, whatever the scale of either's inputs (``sqrt(fan_in)`` alone is right where they have unit scale).
+
+    Args:
+        layers: the modules to watch.
+        sums: sum and sum of squares of a tensor, float64.
+
+    Example:
+        >>> net = nn.Linear(2, 1)
+        >>> watched = LayerInputs([net])
+        >>> _ = net(torch.tensor([[3.0, 4.0], [0.0, 0.0]])); watched.close()
+        >>> squares, samples = watched.take()[net]
+        >>> (squares / samples).sqrt()  # rms over samples of 5 and 0
+        tensor(3.5355, dtype=torch.float64)
+    """
+
+    def __init__(
+        self, layers: Iterable[nn.Module] = (), sums: Callable[[Tensor], tuple[Tensor, Tensor]] = sums
+    ) -> None:
+        self._seen: dict[nn.Module, tuple[Tensor, int]] = {}
+        self._sums = sums
+        self._hooks = on_forward(layers, self.layer_called)
+
+    def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        """Measure what it was called with."""
+        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        if x is not None and x.is_floating_point() and torch.is_grad_enabled():
+            squares, samples = self._sums(x)[1], len(x) if x.ndim > 1 else 1
+            if layer in self._seen:
+                squares, samples = squares + self._seen[layer][0], samples + self._seen[layer][1]
+            self._seen[layer] = (squares, samples)
+
+    def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, tuple[Tensor, int]]:
+        """Sum of squares of the inputs ``()`` and number of samples by layer, since the last call.
+
+        Args:
+            layers: of these alone; what the others have stays. None: of all.
+        """
+        wanted = list(self._seen) if layers is None else [layer for layer in layers if layer in self._seen]
+        return {layer: self._seen.pop(layer) for layer in wanted}
+
+    def close(self) -> None:
+        """Take the hooks off; what was seen stays."""
+        remove(self._hooks)

@@ -1,0 +1,113 @@
+"""Where the first number that is not finite comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradvitals.vitals.hooks import remove, tensors_in
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """Where it shows first.
+
+    Attributes:
+        where: ``parameter``, ``batch``, ``forward`` (a module's output), ``loss``, ``backward`` (the gradient of the
+            loss with respect to a module's output) or ``gradient`` (of a parameter).
+        name: dotted name of the module or parameter; empty for the batch, the loss and the network itself.
+        kind: the module's class.
+    """
+
+    where: str
+    name: str = ""
+    kind: str = ""
+
+    def __str__(self) -> str:
+        of = f"{self.name or 'the network'} ({self.kind})"
+        return {
+            "parameter": f"the parameter {self.name}",
+            "batch": "the batch itself",
+            "forward": f"the output of {of}",
+            "loss": "the loss, of outputs that are finite",
+            "backward": f"the gradient of the loss with respect to the output of {of}",
+            "gradient": f"the gradient of {self.name}",
+        }[self.where]
+
+
+def is_finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether all entries are finite. Waits for the device.
+
+    Example:
+        >>> is_finite([torch.ones(2)]), is_finite([torch.tensor([1.0, float("nan")])])
+        (True, False)
+    """
+    return all(bool(t.isfinite().all()) for t in tensors)
+
+
+def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor | None]) -> NonFinite | None:
+    """Repeat one batch and find where its first number that is not finite arises.
+
+    Looked at in this order: parameters, the batch, what each module returns as it returns it, the loss, and the
+    gradient with respect to each of those outputs as backward reaches it, at last that of the parameters. No ``.grad``
+    is touched; moving statistics move once more.
+
+    Args:
+        network: whose modules are watched.
+        batch: its tensors, in any nesting.
+        loss: runs the network on the batch.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+        >>> _ = net[0].weight.data.fill_(1.0), net[0].bias.data.fill_(0.0)
+        >>> x = torch.tensor([[0.0]])
+        >>> str(first_non_finite(net, x, lambda: net(x).sqrt().sum()))  # the slope of sqrt at 0
+        'the gradient of the loss with respect to the output of 1 (ReLU)'
+    """
+    for name, parameter in network.named_parameters():
+        if not is_finite([parameter.detach()]):
+            return NonFinite("parameter", name)
+    if not is_finite(tensors_in(batch)):
+        return NonFinite("batch")
+    found: list[NonFinite] = []
+    hooks = [
+        module.register_forward_hook(partial(_look, found, name, type(module).__name__))
+        for name, module in network.named_modules()
+    ]
+    try:
+        return _run(network, loss, found)
+    finally:
+        remove(hooks)
+
+
+def _run(network: nn.Module, loss: Callable[[], Tensor | None], found: list[NonFinite]) -> NonFinite | None:
+    with torch.enable_grad():
+        value = loss()
+    if found or value is None:
+        return found[0] if found else None
+    if not is_finite([value.detach()]):
+        return NonFinite("loss")
+    trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    gradients = torch.autograd.grad(value, list(trained.values()), allow_unused=True)
+    if found:
+        return found[0]
+    bad = (name for name, g in zip(trained, gradients, strict=True) if g is not None and not is_finite([g]))
+    return next((NonFinite("gradient", name) for name in bad), None)
+
+
+def _look(found: list[NonFinite], name: str, kind: str, module: nn.Module, args: tuple, output: Any) -> None:
+    for tensor in tensors_in(output):
+        if not is_finite([tensor.detach()]):
+            found.append(NonFinite("forward", name, kind))
+        if tensor.requires_grad:
+            tensor.register_hook(partial(_look_back, found, NonFinite("backward", name, kind)))
+
+
+def _look_back(found: list[NonFinite], finding: NonFinite, gradient: Tensor) -> None:
+    if not is_finite([gradient.detach()]):
+        found.append(finding)
