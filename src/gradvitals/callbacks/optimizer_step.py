@@ -28,6 +28,7 @@ class Trained:
         layers: those that own some of them.
         owned: those of each layer.
         weights: those of any layer.
+        labels, places: of each layer, and where its weights are among them.
         others: the rest.
     """
 
@@ -37,9 +38,12 @@ class Trained:
         ours = set(self.parameters)
         self.layers = [layer for layer in layers if not ours.isdisjoint(layer.weights)]
         self.owned = [[weight for weight in layer.weights if weight in ours] for layer in self.layers]
-        self.weights = list(dict.fromkeys(weight for owned in self.owned for weight in owned))
+        self.weights: list[Tensor] = list(dict.fromkeys(weight for owned in self.owned for weight in owned))
         of_layers = set(self.weights)
         self.others = [parameter for parameter in self.parameters if parameter not in of_layers]
+        self.labels = [layer.label for layer in self.layers]
+        at = {weight: place for place, weight in enumerate(self.weights)}
+        self.places = [[at[weight] for weight in owned] for owned in self.owned]
         self._room: list[Tensor] = []
 
     def still_holds(self, optimizer: Optimizer, layers: Sequence[Layer]) -> bool:
@@ -48,12 +52,12 @@ class Trained:
 
     def copy_weights(self) -> list[Tensor]:
         """The weights as they are. On a processor the room is kept: asking for it anew costs more than the copy."""
-        now = [weight.detach() for weight in self.weights]
         if not self._room:
-            copies = [weight.clone() for weight in now]
-            self._room = copies if all(weight.device.type == "cpu" for weight in now) else []
+            copies = [weight.detach().clone() for weight in self.weights]
+            self._room = copies if all(weight.device.type == "cpu" for weight in copies) else []
             return copies
-        torch._foreach_copy_(self._room, now)
+        with torch.no_grad():
+            torch._foreach_copy_(self._room, self.weights)
         return self._room
 
 
@@ -98,7 +102,8 @@ class OptimizerStep:
     def after(self) -> None:
         """Take what the step did and what is left after clipping."""
         if self._old:
-            torch._foreach_sub_(self._old, [weight.detach() for weight in self._trained.weights])
+            with torch.no_grad():
+                torch._foreach_sub_(self._old, self._trained.weights)
             self.readings.add(norms(self._old), self._finish_updates)
         if not self._clips:
             return
@@ -133,15 +138,14 @@ class OptimizerStep:
 
     def _finish_layers(self, tag: str, values: Sequence[float], numbers: Numbers) -> None:
         """From one number per weight to one per layer, which may have several weights or share one."""
-        of = dict(zip(self._trained.weights, values, strict=True))
-        for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
-            numbers[f"{tag}/{layer.label}"] = math.hypot(*(of[weight] for weight in owned))
+        for label, places in zip(self._trained.labels, self._trained.places, strict=True):
+            one = len(places) == 1
+            numbers[f"{tag}/{label}"] = values[places[0]] if one else math.hypot(*(values[i] for i in places))
 
     def _finish_updates(self, values: Sequence[float], numbers: Numbers) -> None:
         self._finish_layers("update_ratio", values, numbers)
-        for layer in self._trained.layers:
-            weight = numbers[f"weight_norm/{layer.label}"]
-            numbers[f"update_ratio/{layer.label}"] /= weight or math.nan  # of a weight that is zero there is no share
+        for label in self._trained.labels:  # of a weight that is zero there is no share
+            numbers[f"update_ratio/{label}"] /= numbers[f"weight_norm/{label}"] or math.nan
 
     def _count(self) -> Iterator[tuple[str, Histogram]]:
         for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
@@ -156,6 +160,6 @@ def parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def gradients(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+def gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
     """Those that there are."""
     return [gradient for p in parameters if (gradient := p.grad) is not None]

@@ -43,7 +43,7 @@ class Watch:
     ) -> None:
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
-        self._input = InputGradient(*([entry] if entry else network.modules()))
+        self._input = InputGradient(*([entry] if entry is not None else network.modules()))
         self._gradients, self._inputs = ActivationGradients(), LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
         of_layer = (self._gradients, self._inputs, self._outputs.attribution)

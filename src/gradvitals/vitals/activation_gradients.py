@@ -41,16 +41,20 @@ class ActivationGradients:
 
     def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         """Catch the gradient that will come back to the output."""
-        for tensor in tensors_in(output):
-            if tensor.requires_grad:
-                tensor.register_hook(partial(self._join, layer))
+        nodes = dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output))
+        for node in nodes:  # one for all outputs of a recurrent layer; what works in place later has another
+            if node is not None:
+                node.register_prehook(partial(self._join, layer))
 
-    def _join(self, layer: nn.Module, gradient: Tensor) -> None:
+    def _join(self, layer: nn.Module, gradients: tuple[Tensor | None, ...]) -> None:
         if torch.is_grad_enabled():
             return
         backward = torch._C._current_graph_task_id()
         joins = layer in self._norms and (backward == self._latest[layer] or _accumulates(layer))
-        self._norms[layer] = [*self._norms[layer], norm(gradient)] if joins else [norm(gradient)]
+        found = [norm(gradient) for gradient in gradients if gradient is not None]
+        if not found:
+            return
+        self._norms[layer] = [*self._norms[layer], *found] if joins else found
         self._latest[layer] = backward
 
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, Tensor]:

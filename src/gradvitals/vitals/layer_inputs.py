@@ -40,8 +40,8 @@ class LayerInputs:
 
     def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         """Measure what it was called with."""
-        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
-        if x is not None and x.is_floating_point() and torch.is_grad_enabled():
+        x = args[0] if args else next(iter(kwargs.values()), None)
+        if isinstance(x, Tensor) and x.is_floating_point() and torch.is_grad_enabled():
             squares, samples = self._sums(x)[1], len(x) if x.ndim > 1 else 1
             if layer in self._seen:
                 squares, samples = squares + self._seen[layer][0], samples + self._seen[layer][1]
