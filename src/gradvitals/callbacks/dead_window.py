@@ -51,7 +51,7 @@ class DeadWindow:
             return
         self._batches += 1
         if self._batches == 1:  # all processes must close it at the same batch
-            samples = self._processes.smallest(self._open.samples)
+            samples = self._processes.number * self._processes.smallest(self._open.samples)
             self._needed = math.ceil(SAMPLES / samples) if samples else 0
         if not self._needed:  # no activation was called
             self.close()

@@ -54,7 +54,7 @@ class Trained:
         """The weights as they are. On a processor the room is kept: asking for it anew costs more than the copy."""
         if not self._room:
             copies = [weight.detach().clone() for weight in self.weights]
-            self._room = copies if all(weight.device.type == "cpu" for weight in copies) else []
+            self._room = copies if all(type(w) is Tensor and w.device.type == "cpu" for w in copies) else []
             return copies
         with torch.no_grad():
             torch._foreach_copy_(self._room, self.weights)
