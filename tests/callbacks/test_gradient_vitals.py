@@ -43,58 +43,35 @@ def fit(model: LightningModule, monitor: GradientVitals, **options) -> Trainer:
     return trainer
 
 
-def autograd(model: Classifier, batches: list) -> dict[str, float]:
-    """What the monitor must find, from the mean loss over micro-batches in float64."""
-    net = model.net.double()
-    leaves = [x.double().requires_grad_() for x, _ in batches]
-    linears = {f"{i:02d}.net.layers.{i}.linear": net.layers[i].linear for i in (0, 1)} | {"02.net.head": net.head}
-    outputs: dict[str, list] = {label: [] for label in linears}
-    for label, linear in linears.items():
-        linear.register_forward_hook(lambda _, __, h, label=label: (h.retain_grad(), outputs[label].append(h))[0])
-    loss = sum(F.cross_entropy(net(x), y) for x, (_, y) in zip(leaves, batches, strict=True)) / len(batches)
-    loss.backward()
-    found = {f"grad_norm/{label}": linear.weight.grad.norm().item() for label, linear in linears.items()}
-    for label, hs in outputs.items():
-        found[f"activation_grad_norm/{label}"] = torch.cat([h.grad for h in hs]).norm().item()
-    found["grad_norm/total"] = torch.cat([p.grad.flatten() for p in net.parameters()]).norm().item()
-    found["grad_norm/input"] = torch.cat([x.grad for x in leaves]).norm().item()
-    return found
-
-
-@pytest.mark.parametrize(
-    "clip", [{}, {"gradient_clip_val": 1e-3}, {"gradient_clip_val": 1e-3, "gradient_clip_algorithm": "value"}]
-)
-def test_norms_are_autograds_and_taken_before_clipping(clip):
-    monitor = GradientVitals()
-    fit(classifier(), monitor, **clip)
-    before = {tag: value for tag, value in monitor.start.items() if not tag.startswith(("clip/", "grad_norm_clipped/"))}
-    assert before == pytest.approx(autograd(classifier(), [(X[:32], Y[:32])]), rel=1e-5)
-
-
-def test_an_accumulated_step_is_measured_once_and_whole():
-    monitor = GradientVitals()
-    fit(classifier(), monitor, accumulate_grad_batches=4, batch_size=16)
-    batches = [(X[i : i + 16], Y[i : i + 16]) for i in range(0, 64, 16)]
-    assert monitor.start == pytest.approx(autograd(classifier(), batches), rel=1e-5)
-
-
-class Counting(GradientVitals):
-    """Notes at which steps it measured."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.steps = []
-
-    def _before_clipping(self, trainer, *rest):
-        self.steps.append(trainer.global_step)
-        super()._before_clipping(trainer, *rest)
-
-
 @pytest.mark.parametrize(("accumulate", "steps"), [(1, [0, 3, 6, 9]), (2, [0, 3])])
 def test_cadence_counts_optimizer_steps(accumulate, steps):
-    monitor = Counting(every_n_steps=3)
+    monitor = GradientVitals(every_n_steps=3, first_steps=0)
     fit(classifier(), monitor, max_steps=-1, max_epochs=5, accumulate_grad_batches=accumulate)
-    assert monitor.steps == steps
+    assert list(monitor.moments.values) == steps
+
+
+def test_the_first_steps_are_all_measured():
+    monitor = GradientVitals(every_n_steps=6, first_steps=3)
+    fit(classifier(), monitor, max_steps=-1, max_epochs=4)
+    assert list(monitor.moments.values) == [0, 1, 2, 6]
+
+
+def test_after_a_spike_each_step_is_measured():
+    # The weight's gradient is the input: 1, but 100 at step 20, which is a measured one.
+    class Spike(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Linear(1, 1, bias=False)
+
+        def training_step(self, batch, batch_idx):
+            return self.net(torch.tensor([[100.0 if self.trainer.global_step == 20 else 1.0]])).sum()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.0)
+
+    monitor = GradientVitals(every_n_steps=4, first_steps=5, spike_factor=8.0, spike_steps=3)
+    fit(Spike(), monitor, max_steps=30, max_epochs=-1)
+    assert list(monitor.moments.values) == [0, 1, 2, 3, 4, 8, 12, 16, 20, 21, 22, 23, 24, 28]
 
 
 def test_events_hold_the_numbers_one_event_for_all(tmp_path):
@@ -199,34 +176,73 @@ class TwoOptimizers(LightningModule):
         return [torch.optim.SGD(self.a.parameters(), lr=0.1), torch.optim.SGD(self.b.parameters(), lr=0.1)]
 
 
+class Seeing(GradientVitals):
+    """Keeps what each step of each optimizer brought."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seen = []
+
+    def _take_in(self, measured):
+        super()._take_in(measured)
+        self.seen.append(
+            (measured.step, {tag for tag in measured.numbers if tag.startswith(("grad_norm/", "activation_g"))})
+        )
+
+
 def test_each_optimizer_is_measured_alone():
-    seen = []
-
-    class Seeing(GradientVitals):
-        def _record(self, turn, measured):
-            super()._record(turn, measured)
-            seen.append({tag for tag in measured if "/0" in tag})
-
     monitor = Seeing(every_n_steps=1)
     fit(TwoOptimizers(), monitor, max_steps=2)
-    assert seen == [
-        {"grad_norm/00.a", "activation_grad_norm/00.a"},
-        {"grad_norm/01.b", "activation_grad_norm/01.b"},
+    assert monitor.seen == [
+        (0, {"grad_norm/00.a", "activation_grad_norm/00.a", "grad_norm/total.0", "grad_norm/input.0"}),
+        (0, {"grad_norm/01.b", "activation_grad_norm/01.b", "grad_norm/total.1"}),
     ]
     assert {step: set(layers) for step, layers in monitor.moments.values.items()} == {0: {"00.a", "01.b"}}
     assert {"grad_norm/00.a", "grad_norm/01.b"} <= set(monitor.start) & set(monitor.end)
 
 
-def test_an_even_cadence_does_not_miss_the_second_optimizer():
-    seen = set()
+class Critic(TwoOptimizers):
+    """The second optimizer steps once for three steps of the first, as a generator does behind its critic."""
 
-    class Seeing(GradientVitals):
-        def _before_clipping(self, *arguments):
-            super()._before_clipping(*arguments)
-            seen.update(self.end)
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        of_a, of_b = self.optimizers()
+        chosen = [(self.a, of_a)] + ([(self.b, of_b)] if batch_idx % 3 == 2 else [])
+        for net, optimizer in chosen:
+            optimizer.zero_grad()
+            self.manual_backward(F.cross_entropy(net(x), y))
+            optimizer.step()
 
-    fit(TwoOptimizers(), Seeing(every_n_steps=2), max_steps=8)
-    assert {"grad_norm/00.a", "grad_norm/01.b"} <= seen
+
+def test_optimizers_that_step_at_different_rates_are_each_measured():
+    monitor = Seeing(every_n_steps=2, first_steps=0)
+    fit(Critic(), monitor, max_epochs=2, max_steps=-1, batch_size=5)  # 13 batches each
+    of = {i: [step for step, tags in monitor.seen if f"grad_norm/total.{i}" in tags] for i in (0, 1)}
+    assert of[0] == list(range(0, 26, 2))
+    assert of[1] == [2, 8, 15, 21]  # of its steps 2, 5, 8, 11, 15, 18, 21, 24 each second one
+    assert all(
+        f"activation_grad_norm/0{i}.{net}" in tags
+        for i, net in enumerate("ab")
+        for _, tags in monitor.seen
+        if f"grad_norm/0{i}.{net}" in tags
+    )
+
+
+def test_an_optimizer_that_never_steps_is_not_waited_for():
+    class Idle(Critic):
+        def training_step(self, batch, batch_idx):
+            super().training_step(batch, 0)
+
+    monitor = Seeing(every_n_steps=1000, first_steps=0)
+    hooked = []
+
+    class Looks(Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            hooked.append(bool(pl_module.a._forward_hooks))
+
+    fit(Idle(), monitor, max_epochs=4, max_steps=-1, batch_size=5, callbacks=[Looks()])
+    assert not any(hooked[20:])
+    assert [step for step, _ in monitor.seen] == [0]
 
 
 class Tokens(LightningModule):
@@ -278,7 +294,7 @@ def test_hooks_come_off_after_a_fit_and_after_an_exception():
 
 
 def test_it_fits_twice_and_is_pickled():
-    monitor = GradientVitals(every_n_steps=2)
+    monitor = GradientVitals(every_n_steps=2, first_steps=0)
     fit(classifier(), monitor, max_steps=3, gradient_clip_val=1e-3)
     other = Classifier(MODEL | {"depth": 1}, in_features=6, num_classes=3)
     fit(other, monitor, max_steps=2)
@@ -286,7 +302,9 @@ def test_it_fits_twice_and_is_pickled():
     assert {tag.rpartition(".")[2] for tag in monitor.start if tag.startswith("grad_norm/0")} == {"linear", "head"}
     assert list(monitor.profiles) == [0]
     assert monitor.clipped_fraction is None
-    assert pickle.loads(pickle.dumps(GradientVitals(every_n_steps=7))).every_n_steps == 7
+    again = pickle.loads(pickle.dumps(monitor))
+    assert again.settings == monitor.settings
+    assert again.start == monitor.start
 
 
 def test_the_monitor_does_not_change_training():

@@ -5,7 +5,6 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.callbacks.twin import Twin
 from lightning import LightningModule, Trainer, seed_everything
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
@@ -15,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import Classifier, GradientVitals
 from gradvitals.clipping import clip_adaptive_
+from tests.callbacks.twin import Twin
 
 X, Y = torch.randn(64, 6, generator=torch.Generator().manual_seed(0)), torch.arange(64) % 3
 MODEL = {"_target_": "gradvitals.nets.mlp.MLP", "depth": 2, "width": 5, "norm": "batch"}

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
-from gradvitals.vitals import bounds, is_activation
+from gradvitals.vitals import bounds, is_activation, weights
+from gradvitals.vitals.hooks import tensors_in
 
 
 class Twin:
@@ -39,10 +40,11 @@ class Twin:
             activation.register_forward_hook(lambda _, __, a, label=label: self.returned[label].append(a.detach()))
         self.leaves: list[Tensor] = []
 
-    def _keep(self, label: str, x: Tensor, h: Tensor) -> None:
-        h.retain_grad()
+    def _keep(self, label: str, x: Tensor, output: object) -> None:
         self.inputs[label].append(x.detach())
-        self.outputs[label].append(h)
+        for h in tensors_in(output):
+            h.retain_grad()
+            self.outputs[label].append(h)
 
     def backward(self, batches: Sequence[tuple[Tensor, Tensor]], loss: Callable[[Tensor, Tensor], Tensor]) -> Twin:
         """The mean over micro-batches of each one's mean loss."""
@@ -56,14 +58,20 @@ class Twin:
         """Everything up to the moment before clipping."""
         found = self._gradient_norms("grad_norm")
         for label, layer in self.layers.items():
-            found[f"weight_norm/{label}"] = layer.weight.detach().double().norm().item()
-            found[f"activation_grad_norm/{label}"] = self._norm(h.grad for h in self.outputs[label])
-            x = torch.cat(self.inputs[label]).double()
-            rms = x.flatten(1).norm(dim=1).square().mean().sqrt()
-            found[f"grad_norm_corrected/{label}"] = found[f"grad_norm/{label}"] / rms.item()
+            found[f"weight_norm/{label}"] = self._weights(layer).norm().item()
+            reached = [h.grad for h in self.outputs[label] if h.grad is not None]
+            if reached:
+                found[f"activation_grad_norm/{label}"] = self._norm(reached)
+            if self.inputs[label] and self.inputs[label][0].is_floating_point():
+                x = torch.cat(self.inputs[label]).double()
+                rms = x.flatten(1).norm(dim=1).square().mean().sqrt()
+                found[f"grad_norm_corrected/{label}"] = found[f"grad_norm/{label}"] / rms.item()
         for label, parts in self.returned.items():
             a = torch.cat(parts).double()
-            found[f"activation_mean/{label}"], found[f"activation_std/{label}"] = a.mean().item(), a.std(correction=0).item()
+            found[f"activation_mean/{label}"], found[f"activation_std/{label}"] = (
+                a.mean().item(),
+                a.std(correction=0).item(),
+            )
             if ends := bounds(self.activations[label]):
                 found[f"saturated_fraction/{label}"] = ((a <= ends[0]) | (a >= ends[1])).double().mean().item()
         if self.leaves[0].is_floating_point():
@@ -81,13 +89,16 @@ class Twin:
         """What an optimizer makes of it."""
         for parameter in self.net.parameters():
             parameter.grad = None if parameter.grad is None else parameter.grad / self.scale
-        old = {label: layer.weight.detach().clone() for label, layer in self.layers.items()}
+        old = {label: self._weights(layer) for label, layer in self.layers.items()}
         optimizer(list(self.net.parameters())).step()
-        steps = {label: layer.weight.detach() - old[label] for label, layer in self.layers.items()}
+        steps = {label: self._weights(layer) - old[label] for label, layer in self.layers.items()}
         return {f"update_ratio/{label}": (step.norm() / old[label].norm()).item() for label, step in steps.items()}
 
+    def _weights(self, layer: nn.Module) -> Tensor:
+        return torch.cat([weight.detach().double().flatten() for weight in weights(layer)])
+
     def _gradient_norms(self, tag: str) -> dict[str, float]:
-        found = {f"{tag}/{label}": self._norm([layer.weight.grad]) for label, layer in self.layers.items()}
+        found = {f"{tag}/{label}": self._norm(w.grad for w in weights(layer)) for label, layer in self.layers.items()}
         gradients = (p.grad for p in self.net.parameters() if p.grad is not None)
         return found | {f"{tag}/total": self._norm(gradients)}
 

@@ -53,7 +53,11 @@ class Model(LightningModule):
 def main(mode: str, clips: bool, file: str) -> None:
     torch.set_num_threads(1)
     sharded = mode == "fsdp"
-    strategy = ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1) if sharded else DDPStrategy(process_group_backend="gloo")
+    strategy = (
+        ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1)
+        if sharded
+        else DDPStrategy(process_group_backend="gloo")
+    )
     monitor = GradientVitals(every_n_steps=2, first_steps=0, clip_cosine=True)
     trainer = Trainer(
         accelerator="cpu",
