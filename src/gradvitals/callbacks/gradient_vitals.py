@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.blocks import by_block
@@ -128,6 +129,7 @@ class GradientVitals(Callback):
             exclude=exclude,
         )
         self._session: Session | None = None
+        self._loggers: Sequence[Logger] = []
         self._fitting = True
         self._begin()
 
@@ -164,7 +166,7 @@ class GradientVitals(Callback):
             self._begin()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._trainer = trainer
+        self._loggers = trainer.loggers
         self._session = Session(self.settings, trainer, pl_module, self._take_in, self._state)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -195,7 +197,7 @@ class GradientVitals(Callback):
             self.non_finite = self.non_finite or self._session.finding
             self._session.close()
             self._state = self._session.state_dict()
-        self._session = None
+        self._session, self._loggers = None, []
         self.layers = [layer.alone() for layer in self.layers]
 
     def _take_in(self, measured: Measured) -> None:
@@ -212,13 +214,14 @@ class GradientVitals(Callback):
         self.moments.add(measured.step, {t.removeprefix(tag): v for t, v in numbers.items() if t.startswith(tag)})
         most = self.settings.max_layers or len(self.layers)
         shown = by_block(numbers, self.layers, most) if len(self.layers) > most else numbers
-        publish(self._trainer.loggers, shown, measured.step)
-        publish_histograms(self._trainer.loggers, measured.histograms, measured.step)
+        publish(self._loggers, shown, measured.step)
+        publish_histograms(self._loggers, measured.histograms, measured.step)
 
     def _warn(self, step: int, measured: Measured | None) -> None:
         """Tell once of a loss or gradient that is not finite, and where it shows."""
+        self.non_finite = self.non_finite or (self._session.finding if self._session else None)
         if self.non_finite is not None:
-            return
+            return  # told before
         where = where_in(measured.numbers, self.layers) if measured else None
         self.non_finite = (step, where or "the loss")
         words = [f"not finite: the loss or its gradient, from step {step} on"]
