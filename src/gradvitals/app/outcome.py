@@ -18,7 +18,15 @@ from gradvitals.vitals import count
 
 log = logging.getLogger(__name__)
 
-LAYER_NORMS = ("grad_norm", "grad_norm_clipped", "activation_grad_norm")
+LAYER_NUMBERS = (
+    "grad_norm",
+    "grad_norm_clipped",
+    "grad_norm_corrected",
+    "activation_grad_norm",
+    "dead_fraction",
+    "saturated_fraction",
+    "update_ratio",
+)
 PENALTY = {"loss": 1e6, "acc": 0.0}  # what a sweeper is given for a run that diverged, by the objective's last part
 
 
@@ -39,10 +47,20 @@ def result(run: Run, config: Config, status: str, reason: str | None = None) -> 
         "seconds": history.seconds,
         "samples_per_second": speed,
         "clipped_fraction": monitor.clipped_fraction if monitor else None,
+        "skipped_steps": monitor.skipped_steps if monitor else 0,
+        "non_finite": _non_finite(monitor),
         "parameters": {"trained": counted.trained, "frozen": counted.frozen, "statistics": counted.statistics},
         "versions": versions(),
         "git": git_commit(),
     }
+
+
+def _non_finite(monitor: GradientVitals | None) -> dict[str, Any] | None:
+    """Step and place of the first number that was not finite."""
+    if monitor is None or monitor.non_finite is None:
+        return None
+    step, where = monitor.non_finite
+    return {"step": step, "where": where}
 
 
 def write(result: dict[str, Any], run: Run, run_dir: Path) -> None:
@@ -75,7 +93,7 @@ def vitals(monitor: GradientVitals) -> dict[str, Any]:
                 "index": layer.index,
                 "kind": layer.kind,
                 "fan_in": layer.fan_in,
-                **{kind: both(f"{kind}/{layer.label}") for kind in LAYER_NORMS},
+                **{kind: both(f"{kind}/{layer.label}") for kind in LAYER_NUMBERS},
             }
             for layer in monitor.layers
         ],
@@ -92,6 +110,9 @@ def summary(result: dict[str, Any], monitor: GradientVitals | None, run_dir: Pat
         lines.append(f"gradients    {': '.join(title(monitor.profiles))}")
     if monitor is not None and monitor.clipped_fraction is not None:
         lines.append(_clipping_line(monitor.clipped_fraction, monitor.start))
+    if result["non_finite"]:
+        skipped = f"; steps skipped: {result['skipped_steps']}" if result["skipped_steps"] else ""
+        lines.append(f"not finite   from step {result['non_finite']['step']}: {result['non_finite']['where']}{skipped}")
     lines.append(f"run          {short(run_dir)}")
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(short(run_dir))}")
@@ -145,6 +166,9 @@ def status(run: Run, interrupted: bool) -> str:
     if interrupted:
         return "interrupted"
     if any(tag.endswith("loss") and values["final"] is None for tag, values in run.history.metrics.items()):
+        return "diverged"
+    monitor = monitor_of(run)
+    if monitor is not None and monitor.non_finite and monitor.settings.on_non_finite == "stop":
         return "diverged"
     return "stopped" if run.trainer.should_stop else "completed"
 

@@ -63,11 +63,11 @@ class Cadence:
         self.missed += 1
 
     def note(self, total: float) -> None:
-        """Take in the total norm of a measured step, before its :meth:`step_taken`."""
+        """Take in the total norm of a measured step, after its :meth:`step_taken`."""
         finite = math.isfinite(total)
         known = len(self.recent) >= ENOUGH
         if not finite or (known and total > self.spike_factor * median(self.recent)):
-            self.dense_until = self.steps + 1 + self.spike_steps
+            self.dense_until = self.steps + self.spike_steps
         if finite:
             self.recent = [*self.recent, total][-WINDOW:]
 

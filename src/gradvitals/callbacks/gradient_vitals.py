@@ -226,7 +226,8 @@ class GradientVitals(Callback):
         self.non_finite = (step, where or "the loss")
         words = [f"not finite: the loss or its gradient, from step {step} on"]
         if measured and where:
-            words.append(f"at step {measured.step}, the next that was measured, it shows in {where}")
+            at = "" if measured.step == step else f"at step {measured.step}, the next that was measured, "
+            words.append(f"{at}it shows in {where}")
         if math.isfinite(self.end.get("grad_norm/total", math.nan)):
             words.append(f"at step {self._latest}, the last one before, {largest_gradient(self.end, self.layers)}")
         log.warning("; ".join(words) + ". monitor.on_non_finite=stop would end there and find the layer")

@@ -158,6 +158,8 @@ class Session:
             noise.batch_begins(batch)
         if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
             self._hook()
+        if self._watch is not None:
+            self._dead.measured_batch(self._watched, self._activations, consecutive=not self._compiled)
 
     def _hook(self) -> None:
         if self._known != [id(p) for o in self._trainer.optimizers for p in parameters(o)]:  # one was made since
@@ -167,9 +169,8 @@ class Session:
         if not self.layers:
             self._order = self._hooks.enter_context(closing(ForwardOrder(self._network)))
         if self._settings.activations:
-            parts = (self._watched, self._activations)
-            self._watch = self._hooks.enter_context(closing(Watch(self._network, *parts, self._entry)))
-            self._dead.measured_batch(*parts, consecutive=not self._compiled)
+            watch = Watch(self._network, self._watched, self._activations, self._entry)
+            self._watch = self._hooks.enter_context(closing(watch))
         for optimizer in self._trainer.optimizers if self._clips or self._settings.updates else ():
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
 
