@@ -26,8 +26,9 @@ test: $(READY) ## run the tests
 test-slow: $(READY) ## run the slow tests too
 	$(BIN)/python -m pytest -m "slow or not slow" $(ARGS)
 
-bench: $(READY) ## time the app's step beside a hand-written loop
+bench: $(READY) ## time the app's step beside a hand-written loop, and the monitor beside others
 	$(BIN)/python benchmarks/step.py
+	$(BIN)/python benchmarks/monitor.py --write benchmarks/MONITOR.md
 
 tensorboard: $(READY) ## open TensorBoard on all runs, on this machine only
 	$(BIN)/tensorboard --logdir logs --host localhost

@@ -207,3 +207,31 @@ def test_the_first_non_finite_number_of_a_batch_of_dropout():
 
     monitor, _ = fit(Dropped(bad=-1), "skip")
     assert monitor.non_finite == (BAD, "the output of net.4 (Linear)")
+
+
+@pytest.mark.parametrize("mode", ["warn", "stop"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_a_loss_that_stays_not_finite_under_a_scaler_is_told(mode, fused):
+    class Ill(Model):
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), lr=0.01, fused=fused)
+
+        def training_step(self, batch, batch_idx):
+            loss = super().training_step(batch, batch_idx)
+            return loss * math.nan if self.trainer.global_step >= BAD else loss
+
+    plugin = MixedPrecision("16-mixed", "cpu", scaler=GradScaler("cpu", init_scale=2.0**4))
+    monitor, trainer = fit(Ill(bad=-1), mode, plugins=[plugin])
+    assert monitor.non_finite[0] == BAD
+    assert (trainer.global_step < 20) == (mode == "stop")
+
+
+def test_a_module_that_clips_by_itself_is_looked_at_before():
+    class Clips(Model):
+        def configure_gradient_clipping(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
+    model = Clips("forward")
+    monitor, _ = fit(model, "skip", gradient_clip_val=1.0)
+    assert monitor.non_finite == (BAD, PLACES["forward", math.nan])
+    assert model.steps[-1].isfinite().all()

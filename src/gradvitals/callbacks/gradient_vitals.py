@@ -63,6 +63,7 @@ class GradientVitals(Callback):
 
     With several optimizers, what is not of one layer has the optimizer's number behind it, as in ``grad_norm/total.1``.
     Under several processes the numbers are those of the whole batch. A step that a loss scaler skips is no measurement.
+    What ``torch.compile`` has compiled runs as it was written in measured steps.
 
     Args:
         every_n_steps: measure one step of each optimizer in so many.
@@ -209,6 +210,8 @@ class GradientVitals(Callback):
             numbers["clip/fraction"] = self._clipped_steps / self._steps
         if measured.diverged is not None:
             self._warn(measured.diverged, measured)
+        if not numbers:
+            return
         self.start, self.end = numbers | self.start, self.end | numbers
         tag, self._latest = "activation_grad_norm/", measured.step
         self.moments.add(measured.step, {t.removeprefix(tag): v for t, v in numbers.items() if t.startswith(tag)})

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
+from lightning.pytorch.utilities.model_helpers import is_overridden
 from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -46,8 +47,8 @@ class Guard:
         self.finding: tuple[int, str] | None = None
         self._trainer, self._network = trainer, network
         self._batches: list[tuple[Any, int, Tensor]] = []
-        self._norm_comes = trainer.gradient_clip_val is not None and not getattr(network, "clips", False)
-        self._norm_comes &= trainer.gradient_clip_algorithm in (None, "norm")
+        by_norm = trainer.gradient_clip_val is not None and trainer.gradient_clip_algorithm in (None, "norm")
+        self._norm_comes = by_norm and not clips_itself(network)
         if self._norm_comes:
             trainer.precision_plugin.clip_grad_by_norm = self._clip  # type: ignore[method-assign]
 
@@ -103,6 +104,11 @@ class Guard:
                     if found := first_non_finite(self._network, batch, loss):
                         return found
         return _in_gradients(self._network, optimizer)
+
+
+def clips_itself(network: LightningModule) -> bool:
+    """Whether the module clips beside or instead of the Trainer; one that knows says so by ``clips``."""
+    return bool(getattr(network, "clips", is_overridden("configure_gradient_clipping", network)))
 
 
 def _loss_of(module: LightningModule, batch: Any, batch_idx: int) -> Tensor | None:

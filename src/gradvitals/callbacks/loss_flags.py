@@ -44,7 +44,7 @@ class LossFlags:
 
     def _note(self, values: Sequence[float], numbers: Numbers) -> None:
         bad = (step for step, loss in zip(self._steps, values, strict=True) if not math.isfinite(loss))
-        self._first = next(bad, None)
+        self._first = next(bad, None) if self._first is None else self._first
         self._losses, self._steps = [], []
 
     def take(self) -> int | None:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lightning import LightningModule, Trainer
-from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.cadence import Cadence
 from gradvitals.callbacks.compiled import is_compiled, uncompiled
 from gradvitals.callbacks.dead_window import DeadWindow
-from gradvitals.callbacks.guard import Guard
+from gradvitals.callbacks.guard import Guard, clips_itself
 from gradvitals.callbacks.loss_flags import LossFlags
 from gradvitals.callbacks.loss_scale import LossScale
 from gradvitals.callbacks.noise_pairs import NoisePairs
@@ -103,7 +102,9 @@ class Session:
         self._cadences = [Cadence(*pace) for _ in trainer.optimizers]
         for cadence, known in zip(self._cadences, state.get("cadences", []), strict=False):
             cadence.load_state_dict(known)
-        self._clips = _clips(trainer, network)
+        for cadence in self._cadences:  # the first step of each fit tells the layers
+            cadence.dense_until = max(cadence.dense_until, cadence.steps + 1)
+        self._clips = trainer.gradient_clip_val is not None or clips_itself(network)
         self._processes = Processes.of(trainer)
         self._scale = LossScale(trainer, state.get("scaler_skipped", 0))
         self._guard: Guard | None = None
@@ -243,22 +244,35 @@ class Session:
         if self._noise:
             self._noise[number].add_to(readings, f"noise_scale/total{suffix}")
         numbers = readings.fetch()
-        diverged = self._losses.take()
         if self._guard is not None:
             numbers["non_finite/skipped_steps"] = self._guard.skipped
         changed = numbers.pop(CHANGED, None)
         total = numbers[f"grad_norm/total{suffix}"]
+        diverged = self._losses.take()
         if self._scale.scaler is not None and not math.isfinite(total):
-            return  # skipped
+            self._skipped(diverged)
+            return
         self._cadences[number].note(total)
         if diverged is None and not math.isfinite(total):
             diverged = self._step
         clipped = None if changed is None else bool(changed)
-        self._hand_on(Measured(self._step, numbers, self.layers, clipped, diverged, step.histograms))
+        self._hand(Measured(self._step, numbers, self.layers, clipped, diverged, step.histograms))
+
+    def _hand(self, measured: Measured) -> None:
+        if measured.diverged is not None and self._settings.on_non_finite == "stop":
+            self._trainer.should_stop = True
+        self._hand_on(measured)
+
+    def _skipped(self, diverged: int | None) -> None:
+        """A loss scaler skipped the step: there is nothing to tell, unless the loss itself was not finite."""
+        if diverged is not None:
+            self._hand(Measured(self._step, {}, self.layers, diverged=diverged))
 
     def batch_ends(self, loss: Any) -> None:
         """Keep the loss, and take the hooks off where no step is waited for."""
-        self._pending = {}  # of a step that was skipped
+        if self._pending:  # of a step that a loss scaler skipped
+            self._pending = {}
+            self._skipped(self._losses.look())
         self._losses.keep(loss, self._step)
         self._scale.batch_ends()
         self._dead.batch_ends(measured=self._hooks is not None)
@@ -305,9 +319,3 @@ class Session:
 
     def _suffix(self, number: int) -> str:
         return f".{number}" if len(self._cadences) > 1 else ""
-
-
-def _clips(trainer: Trainer, network: LightningModule) -> bool:
-    """Whether something may clip: the Trainer, or the module itself; one that knows says so by ``clips``."""
-    own = getattr(network, "clips", is_overridden("configure_gradient_clipping", network))
-    return trainer.gradient_clip_val is not None or own
