@@ -139,6 +139,11 @@ class Session:
         return find_layers(self._network, order, chosen.norm_layers, chosen.include, chosen.exclude)
 
     @property
+    def _waits_for_steps(self) -> bool:
+        """Whether something is measured after a step."""
+        return self._clips or self._settings.updates
+
+    @property
     def skipped_steps(self) -> int:
         """Steps that the guard kept from the weights."""
         return self._guard.skipped if self._guard else 0
@@ -172,7 +177,7 @@ class Session:
         if self._settings.activations:
             watch = Watch(self._network, self._watched, self._activations, self._entry)
             self._watch = self._hooks.enter_context(closing(watch))
-        for optimizer in self._trainer.optimizers if self._clips or self._settings.updates else ():
+        for optimizer in self._trainer.optimizers if self._waits_for_steps else ():
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
 
     def before_step(self, optimizer: Optimizer) -> None:
@@ -211,7 +216,7 @@ class Session:
         )
         if self._watch is not None:
             self._add_watched(step, number, optimizer)
-        if self._clips or chosen.updates:
+        if self._waits_for_steps:
             self._pending[number] = step
         else:
             self._finish(number, step)

@@ -46,6 +46,8 @@ class DeadUnits:
 
     def _record(self, layer: nn.Module, activation: nn.Module, output: Tensor) -> None:
         a = local(output.detach())
+        if not a.numel():
+            return
         unit = 1 if isinstance(layer, nn.modules.conv._ConvNd) else a.ndim - 1
         others = [axis for axis in range(a.ndim) if axis != unit]
         peak = a.abs().amax(others) if others else a.abs()

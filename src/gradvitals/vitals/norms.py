@@ -26,9 +26,14 @@ def wide(device: torch.device) -> torch.dtype:
 
 
 def local(tensor: Tensor) -> Tensor:
-    """This process's part: of a DTensor its shard, of a sparse tensor its values, else the tensor itself."""
+    """This process's part: of a DTensor its shard, of a sparse tensor its values, else the tensor itself.
+
+    Complex numbers become pairs, which have the same norm.
+    """
     if _is_spread(tensor):
-        return tensor.to_local()  # type: ignore[attr-defined]
+        return local(tensor.to_local())  # type: ignore[attr-defined]
+    if tensor.is_complex():
+        return torch.view_as_real(tensor.resolve_conj())
     return tensor.coalesce().values() if tensor.is_sparse else tensor
 
 
@@ -113,7 +118,7 @@ def joint_norm(tensors: Sequence[Tensor]) -> Tensor:
     rest: list[Tensor] = []
     for tensor in tensors:
         apart = tensor.numel() > SMALL or tensor.is_sparse or _is_spread(tensor)
-        (rest if apart else small).append(tensor)
+        (rest if apart else small).append(tensor if apart else local(tensor))
     together = [torch.cat([t if t.ndim == 1 else t.flatten() for t in small])] if small else []
     return total(norms([*rest, *together])) if rest else norm(together[0])
 
