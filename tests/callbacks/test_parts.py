@@ -176,6 +176,67 @@ def test_lazy_layers():
     assert [(layer.kind, layer.fan_in) for layer in monitor.layers] == [("Linear", 4), ("Linear", 6)]
 
 
+class Tied(Model):
+    """Two layers share a weight."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+        self.net[2].weight = self.net[0].weight
+
+
+def test_a_shared_weight_is_shown_at_both_layers_and_counts_once():
+    model = Tied()
+    monitor = fit(model, GradientVitals(), max_steps=1)
+    first, second = (monitor.start[f"grad_norm/0{i}.net.{name}"] for i, name in enumerate((0, 2)))
+    assert first == second
+    biases = math.hypot(*(model.net[i].bias.grad.norm().item() for i in (0, 2)))
+    assert monitor.start["grad_norm/total"] == pytest.approx(math.hypot(first, biases), rel=1e-6)
+
+
+class Complex(nn.Module):
+    """A complex weight, as Fourier layers have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3, dtype=torch.cfloat))
+
+    def forward(self, x):
+        return (x.to(torch.cfloat) @ self.weight).abs()
+
+
+class Empties(Model):
+    """Calls the network with an empty batch, too."""
+
+    def training_step(self, batch, batch_idx):
+        self.net(batch[0][:0])
+        return super().training_step(batch, batch_idx)
+
+
+class NoLoss(Model):
+    """Skips every third batch, as Lightning allows."""
+
+    def training_step(self, batch, batch_idx):
+        return None if batch_idx % 3 == 0 else super().training_step(batch, batch_idx)
+
+
+class Closures(Model):
+    """An optimizer that calls its closure again and again within one step."""
+
+    def configure_optimizers(self):
+        return torch.optim.LBFGS(self.parameters(), max_iter=5)
+
+
+@pytest.mark.filterwarnings("ignore:.*returned `None`.*")
+@pytest.mark.parametrize("model", [Empties(), NoLoss(), Closures(), Model(Complex())], ids=lambda m: type(m).__name__)
+def test_what_people_do(model):
+    monitor = fit(model, GradientVitals(every_n_steps=3, noise_scale=True, histograms=True))
+    steps = list(monitor.moments.values)
+    assert steps == sorted(set(steps))
+    assert all(math.isfinite(value) for value in monitor.end.values())
+    if isinstance(model.net[0], Complex):
+        assert monitor.end["grad_norm/total"] == monitor.end["grad_norm/00.net.0"] > 0
+
+
 # Dead units
 
 
