@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from gradvitals.callbacks.optimizer_step import gradients, parameters
 from gradvitals.callbacks.unnoticed import unnoticed
-from gradvitals.vitals import NonFinite, first_non_finite, is_finite, joint_norm
+from gradvitals.vitals import NonFinite, are_finite, first_non_finite
 
 log = logging.getLogger(__name__)
 
@@ -62,19 +62,18 @@ class Guard:
         self._batches = []
 
     def before_clipping(self, optimizer: Optimizer) -> None:
-        """Compute the norm, unless clipping will."""
+        """Look at the gradient, unless clipping will."""
         self.dropped = False
-        if not self._norm_comes:
-            self._judge(joint_norm(gradients(parameters(optimizer))), optimizer)
+        if not self._norm_comes and not are_finite(gradients(parameters(optimizer))):
+            self._drop(optimizer)
 
     def _clip(self, optimizer: Optimizer, clip_val: int | float) -> None:
         """In place of the precision plugin's own, which does the same and lets go of the norm."""
         of_optimizer = self._trainer.precision_plugin.main_params(optimizer)
-        self._judge(torch.nn.utils.clip_grad_norm_(list(of_optimizer), clip_val), optimizer)
+        if not math.isfinite(torch.nn.utils.clip_grad_norm_(list(of_optimizer), clip_val).item()):
+            self._drop(optimizer)
 
-    def _judge(self, norm: Tensor, optimizer: Optimizer) -> None:
-        if math.isfinite(norm.item()):
-            return
+    def _drop(self, optimizer: Optimizer) -> None:
         self.skipped, self.dropped = self.skipped + 1, True
         if self.finding is None:
             found = self._find(optimizer)
@@ -120,5 +119,5 @@ def _loss_of(module: LightningModule, batch: Any, batch_idx: int) -> Tensor | No
 def _in_gradients(module: nn.Module, optimizer: Optimizer) -> NonFinite | None:
     ours = set(parameters(optimizer))
     named = [(name, p.grad) for name, p in module.named_parameters() if p in ours and p.grad is not None]
-    bad = [name for name, gradient in named if not is_finite([gradient])]
+    bad = [name for name, gradient in named if not are_finite([gradient])]
     return NonFinite("gradient", bad[-1]) if bad else None  # the last one is where backward began

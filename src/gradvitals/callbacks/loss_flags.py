@@ -34,7 +34,7 @@ class LossFlags:
         """Take in a loss, or anything else that a training step may return."""
         loss = loss.get("loss") if isinstance(loss, Mapping) else loss
         if isinstance(loss, Tensor) and len(self._losses) < MOST:
-            self._losses.append(loss.detach())
+            self._losses.append(loss.detach() if loss.requires_grad else loss)
             self._steps.append(step)
 
     def add_to(self, readings: Readings) -> None:

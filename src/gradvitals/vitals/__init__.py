@@ -22,8 +22,8 @@ from gradvitals.vitals.input_gradient import InputGradient
 from gradvitals.vitals.layer_inputs import LayerInputs
 from gradvitals.vitals.layers import ForwardOrder, Layer, find_layers, is_layer, matches, weights
 from gradvitals.vitals.noise_scale import NoiseScale
-from gradvitals.vitals.non_finite import NonFinite, first_non_finite, is_finite
-from gradvitals.vitals.norms import cosine, dot, joint_norm, local, norm, norms, sums, total
+from gradvitals.vitals.non_finite import NonFinite, first_non_finite
+from gradvitals.vitals.norms import are_finite, cosine, dot, joint_norm, local, norm, norms, sums, total
 from gradvitals.vitals.parameters import Count, count
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "NoiseScale",
     "NonFinite",
     "Outputs",
+    "are_finite",
     "bounds",
     "cosine",
     "count",
@@ -47,7 +48,6 @@ __all__ = [
     "first_non_finite",
     "histogram",
     "is_activation",
-    "is_finite",
     "is_layer",
     "joint_norm",
     "local",

@@ -12,6 +12,13 @@ from gradvitals.vitals.activations import Attribution
 from gradvitals.vitals.hooks import on_forward, remove
 from gradvitals.vitals.norms import local
 
+NEVER_NEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus)
+MANY = 32  # batches that are kept before they are joined
+
+
+def _largest(peaks: list[Tensor]) -> Tensor:
+    return peaks[0] if len(peaks) == 1 else torch.stack(peaks).amax(0)
+
 
 class DeadUnits:
     """Which units never return anything but zero.
@@ -34,11 +41,16 @@ class DeadUnits:
     """
 
     def __init__(self, layers: Iterable[nn.Module], activations: Iterable[nn.Module]) -> None:
-        self.peaks: dict[nn.Module, Tensor] = {}
+        self._seen: dict[nn.Module, list[Tensor]] = {}
         self._samples: dict[nn.Module, int] = {}
         self._watched = list(layers), list(activations)
         self._hooks: list[RemovableHandle] = []
         self.resume()
+
+    @property
+    def peaks(self) -> dict[nn.Module, Tensor]:
+        """The largest size of each unit so far, ``(units,)``."""
+        return {layer: _largest(seen) for layer, seen in self._seen.items()}
 
     @property
     def samples(self) -> int:
@@ -50,10 +62,11 @@ class DeadUnits:
             return
         unit = 1 if isinstance(layer, nn.modules.conv._ConvNd) else a.ndim - 1
         others = [axis for axis in range(a.ndim) if axis != unit]
-        peak = a.abs().amax(others) if others else a.abs()
-        known = self.peaks.get(layer)
-        same = known is not None and known.shape == peak.shape
-        self.peaks[layer] = torch.maximum(known, peak) if same else peak  # type: ignore[arg-type]
+        size = a if isinstance(activation, NEVER_NEGATIVE) else a.abs()
+        peak, seen = size.amax(others) if others else size, self._seen.setdefault(layer, [])
+        if seen and seen[0].shape != peak.shape:
+            return  # another activation behind the same layer
+        self._seen[layer] = [*seen, peak] if len(seen) < MANY else [_largest([*seen, peak])]
         self._samples[layer] = self._samples.get(layer, 0) + (len(a) if a.ndim > 1 else 1)
 
     def pause(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gradvitals.vitals.hooks import remove, tensors_in
+from gradvitals.vitals.norms import are_finite
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,6 @@ class NonFinite:
         }[self.where]
 
 
-def is_finite(tensors: Iterable[Tensor]) -> bool:
-    """Whether all entries are finite. Waits for the device.
-
-    Example:
-        >>> is_finite([torch.ones(2)]), is_finite([torch.tensor([1.0, float("nan")])])
-        (True, False)
-    """
-    return all(bool(t.isfinite().all()) for t in tensors)
-
-
 def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor | None]) -> NonFinite | None:
     """Repeat one batch and find where its first number that is not finite arises.
 
@@ -70,9 +61,9 @@ def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor |
         'the gradient of the loss with respect to the output of 1 (ReLU)'
     """
     for name, parameter in network.named_parameters():
-        if not is_finite([parameter.detach()]):
+        if not are_finite([parameter.detach()]):
             return NonFinite("parameter", name)
-    if not is_finite(tensors_in(batch)):
+    if not are_finite([x for x in tensors_in(batch) if x.is_floating_point()]):
         return NonFinite("batch")
     found: list[NonFinite] = []
     hooks = [
@@ -90,24 +81,24 @@ def _run(network: nn.Module, loss: Callable[[], Tensor | None], found: list[NonF
         value = loss()
     if found or value is None:
         return found[0] if found else None
-    if not is_finite([value.detach()]):
+    if not are_finite([value.detach()]):
         return NonFinite("loss")
     trained = {name: p for name, p in network.named_parameters() if p.requires_grad}
     gradients = torch.autograd.grad(value, list(trained.values()), allow_unused=True)
     if found:
         return found[0]
-    bad = (name for name, g in zip(trained, gradients, strict=True) if g is not None and not is_finite([g]))
+    bad = (name for name, g in zip(trained, gradients, strict=True) if g is not None and not are_finite([g]))
     return next((NonFinite("gradient", name) for name in bad), None)
 
 
 def _look(found: list[NonFinite], name: str, kind: str, module: nn.Module, args: tuple, output: Any) -> None:
     for tensor in tensors_in(output):
-        if not is_finite([tensor.detach()]):
+        if (tensor.is_floating_point() or tensor.is_complex()) and not are_finite([tensor.detach()]):
             found.append(NonFinite("forward", name, kind))
         if tensor.requires_grad:
             tensor.register_hook(partial(_look_back, found, NonFinite("backward", name, kind)))
 
 
 def _look_back(found: list[NonFinite], finding: NonFinite, gradient: Tensor) -> None:
-    if not is_finite([gradient.detach()]):
+    if not are_finite([gradient.detach()]):
         found.append(finding)

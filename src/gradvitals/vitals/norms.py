@@ -52,8 +52,8 @@ def sums(tensor: Tensor) -> tuple[Tensor, Tensor]:
     """
     part = local(tensor.detach())
     if part.device.type == "cpu":  # where each sum would convert the whole once more
-        flat = part.reshape(-1).double()
-        return flat.sum(), flat.dot(flat)
+        exact = part.double()
+        return exact.sum(), torch.linalg.vector_norm(exact).square()
     dtype = wide(part.device)
     return part.sum(dtype=dtype), torch.linalg.vector_norm(part, dtype=dtype).square()
 
@@ -110,17 +110,41 @@ def total(norms: Tensor) -> Tensor:
 def joint_norm(tensors: Sequence[Tensor]) -> Tensor:
     """The norm of all tensors together; many small ones cost hardly more than one.
 
+    Returns:
+        Shape ``()``, float64.
+
     Example:
         >>> joint_norm([torch.tensor([3.0]), torch.tensor([[4.0]])])
         tensor(5., dtype=torch.float64)
     """
+    few = _few(tensors)
+    return total(norms(few)) if len(few) > 1 else norm(few[0])
+
+
+def are_finite(tensors: Sequence[Tensor]) -> bool:
+    """Whether all entries are finite, by one norm; where that overflows, by a wider one. Waits for the device.
+
+    Example:
+        >>> are_finite([torch.tensor([1e30]), torch.ones(2)]), are_finite([torch.tensor([float("inf")])])
+        (True, False)
+    """
+    if not tensors:
+        return True
+    if any(map(_is_spread, tensors)):  # all processes must come to the same answer
+        return bool(joint_norm(tensors).isfinite())
+    narrow = torch.stack(torch._foreach_norm([local(tensor) for tensor in _few(tensors)]))
+    return bool(narrow.sum().isfinite()) or bool(joint_norm(tensors).isfinite())
+
+
+def _few(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The same entries in fewer tensors: small ones in one piece."""
     small: list[Tensor] = []
     rest: list[Tensor] = []
     for tensor in tensors:
         apart = tensor.numel() > SMALL or tensor.is_sparse or _is_spread(tensor)
         (rest if apart else small).append(tensor if apart else local(tensor))
     together = [torch.cat([t if t.ndim == 1 else t.flatten() for t in small])] if small else []
-    return total(norms([*rest, *together])) if rest else norm(together[0])
+    return [*rest, *together]
 
 
 def cosine(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
