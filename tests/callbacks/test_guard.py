@@ -195,18 +195,18 @@ def test_skipped_steps_of_a_loss_scaler_are_counted_with_its_scale():
     assert monitor.skipped_steps == 0  # the scaler does it
 
 
-def test_the_first_non_finite_number_of_a_batch_of_dropout():
-    # The same mask must fall in the repetition: here only dropped units are spared.
-    class Dropped(Model):
+def test_the_batch_is_repeated_with_the_same_random_numbers():
+    class Draws(Model):
         def training_step(self, batch, batch_idx):
-            x, y = batch
-            h = self.net[2](self.net[1](self.net[0](x)))
-            mask = F.dropout(torch.ones(1, 6), 0.5)
-            h = h / mask if self.trainer.global_step == BAD else h
-            return F.cross_entropy(self.net[4](h.nan_to_num(posinf=math.inf)), y)
+            self.drawn.append(torch.rand(()).item())
+            return super().training_step(batch, batch_idx)
 
-    monitor, _ = fit(Dropped(bad=-1), "skip")
-    assert monitor.non_finite == (BAD, "the output of net.4 (Linear)")
+    model = Draws("forward")
+    model.drawn = []
+    fit(model, "skip")
+    assert len(model.drawn) == 21
+    assert model.drawn[BAD] == model.drawn[BAD + 1]  # the dropout that let it through is that which is looked at
+    assert len(set(model.drawn)) == 20  # and those that follow are what they would have been
 
 
 @pytest.mark.parametrize("mode", ["warn", "stop"])
