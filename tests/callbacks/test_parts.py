@@ -231,7 +231,8 @@ class Closures(Model):
 def test_what_people_do(model):
     monitor = fit(model, GradientVitals(every_n_steps=3, noise_scale=True, histograms=True))
     steps = list(monitor.moments.values)
-    assert steps == sorted(set(steps))
+    if not isinstance(model, NoLoss):  # of twelve, the first ten and multiples of three
+        assert steps == list(range(10))
     assert all(math.isfinite(value) for value in monitor.end.values())
     if isinstance(model.net[0], Complex):
         assert monitor.end["grad_norm/total"] == monitor.end["grad_norm/00.net.0"] > 0

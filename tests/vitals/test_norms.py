@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gradvitals.vitals import NoiseScale, cosine, dot, histogram, joint_norm, norm, norms, sums, total
+from gradvitals.vitals.norms import LatestSums
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-23, 1.0, 1e19, 1e30])
@@ -22,6 +23,13 @@ def test_many_entries_keep_their_digits():
     ones = torch.ones(10_000_000)
     assert norm(ones).item() == math.sqrt(1e7)
     assert sums(ones)[1].item() == pytest.approx(1e7, rel=1e-12)
+
+
+def test_sums_are_remembered_until_the_tensor_changes():
+    latest, x = LatestSums(), torch.ones(3)
+    assert latest(x) is latest(x)
+    x.mul_(2)  # in place, as the ReLU of many networks works
+    assert latest(x)[0].item() == 6.0
 
 
 def test_joint_norm_is_that_of_all_entries():
