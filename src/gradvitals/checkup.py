@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gradvitals.diagnosis.profile import Profile, profile
 from gradvitals.vitals import ActivationGradients, ForwardOrder, InputGradient, find_layers, is_layer, norms, total
+from gradvitals.vitals.hooks import buffers_kept
 
 
 @dataclass(frozen=True)
@@ -94,17 +95,13 @@ def _ratio(gradient: float | None, after: float | None) -> float | None:
 def _untouched(network: nn.Module) -> Iterator[None]:
     """Training mode for now; each module's mode, moving statistics and gradients are put back."""
     modes = {module: module.training for module in network.modules()}
-    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
     gradients = {parameter: parameter.grad for parameter in network.parameters()}
     network.train().zero_grad(set_to_none=True)
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), buffers_kept(network):
             yield
     finally:
         for module, mode in modes.items():
             module.training = mode
-        for name, buffer in network.named_buffers():
-            if name in buffers:  # else the first forward made it
-                buffer.data.copy_(buffers[name])
         for parameter, gradient in gradients.items():
             parameter.grad = gradient

@@ -13,6 +13,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from gradvitals.callbacks.compiled import is_compiled, uncompiled
+from gradvitals.vitals.hooks import buffers_kept
 
 
 @contextmanager
@@ -23,20 +24,21 @@ def unnoticed(trainer: Trainer, module: LightningModule, rng: Tensor) -> Iterato
         trainer, module: whose step it is.
         rng: the state of the processor's generator before the step.
     """
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     metrics = {m: copy.deepcopy(m.__dict__) for m in module.modules() if isinstance(m, Metric)}
     module.__dict__ |= {"log": _nothing, "log_dict": _nothing}
     try:
-        with torch.random.fork_rng(), trainer.precision_plugin.train_step_context(), uncompiled(is_compiled(module)):
+        with (
+            buffers_kept(module),
+            torch.random.fork_rng(),
+            trainer.precision_plugin.train_step_context(),
+            uncompiled(is_compiled(module)),
+        ):
             torch.random.set_rng_state(rng)
             yield
     finally:
         del module.__dict__["log"], module.__dict__["log_dict"]
         for metric, state in metrics.items():
             metric.__dict__.update(state)
-        for name, buffer in module.named_buffers():
-            if name in buffers:
-                buffer.data.copy_(buffers[name])
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

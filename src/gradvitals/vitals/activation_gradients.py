@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.vitals.hooks import on_forward, remove, tensors_in
+from gradvitals.vitals.hooks import on_forward, remove, taken, tensors_in
 from gradvitals.vitals.layers import weights
 from gradvitals.vitals.norms import norm, total
 
@@ -63,9 +63,8 @@ class ActivationGradients:
         Args:
             layers: of these alone; what the others have stays. None: of all.
         """
-        wanted = list(self._norms) if layers is None else [layer for layer in layers if layer in self._norms]
-        taken = {layer: self._norms.pop(layer) for layer in wanted}
-        return {layer: total(torch.stack(norms)) if len(norms) > 1 else norms[0] for layer, norms in taken.items()}
+        found = taken(self._norms, layers)
+        return {layer: total(torch.stack(norms)) if len(norms) > 1 else norms[0] for layer, norms in found.items()}
 
     def close(self) -> None:
         """Take the hooks off."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.vitals.hooks import on_forward, remove
+from gradvitals.vitals.hooks import on_forward, remove, taken
 from gradvitals.vitals.norms import local, sums
 
 # An output is saturated where the activation's slope is below 5 % of its largest, told from the output alone:
@@ -131,8 +131,7 @@ class ActivationStatistics:
         Args:
             layers: of these alone; what the others have stays. None: of all.
         """
-        wanted = list(self._seen) if layers is None else [layer for layer in layers if layer in self._seen]
-        return {layer: self._seen.pop(layer) for layer in wanted}
+        return taken(self._seen, layers)
 
     def close(self) -> None:
         """Take the hooks off; what was seen stays."""

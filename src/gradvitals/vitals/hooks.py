@@ -1,13 +1,15 @@
-"""What the watchers of a network share: hooks that come off, and outputs of any shape."""
+"""What those who watch a network share: hooks that come off, outputs of any shape, buffers that are put back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+T = TypeVar("T")
 Seen = Callable[[nn.Module, tuple, dict[str, Any], Any], None]
 
 
@@ -19,6 +21,31 @@ def on_forward(modules: Iterable[nn.Module], *seen: Seen) -> list[RemovableHandl
             see(module, args, kwargs, output)
 
     return [module.register_forward_hook(hook, with_kwargs=True) for module in modules]
+
+
+def taken(seen: dict[nn.Module, T], layers: Iterable[nn.Module] | None) -> dict[nn.Module, T]:
+    """What was seen of some modules, which is forgotten; None: of all.
+
+    Example:
+        >>> layer, other = nn.Identity(), nn.Identity()
+        >>> seen = {layer: 1, other: 2}
+        >>> taken(seen, [layer])[layer], len(seen)
+        (1, 1)
+    """
+    wanted = list(seen) if layers is None else [layer for layer in layers if layer in seen]
+    return {layer: seen.pop(layer) for layer in wanted}
+
+
+@contextmanager
+def buffers_kept(network: nn.Module) -> Iterator[None]:
+    """Put buffers, such as moving statistics, back to what they were; what a first forward makes stays."""
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    try:
+        yield
+    finally:
+        for name, buffer in network.named_buffers():
+            if name in buffers:
+                buffer.data.copy_(buffers[name])
 
 
 def remove(hooks: list[RemovableHandle]) -> None:
