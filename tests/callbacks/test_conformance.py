@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import gradvitals.callbacks
 from gradvitals import GradientVitals
+from tests.callbacks.trainer import bare_trainer
 
 
 def classes() -> list[type[Callback]]:
@@ -61,13 +62,7 @@ def loader() -> DataLoader:
 
 
 def trainer(*callbacks: Callback, directory=None, **options) -> Trainer:
-    return Trainer(
-        **{"max_epochs": 2, "accelerator": "cpu", "logger": False, "default_root_dir": directory} | options,
-        callbacks=list(callbacks),
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    return bare_trainer(*callbacks, **{"max_epochs": 2, "default_root_dir": directory} | options)
 
 
 def beside(callback: Callback) -> list[Callback]:

@@ -5,13 +5,14 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from lightning import LightningModule, Trainer, seed_everything
+from lightning import LightningModule, seed_everything
 from lightning.pytorch.demos.transformer import LightningTransformer
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchvision.models import resnet18, vit_b_16
 
 from gradvitals import GradientVitals
+from tests.callbacks.trainer import bare_trainer
 from tests.callbacks.twin import Twin
 
 SOURCE = torch.Generator().manual_seed(0)
@@ -35,13 +36,7 @@ class Task(LightningModule):
 
 def fit(model: LightningModule, *data: torch.Tensor, **options) -> GradientVitals:
     monitor = GradientVitals(every_n_steps=1, max_layers=None, **options.pop("monitor", {}))
-    trainer = Trainer(
-        **{"max_steps": 1, "accelerator": "cpu", "logger": False} | options,
-        callbacks=[monitor],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = bare_trainer(monitor, **{"max_steps": 1} | options)
     trainer.fit(model, DataLoader(TensorDataset(*data), batch_size=len(data[0])))
     return monitor
 

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.classifier import Classifier
+from tests.callbacks.trainer import bare_trainer
 
 X, Y = torch.randn(64, 6, generator=torch.Generator().manual_seed(0)), torch.arange(64) % 3
 MODEL = {"_target_": "gradvitals.nets.mlp.MLP", "depth": 2, "width": 5, "norm": "batch"}
@@ -29,15 +30,9 @@ def classifier(**options) -> Classifier:
 
 def fit(model: LightningModule, monitor: GradientVitals, **options) -> Trainer:
     batch_size = options.pop("batch_size", 32)
-    options = {"logger": False, "max_steps": 1, "accelerator": "cpu"} | options
+    options = {"max_steps": 1} | options
     callbacks = [monitor, *options.pop("callbacks", [])]
-    trainer = Trainer(
-        **options,
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = bare_trainer(*callbacks, **options)
     loader = DataLoader(TensorDataset(X, Y), batch_size=batch_size)
     trainer.fit(model, loader, loader if isinstance(model, Classifier) else None)
     return trainer

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
 from gradvitals import GradientVitals
+from tests.callbacks.trainer import bare_trainer
 
 BAD = 7  # the step whose batch is poisoned
 
@@ -70,13 +71,7 @@ class Model(LightningModule):
 
 def fit(model: LightningModule, on_non_finite: str, **options) -> tuple[GradientVitals, Trainer]:
     monitor = GradientVitals(every_n_steps=5, first_steps=0, on_non_finite=on_non_finite)
-    trainer = Trainer(
-        **{"max_epochs": 2, "accelerator": "cpu", "logger": False} | options,
-        callbacks=[monitor],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = bare_trainer(monitor, **{"max_epochs": 2} | options)
     x = torch.randn(60, 4, generator=torch.Generator().manual_seed(1))
     trainer.fit(model, DataLoader(TensorDataset(x, torch.arange(60) % 3), batch_size=6))
     return monitor, trainer

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from lightning import LightningModule, Trainer, seed_everything
+from lightning import LightningModule, seed_everything
 from lightning.pytorch.plugins import MixedPrecision
 from torch import nn
 from torch.amp import GradScaler
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import Classifier, GradientVitals
 from gradvitals.clipping import clip_adaptive_
+from tests.callbacks.trainer import bare_trainer
 from tests.callbacks.twin import Twin
 
 X, Y = torch.randn(64, 6, generator=torch.Generator().manual_seed(0)), torch.arange(64) % 3
@@ -30,13 +31,7 @@ def classifier(clip=None, act="tanh", fused=False, lr=0.1) -> Classifier:
 
 
 def fit(model: LightningModule, monitor: GradientVitals, x=X, y=Y, batch_size=16, **options) -> None:
-    trainer = Trainer(
-        **{"max_steps": 1, "accelerator": "cpu", "logger": False} | options,
-        callbacks=[monitor],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = bare_trainer(monitor, **{"max_steps": 1} | options)
     loader = DataLoader(TensorDataset(x, y), batch_size=batch_size)
     trainer.fit(model, loader, loader if hasattr(model, "val_metric") else None)
 

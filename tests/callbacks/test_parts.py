@@ -23,6 +23,7 @@ from gradvitals.callbacks.blocks import by_block
 from gradvitals.callbacks.cadence import Cadence
 from gradvitals.callbacks.event_file import speed_up
 from gradvitals.vitals import Layer
+from tests.callbacks.trainer import bare_trainer
 
 
 class Model(LightningModule):
@@ -41,13 +42,7 @@ class Model(LightningModule):
 
 
 def fit(model: LightningModule, monitor: GradientVitals, *callbacks, samples=60, **options) -> GradientVitals:
-    trainer = Trainer(
-        **{"max_epochs": 2, "accelerator": "cpu", "logger": False, "num_sanity_val_steps": 0} | options,
-        callbacks=[monitor, *callbacks],
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    trainer = bare_trainer(monitor, *callbacks, **{"max_epochs": 2, "num_sanity_val_steps": 0} | options)
     x = torch.randn(samples, 4, generator=torch.Generator().manual_seed(1))
     loader = DataLoader(TensorDataset(x, torch.arange(samples) % 3), batch_size=10)
     trainer.fit(model, loader, loader)
