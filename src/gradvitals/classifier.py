@@ -146,7 +146,7 @@ class Classifier(LightningModule):
         act, init = act or {"name": "relu"}, init or {"name": "auto"}
         self.save_hyperparameters(logger=False)
         self.loss = loss_function(task, loss)
-        outputs = num_classes if task == "multiclass" else 1
+        outputs = self.outputs = num_classes if task == "multiclass" else 1
         offers = {"in_features": in_features, "out_features": outputs, "act": activation(**act)}
         self.net = build(model, nn.Module, offers)
         if loss != "mean" and getattr(self.net, "out_features", outputs) != outputs:

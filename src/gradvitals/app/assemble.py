@@ -24,6 +24,7 @@ from gradvitals.callbacks.history import History
 from gradvitals.classifier import Classifier
 from gradvitals.nets.init import lsuv_, remark
 from gradvitals.nets.mlp import MLP
+from gradvitals.vitals.samples import best_constant
 
 log = logging.getLogger(__name__)
 Config = Mapping[str, Any]
@@ -71,7 +72,7 @@ def assemble(config: Config) -> Run:
     model = build_model(config, data)
     set_threads(config["threads"], model, config["data"].get("batch_size", 1))
     history = History()
-    run = Run(build_trainer(config, history), model, data, history)
+    run = Run(build_trainer(config, history, _chance(model, data)), model, data, history)
     _check_monitored(run, config["scheduler"])
     return run
 
@@ -175,14 +176,22 @@ def set_threads(threads: int | str, model: nn.Module, batch_size: int) -> None:
     torch.set_num_threads(int(threads))
 
 
-def build_trainer(config: Config, history: History) -> Trainer:
+def _chance(model: LightningModule, data: LightningDataModule, samples: int = 10_000) -> float | None:
+    """The loss of the best constant output on the training targets; None where the loss is not ours to call."""
+    splits = getattr(data, "splits", None)
+    if splits is None or not isinstance(model, Classifier):
+        return None
+    return best_constant(model.loss, splits.train.y[:samples], model.outputs)
+
+
+def build_trainer(config: Config, history: History, chance: float | None = None) -> Trainer:
     """The Trainer with its callbacks and loggers; quiet where the output is no terminal."""
     arguments = dict(config["trainer"])
     clip = config["clip"]
     if clip["name"] in ("norm", "value"):
         arguments |= {"gradient_clip_val": clip["val"], "gradient_clip_algorithm": clip["name"]}
     specs = [config["monitor"], *config["callbacks"].values()]
-    offers = {"subtitle": " ".join(config.get("overrides", []))}
+    offers = {"subtitle": " ".join(config.get("overrides", [])), "chance": chance}
     callbacks = [build(spec, Callback, offers) for spec in specs if spec and spec.get("_target_")]
     loggers = [_build_logger(spec, config["ckpt_path"]) for spec in config["logger"].values() if spec]
     # Lightning refuses to watch the rate without a logger; a bar is for eyes.

@@ -147,6 +147,7 @@ RULES: dict[str, Rule] = {
     **{f"monitor.{key}": boolean for key in ("activations", "updates", "norm_layers", "noise_scale", "histograms")},
     "monitor.clip_cosine": boolean,
     "monitor.max_layers": optional(whole(1)),
+    "monitor.auto_stop": boolean,
     "monitor.include": optional(list_of(text)),
     "monitor.exclude": list_of(text),
     "callbacks.picture.limits": optional(list_of(number(above=0), length=2)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from gradvitals.app.assemble import Config, Run
 from gradvitals.app.files import git_commit, versions, write_json
 from gradvitals.app.names import short
 from gradvitals.callbacks.gradient_vitals import GradientVitals
+from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.profile import profile
+from gradvitals.diagnosis.remedies import Net, prescribe
 from gradvitals.report.gradient_by_layer import title
 from gradvitals.vitals import count
 
@@ -27,6 +30,7 @@ LAYER_NUMBERS = (
     "saturated_fraction",
     "update_ratio",
 )
+CHOICES = ("model", "act", "init", "optimizer", "clip")
 PENALTY = {"loss": 1e6, "acc": 0.0}  # what a sweeper is given for a run that diverged, by the objective's last part
 
 
@@ -37,7 +41,7 @@ def result(run: Run, config: Config, status: str, reason: str | None = None) -> 
     return {
         "status": status,
         "reason": reason,
-        "verdict": None,
+        "verdict": monitor.diagnosis.verdict if monitor else None,
         "overrides": [word for word in config["overrides"] if not word.startswith("ckpt_path=")],
         "seed": config["seed"],
         "weights": config["weights"],
@@ -63,12 +67,12 @@ def _non_finite(monitor: GradientVitals | None) -> dict[str, Any] | None:
     return {"step": step, "where": where}
 
 
-def write(result: dict[str, Any], run: Run, run_dir: Path) -> None:
+def write(result: dict[str, Any], run: Run, config: Config, run_dir: Path) -> None:
     """Write ``result.json``, and ``vitals.json`` where there is a monitor."""
     write_json(run_dir / "result.json", result)
     monitor = monitor_of(run)
     if monitor is not None and monitor.layers:  # a run that is resumed at its end measures nothing new
-        write_json(run_dir / "vitals.json", vitals(monitor))
+        write_json(run_dir / "vitals.json", vitals(monitor, net_of(config)))
 
 
 def monitor_of(run: Run) -> GradientVitals | None:
@@ -77,15 +81,28 @@ def monitor_of(run: Run) -> GradientVitals | None:
     return next((c for c in callbacks if isinstance(c, GradientVitals)), None)
 
 
-def vitals(monitor: GradientVitals) -> dict[str, Any]:
-    """The content of ``vitals.json``: layers by depth, with the numbers of the first and the last measured step."""
+def net_of(config: Config) -> Net:
+    """What remedies depend on."""
+    model, act, init, optimizer, clip = (config["choices"].get(key) or "" for key in CHOICES)
+    return Net(
+        model, act, init, optimizer, clip, lr=config["optimizer"].get("lr", 0.0), scaling=config["data"].get("scaling")
+    )
+
+
+def vitals(monitor: GradientVitals, net: Net) -> dict[str, Any]:
+    """The content of ``vitals.json``: the verdict, and layers by depth with their first and their last numbers."""
 
     def both(tag: str) -> dict[str, float | None]:
         return {"start": monitor.start.get(tag), "end": monitor.end.get(tag)}
 
     outputs = [monitor.start.get(f"activation_grad_norm/{layer.label}") for layer in monitor.layers]
+    found = monitor.diagnosis
     return {
-        "verdict": None,
+        "verdict": found.verdict,
+        "severity": found.severity,
+        "step": found.step,
+        "findings": [_finding(finding, monitor) for finding in found.findings],
+        "remedies": [asdict(remedy) for remedy in prescribe(found.verdict, net)],
         "gain_per_layer": profile(outputs).gain,
         "layers": [
             {
@@ -103,9 +120,18 @@ def vitals(monitor: GradientVitals) -> dict[str, Any]:
     }
 
 
-def summary(result: dict[str, Any], monitor: GradientVitals | None, run_dir: Path) -> str:
+def _finding(finding: Finding, monitor: GradientVitals) -> dict[str, Any]:
+    """A finding with its layer's name."""
+    index = finding.layer
+    named = index is not None and index < len(monitor.layers)
+    return asdict(finding) | {"layer": monitor.layers[index].name if named else None}  # type: ignore[index]
+
+
+def summary(result: dict[str, Any], monitor: GradientVitals | None, config: Config, run_dir: Path) -> str:
     """The closing lines of a run."""
     lines = [_status_line(result), _metrics_line(result["metrics"]), _parameters_line(result["parameters"])]
+    if monitor is not None:
+        lines += _verdict_lines(monitor, net_of(config))
     if monitor is not None and monitor.profiles:
         lines.append(f"gradients    {': '.join(title(monitor.profiles))}")
     if monitor is not None and monitor.clipped_fraction is not None:
@@ -117,6 +143,18 @@ def summary(result: dict[str, Any], monitor: GradientVitals | None, run_dir: Pat
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(short(run_dir))}")
     return "\n".join(lines)
+
+
+def _verdict_lines(monitor: GradientVitals, net: Net) -> list[str]:
+    lines = [f"verdict      {monitor.diagnosis}"]
+    if monitor.seconds_saved is not None:
+        lines.append(f"auto_stop    ended it early: the rest would have taken about {monitor.seconds_saved:.1f} s")
+    remedies = prescribe(monitor.diagnosis.verdict, net)
+    if remedies:
+        first, *others = remedies
+        more = f", or {len(others)} more: python src/cure.py tries them" if others else ""
+        lines.append(f"remedy       {' '.join(first.overrides)}: {first.why}, {first.source}{more}")
+    return lines
 
 
 def _status_line(result: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float |
 
 
 @rank_zero_only
-def log_hparams(loggers: Iterable[Logger], params: dict[str, bool | int | float | str], metric: str) -> None:
+def log_hparams(loggers: Iterable[Logger], params: dict[str, bool | int | float | str], metrics: Iterable[str]) -> None:
     """Write the hyperparameters; TensorBoard reads them once, so they come first.
 
     The summaries are written alone: ``log_hyperparams`` would also plant a point without a value in the metric's curve.
@@ -29,7 +29,7 @@ def log_hparams(loggers: Iterable[Logger], params: dict[str, bool | int | float 
         if isinstance(logger, TensorBoardLogger):
             from torch.utils.tensorboard.summary import hparams
 
-            for summary in hparams(params, {metric: 0.0}):
+            for summary in hparams(params, dict.fromkeys(metrics, 0.0)):
                 logger.experiment._get_file_writer().add_summary(summary)
         else:
             logger.log_hyperparams(params)

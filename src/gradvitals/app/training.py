@@ -79,9 +79,9 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path) -> float | None:
         status = "failed" if reason else outcome.status(run, interrupted=code > 0)
         result = outcome.result(run, settings, status, reason)
         if run.trainer.is_global_zero and (run.began or not reason):
-            outcome.write(result, run, run_dir)
+            outcome.write(result, run, settings, run_dir)
     if run.trainer.is_global_zero:
-        log.info(outcome.summary(result, outcome.monitor_of(run), run_dir))
+        log.info(outcome.summary(result, outcome.monitor_of(run), settings, run_dir))
     if code:
         raise SystemExit(code)
     return outcome.objective(result, settings["objective"])
@@ -98,7 +98,8 @@ def _fit(run: Run, settings: dict[str, Any]) -> None:
     from gradvitals.app.tensorboard import hyperparameters, log_hparams
 
     if settings["ckpt_path"] is None:
-        log_hparams(run.trainer.loggers, hyperparameters(settings), f"val/{getattr(run.model, 'metric_name', 'loss')}")
+        metrics = [f"val/{getattr(run.model, 'metric_name', 'loss')}", "vitals/severity"]
+        log_hparams(run.trainer.loggers, hyperparameters(settings), metrics)
     interrupt = signal.getsignal(signal.SIGINT)
     try:
         run.trainer.fit(run.model, datamodule=run.data, ckpt_path=settings["ckpt_path"])

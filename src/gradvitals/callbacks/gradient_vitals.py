@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -30,10 +30,12 @@ from lightning.pytorch.loggers import Logger
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.blocks import by_block
+from gradvitals.callbacks.examining import Examining
 from gradvitals.callbacks.moments import Moments
-from gradvitals.callbacks.publish import publish, publish_histograms
+from gradvitals.callbacks.publish import publish, publish_histograms, publish_text
 from gradvitals.callbacks.session import Measured, Session, Settings
 from gradvitals.callbacks.where import largest_gradient, where_in
+from gradvitals.diagnosis.diagnose import Diagnosis
 from gradvitals.vitals import Layer
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,8 @@ class GradientVitals(Callback):
     - ``scaler/scale``, ``scaler/skipped_steps``: of a loss scaler; ``non_finite/skipped_steps``: by ``on_non_finite``.
     - with ``clip_cosine``: ``clip/cosine``, of the angle between the gradient of all parameters before and after
       clipping; ``clip/cosine_per_tensor``, the lowest of any one tensor's.
+    - text ``vitals/verdict``: what is wrong, when it is told; ``vitals/severity`` at the end: 0 healthy, else the share
+      of the loss of a constant output that is left.
     - with ``noise_scale``: ``noise_scale/total``, samples in a batch above which more of them hardly help.
 
     With several optimizers, what is not of one layer has the optimizer's number behind it, as in ``grad_norm/total.1``.
@@ -80,6 +84,10 @@ class GradientVitals(Callback):
         spike_steps: so many steps are all measured.
         max_layers: a network of more layers is logged as so many blocks of neighbouring ones; None: no limit.
             ``start``, ``end`` and the files made of them are by layer.
+        auto_stop: end the fit where a verdict leaves no hope.
+        thresholds: of the diagnosis, by name; see :class:`gradvitals.diagnosis.thresholds.Thresholds`.
+        chance: loss of the best constant output, below which a net has learnt something; None: the entropy of the
+            labels seen, or where there are none the first loss.
         include, exclude: dotted names of layers or of modules that hold them; ``*`` stands for anything.
 
     Attributes:
@@ -87,6 +95,8 @@ class GradientVitals(Callback):
         start, end: the first and the latest number of each tag.
         moments: the activation gradients by layer of every measured step, thinned where there are many.
         non_finite: step and place of the first number that was not finite; None: none was seen.
+        diagnosis: the verdict so far.
+        seconds_saved: of the fit that ``auto_stop`` ended; None where it did not, or its end was not known.
 
     Raises:
         ValueError: a setting out of range; when a fit starts, a pattern that no layer matches.
@@ -110,9 +120,13 @@ class GradientVitals(Callback):
         spike_factor: float = 8.0,
         spike_steps: int = 10,
         max_layers: int | None = 128,
+        auto_stop: bool = False,
+        thresholds: Mapping[str, float] | None = None,
+        chance: float | None = None,
         include: Sequence[str] | None = None,
         exclude: Sequence[str] = (),
     ) -> None:
+        self.auto_stop, self.thresholds, self.chance = auto_stop, thresholds, chance
         self.settings = Settings(
             every_n_steps=every_n_steps,
             activations=activations,
@@ -139,6 +153,8 @@ class GradientVitals(Callback):
         self.start: dict[str, float] = {}
         self.end: dict[str, float] = {}
         self.moments = Moments()
+        self.seconds_saved: float | None = None
+        self._examining = Examining(self.thresholds, self.chance)
         self.non_finite: tuple[int, str] | None = None
         self._steps = self._clipped_steps = 0
         self._latest = 0  # measured step
@@ -148,6 +164,10 @@ class GradientVitals(Callback):
     def clipped_fraction(self) -> float | None:
         """Share of measured steps that clipping changed; None where nothing clips."""
         return self._clipped_steps / self._steps if self._steps else None
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        return self._examining.diagnosis
 
     @property
     def skipped_steps(self) -> int:
@@ -168,7 +188,7 @@ class GradientVitals(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._loggers = trainer.loggers
-        self._session = Session(self.settings, trainer, pl_module, self._take_in, self._state)
+        self._session = Session(self.settings, trainer, pl_module, lambda m: self._take_in(m, trainer), self._state)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self._session:
@@ -185,8 +205,12 @@ class GradientVitals(Callback):
             self._session.batch_ends(outputs)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._session and (step := self._session.look_at_last_losses()) is not None:
-            self._warn(step, None)
+        if self._session:
+            step, losses = self._session.look_at_last_losses()
+            if step is not None:
+                self._warn(step, None)
+            self._examining.take_last(trainer.global_step, losses)
+            publish(self._loggers, {"vitals/severity": self.diagnosis.severity}, trainer.global_step)
         self._end()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -201,8 +225,8 @@ class GradientVitals(Callback):
         self._session, self._loggers = None, []
         self.layers = [layer.alone() for layer in self.layers]
 
-    def _take_in(self, measured: Measured) -> None:
-        """Keep and publish the numbers of a step."""
+    def _take_in(self, measured: Measured, trainer: Trainer) -> None:
+        """Keep, judge and publish the numbers of a step."""
         numbers, self.layers = measured.numbers, measured.layers
         if measured.changed is not None:
             self._steps += 1
@@ -210,6 +234,7 @@ class GradientVitals(Callback):
             numbers["clip/fraction"] = self._clipped_steps / self._steps
         if measured.diverged is not None:
             self._warn(measured.diverged, measured)
+        self._judge(measured, trainer)
         if not numbers:
             return
         self.start, self.end = numbers | self.start, self.end | numbers
@@ -219,6 +244,18 @@ class GradientVitals(Callback):
         shown = by_block(numbers, self.layers, most) if len(self.layers) > most else numbers
         publish(self._loggers, shown, measured.step)
         publish_histograms(self._loggers, measured.histograms, measured.step)
+
+    def _judge(self, measured: Measured, trainer: Trainer) -> None:
+        """Tell a new verdict, and stop what is hopeless."""
+        assert self._session is not None
+        before = self.diagnosis
+        self._examining.take(measured, self._session.data, trainer, None)
+        found = self.diagnosis
+        if found.verdict != before.verdict:
+            publish_text(self._loggers, "vitals/verdict", str(found), measured.step)
+        if self.auto_stop and not trainer.should_stop and self._examining.is_hopeless():
+            trainer.should_stop = True
+            self.seconds_saved = self._examining.seconds_left(trainer)
 
     def _warn(self, step: int, measured: Measured | None) -> None:
         """Tell once of a loss or gradient that is not finite, and where it shows."""
@@ -242,6 +279,7 @@ class GradientVitals(Callback):
             "moments": self.moments.state_dict(),
             "steps": self._steps,
             "clipped_steps": self._clipped_steps,
+            "examination": self._examining.state_dict(),
             "session": self._session.state_dict() if self._session else self._state,
         }
 
@@ -251,3 +289,4 @@ class GradientVitals(Callback):
             self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]
             self._state = state["session"]
             self.moments.load_state_dict(state["moments"])
+            self._examining.load_state_dict(state["examination"])

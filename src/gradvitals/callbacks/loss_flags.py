@@ -1,4 +1,4 @@
-"""Whether losses were finite, told without waiting for the device."""
+"""Losses between measured steps, and whether they were finite, told without waiting for the device."""
 
 from __future__ import annotations
 
@@ -23,9 +23,15 @@ class LossFlags:
         ...     losses.keep(torch.tensor(loss), step)
         >>> losses.look()
         1
+        >>> losses.values[::2]
+        [1.0, 1.0]
+
+    Attributes:
+        values: those that came to the host last.
     """
 
     def __init__(self) -> None:
+        self.values: list[float] = []
         self._losses: list[Tensor] = []
         self._first: int | None = None
         self._steps: list[int] = []
@@ -39,13 +45,14 @@ class LossFlags:
 
     def add_to(self, readings: Readings) -> None:
         """Let the losses travel with other numbers; :meth:`take` tells what came of it."""
+        self.values = []
         if self._losses:
             readings.add(torch.stack([loss if loss.ndim == 0 else loss.sum() for loss in self._losses]), self._note)
 
     def _note(self, values: Sequence[float], numbers: Numbers) -> None:
         bad = (step for step, loss in zip(self._steps, values, strict=True) if not math.isfinite(loss))
         self._first = next(bad, None) if self._first is None else self._first
-        self._losses, self._steps = [], []
+        self.values, self._losses, self._steps = list(values), [], []
 
     def take(self) -> int | None:
         """Step of the first loss that was not finite, of those that came to the host; None: all were."""

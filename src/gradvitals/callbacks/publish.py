@@ -43,6 +43,14 @@ def publish_picture(loggers: Iterable[Logger], tag: str, png: bytes, step: int) 
 
 
 @rank_zero_only
+def publish_text(loggers: Iterable[Logger], tag: str, text: str, step: int) -> None:
+    """Show a text in TensorBoard."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_text(tag, text, step)
+
+
+@rank_zero_only
 def publish_histograms(loggers: Iterable[Logger], histograms: Mapping[str, Histogram], step: int) -> None:
     """Show histograms in TensorBoard and W&B; the other loggers have none."""
     for logger in loggers if histograms else ():

@@ -8,12 +8,14 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from lightning import LightningModule, Trainer
 from torch import nn
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.cadence import Cadence
 from gradvitals.callbacks.compiled import is_compiled, uncompiled
+from gradvitals.callbacks.data_facts import DataFacts
 from gradvitals.callbacks.dead_window import DeadWindow
 from gradvitals.callbacks.guard import Guard, clips_itself
 from gradvitals.callbacks.loss_flags import LossFlags
@@ -21,8 +23,9 @@ from gradvitals.callbacks.loss_scale import LossScale
 from gradvitals.callbacks.noise_pairs import NoisePairs
 from gradvitals.callbacks.optimizer_step import CHANGED, OptimizerStep, Trained, parameters
 from gradvitals.callbacks.processes import Processes
+from gradvitals.callbacks.readings import Readings
 from gradvitals.callbacks.watch import Watch
-from gradvitals.vitals import ForwardOrder, Histogram, Layer, find_layers, is_activation
+from gradvitals.vitals import ForwardOrder, Histogram, Layer, are_copies, find_layers, is_activation
 from gradvitals.vitals.layers import NORMS
 
 MODES = ("warn", "skip", "stop")
@@ -69,6 +72,8 @@ class Measured:
         changed: whether clipping changed something; None where nothing clips.
         diverged: step of a loss that was not finite; None: none was seen.
         histograms: by tag.
+        losses: of the steps since the one that was measured before.
+        symmetric: indices of layers whose units are copies of each other.
     """
 
     step: int
@@ -77,6 +82,8 @@ class Measured:
     changed: bool | None = None
     diverged: int | None = None
     histograms: dict[str, Histogram] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    symmetric: list[int] = field(default_factory=list)
 
 
 class Session:
@@ -113,6 +120,8 @@ class Session:
         self._noise = [NoisePairs(self._processes) for _ in trainer.optimizers] if settings.noise_scale else []
         self._dead = DeadWindow(self._processes)
         self._losses = LossFlags()
+        self.data = DataFacts(max(settings.first_steps, 1))
+        self._symmetric: list[Layer] | None = None  # None: not looked at
         self._step = 0  # as Lightning's loggers count
         self._counts: dict[int, int] = {}  # optimizer -> Trainer's count of steps at its latest
         self._stepped: set[int] = set()  # optimizers, in this batch
@@ -164,6 +173,8 @@ class Session:
             noise.batch_begins(batch)
         if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
             self._hook()
+        if self._hooks is not None:
+            self.data.see(batch)
         if self._watch is not None:
             self._dead.measured_batch(self._watched, self._activations, consecutive=not self._compiled)
 
@@ -246,9 +257,11 @@ class Session:
         self._losses.add_to(readings)
         self._scale.add_to(readings)
         self._dead.add_to(readings, self.layers)
+        self._add_symmetric(readings)
         if self._noise:
             self._noise[number].add_to(readings, f"noise_scale/total{suffix}")
         numbers = readings.fetch()
+        losses, symmetric = self._losses.values, [layer.index for layer in self._symmetric or []]
         if self._guard is not None:
             numbers["non_finite/skipped_steps"] = self._guard.skipped
         changed = numbers.pop(CHANGED, None)
@@ -261,7 +274,20 @@ class Session:
         if diverged is None and not math.isfinite(total):
             diverged = self._step
         clipped = None if changed is None else bool(changed)
-        self._hand(Measured(self._step, numbers, self.layers, clipped, diverged, step.histograms))
+        measured = Measured(self._step, numbers, self.layers, clipped, diverged, step.histograms, losses, symmetric)
+        self._hand(measured)
+
+    def _add_symmetric(self, readings: Readings) -> None:
+        """Which layers' units are copies of each other; looked at again only where they were so before."""
+        some = self.layers if self._symmetric is None else self._symmetric
+        candidates = [layer for layer in some if layer.weights and layer.weights[0].ndim > 1]
+        self._symmetric = []
+        if candidates:
+            copies = torch.stack([are_copies(layer.weights[0]) for layer in candidates])
+            found = self._symmetric
+            readings.add(
+                copies, lambda values, _: found.extend(c for c, v in zip(candidates, values, strict=True) if v)
+            )
 
     def _hand(self, measured: Measured) -> None:
         if measured.diverged is not None and self._settings.on_non_finite == "stop":
@@ -298,9 +324,9 @@ class Session:
 
     # The end
 
-    def look_at_last_losses(self) -> int | None:
-        """Step of a loss that was not finite, since the last measured step. Waits for the device."""
-        return self._losses.look()
+    def look_at_last_losses(self) -> tuple[int | None, list[float]]:
+        """Step of a loss that was not finite since the last measured step, and those losses. Waits for the device."""
+        return self._losses.look(), self._losses.values
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""

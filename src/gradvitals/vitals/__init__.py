@@ -25,6 +25,7 @@ from gradvitals.vitals.noise_scale import NoiseScale
 from gradvitals.vitals.non_finite import NonFinite, first_non_finite
 from gradvitals.vitals.norms import are_finite, cosine, dot, joint_norm, local, norm, norms, sums, total
 from gradvitals.vitals.parameters import Count, count
+from gradvitals.vitals.symmetry import are_copies
 
 __all__ = [
     "ActivationGradients",
@@ -39,6 +40,7 @@ __all__ = [
     "NoiseScale",
     "NonFinite",
     "Outputs",
+    "are_copies",
     "are_finite",
     "bounds",
     "cosine",

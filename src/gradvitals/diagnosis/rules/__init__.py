@@ -1,0 +1,38 @@
+"""One file per sickness: when it is there, and which others are its symptoms.
+
+A rule is a module of this folder with a function ``judge(history, limits) -> Finding | None`` and ``EXPLAINS``, the
+verdicts that are its symptoms where both are found. Its name is the verdict. Adding a rule is adding a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from gradvitals.diagnosis.finding import Finding
+from gradvitals.diagnosis.history import History
+from gradvitals.diagnosis.thresholds import Thresholds
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A sickness by its name, which is the verdict."""
+
+    name: str
+    judge: Callable[[History, Thresholds], Finding | None]
+    explains: tuple[str, ...]
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """All rules, by name.
+
+    Example:
+        >>> [rule.name for rule in rules()][:3]
+        ['bad_data', 'dead_units', 'exploding']
+    """
+    modules = {info.name: import_module(f"{__name__}.{info.name}") for info in iter_modules(__path__)}
+    return tuple(Rule(name, module.judge, tuple(module.EXPLAINS)) for name, module in modules.items())
