@@ -9,11 +9,11 @@ from gradvitals.activations import ACTIVATIONS
 # name -> overrides; batches such that an epoch is about as many steps everywhere
 DATA = {
     "digits": ["data=digits", "data.batch_size=64"],
-    "iris": ["data=iris", "data.batch_size=8"],
     "circles": ["data=circles", "data.batch_size=32"],
     "blobs": ["data=blobs", "data.batch_size=32"],
 }
-MODELS = ("plain", "plain", "plain", "bn", "ln", "residual", "prenorm")
+MODELS = ("plain", "plain", "plain", "bn", "residual")
+BY_SAMPLE = ("ln", "prenorm")  # of two inputs LayerNorm leaves the direction alone, and both sets need the distance
 INITS = (
     *("auto", "default", "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal", "orthogonal"),
     *("normal", "uniform"),
@@ -32,9 +32,10 @@ def draw(number: int) -> list[str]:
     dice = random.Random(f"gradvitals {number}")
     optimizer = dice.choice(["adam", "adam", "sgd", "sgd", "rmsprop", "nadam"])
     rate = float(f"{10 ** dice.uniform(*RATES[optimizer]):.1e}")
+    data = dice.choice(list(DATA))
     return [
-        *DATA[dice.choice(list(DATA))],
-        f"model={dice.choice(MODELS)}",
+        *DATA[data],
+        f"model={dice.choice(MODELS + BY_SAMPLE if data == 'digits' else MODELS)}",
         f"model.depth={round(2 ** dice.uniform(0, 5))}",
         f"model.width={round(2 ** dice.uniform(2, 7))}",
         f"act={dice.choice(list(ACTIVATIONS))}",

@@ -10,7 +10,7 @@ from typing import Any
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Moment, Subject
 from gradvitals.diagnosis.profile import Profile
-from gradvitals.diagnosis.progress import learnt
+from gradvitals.diagnosis.progress import learnt, patience
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
 
@@ -98,7 +98,11 @@ class Examination:
 
     @property
     def _recovered(self) -> bool:
-        return learnt(self.history, self.limits) >= self.limits.recovered
+        """Whether the net has caught up, or was held up for a short while only."""
+        share, limits = learnt(self.history, self.limits), self.limits
+        since = self.history.latest.step - (self.diagnosis.step or 0)
+        shortly = since <= 2 * patience(self.history, limits)
+        return share >= (limits.learns if shortly else limits.recovered)
 
     def _severity(self) -> float:
         share = 1 - learnt(self.history, self.limits)

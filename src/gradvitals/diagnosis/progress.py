@@ -26,6 +26,12 @@ def patience(history: History, limits: Thresholds) -> float:
     return max(limits.patience, limits.patience_share * (history.subject.planned_steps or 0))
 
 
+def hardly_learns(history: History, limits: Thresholds) -> bool:
+    """Whether a net had three times its time and is still far from what shows that it has recovered."""
+    late = history.latest.step >= 3 * patience(history, limits)
+    return late and learnt(history, limits) < limits.recovered
+
+
 def does_not_learn(history: History, limits: Thresholds) -> bool:
     """Whether a net had its time and its loss is still that of a constant output."""
     share = learnt(history, limits)

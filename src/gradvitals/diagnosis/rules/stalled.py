@@ -6,7 +6,7 @@ from statistics import median
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.progress import does_not_learn
+from gradvitals.diagnosis.progress import does_not_learn, hardly_learns
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS: tuple[str, ...] = ()
@@ -19,9 +19,11 @@ def usual_update(history: History) -> float | None:
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """The median layer moves by less than a ten-thousandth per step, and the net does not learn."""
+    """The median layer moves by less than a ten-thousandth per step, and the net does not learn, or hardly."""
     update = usual_update(history)
-    if update is None or update >= limits.small_update or not does_not_learn(history, limits):
+    if update is None or update >= limits.small_update:
+        return None
+    if not (does_not_learn(history, limits) or hardly_learns(history, limits)):
         return None
     evidence = f"a step moves the weights by {update:.1e} of their size; about 1e-3 is usual"
     return Finding(

@@ -20,7 +20,7 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     broken = history.latest.worst == math.inf
     if not (broken or does_not_learn(history, limits)):
         return None
-    return _large_steps(history, limits) or _risen(history, limits)
+    return _large_steps(history, limits) or _risen(history, limits) or _relapsed(history, limits)
 
 
 def _large_steps(history: History, limits: Thresholds) -> Finding | None:
@@ -33,6 +33,17 @@ def _large_steps(history: History, limits: Thresholds) -> Finding | None:
     return Finding(
         "unstable", layer, history.latest.step, ratio, limits.large_update, evidence, "learning rate too large"
     )
+
+
+def _relapsed(history: History, limits: Thresholds) -> Finding | None:
+    """It had learnt, and lost it again."""
+    averaged = [m.loss for m in history.moments if m.losses >= limits.window / 2 and math.isfinite(m.loss)]
+    loss, best = history.recent_loss(limits.window), min(averaged, default=math.nan)
+    limit = 1 + (limits.risen - 1) / 2
+    if not loss > limit * best or not best < history.chance * (1 - limits.learns):
+        return None
+    evidence = f"the loss had fallen to {best:.3g} and is {loss:.3g} again"
+    return Finding("unstable", None, history.latest.step, loss / best, limit, evidence, "learning rate too large")
 
 
 def _risen(history: History, limits: Thresholds) -> Finding | None:

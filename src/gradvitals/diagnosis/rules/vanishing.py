@@ -22,7 +22,8 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     profiles = [moment.gradients for moment in history.moments]
     first, now, predicted = profiles[0], profiles[-1], history.subject.predicted_decades
     born_dead = not first.ratio > 0 and predicted is not None and predicted <= -limits.decades
-    weak = any(0 < p.ratio <= 10**-limits.decades for p in (first, now))
+    before = profiles[-2] if len(profiles) > 1 else now  # one moment alone may be a passing one
+    weak = any(0 < max(a.ratio, b.ratio) <= 10**-limits.decades for a, b in ((first, first), (before, now)))
     if not (weak or born_dead) or not does_not_learn(history, limits):
         return None
     shown = now if 0 < now.ratio <= 10**-limits.decades else first

@@ -1,0 +1,53 @@
+"""Histories made by hand: what a monitor would have seen of a net of four layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gradvitals.diagnosis.diagnose import Diagnosis, Examination
+from gradvitals.diagnosis.history import Moment, Subject
+
+LABELS = [f"{i:02d}.net.{i}" for i in range(4)]
+STEPS = (*range(10), 50, 100, 150, 200)
+CHANCE = math.log(10)
+
+
+def numbers(
+    gradients: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
+    update: float = 1e-3,
+    std: float = 1.0,
+    mean: float = 0.5,
+    **by_layer: Sequence[float],
+) -> dict[str, float]:
+    """The tags of a measured step."""
+    every = {
+        "activation_grad_norm": gradients,
+        "update_ratio": [update] * 4,
+        "activation_std": [std] * 4,
+        "activation_mean": [mean] * 4,
+        **by_layer,
+    }
+    return {
+        f"{tag}/{label}": value for tag, values in every.items() for label, value in zip(LABELS, values, strict=True)
+    }
+
+
+def run(
+    seen: dict[str, float] | Sequence[dict[str, float]],
+    losses: float | Sequence[float] = CHANCE,
+    symmetric: Sequence[int] = (),
+    steps: Sequence[int] = STEPS,
+    **subject: Any,
+) -> Diagnosis:
+    """The verdict on a run that showed these numbers and losses; a single one stands for every moment."""
+    subject = {"layers": [label[3:] for label in LABELS], "chance": CHANCE, "planned_steps": 1000} | subject
+    examined = Examination(Subject(**subject))
+    before = -1
+    for i, step in enumerate(steps):
+        now = seen if isinstance(seen, dict) else seen[min(i, len(seen) - 1)]
+        loss = losses if isinstance(losses, (int, float)) else losses[min(i, len(losses) - 1)]
+        examined.take(Moment.of(step, [loss] * (step - before), now, LABELS, symmetric))
+        before = step
+    return examined.diagnosis

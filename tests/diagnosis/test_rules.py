@@ -1,0 +1,281 @@
+"""Each sickness by hand: what shows it, what just does not, and which of its symptoms stay symptoms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from gradvitals.diagnosis.diagnose import Examination, diagnose
+from gradvitals.diagnosis.history import History, Moment, Subject
+from gradvitals.diagnosis.remedies import FOR, Net, prescribe
+from gradvitals.diagnosis.rules import rules
+from gradvitals.diagnosis.thresholds import Thresholds
+from tests.diagnosis.runs import CHANCE, LABELS, STEPS, numbers, run
+
+FALLING = [CHANCE * 0.9**i for i in range(len(STEPS))]
+VANISHED = (1e-9, 1e-6, 1e-3, 1.0)
+EXPLODED = (1e6, 1e4, 1e2, 1.0)
+
+
+def symptoms(found):
+    return [finding.rule for finding in found.findings[1:]]
+
+
+# healthy
+
+
+def test_a_net_that_learns_is_healthy_and_nothing_else_is_said():
+    found = run(numbers(), FALLING)
+    assert str(found) == "healthy"
+    assert (found.severity, found.step, found.findings) == (0.0, None, ())
+
+
+def test_a_net_that_does_not_learn_by_healthy_gradients_is_not_sick():
+    """A linear net on circles, labels drawn by chance: no change of the net's gradients would help."""
+    assert run(numbers()).verdict == "healthy"
+
+
+def test_a_loss_that_starts_far_above_chance_is_a_matter_of_scale():
+    assert run(numbers(), [3.0 * CHANCE, *FALLING]).verdict == "healthy"
+
+
+# vanishing
+
+
+def test_vanishing():
+    """1e-9 over 1 in three steps between four layers: 9 decades, a thousandth per layer."""
+    found = run(numbers(VANISHED))
+    assert (found.verdict, found.step, found.findings[0].layer) == ("vanishing", 50, 0)
+    assert found.findings[0].value == pytest.approx(-9)
+    assert "0.001 per layer" in found.findings[0].evidence
+
+
+def test_a_vanishing_profile_that_learns_is_healthy():
+    """Adam trains a 15-layer ReLU net under Glorot's initialisation, which loses two decades."""
+    assert run(numbers(VANISHED), FALLING).verdict == "healthy"
+
+
+@pytest.mark.parametrize(("arrives", "verdict"), [(0.0101, "healthy"), (0.0099, "vanishing")])
+def test_the_line_is_at_a_hundredth(arrives, verdict):
+    assert run(numbers((arrives, 1.0, 1.0, 1.0))).verdict == verdict
+
+
+def test_tiny_updates_and_dead_units_are_symptoms_of_a_gradient_that_vanishes():
+    found = run(numbers(VANISHED, update=1e-7, dead_fraction=(0.0, 0.0, 0.6, 0.0)))
+    assert found.verdict == "vanishing"
+    assert sorted(symptoms(found)) == ["dead_units", "stalled"]
+
+
+def test_one_passing_moment_is_no_vanishing():
+    seen = [numbers()] * 12 + [numbers(VANISHED), numbers()]
+    assert run(seen).verdict == "healthy"
+
+
+def test_born_dead_by_too_small_weights_is_vanishing_where_theory_says_so():
+    silent = numbers((0.0, 0.0, 0.0, 1.0), update=0.0, std=0.0, mean=0.0)
+    assert run(silent, predicted_decades=-11.0).verdict == "vanishing"
+    assert run(silent, predicted_decades=-0.1).verdict == "dead_units"
+
+
+# exploding, non-finite, unstable
+
+
+def test_exploding():
+    found = run(numbers(EXPLODED))
+    assert (found.verdict, found.findings[0].value) == ("exploding", pytest.approx(6))
+
+
+def test_an_exploding_profile_that_learns_is_healthy():
+    assert run(numbers(EXPLODED), FALLING).verdict == "healthy"
+
+
+def test_what_exploded_ends_not_finite_and_the_cause_is_named():
+    broken = numbers((math.nan,) * 4, std=math.nan)
+    found = run([numbers(EXPLODED), broken], [CHANCE, math.nan])
+    assert (found.verdict, found.step) == ("exploding", 1)
+    assert "non_finite" in symptoms(found)
+
+
+def test_activations_that_grow_a_thousandfold_explode():
+    seen = numbers((math.nan,) * 4, activation_std=(1.0, 1e4, 1e20, math.inf))
+    found = run(seen, math.nan, steps=(0,))
+    assert (found.verdict, found.findings[0].layer) == ("exploding", 2)
+
+
+def test_non_finite_names_layer_and_step():
+    found = run(
+        [numbers(), numbers(), numbers(activation_std=(1.0, math.nan, math.nan, 1.0))], FALLING, steps=(0, 1, 2)
+    )
+    assert (found.verdict, found.step, found.findings[0].layer) == ("non_finite", 2, 1)
+    assert "net.1" in found.findings[0].evidence
+
+
+def test_one_loss_that_is_not_finite_is_found_between_measured_steps():
+    examined = Examination(Subject(chance=CHANCE))
+    examined.take(Moment.of(0, [CHANCE], numbers(), LABELS))
+    assert examined.take(Moment.of(50, [1.0, math.inf, 1.0], numbers(), LABELS)).verdict == "non_finite"
+
+
+def test_steps_that_rewrite_the_weights_are_unstable_whatever_follows():
+    seen = [numbers(update=2.0), numbers(VANISHED, update=0.2, saturated_fraction=(1.0,) * 4)]
+    found = run(seen, 1.2 * CHANCE)
+    assert found.verdict == "unstable"
+    assert {"saturated", "vanishing"} >= set(symptoms(found)) >= {"saturated"}
+
+
+def test_a_loss_that_has_risen_is_unstable():
+    assert run(numbers(), [CHANCE, 1.4 * CHANCE]).verdict == "healthy"
+    assert run(numbers(), [CHANCE, 1.6 * CHANCE]).verdict == "unstable"
+
+
+def test_a_loss_that_fell_and_is_back_is_unstable():
+    assert run(numbers(), [CHANCE] * 10 + [0.5 * CHANCE, 0.5 * CHANCE, CHANCE]).verdict == "unstable"
+
+
+# dead, saturated
+
+
+def test_half_of_a_layer_at_zero_is_normal_half_of_the_units_dead_is_not():
+    assert run(numbers(dead_fraction=(0.0, 0.49, 0.0, 0.0))).verdict == "healthy"
+    found = run(numbers(dead_fraction=(0.0, 0.5, 0.0, 0.0)))
+    assert (found.verdict, found.findings[0].layer) == ("dead_units", 1)
+
+
+def test_a_layer_that_returns_nothing_is_told_at_the_second_step():
+    silent = numbers((0.0, 0.0, 0.0, 1.0), activation_std=(1.0, 0.0, 0.0, 0.0), activation_mean=(0.5, 0.0, 0.0, 0.0))
+    found = run(silent)
+    assert (found.verdict, found.step, found.findings[0].layer) == ("dead_units", 1, 1)
+    assert found.findings[0].cause == "dead since initialisation"
+
+
+def test_saturated():
+    assert run(numbers(saturated_fraction=(0.0, 0.7, 0.0, 0.0))).verdict == "healthy"
+    assert run(numbers(saturated_fraction=(0.0, 0.8, 0.0, 0.0))).verdict == "saturated"
+
+
+# steps too small
+
+
+def test_weights_that_stand_still():
+    assert run(numbers(update=1.1e-4)).verdict == "healthy"
+    found = run(numbers(update=9e-5))
+    assert (found.verdict, found.findings[0].cause) == ("stalled", "learning rate too small")
+
+
+def test_a_net_that_crawls_is_stalled_though_its_loss_falls():
+    falling = [CHANCE * (1 - 0.02 * i) for i in range(len(STEPS))]
+    assert run(numbers(update=5e-5), falling).verdict == "stalled"
+    assert run(numbers(update=5e-4), falling).verdict == "healthy"
+
+
+def test_hard_clipping_is_the_cause_where_weights_stand_still():
+    clipped = {"clip/coefficient": 1e-3}
+    assert run(numbers(update=1e-6) | clipped).verdict == "overclipped"
+    assert run(numbers(update=1e-6) | {"clip/coefficient": 0.5}).verdict == "stalled"
+
+
+def test_hard_clipping_is_harmless_where_weights_move():
+    assert run(numbers(update=1e-3) | {"clip/coefficient": 1e-3}, FALLING).verdict == "healthy"
+
+
+# weights and data
+
+
+def test_symmetric_weights_that_stay_so():
+    found = run(numbers(VANISHED), symmetric=(0, 1))
+    assert (found.verdict, found.step, found.findings[0].layer) == ("poor_init", 2, 0)
+
+
+def test_a_fault_of_the_data_is_told_at_once_and_explains_the_rest():
+    found = run(numbers(VANISHED), faults=["all of the first 320 labels are 0"])
+    assert (found.verdict, found.step) == ("bad_data", 0)
+    assert "vanishing" in symptoms(found)
+
+
+def test_inputs_that_are_not_scaled_count_where_the_net_does_not_learn():
+    assert run(numbers(), features=255.0).verdict == "bad_data"
+    assert run(numbers(), FALLING, features=255.0).verdict == "healthy"
+    assert run(numbers(), features=5.0).verdict == "healthy"
+
+
+# the verdict as it stands
+
+
+def test_a_verdict_stands_until_the_net_has_caught_up():
+    """Held up for a third of the training, then falling: sick, until a third of the loss is gone."""
+    steps = (*range(10), *range(50, 1000, 50))
+    held = [CHANCE] * 20
+    barely = run([numbers(VANISHED)] * 20 + [numbers()], [*held, 0.75 * CHANCE], steps=steps)
+    assert (barely.verdict, barely.step) == ("vanishing", 50)
+    assert run([numbers(VANISHED)] * 20 + [numbers()], [*held, 0.5 * CHANCE], steps=steps).verdict == "healthy"
+
+
+def test_a_verdict_that_was_true_for_a_moment_is_taken_back():
+    seen = [numbers(VANISHED)] * 11 + [numbers()]
+    assert run(seen, [CHANCE] * 11 + [0.8 * CHANCE]).verdict == "healthy"
+
+
+def test_severity_is_what_is_left_to_learn():
+    found = run(numbers(update=5e-5), 0.8 * CHANCE)
+    assert found.severity == pytest.approx(0.8)
+    assert run(numbers(), math.nan).severity == 1.0
+
+
+def test_several_optimizers_are_not_judged_by_losses_that_do_not_fall():
+    assert run(numbers(VANISHED), chance=math.nan).verdict == "healthy"
+
+
+def test_the_verdict_survives_a_checkpoint():
+    examined, again = Examination(Subject(chance=CHANCE)), Examination(Subject(chance=CHANCE))
+    for step in (0, 50, 100):
+        examined.take(Moment.of(step, [CHANCE] * 50, numbers(VANISHED), LABELS))
+    again.load_state_dict(examined.state_dict())
+    assert again.diagnosis == examined.diagnosis
+    assert diagnose(again.history) == diagnose(examined.history)
+
+
+def test_a_history_stays_bounded():
+    examined = Examination(Subject(chance=CHANCE))
+    for step in range(1000):
+        examined.take(Moment.of(step, [CHANCE], numbers(), LABELS))
+    assert len(examined.history.moments) <= 256
+    assert examined.history.moments[0].step == 0
+
+
+# the folder of rules
+
+
+def test_no_two_rules_explain_each_other():
+    explains = {rule.name: rule.explains for rule in rules()}
+    pairs = [(a, b) for a in explains for b in explains[a] if a in explains.get(b, ())]
+    assert pairs == [
+        ("exploding", "unstable"),
+        ("unstable", "exploding"),
+    ]  # one asks for a sick start, one for a healthy
+
+
+def test_every_rule_has_remedies_and_explains_rules():
+    names = {rule.name for rule in rules()}
+    assert names == set(FOR)
+    assert all(set(rule.explains) < names for rule in rules())
+
+
+def test_every_remedy_changes_something():
+    for verdict in FOR:
+        overrides = [remedy.overrides for remedy in prescribe(verdict, Net())]
+        assert overrides
+        assert ("init=auto",) not in overrides
+        assert ("clip=none",) not in overrides
+
+
+def test_thresholds_by_name():
+    assert run(numbers((0.001, 1.0, 1.0, 1.0))).verdict == "vanishing"
+    with pytest.raises(ValueError, match=r"expected one of decades, .*; got 'decade'"):
+        Thresholds.of({"decade": 3})
+    with pytest.raises(ValueError, match=r"monitor.thresholds.decades: expected a number; got 'many'"):
+        Thresholds.of({"decades": "many"})  # type: ignore[dict-item]
+
+
+def test_an_empty_history_is_healthy():
+    assert diagnose(History()).verdict == "healthy"
