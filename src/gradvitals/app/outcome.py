@@ -84,9 +84,8 @@ def monitor_of(run: Run) -> GradientVitals | None:
 def net_of(config: Config) -> Net:
     """What remedies depend on."""
     model, act, init, optimizer, clip = (config["choices"].get(key) or "" for key in CHOICES)
-    return Net(
-        model, act, init, optimizer, clip, lr=config["optimizer"].get("lr", 0.0), scaling=config["data"].get("scaling")
-    )
+    numbers = {"lr": config["optimizer"].get("lr", 0.0), "gain": config["init"].get("gain", 1.0)}
+    return Net(model, act, init, optimizer, clip, **numbers, scaling=config["data"].get("scaling"))
 
 
 def vitals(monitor: GradientVitals, net: Net) -> dict[str, Any]:

@@ -159,8 +159,12 @@ class History:
     @property
     def chance(self) -> float:
         """The loss of the best constant output; where it is not known, the first loss."""
-        known = self.subject.chance
-        return known if known is not None else next((m.loss for m in self.moments if m.losses), math.nan)
+        return self.subject.chance if self.subject.chance is not None else self.first_loss
+
+    @property
+    def first_loss(self) -> float:
+        """The mean of those that were seen first; nan where none is finite."""
+        return next((moment.loss for moment in self.moments if math.isfinite(moment.loss)), math.nan)
 
     def recent_loss(self, window: int) -> float:
         """Mean over the latest moments that hold so many losses; nan where there is none."""

@@ -1,7 +1,7 @@
 """What helps against what: runnable overrides, the smallest change first, combinations last.
 
-A remedy is a function of what the net has: None where it would change nothing or theory says that it cannot help. To add
-one, write it and name it in :data:`FOR`.
+A remedy is a function of what the net has: None where it would change nothing or theory says that it cannot help. To
+add one, write it and name it in :data:`FOR`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ NORMALISED = ("bn", "ln", "gn", "instance", "rms", "prenorm")
 
 @dataclass(frozen=True)
 class Net:
-    """What a net has, as far as remedies depend on it: the chosen options, and the learning rate.
+    """What a net has, as far as remedies depend on it: the chosen options and some of their numbers.
 
     Attributes:
+        gain: ``init.gain``.
+        scaling: ``data.scaling``; None: the data has none.
         usual_lr: a learning rate that a range test found; None: none was made.
     """
 
@@ -29,6 +31,7 @@ class Net:
     optimizer: str = "adam"
     clip: str = "none"
     lr: float = 1e-3
+    gain: float = 1.0
     scaling: str | None = None
     usual_lr: float | None = None
 
@@ -51,20 +54,23 @@ class Remedy:
 Maker = Callable[[Net], Remedy | None]
 
 
+def _auto(net: Net) -> tuple[str, ...]:
+    """The initializer that suits the activation, without a gain of one's own."""
+    return ("init=auto",) if net.gain == 1 else ("init=auto", "init.gain=1")
+
+
 def _init(net: Net) -> Remedy | None:
-    if net.init == "auto" or net.act in (*BOUNDED, *UNBOUNDED):
+    suits = net.init == "auto" and net.gain == 1
+    if suits or net.act in (*BOUNDED, *UNBOUNDED):
         return None
-    return Remedy(("init=auto",), "weights of a scale that keeps the signal's size", "He et al. (2015)")
+    return Remedy(_auto(net), "weights of a scale that keeps the signal's size", "He et al. (2015)")
 
 
 def _act(net: Net) -> Remedy | None:
-    if net.act == "elu" and net.init == "auto":
+    if net.act == "elu" and net.init == "auto" and net.gain == 1:
         return None
-    return Remedy(
-        ("act=elu", "init=auto"),
-        "a slope near 1, and below 0 not nothing either",
-        "Clevert, Unterthiner & Hochreiter (2016)",
-    )
+    words = "a slope near 1, and below 0 not nothing either"
+    return Remedy(("act=elu", *_auto(net)), words, "Clevert, Unterthiner & Hochreiter (2016)")
 
 
 def _batch_norm(net: Net) -> Remedy | None:
@@ -85,12 +91,12 @@ def _elu_prenorm(net: Net) -> Remedy | None:
     if net.model == "prenorm" and net.act == "elu":
         return None
     words = "a path around each layer, and slopes that do not die"
-    return Remedy(("act=elu", "init=auto", "model=prenorm"), words, "Xiong et al. (2020); Clevert et al. (2016)")
+    return Remedy(("act=elu", *_auto(net), "model=prenorm"), words, "Xiong et al. (2020); Clevert et al. (2016)")
 
 
 def _elu_batch_norm(net: Net) -> Remedy | None:
     words = "normalised inputs, and slopes that do not die"
-    return Remedy(("act=elu", "init=auto", "model=bn"), words, "Ioffe & Szegedy (2015); Clevert et al. (2016)")
+    return Remedy(("act=elu", *_auto(net), "model=bn"), words, "Ioffe & Szegedy (2015); Clevert et al. (2016)")
 
 
 def _clip(net: Net) -> Remedy | None:
@@ -104,7 +110,7 @@ def _clip(net: Net) -> Remedy | None:
 def _no_clip(net: Net) -> Remedy | None:
     if net.clip == "none":
         return None
-    return Remedy(("clip=none",), "the whole gradient", "Pascanu et al. (2013)")
+    return Remedy(("clip=none",), "the whole gradient", "Pascanu, Mikolov & Bengio (2013)")
 
 
 def _range_test(net: Net) -> Remedy | None:
@@ -132,7 +138,7 @@ def _adam(net: Net) -> Remedy | None:
 
 
 def _adam_elu_prenorm(net: Net) -> Remedy | None:
-    overrides = ("act=elu", "init=auto", "model=prenorm", "clip=none", "optimizer=adam", "optimizer.lr=0.003")
+    overrides = ("act=elu", *_auto(net), "model=prenorm", "clip=none", "optimizer=adam", "optimizer.lr=0.003")
     return Remedy(overrides, "everything at once", "Xiong et al. (2020); Clevert et al. (2016); Kingma & Ba (2015)")
 
 

@@ -47,8 +47,8 @@ def _relapsed(history: History, limits: Thresholds) -> Finding | None:
 
 
 def _risen(history: History, limits: Thresholds) -> Finding | None:
-    loss, start = history.recent_loss(limits.window), history.moments[0].loss
-    limit = limits.risen * max(history.chance, start if math.isfinite(start) else 0.0)
+    loss, start = history.recent_loss(limits.window), history.first_loss
+    limit = limits.risen * max(history.chance, start)
     if not loss > limit:
         return None
     evidence = f"the loss has risen from {start:.3g} to {loss:.3g}"

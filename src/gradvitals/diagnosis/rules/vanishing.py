@@ -11,6 +11,7 @@ import math
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
+from gradvitals.diagnosis.profile import Profile
 from gradvitals.diagnosis.progress import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
@@ -19,19 +20,26 @@ EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """A hundredth or less of the last layer's dL/dh arrives at the first, and the net does not learn."""
-    profiles = [moment.gradients for moment in history.moments]
-    first, now, predicted = profiles[0], profiles[-1], history.subject.predicted_decades
-    born_dead = not first.ratio > 0 and predicted is not None and predicted <= -limits.decades
-    before = profiles[-2] if len(profiles) > 1 else now  # one moment alone may be a passing one
-    weak = any(0 < max(a.ratio, b.ratio) <= 10**-limits.decades for a, b in ((first, first), (before, now)))
-    if not (weak or born_dead) or not does_not_learn(history, limits):
+    if not does_not_learn(history, limits):
         return None
-    shown = now if 0 < now.ratio <= 10**-limits.decades else first
-    decades = predicted if born_dead else math.log10(shown.ratio)
-    assert decades is not None
-    words = f"theory predicts a loss of {-decades:.1f} decades of dL/dh" if born_dead else shown.evidence
-    cause = _cause(decades, predicted)
-    return Finding("vanishing", shown.first, history.latest.step, decades, -limits.decades, words, cause)
+    step, predicted = history.latest.step, history.subject.predicted_decades
+    if shown := _shown(history, limits):
+        decades = math.log10(shown.ratio)
+        cause = _cause(decades, predicted)
+        return Finding("vanishing", shown.first, step, decades, -limits.decades, shown.evidence, cause)
+    if not history.moments[0].gradients.ratio > 0 and predicted is not None and predicted <= -limits.decades:
+        words = f"nothing arrives at the first layer, and theory predicts a loss of {-predicted:.1f} decades of dL/dh"
+        return Finding("vanishing", 0, step, predicted, -limits.decades, words, "scale of the weights")
+    return None
+
+
+def _shown(history: History, limits: Thresholds) -> Profile | None:
+    """A profile that vanishes: the latest two, since one alone may be a passing one, or the first."""
+    profiles = [moment.gradients for moment in history.moments]
+    vanish = [0 < profile.ratio <= 10**-limits.decades for profile in profiles]
+    if vanish[-1] and all(vanish[-2:]):
+        return profiles[-1]
+    return profiles[0] if vanish[0] else None
 
 
 def _cause(decades: float, predicted: float | None) -> str:
