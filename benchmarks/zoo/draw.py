@@ -6,11 +6,11 @@ import random
 
 from gradvitals.activations import ACTIVATIONS
 
-# name -> overrides; batches such that an epoch is about as many steps everywhere
+# name -> overrides
 DATA = {
-    "digits": ["data=digits", "data.batch_size=64"],
-    "circles": ["data=circles", "data.batch_size=32"],
-    "blobs": ["data=blobs", "data.batch_size=32"],
+    "digits": ["data=digits", "data.batch_size=128"],
+    "circles": ["data=circles", "data.batch_size=64"],
+    "blobs": ["data=blobs", "data.batch_size=64"],
 }
 MODELS = ("plain", "plain", "plain", "bn", "residual")
 BY_SAMPLE = ("ln", "prenorm")  # of two inputs LayerNorm leaves the direction alone, and both sets need the distance

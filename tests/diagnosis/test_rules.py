@@ -61,6 +61,12 @@ def test_the_line_is_at_a_hundredth(arrives, verdict):
     assert run(numbers((arrives, 1.0, 1.0, 1.0))).verdict == verdict
 
 
+@pytest.mark.parametrize(("gain", "verdict"), [(0.26, "healthy"), (0.24, "vanishing")])
+def test_in_few_layers_the_rate_decides(gain, verdict):
+    """Three steps of a quarter leave 1.6 %, more than a hundredth: the slope of a sigmoid shows."""
+    assert run(numbers((gain**3, gain**2, gain, 1.0))).verdict == verdict
+
+
 def test_tiny_updates_and_dead_units_are_symptoms_of_a_gradient_that_vanishes():
     found = run(numbers(VANISHED, update=1e-7, dead_fraction=(0.0, 0.0, 0.6, 0.0)))
     assert found.verdict == "vanishing"

@@ -188,7 +188,7 @@ class GradientVitals(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._loggers = trainer.loggers
-        self._session = Session(self.settings, trainer, pl_module, lambda m: self._take_in(m, trainer), self._state)
+        self._session = Session(self.settings, trainer, pl_module, self._take_in, self._state)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self._session:
@@ -225,7 +225,7 @@ class GradientVitals(Callback):
         self._session, self._loggers = None, []
         self.layers = [layer.alone() for layer in self.layers]
 
-    def _take_in(self, measured: Measured, trainer: Trainer) -> None:
+    def _take_in(self, measured: Measured) -> None:
         """Keep, judge and publish the numbers of a step."""
         numbers, self.layers = measured.numbers, measured.layers
         if measured.changed is not None:
@@ -234,7 +234,7 @@ class GradientVitals(Callback):
             numbers["clip/fraction"] = self._clipped_steps / self._steps
         if measured.diverged is not None:
             self._warn(measured.diverged, measured)
-        self._judge(measured, trainer)
+        self._judge(measured)
         if not numbers:
             return
         self.start, self.end = numbers | self.start, self.end | numbers
@@ -245,10 +245,10 @@ class GradientVitals(Callback):
         publish(self._loggers, shown, measured.step)
         publish_histograms(self._loggers, measured.histograms, measured.step)
 
-    def _judge(self, measured: Measured, trainer: Trainer) -> None:
+    def _judge(self, measured: Measured) -> None:
         """Tell a new verdict, and stop what is hopeless."""
         assert self._session is not None
-        before = self.diagnosis
+        trainer, before = self._session.trainer, self.diagnosis
         self._examining.take(measured, self._session.data, trainer, None)
         found = self.diagnosis
         if found.verdict != before.verdict:

@@ -104,7 +104,7 @@ class Session:
         hand_on: Callable[[Measured], None],
         state: dict[str, Any],
     ) -> None:
-        self._settings, self._trainer, self._network, self._hand_on = settings, trainer, network, hand_on
+        self._settings, self.trainer, self._network, self._hand_on = settings, trainer, network, hand_on
         pace = (settings.every_n_steps, settings.first_steps, settings.spike_factor, settings.spike_steps)
         self._cadences = [Cadence(*pace) for _ in trainer.optimizers]
         for cadence, known in zip(self._cadences, state.get("cadences", []), strict=False):
@@ -135,7 +135,7 @@ class Session:
 
     def _look_around(self) -> None:
         """Find the layers; their order is that of the next forward pass."""
-        self._known = [id(p) for o in self._trainer.optimizers for p in parameters(o)]
+        self._known = [id(p) for o in self.trainer.optimizers for p in parameters(o)]
         self._compiled = is_compiled(self._network)
         found = [layer.module for layer in self._find_layers() if layer.module is not None]
         self._watched = [module for module in found if not isinstance(module, NORMS)]
@@ -166,7 +166,7 @@ class Session:
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
         """Hook into the network where a step that is due may come."""
-        self._step = self._trainer.fit_loop.epoch_loop._batches_that_stepped
+        self._step = self.trainer.fit_loop.epoch_loop._batches_that_stepped
         if self._guard is not None:
             self._guard.batch_begins(batch, batch_idx)
         for noise in self._noise:
@@ -179,7 +179,7 @@ class Session:
             self._dead.measured_batch(self._watched, self._activations, consecutive=not self._compiled)
 
     def _hook(self) -> None:
-        if self._known != [id(p) for o in self._trainer.optimizers for p in parameters(o)]:  # one was made since
+        if self._known != [id(p) for o in self.trainer.optimizers for p in parameters(o)]:  # one was made since
             self._look_around()
         self._hooks = ExitStack()
         self._hooks.enter_context(uncompiled(self._compiled))
@@ -188,15 +188,15 @@ class Session:
         if self._settings.activations:
             watch = Watch(self._network, self._watched, self._activations, self._entry)
             self._watch = self._hooks.enter_context(closing(watch))
-        for optimizer in self._trainer.optimizers if self._waits_for_steps else ():
+        for optimizer in self.trainer.optimizers if self._waits_for_steps else ():
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Gradients are complete and not yet clipped."""
-        number = self._trainer.optimizers.index(optimizer)
-        if self._counts.get(number) == self._trainer.global_step:
+        number = self.trainer.optimizers.index(optimizer)
+        if self._counts.get(number) == self.trainer.global_step:
             return  # a closure that is called again within one step
-        self._counts[number] = self._trainer.global_step
+        self._counts[number] = self.trainer.global_step
         self._stepped.add(number)
         if self._guard is not None:
             self._guard.before_clipping(optimizer)
@@ -234,7 +234,7 @@ class Session:
 
     def _add_watched(self, step: OptimizerStep, number: int, optimizer: Optimizer) -> None:
         assert self._watch is not None
-        others = [o for o in self._trainer.optimizers if o is not optimizer]
+        others = [o for o in self.trainer.optimizers if o is not optimizer]
         theirs = {parameter for other in others for parameter in parameters(other)}
         ours = [layer for layer in self.layers if theirs.isdisjoint(layer.weights)]
         scale, self._entry = self._scale.value, self._watch.entry
@@ -245,7 +245,7 @@ class Session:
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
-        number = self._trainer.optimizers.index(optimizer)
+        number = self.trainer.optimizers.index(optimizer)
         step = self._pending.pop(number, None)
         if step is not None and not (self._guard and self._guard.dropped):
             step.after()
@@ -291,7 +291,7 @@ class Session:
 
     def _hand(self, measured: Measured) -> None:
         if measured.diverged is not None and self._settings.on_non_finite == "stop":
-            self._trainer.should_stop = True
+            self.trainer.should_stop = True
         self._hand_on(measured)
 
     def _skipped(self, diverged: int | None) -> None:

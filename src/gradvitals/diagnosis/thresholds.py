@@ -21,6 +21,8 @@ class Thresholds:
         window: losses that are averaged before they are compared.
         decades: of dL/dh lost or won between the last layer and the first, from which on the profile has a cause's name
             (a hundredfold; Glorot & Bengio, 2010, saw depth fail there).
+        weak_gain: norm of dL/dh at a layer over that at the next, below which half as many decades are enough: what the
+            slope of a sigmoid, at most 1/4, leaves of it.
         dead: share of a layer's units that never return anything but zero.
         saturated: share of a layer's outputs where the slope is below 5 % of its largest.
         small_update: update over weight, below which the weights stand still (about 1e-3 is usual: Karpathy, CS231n).
@@ -36,6 +38,7 @@ class Thresholds:
     patience_share: float = 0.05
     window: int = 30
     decades: float = 2.0
+    weak_gain: float = 0.25
     dead: float = 0.5
     saturated: float = 0.75
     small_update: float = 1e-4

@@ -19,7 +19,7 @@ EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """A hundredth or less of the last layer's dL/dh arrives at the first, and the net does not learn."""
+    """A hundredth of the last layer's dL/dh arrives at the first, or a tenth in few steep steps; it does not learn."""
     if not does_not_learn(history, limits):
         return None
     step, predicted = history.latest.step, history.subject.predicted_decades
@@ -36,10 +36,15 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
 def _shown(history: History, limits: Thresholds) -> Profile | None:
     """A profile that vanishes: the latest two, since one alone may be a passing one, or the first."""
     profiles = [moment.gradients for moment in history.moments]
-    vanish = [0 < profile.ratio <= 10**-limits.decades for profile in profiles]
+    vanish = [_vanishes(profile, limits) for profile in profiles]
     if vanish[-1] and all(vanish[-2:]):
         return profiles[-1]
     return profiles[0] if vanish[0] else None
+
+
+def _vanishes(profile: Profile, limits: Thresholds) -> bool:
+    decades = limits.decades / 2 if profile.gain <= limits.weak_gain else limits.decades
+    return 0 < profile.ratio <= 10**-decades
 
 
 def _cause(decades: float, predicted: float | None) -> str:
