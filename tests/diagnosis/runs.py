@@ -8,6 +8,7 @@ from typing import Any
 
 from gradvitals.diagnosis.diagnose import Diagnosis, Examination
 from gradvitals.diagnosis.history import Moment, Subject
+from gradvitals.diagnosis.thresholds import Thresholds
 
 LABELS = [f"{i:02d}.net.{i}" for i in range(4)]
 STEPS = (*range(10), 50, 100, 150, 200)
@@ -39,11 +40,12 @@ def run(
     losses: float | Sequence[float] = CHANCE,
     symmetric: Sequence[int] = (),
     steps: Sequence[int] = STEPS,
+    limits: Thresholds | None = None,
     **subject: Any,
 ) -> Diagnosis:
     """The verdict on a run that showed these numbers and losses; a single one stands for every moment."""
     subject = {"layers": [label[3:] for label in LABELS], "chance": CHANCE, "planned_steps": 1000} | subject
-    examined = Examination(Subject(**subject))
+    examined = Examination(Subject(**subject), limits)
     before = -1
     for i, step in enumerate(steps):
         now = seen if isinstance(seen, dict) else seen[min(i, len(seen) - 1)]
