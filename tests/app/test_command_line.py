@@ -1,6 +1,7 @@
 """The commands as a user types them, each in a process and a folder of its own."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -168,7 +169,17 @@ def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(command, tm
     done = command("act=sigmoid", "model.depth=10", script="preflight.py")
     assert done.returncode == 0, done.stderr
     assert "vanishing: layer 0 receives" in done.stdout
+    assert "expected 2.303 (log 10)" in done.stdout
+    assert "; trainable to about 2 layers, this net has 10\n" in done.stdout
     (run,) = tmp_path.glob("logs/preflight/runs/*")
+    found = json.loads((run / "preflight.json").read_text())
+    assert (found["verdict"], round(found["loss_expected"], 3)) == ("vanishing", 2.303)
+    assert found["trainable_depth"] == pytest.approx(2.07, abs=0.05)  # 6 / -ln(.0557), theory.md
+    for layer in found["layers"][1:-2]:
+        assert layer["gain_predicted"] == pytest.approx(0.236, abs=0.01)
+        assert abs(math.log(layer["gain_measured"] / layer["gain_predicted"])) < 3 * layer["gain_scatter"]
+        assert layer["saturated_fraction"] == layer["dead_fraction"] == 0
+        assert layer["update_ratio"] >= 0
     assert {path.name for path in run.iterdir()} == {".hydra", "preflight.json", "preflight.log"}
     for typed, words in ((["resume=latest"], "resume: has no part"), (["model.depth=abc"], "expected a whole number")):
         refused = command(*typed, script="preflight.py")

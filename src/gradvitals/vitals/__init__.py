@@ -16,6 +16,7 @@ Example:
 
 from gradvitals.vitals.activation_gradients import ActivationGradients
 from gradvitals.vitals.activations import ActivationStatistics, Outputs, bounds, is_activation, mean_and_std
+from gradvitals.vitals.chain import Chain, Link
 from gradvitals.vitals.dead_units import DeadUnits
 from gradvitals.vitals.histogram import Histogram, histogram
 from gradvitals.vitals.input_gradient import InputGradient
@@ -30,6 +31,7 @@ from gradvitals.vitals.symmetry import are_copies
 __all__ = [
     "ActivationGradients",
     "ActivationStatistics",
+    "Chain",
     "Count",
     "DeadUnits",
     "ForwardOrder",
@@ -37,6 +39,7 @@ __all__ = [
     "InputGradient",
     "Layer",
     "LayerInputs",
+    "Link",
     "NoiseScale",
     "NonFinite",
     "Outputs",
