@@ -1,0 +1,168 @@
+"""What a cure has found: a page that opens with what to do, and a picture of before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradvitals.report.gradient_by_layer import LONGEST, Moments, draw_lines, png, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BEFORE, AFTER = "#D55E00", "#0072B2"  # vermilion and blue: told apart by every kind of sight (Okabe & Ito, 2008)
+SHOWN = 5  # moments of a training
+Point = tuple[int, float]
+
+
+def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[str, str]) -> bytes:
+    """A PNG: the gradient by layer before beside that after, on one scale; below, validation's curves of both.
+
+    Args:
+        before, after: ``profiles`` (step -> norms by layer) and ``curves`` (tag -> points of step and value).
+        titles: what each is.
+
+    Example:
+        >>> side = {"profiles": {0: [0.1, 0.2]}, "curves": {"val/loss": [(10, 0.5)]}}
+        >>> picture(side, side, ("act=relu", "act=elu"))[:4]
+        b'\\x89PNG'
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 8))
+    tops = [figure.add_axes((left, 0.54, 0.4, 0.3)) for left in (0.08, 0.57)]
+    for axes, side, name, words in zip(tops, (before, after), ("before", "after"), titles, strict=True):
+        _gradients(axes, side["profiles"], name, words)
+    _same_limits(tops)
+    tags = list({**before["curves"], **after["curves"]})
+    for tag, left in zip(tags, (0.08, 0.57), strict=False):
+        _curves(figure.add_axes((left, 0.08, 0.4, 0.3)), tag, before["curves"].get(tag), after["curves"].get(tag))
+    return png(figure)
+
+
+def _gradients(axes: Axes, profiles: Moments, name: str, words: str) -> None:
+    if profiles:
+        draw_lines(axes, thinned(profiles))
+    verdict, sentence = title(profiles) if profiles else ("", "not measured")
+    left, _, _, _ = axes.get_position().bounds
+    write = axes.figure.text
+    write(left, 0.94, f"{name}: {verdict}", fontsize=14, fontweight="bold")
+    write(left, 0.91, sentence, fontsize=9)
+    longest = LONGEST - 20
+    short = words if len(words) <= longest else words[: longest - 3] + "..."
+    write(left, 0.875, short, fontsize=8.5, color="0.4")
+    axes.set(xlabel="layer index (0 is next to the input)", ylabel="gradient size: L2 norm of dL/dh")
+
+
+def thinned(moments: Moments) -> Moments:
+    """The first, the last and a few in between, so that a legend can name each.
+
+    Example:
+        >>> list(thinned({step: [1.0] for step in range(0, 90, 10)}))
+        [0, 20, 40, 60, 80]
+    """
+    steps = sorted(moments)
+    if len(steps) <= SHOWN:
+        return moments
+    wanted = (steps[0] + i * (steps[-1] - steps[0]) / (SHOWN - 1) for i in range(SHOWN))
+    kept = {min(steps, key=lambda step, at=at: abs(step - at)) for at in wanted}  # type: ignore[misc]
+    return {step: moments[step] for step in sorted(kept)}
+
+
+def _same_limits(many: Sequence[Axes]) -> None:
+    ends = [axes.get_ylim() for axes in many if axes.lines]
+    for axes in many:
+        if ends:
+            axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+
+
+def _curves(axes: Axes, tag: str, before: Sequence[Point] | None, after: Sequence[Point] | None) -> None:
+    looks = (("before", before, BEFORE, "s", "--"), ("after", after, AFTER, "o", "-"))
+    for name, points, colour, marker, line in looks:
+        if points:
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, color=colour, marker=marker, markersize=4, linestyle=line, linewidth=1.8, label=name)
+    axes.set(xlabel="step", ylabel=tag)
+    axes.set_title(tag, loc="left", fontsize=11, fontweight="bold")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(frameon=False, fontsize="small")
+
+
+def page(found: Mapping[str, Any]) -> str:
+    """The report in Markdown.
+
+    Args:
+        found: the content of ``cure.json``.
+    """
+    sick = f"`{' '.join(found['overrides']) or 'the default config'}`"
+    lines = [f"# {_headline(found)}", "", *_to_do(found, sick), ""]
+    if found["outcome"] != "nothing to cure":
+        lines += ["## What is wrong", "", f"{sick} is {found['evidence']}.", ""]
+        lines += ["## What was tried", "", *_table(found), "", *_confirmations(found), "", *_cost(found), ""]
+    if found["confirmed"]:
+        lines += ["![Gradient by layer and validation, before and after](cure.png)", ""]
+    return "\n".join(lines)
+
+
+def _headline(found: Mapping[str, Any]) -> str:
+    if found["outcome"] == "cured":
+        return f"Cured by {' '.join(found['cured'])}"
+    return {"nothing to cure": "Healthy: nothing to cure"}.get(found["outcome"], "Not cured")
+
+
+def _to_do(found: Mapping[str, Any], sick: str) -> list[str]:
+    if found["outcome"] == "nothing to cure":
+        return [f"{sick} trains: {_metric(found['sick'])} after {found['sick']['steps']} steps."]
+    if found["outcome"] == "cured":
+        full = next(c["effect"] for c in found["confirmed"] if c["overrides"] == found["cured"])
+        change = f"{_metric(found['sick'])} before, {_metric(full)} after"
+        return ["Type", "", f"    {found['command']}", "", f"It trains from scratch to its end: {change}."]
+    return [
+        "None of the known remedies gave a healthy training that is clearly better. The one that came nearest is the "
+        "first to go on from; a longer training (`trainer.max_epochs`), another `seed` or the data themselves are next."
+    ]
+
+
+def _table(found: Mapping[str, Any]) -> list[str]:
+    rows = ["| change | why | source | verdict | metric | loss gone |", "| --- | --- | --- | --- | --- | --- |"]
+    for remedy in found["remedies"]:
+        effect = remedy["effect"]
+        cells = [f"`{' '.join(remedy['overrides'])}`", remedy["why"], remedy["source"], *_effect(effect)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def _effect(effect: Mapping[str, Any] | None) -> list[str]:
+    if effect is None:
+        return ["not tried: a smaller change does", "", ""]
+    if effect["status"] == "failed":
+        return [f"failed: {str(effect['reason']).replace('|', '/')}", "", ""]
+    ended = "" if effect["status"] == "completed" else f" ({effect['status']})"
+    return [f"{effect['verdict']}{ended}", _metric(effect), _percent(effect["learnt"])]
+
+
+def _confirmations(found: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for each in found["confirmed"]:
+        full = each["effect"]
+        ended = f"{full['status']}, {full['verdict']}, {_metric(full)}, {full['steps']} steps, {full['seconds']:.1f} s"
+        lines.append(f"At full length `{' '.join(each['overrides'])}`: {ended}.")
+    return lines
+
+
+def _cost(found: Mapping[str, Any]) -> list[str]:
+    steps, seconds = found["steps"], found["seconds"]
+    parts = ", ".join(
+        f"{name.replace('_', ' ')} {steps[name]} ({seconds[name]:.1f} s)" for name in steps if steps[name]
+    )
+    full = f"one full training has {found['steps_planned']}"
+    return [f"Steps: {parts}; {full}. Together {found['cost']:.2f} full trainings, {seconds['all']:.0f} s in all."]
+
+
+def _metric(effect: Mapping[str, Any]) -> str:
+    return f"{effect['objective']} {effect['best']:.3g}" if effect["best"] is not None else "no metric"
+
+
+def _percent(share: float | None) -> str:
+    return f"{100 * share:.0f} %" if share is not None and share == share else ""
