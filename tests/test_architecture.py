@@ -18,7 +18,7 @@ ARROWS = {
     "theory": {"activations"},
     "report": {"diagnosis"},
     "checkup": {"vitals", "theory", "diagnosis"},
-    "callbacks": {"vitals", "theory", "diagnosis", "report"},
+    "callbacks": {"vitals", "theory", "diagnosis", "report", "checkup"},
     "classifier": {"nets", "clipping", "build", "activations"},
 }
 

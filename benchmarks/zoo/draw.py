@@ -46,3 +46,31 @@ def draw(number: int) -> list[str]:
         f"seed={number}",
         f"trainer.max_epochs={EPOCHS}",
     ]
+
+
+# What healthy nets reach on the same data and in the same time.
+CONTROLS = [
+    ["model=plain", "model.depth=2", "model.width=64", "act=relu", "init=auto", "optimizer=adam", "optimizer.lr=0.003"],
+    ["model=plain", "model.depth=4", "model.width=32", "act=elu", "init=auto", "optimizer=adam", "optimizer.lr=0.003"],
+    ["model=bn", "model.depth=3", "model.width=64", "act=relu", "init=auto", "optimizer=adam", "optimizer.lr=0.003"],
+]
+# Whether some change at the same depth and width reaches that; independent of what a verdict prescribes.
+REMEDIES = [
+    ["init=auto", "optimizer=adam", "optimizer.lr=0.001", "clip=none"],
+    ["init=auto", "optimizer=adam", "optimizer.lr=0.01", "clip=none"],
+    ["act=elu", "init=auto", "model=residual", "optimizer=adam", "optimizer.lr=0.002", "clip=none"],
+    ["act=elu", "init=auto", "model=bn", "optimizer=adam", "optimizer.lr=0.005", "clip=none"],
+]
+
+
+def control(data: str, number: int) -> list[str]:
+    """The overrides of one of the healthy nets on a data set."""
+    return [*DATA[data], *CONTROLS[number], f"seed={number}", f"trainer.max_epochs={EPOCHS}"]
+
+
+def remedied(overrides: list[str], remedy: list[str]) -> list[str]:
+    """A drawn net with a remedy in place of what it was given; a linear net stays linear."""
+    linear = "act=identity" in overrides
+    changes = {word.partition("=")[0]: word for word in remedy if not (linear and word.startswith("act="))}
+    kept = [word for word in overrides if word.partition("=")[0] not in changes and not word.startswith("clip.")]
+    return [*kept, *changes.values()]

@@ -32,4 +32,5 @@ def rate(hits: Sequence[bool]) -> str:
     if not hits:
         return "none"
     low, high = bounds(sum(hits), len(hits))
-    return f"{sum(hits)} of {len(hits)}, {sum(hits) / len(hits):.1%} ({100 * low:.1f} to {100 * high:.1f})".replace("%", " %")
+    share = 100 * sum(hits) / len(hits)
+    return f"{sum(hits)} of {len(hits)}, {share:.1f} % ({100 * low:.1f} to {100 * high:.1f})"

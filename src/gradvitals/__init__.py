@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from gradvitals.callbacks.gradient_vitals import GradientVitals
     from gradvitals.checkup import preflight
     from gradvitals.classifier import Classifier
+    from gradvitals.diagnosis.diagnose import diagnose
     from gradvitals.nets.mlp import MLP
 
-__all__ = ["MLP", "Classifier", "GradientPicture", "GradientVitals", "preflight"]
+__all__ = ["MLP", "Classifier", "GradientPicture", "GradientVitals", "diagnose", "preflight"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "Classifier": "gradvitals.classifier",
     "GradientPicture": "gradvitals.callbacks.gradient_picture",
     "GradientVitals": "gradvitals.callbacks.gradient_vitals",
+    "diagnose": "gradvitals.diagnosis.diagnose",
     "preflight": "gradvitals.checkup",
     "MLP": "gradvitals.nets.mlp",
 }

@@ -8,7 +8,8 @@ from __future__ import annotations
 import copy
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gradvitals.diagnosis.forecast import forecast
 from gradvitals.diagnosis.profile import Profile, profile
 from gradvitals.theory import Prediction, Stage, correlation_depth, fixed_point, predict
 from gradvitals.vitals import (
@@ -31,6 +33,7 @@ from gradvitals.vitals import (
     LayerInputs,
     Link,
     Outputs,
+    are_copies,
     find_layers,
     is_activation,
     is_layer,
@@ -40,6 +43,8 @@ from gradvitals.vitals import (
     total,
 )
 from gradvitals.vitals.hooks import buffers_kept
+from gradvitals.vitals.layers import outputs_of
+from gradvitals.vitals.samples import faults, inputs_and_labels
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
@@ -109,6 +114,8 @@ class Preflight:
             net that does not come near its fixed point, for which that length is computed; and for all but chains of
             linear layers with the same activation and norm.
         profile: the shape of the activation gradients.
+        faults: of the batch itself, in words.
+        symmetric: names of layers whose units are copies of each other.
     """
 
     layers: list[LayerReading]
@@ -117,6 +124,22 @@ class Preflight:
     loss_expected: float | None
     trainable_depth: float | None
     profile: Profile
+    faults: Sequence[str] = ()
+    symmetric: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Preflight:
+        """From plain values, as :func:`dataclasses.asdict` makes them."""
+        layers = [LayerReading(**reading) for reading in state["layers"]]
+        return cls(**{**state, "layers": layers, "profile": Profile(**state["profile"])})
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """In a word, and the evidence; see :func:`gradvitals.diagnosis.forecast.forecast`."""
+        silent = (r.name for r in self.layers if r.activation_std == 0 == r.activation_mean)
+        saturated = [(r.name, r.saturated_fraction) for r in self.layers if r.saturated_fraction is not None]
+        most = max(saturated, key=lambda pair: pair[1], default=None)
+        return forecast(self.profile, self.faults, self.symmetric, next(silent, None), most)
 
     @property
     def surprise(self) -> LayerReading | None:
@@ -156,7 +179,34 @@ def preflight(
         measured = watch.readings(layers)
         ratios = _update_ratios(network, layers, optimizer) if optimizer else [None] * len(layers)
         expected = expected_loss(loss, outputs, targets)
+        at_input = total(norms(inputs)).item() if inputs else None
     samples = len(x) if isinstance(x, Tensor) and x.ndim else None
+    for reading, ratio in zip(measured, ratios, strict=True):
+        reading["update_ratio"] = ratio
+    copies = [layer.name for layer in layers if layer.weights[0].ndim > 1 and are_copies(layer.weights[0])]
+    words = faults_of(batch, layers)
+    return assemble(layers, links, samples, measured, at_input, value.item(), expected, words, copies)
+
+
+def assemble(
+    layers: Sequence[Layer],
+    links: Sequence[Link | None],
+    samples: int | None,
+    measured: Sequence[dict[str, float | None]],
+    input_grad_norm: float | None,
+    loss_start: float,
+    loss_expected: float | None,
+    faults: Sequence[str] = (),
+    symmetric: Sequence[str] = (),
+) -> Preflight:
+    """Put what was measured beside what theory expects.
+
+    Args:
+        layers, links: of the network, see :class:`gradvitals.vitals.Chain`.
+        samples: in the batch.
+        measured: per layer, by the names of :class:`LayerReading`; no gains.
+        input_grad_norm, loss_start, loss_expected, faults, symmetric: see :class:`Preflight`.
+    """
     stages = _stages(layers, links)
     predicted = _predictions(stages, links, samples)
     gradients = [reading["activation_grad_norm"] for reading in measured]
@@ -169,14 +219,20 @@ def preflight(
             gain_measured=gain,
             gain_predicted=prediction.gain**0.5 if prediction else None,
             gain_scatter=prediction.scatter / 2 if prediction else None,
-            update_ratio=ratio,
             **reading,
         )
-        for layer, reading, gain, prediction, ratio in zip(layers, measured, gains, predicted, ratios, strict=True)
+        for layer, reading, gain, prediction in zip(layers, measured, gains, predicted, strict=True)
     ]
-    at_input = total(norms(inputs)).item() if inputs else None
     deepest = _trainable_depth(stages, links, predicted, gains)
-    return Preflight(readings, at_input, value.item(), expected, deepest, profile(gradients))
+    shape = profile(gradients)
+    return Preflight(readings, input_grad_norm, loss_start, loss_expected, deepest, shape, faults, symmetric)
+
+
+def faults_of(batch: Any, layers: Sequence[Layer]) -> list[str]:
+    """What no network can learn from, as far as one batch shows; see :func:`gradvitals.vitals.samples.faults`."""
+    x, y = inputs_and_labels(batch)
+    counts = Counter(y.tolist()) if y is not None else {}
+    return faults(x is None or bool(x.isfinite().all()), counts, outputs_of(layers))
 
 
 def expected_loss(loss: Loss, outputs: Tensor, targets: Tensor) -> float | None:

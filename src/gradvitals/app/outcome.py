@@ -12,6 +12,7 @@ from typing import Any
 from gradvitals.app.assemble import Config, Run
 from gradvitals.app.files import git_commit, versions, write_json
 from gradvitals.app.names import short
+from gradvitals.app.preflight import content
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.profile import profile
@@ -102,6 +103,7 @@ def vitals(monitor: GradientVitals, net: Net) -> dict[str, Any]:
         "step": found.step,
         "findings": [_finding(finding, monitor) for finding in found.findings],
         "remedies": [asdict(remedy) for remedy in prescribe(found.verdict, net)],
+        "preflight": content(monitor.preflight) if monitor.preflight else None,
         "gain_per_layer": profile(outputs).gain,
         "layers": [
             {

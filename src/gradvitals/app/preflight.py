@@ -66,7 +66,7 @@ def look(settings: dict[str, Any]) -> Preflight:
 def content(found: Preflight) -> dict[str, Any]:
     """What ``preflight.json`` holds."""
     return {
-        "verdict": None if found.profile.label == "unknown" else found.profile.label,
+        "verdict": None if found.verdict[0] == "unknown" else found.verdict[0],
         "gain_per_layer": found.profile.gain,
         "input_grad_norm": found.input_grad_norm,
         "loss_start": found.loss_start,
@@ -88,7 +88,7 @@ def table(found: Preflight, run_dir: Path) -> str:
             f"layer {layer.index} is {layer.surprise:.0f} scatters off: gain {_number(layer.gain_measured)}, "
             f"predicted {_number(layer.gain_predicted)}"
         )
-    lines.append(f"{found.profile.label}: {found.profile.evidence}{_depth(found)}")
+    lines.append(f"{': '.join(found.verdict)}{_depth(found)}")
     return "\n".join([*lines, f"written to {short(run_dir / 'preflight.json')}"])
 
 

@@ -15,6 +15,7 @@ from gradvitals.diagnosis.diagnose import Diagnosis, Examination
 from gradvitals.diagnosis.history import Moment, Subject
 from gradvitals.diagnosis.progress import learnt, patience
 from gradvitals.diagnosis.thresholds import Thresholds
+from gradvitals.vitals.layers import outputs_of
 
 AT_ONCE = ("non_finite", "bad_data", "poor_init")  # no step more can help
 
@@ -53,7 +54,6 @@ class Examining:
 
     def _subject(self, measured: Measured, data: DataFacts, trainer: Trainer, predicted: float | None) -> Subject:
         known = self._run.history.subject
-        outputs = _outputs(measured)
         several = len(trainer.optimizers) > 1  # losses of players do not fall
         first = next(iter(measured.losses), math.nan)
         chance = self._chance if self._chance is not None else known.chance or data.chance(first)
@@ -63,7 +63,7 @@ class Examining:
             planned_steps=known.planned_steps or _planned(trainer),
             predicted_decades=predicted,
             features=data.features,
-            faults=data.faults(outputs),
+            faults=data.faults(outputs_of(measured.layers)),
         )
 
     def is_hopeless(self) -> bool:
@@ -97,9 +97,3 @@ class Examining:
 def _planned(trainer: Trainer) -> int | None:
     steps = trainer.estimated_stepping_batches
     return int(steps) if math.isfinite(steps) and steps > 0 else None
-
-
-def _outputs(measured: Measured) -> int | None:
-    """Outputs of the last layer, where it is a linear one."""
-    last = measured.layers[-1] if measured.layers else None
-    return last.weights[0].shape[0] if last is not None and last.kind == "Linear" and last.weights else None

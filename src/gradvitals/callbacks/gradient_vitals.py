@@ -23,18 +23,22 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
+from torch import Tensor
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.blocks import by_block
 from gradvitals.callbacks.examining import Examining
+from gradvitals.callbacks.first_look import predicted_decades
 from gradvitals.callbacks.moments import Moments
 from gradvitals.callbacks.publish import publish, publish_histograms, publish_text
 from gradvitals.callbacks.session import Measured, Session, Settings
 from gradvitals.callbacks.where import largest_gradient, where_in
+from gradvitals.checkup import Preflight
 from gradvitals.diagnosis.diagnose import Diagnosis
 from gradvitals.vitals import Layer
 
@@ -96,6 +100,8 @@ class GradientVitals(Callback):
         moments: the activation gradients by layer of every measured step, thinned where there are many.
         non_finite: step and place of the first number that was not finite; None: none was seen.
         diagnosis: the verdict so far.
+        preflight: what the first batch showed beside what theory expects; None before it, where ``activations`` is off,
+            and with several optimizers.
         seconds_saved: of the fit that ``auto_stop`` ended; None where it did not, or its end was not known.
 
     Raises:
@@ -154,6 +160,7 @@ class GradientVitals(Callback):
         self.end: dict[str, float] = {}
         self.moments = Moments()
         self.seconds_saved: float | None = None
+        self.preflight: Preflight | None = None
         self._examining = Examining(self.thresholds, self.chance)
         self.non_finite: tuple[int, str] | None = None
         self._steps = self._clipped_steps = 0
@@ -193,6 +200,10 @@ class GradientVitals(Callback):
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self._session:
             self._session.batch_begins(batch, batch_idx)
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        if self._session:
+            self._session.before_backward(loss)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         if self._session:
@@ -248,8 +259,11 @@ class GradientVitals(Callback):
     def _judge(self, measured: Measured) -> None:
         """Tell a new verdict, and stop what is hopeless."""
         assert self._session is not None
-        trainer, before = self._session.trainer, self.diagnosis
-        self._examining.take(measured, self._session.data, trainer, None)
+        session, trainer, before = self._session, self._session.trainer, self.diagnosis
+        if self.preflight is None and session.first_look is not None and len(trainer.optimizers) == 1:
+            self.preflight = session.first_look.found(measured.numbers, measured.layers, self.chance)
+        predicted = predicted_decades(self.preflight) if self.preflight else None
+        self._examining.take(measured, session.data, trainer, predicted)
         found = self.diagnosis
         if found.verdict != before.verdict:
             publish_text(self._loggers, "vitals/verdict", str(found), measured.step)
@@ -280,6 +294,7 @@ class GradientVitals(Callback):
             "steps": self._steps,
             "clipped_steps": self._clipped_steps,
             "examination": self._examining.state_dict(),
+            "preflight": asdict(self.preflight) if self.preflight else None,
             "session": self._session.state_dict() if self._session else self._state,
         }
 
@@ -290,3 +305,4 @@ class GradientVitals(Callback):
             self._state = state["session"]
             self.moments.load_state_dict(state["moments"])
             self._examining.load_state_dict(state["examination"])
+            self.preflight = Preflight.of(state["preflight"]) if state["preflight"] else None

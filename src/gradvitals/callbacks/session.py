@@ -10,13 +10,14 @@ from typing import Any
 
 import torch
 from lightning import LightningModule, Trainer
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.cadence import Cadence
 from gradvitals.callbacks.compiled import is_compiled, uncompiled
 from gradvitals.callbacks.data_facts import DataFacts
 from gradvitals.callbacks.dead_window import DeadWindow
+from gradvitals.callbacks.first_look import FirstLook
 from gradvitals.callbacks.guard import Guard, clips_itself
 from gradvitals.callbacks.loss_flags import LossFlags
 from gradvitals.callbacks.loss_scale import LossScale
@@ -121,6 +122,7 @@ class Session:
         self._dead = DeadWindow(self._processes)
         self._losses = LossFlags()
         self.data = DataFacts(max(settings.first_steps, 1))
+        self.first_look: FirstLook | None = None
         self._symmetric: list[Layer] | None = None  # None: not looked at
         self._step = 0  # as Lightning's loggers count
         self._counts: dict[int, int] = {}  # optimizer -> Trainer's count of steps at its latest
@@ -173,6 +175,8 @@ class Session:
             noise.batch_begins(batch)
         if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
             self._hook()
+            if self.first_look is None and self.trainer.global_step == 0 and self._watch is not None:
+                self.first_look = FirstLook(self._network, batch)
         if self._hooks is not None:
             self.data.see(batch)
         if self._watch is not None:
@@ -190,6 +194,11 @@ class Session:
             self._watch = self._hooks.enter_context(closing(watch))
         for optimizer in self.trainer.optimizers if self._waits_for_steps else ():
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
+
+    def before_backward(self, loss: Tensor) -> None:
+        """The loss is there; of several optimizers' losses, the first."""
+        if self.first_look is not None and self._order is not None:
+            self.first_look.backward_begins(loss, self._find_layers())
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Gradients are complete and not yet clipped."""
@@ -339,6 +348,8 @@ class Session:
     def close(self) -> None:
         """Take every hook off."""
         self._unhook()
+        if self.first_look is not None:
+            self.first_look.close()
         self._dead.close()
         if self._guard is not None:
             self._guard.close()

@@ -104,6 +104,17 @@ def find_layers(
     return [_describe(name, i, f"{i:0{digits}d}.{name}", kept[name]) for i, name in enumerate(names)]
 
 
+def outputs_of(layers: Sequence[Layer]) -> int | None:
+    """Outputs of the last layer, where it is a linear one.
+
+    Example:
+        >>> outputs_of(find_layers(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))))
+        3
+    """
+    last = layers[-1] if layers else None
+    return last.weights[0].shape[0] if last is not None and last.kind == "Linear" and last.weights else None
+
+
 def _describe(name: str, index: int, label: str, module: nn.Module) -> Layer:
     own = weights(module)
     fan_in = 0 if is_lazy(own[0]) else own[0][0].numel()

@@ -1,0 +1,89 @@
+"""One network trained and judged, by us and by the rules of others."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from record import Record
+from rivals import RIVALS
+
+from gradvitals.app.names import slug
+
+CONF = Path(__file__).parents[2] / "conf"
+# Nothing is saved, and validation comes once, at the end: what takes time is the training.
+BARE = ("logger=none", "callbacks=none", "trainer=cpu", "trainer.num_sanity_val_steps=0", "test=last", "threads=1")
+
+
+def train(overrides: Sequence[str], rivals: bool = False) -> dict[str, Any]:
+    """Train what is typed; a row of the table as plain values."""
+    from lightning import seed_everything
+
+    from gradvitals.app.assemble import assemble
+    from gradvitals.app.outcome import monitor_of
+
+    _quiet()
+    settings = _settings(overrides)
+    seed_everything(settings["seed"], workers=True, verbose=False)
+    run, record = assemble(settings), Record()
+    if rivals:
+        run.trainer.callbacks.append(record)
+    began = time.perf_counter()
+    run.trainer.fit(run.model, datamodule=run.data)
+    seconds = time.perf_counter() - began
+    accuracy = run.trainer.test(run.model, datamodule=run.data, verbose=False)[0]["test/acc"]
+    monitor = monitor_of(run)
+    found = monitor.diagnosis
+    return {
+        "overrides": list(overrides),
+        "accuracy": accuracy,
+        "verdict": found.verdict,
+        "step": found.step,
+        "steps": run.trainer.global_step,
+        "evidence": str(found),
+        "broken_at": monitor.non_finite[0] if monitor.non_finite else None,
+        "seconds": seconds,
+        "rivals": {rival.name: _alarm(rival.examine(record.history)) for rival in RIVALS} if rivals else {},
+    }
+
+
+def _alarm(alarm: Any) -> dict[str, Any] | None:
+    return {"verdict": alarm.verdict, "step": alarm.step} if alarm else None
+
+
+def _settings(overrides: Sequence[str]) -> dict[str, Any]:
+    epochs = next(word.partition("=")[2] for word in overrides if word.startswith("trainer.max_epochs="))
+    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        typed = [*BARE, *overrides, f"trainer.check_val_every_n_epoch={epochs}", "paths.run=unused"]
+        settings: dict[str, Any] = OmegaConf.to_container(compose("train", typed), resolve=True)  # type: ignore[assignment]
+    return settings | {"overrides": list(overrides), "typed": []}
+
+
+def _quiet() -> None:
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def is_sick(accuracy: float, healthy: float, best_remedy: float | None) -> str:
+    """``healthy``, ``sick``, ``limited`` (no remedy reaches what healthy nets do) or ``not counted``.
+
+    Example:
+        >>> is_sick(0.5, 1.0, 0.97), is_sick(0.5, 1.0, 0.8), is_sick(0.92, 1.0, 0.99), is_sick(0.96, 1.0, None)
+        ('sick', 'limited', 'not counted', 'healthy')
+    """
+    if accuracy >= 0.95 * healthy:
+        return "healthy"
+    if best_remedy is not None and best_remedy < 0.95 * healthy:
+        return "limited"
+    return "sick" if accuracy < 0.9 * healthy or math.isnan(accuracy) else "not counted"

@@ -1,0 +1,68 @@
+"""The pre-flight of a fit: its first measured batch, before the first step, beside what theory expects of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from gradvitals.checkup import LayerReading, Preflight, assemble
+from gradvitals.vitals import Chain, Layer, Link
+from gradvitals.vitals.samples import inputs_and_labels
+
+MEASURED = [name for name in LayerReading.__annotations__ if name not in ("name", "index", "kind")]
+GAINS = ("gain_measured", "gain_predicted", "gain_scatter")
+
+
+class FirstLook:
+    """Finds out how layers follow each other in the first batch of a fit.
+
+    Args:
+        network: which is about to be called.
+        batch: with what.
+    """
+
+    def __init__(self, network: nn.Module, batch: Any) -> None:
+        x, _ = inputs_and_labels(batch)
+        self._samples = len(x) if x is not None else None
+        self._chain: Chain | None = Chain(network)
+        self._links: Sequence[Link | None] = []
+        self._loss = math.nan
+
+    def backward_begins(self, loss: Tensor, layers: Sequence[Layer]) -> None:
+        """The graph is complete: read it, once."""
+        if self._chain is not None:
+            self._links = self._chain.links([layer.module for layer in layers], loss)  # type: ignore[misc]
+            self._loss = loss.item()
+            self.close()
+
+    def found(self, numbers: Mapping[str, float], layers: Sequence[Layer], expected: float | None) -> Preflight | None:
+        """What the first measured step showed; None where nothing is known of the layers.
+
+        Args:
+            numbers: of the step, by tag.
+            layers: of the network.
+            expected: loss of a network that knows nothing yet.
+        """
+        if len(self._links) != len(layers):
+            return None
+        names = [name for name in MEASURED if name not in GAINS]
+        measured = [{name: numbers.get(f"{name}/{layer.label}") for name in names} for layer in layers]
+        at_input = numbers.get("grad_norm/input")
+        return assemble(layers, self._links, self._samples, measured, at_input, self._loss, expected)
+
+    def close(self) -> None:
+        """Take the hooks off."""
+        if self._chain is not None:
+            self._chain.close()
+        self._chain = None
+
+
+def predicted_decades(found: Preflight) -> float | None:
+    """Of dL/dh between last and first layer, where theory has a number for each layer between."""
+    gains = [layer.gain_predicted for layer in found.layers[:-1]]
+    if not gains or any(gain is None or not 0 < gain < math.inf for gain in gains):
+        return None
+    return sum(math.log10(gain) for gain in gains if gain)
