@@ -219,7 +219,7 @@ def test_the_preflights_table():
     )
     assert two.split() == ["12", "head", "-", "-", "-", "-", "1.83e-19", "-", "-", "-", "-"]
     assert {len(line) for line in (titles, one, two)} == {len(one)}
-    assert loss == "loss 2.35, expected 2.303 (log 10); gradient at the input 2.8e-20"
+    assert loss == "loss 2.35, expected 2.303 (log 10); gradient at the input 2.800e-20"
     assert surprise == "layer 0 is 3 scatters off: gain 0.200, predicted 0.234"
     assert verdict.endswith(": 0.2 per layer; trainable to about 2 layers, this net has 1")
     assert file == "written to run/preflight.json"

@@ -147,8 +147,10 @@ def test_a_shortcut_that_is_overwritten_is_not_seen_as_a_scale_of_0():
 
 def test_what_changes_nothing_is_no_residual_block():
     net = nn.Sequential(nn.Linear(6, 6), nn.Sequential(nn.ReLU(), nn.ReLU()), nn.Linear(6, 3))
-    found = links(net)
-    assert [(link.block, link.leads_on) for link in found] == [("plain", False), ("plain", False)]
+    assert [(link.block, link.leads_on) for link in links(net)] == [("plain", False), ("plain", False)]
+    positive = nn.Sequential(nn.Linear(6, 6), nn.Sequential(nn.ReLU()), nn.Linear(6, 3))
+    nn.init.constant_(positive[0].bias, 100.0)
+    assert [shape(link) for link in links(positive)] == [("ReLU", None, None, True), (*BARE, False)]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,59 @@ def test_our_residual_nets(options, expected):
     assert [shape(link) for link in hidden] == [expected] * 3
     assert {(link.block, round(link.scale, 5)) for link in hidden} == {("residual", 1.0)}
     assert shape(head) == (*BARE, False)
+
+
+class Shortcut(nn.Module):
+    """``x + branch(x)`` around any branch."""
+
+    def __init__(self, *branch: nn.Module):
+        super().__init__()
+        self.branch = nn.Sequential(*branch)
+        self.latest = torch.zeros(())
+
+    def forward(self, x):
+        self.latest = self.branch(x)
+        return x + self.latest
+
+
+def test_a_plain_layer_in_front_of_a_block_with_a_norm():
+    block = Shortcut(nn.LayerNorm(6), nn.Linear(6, 6), nn.Tanh())
+    net = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), block, nn.Linear(6, 3))
+    first, inside, _ = links(net)
+    assert shape(first) == ("ReLU", None, None, True)  # the norm stands in the branch alone
+    assert shape(inside) == ("Tanh", "layer", "before_linear", True)
+    assert inside.input_square == pytest.approx(
+        net[:2](X).square().mean().item()
+    )  # of the block's input, not the norm's
+
+
+@pytest.mark.parametrize(
+    "branch",
+    [
+        [nn.Tanh(), nn.Linear(6, 6)],
+        [nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 6)],
+        [nn.LayerNorm(6), nn.Linear(6, 6), nn.LayerNorm(6)],
+    ],
+)
+def test_other_branches_are_not_understood(branch):
+    *before, inside, head = links(nn.Sequential(Shortcut(*branch), nn.Linear(6, 3)))
+    assert inside is None
+    assert not any(link.block == "residual" for link in before)
+    assert head is not None
+
+
+def test_a_branch_that_is_used_once_more():
+    block, head = Shortcut(nn.Linear(6, 6), nn.Tanh()), nn.Linear(6, 3)
+    first, last = links(Own(lambda m, x: head(block(x)) + block.latest.mean(), block, head))
+    assert first is None
+    assert last is not None
+
+
+def test_two_norms_on_a_layer_are_one_too_many():
+    net = nn.Sequential(Block("sum"), nn.LayerNorm(6), nn.Linear(6, 6), nn.LayerNorm(6), nn.Linear(6, 3))
+    block, middle, _ = links(net)
+    assert not block.leads_on
+    assert shape(middle) == ("NoneType", "layer", "before_act", True)
 
 
 def test_rezero_starts_at_0_and_a_projection_is_not_understood():
@@ -190,10 +245,12 @@ def test_skips_inside_a_forward_are_not_understood(skip):
 class Own(nn.Module):
     """Three layers in a forward of one's own."""
 
-    def __init__(self, forward):
+    def __init__(self, forward, *parts):
         super().__init__()
+        self.how, self.parts = forward, nn.ModuleList(parts)
+        if parts:
+            return
         self.a, self.b, self.c, self.act = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3), nn.Tanh()
-        self.how = forward
 
     def forward(self, x):
         return self.how(self, x)
