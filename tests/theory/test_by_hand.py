@@ -8,6 +8,7 @@ from torch import nn
 
 from gradvitals.activations import ACTIVATIONS, activation
 from gradvitals.theory import (
+    Stage,
     batchnorm_gain,
     born_dead,
     chi,
@@ -21,6 +22,7 @@ from gradvitals.theory import (
     layernorm_gain,
     log_scatter,
     mean,
+    predict,
     relu_log_moments,
     residual_growth,
     second_moment,
@@ -30,6 +32,7 @@ from gradvitals.theory import (
     variance_map,
     weight_gain,
 )
+from gradvitals.theory.aligned import Gradient, Signal, block_step, even
 
 
 def test_relu_halves_what_passes():
@@ -145,6 +148,9 @@ def test_criticality():
         xi_c, xi_grad = correlation_depth("tanh", sigma_w2, 0.05)
         assert math.isfinite(xi_c + xi_grad)
         assert xi_c > xi_grad
+    # Just above the edge a map that leaves 1 with slope 1 + e comes to rest with slope 1 - e.
+    xi_c, xi_grad = correlation_depth("tanh", critical_sigma_w2("tanh", 0.05) * 1.005, 0.05)
+    assert xi_c == pytest.approx(xi_grad, rel=0.05)
 
 
 def test_correlation_map_ends():
@@ -209,6 +215,33 @@ def test_shortcuts_by_hand():
     assert residual_growth("relu", 2, norm="batch") == pytest.approx([2.0, 1 + 1 / (2 - 1 / math.pi)])
     assert residual_growth("relu", 2, 1.0, linears=2) == pytest.approx([1.25, 1.25])
     assert dense_growth("relu", 30, 10, 2, sigma_w2=4.0) == pytest.approx([1.25, 1.2])
+
+
+@pytest.mark.parametrize("act", ["relu", "leaky_relu", "identity"])
+def test_euler_fixes_the_aligned_part(act):
+    """``x . dL/dx`` is the same before and after a block that is homogeneous."""
+    x, scale, sigma_w2 = Signal(1.3, 0.4), 0.7, 1.5
+    value, square = mean(act, sigma_w2 * x.square), second_moment(act, sigma_w2 * x.square)
+    out = Signal(x.square + scale**2 * square + 2 * scale * x.mean * value, x.mean + scale * value)
+    _, before = block_step(act, scale, sigma_w2, x, out, 100, Gradient(0.0, 2.0))
+    assert before.aligned * x.square == pytest.approx(2.0 * out.square)
+    delta, before = block_step(
+        act, scale, sigma_w2, x, out, 10**12, even(1.0, 10**12)
+    )  # what little is aligned is lost
+    assert delta == pytest.approx(scale**2 * slope_moment(act))
+    assert before.total == pytest.approx(1 + sigma_w2 * delta)
+
+
+def test_aligned_gradient_of_a_linear_block():
+    """|(1 + W^T)(1 + W) x|^2 of a square Gaussian W, whose W^T W has moments s and 2 s^2: 1 + 4 s + 2 s^2."""
+    s = 0.6
+    _, before = block_step(None, 1.0, s, Signal(1.0, 0.0), Signal(1 + s, 0.0), 1000, Gradient(0.0, 1 + s))
+    assert before.total == pytest.approx(1 + 4 * s + 2 * s**2)
+
+
+def test_a_deep_prediction_stays_in_range():
+    stages = [Stage("relu", 2000.0, fan_in=64, fan_out=64)] * 120
+    assert predict(stages, q1=1e-200)[0].gain == pytest.approx(1000.0)  # 1e360 in all
 
 
 def test_dead_by_hand():

@@ -55,10 +55,11 @@ def test_residual_with_a_norm(act, norm, position):
     hold(logs, expected)
 
 
-@pytest.mark.parametrize("act", ["tanh", "sigmoid"])
-def test_residual(act):
-    logs, expected, _ = compared(act, 1.5, block="residual")
-    hold(logs, expected)
+@pytest.mark.parametrize(("act", "depth"), [("tanh", 12), ("sigmoid", 12), ("relu", 12), ("relu", 24), ("gelu", 20)])
+def test_residual(act, depth):
+    """Of activations whose mean is not 0 the aligned part of the gradient decides, from a dozen blocks on."""
+    logs, expected, _ = compared(act, 1.5, depth=depth, block="residual")
+    hold(logs, expected, total=0.03)
 
 
 def test_small_batches():
@@ -127,6 +128,7 @@ def test_no_number_where_theory_has_none():
     known, unknown = stages("relu", 2.0, 2)[0], stages("relu", 2.0, 1, norm="group")[0]
     assert [p is None for p in predict([known, known, unknown, known], q1=2.0)] == [False, True, True, True]
     assert predict(stages("exponential", 2.0, 8), q1=2.0)[-2] is None
+    assert predict(stages(torch.sign, 2.0, 3), q1=2.0) == [None] * 4  # its slope is 0
     assert predict([], q1=1.0) == []
     assert predict([known], q1=1.0) == [None]
 
@@ -148,8 +150,8 @@ def test_scatter_of_one_sample(act):
 
 def test_scatter_of_a_residual_block():
     net = {"act": "relu", "block": "residual", "norm": "layer", "norm_position": "before_linear"}
-    logs, _, scatter = compared(sigma_w2=2.0, seeds=200, batch=1, depth=3, width=96, **net)
-    assert logs.std(0)[0].item() == pytest.approx(scatter[0].item(), rel=0.15)
+    logs, _, scatter = compared(sigma_w2=2.0, seeds=300, batch=1, depth=4, width=96, **net)
+    assert (logs.std(0) / scatter)[:3].mean().item() == pytest.approx(1.0, abs=0.06)
 
 
 def test_a_batch_scatters_less_than_one_sample():

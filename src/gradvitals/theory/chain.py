@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from gradvitals.theory.aligned import Gradient, Signal, block_step, even
 from gradvitals.theory.finite_width import kurtosis
 from gradvitals.theory.moments import Act, mean, second_moment, slope_moment
 from gradvitals.theory.normalised import batchnorm_gain, two_slopes
@@ -56,28 +57,19 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class _Signal:
-    """A tensor between stages: mean square and mean of its features over draws of the weights."""
-
-    square: float
-    mean: float
-
-    @property
-    def variance(self) -> float:
-        return self.square - self.mean**2
-
-
-@dataclass(frozen=True)
 class _Passage:
     """What one stage does to squared gradients.
 
     Attributes:
+        x, out: its input and its output.
         into: dL/dh over the gradient of the branch's output.
         through: the gradient of the linear's (or its norm's) input over dL/dh.
         shortcut: the gradient that bypasses the branch over that of the stage's output.
         kurtosis: of the slopes.
     """
 
+    x: Signal
+    out: Signal
     into: float
     through: float
     shortcut: float
@@ -107,43 +99,62 @@ def predict(
         0.2795
     """
     passages = _passages(stages, q1, batch_size, q0)
-    found = [_between(*stage, *passage) for stage, passage in zip(pairwise(stages), pairwise(passages), strict=True)]
-    return [*found, None][: len(stages)]  # the last has none, and no net has no last
+    known = list(zip(stages, passages, strict=False))  # up to the first of which theory knows nothing
+    pairs = zip(_gains(known), pairwise(known), strict=True)
+    found = [Prediction(gain, _scatter(*pair)) if gain else None for gain, pair in pairs]
+    return [*found, *[None] * (len(stages) - len(found))]
 
 
-def _between(stage: Stage, after: Stage, here: _Passage | None, there: _Passage | None) -> Prediction | None:
-    """From dL/dh of one layer back to that of the layer in front of it."""
-    if here is None or there is None:
-        return None
-    weight_here, weight_there = stage.branch_scale**2 * here.into, after.branch_scale**2 * there.into
-    if weight_there == 0:
-        return None
-    branch = weight_there * there.through
-    gain = weight_here * (there.shortcut + branch) / weight_there
-    if not 0 < gain < math.inf:
-        return None
-    bypassed = there.shortcut / (there.shortcut + branch)
-    # Squared slopes times squared normals, here and, as far as the gradient bypassed that layer, there; then the sum of
-    # branch and shortcut, whose product is a normal too.
-    slopes = 3 * (here.kurtosis - 1) / stage.fan_out + 3 * bypassed**2 * (there.kurtosis - 1) / after.fan_out
-    weights = (4 * bypassed * (1 - bypassed) + 2 * (1 - bypassed) ** 2) / after.fan_in
-    return Prediction(gain, math.sqrt(slopes + weights))
-
-
-def _passages(stages: Sequence[Stage], q1: float, batch_size: int | None, q0: float) -> list[_Passage | None]:
-    x, found = _Signal(q0, 0.0), list[_Passage | None]()
-    for index, stage in enumerate(stages):
-        if stage.norm not in NORMS:
-            return found + [None] * (len(stages) - index)
-        h = q1 if index == 0 else _pre_activation(stage, x)
-        if not 0 < h < math.inf:
-            return found + [None] * (len(stages) - index)
-        passage, x = _pass(stage, x, h, batch_size)
-        found.append(passage)
+def _passages(stages: Sequence[Stage], q1: float, batch_size: int | None, q0: float) -> list[_Passage]:
+    x, found = Signal(q0, 0.0), list[_Passage]()
+    for stage in stages:
+        h = _pre_activation(stage, x) if found else q1
+        if stage.norm not in NORMS or not 0 < h < math.inf:
+            break
+        found.append(_pass(stage, x, h, batch_size))
+        x = found[-1].out
     return found
 
 
-def _pre_activation(stage: Stage, x: _Signal) -> float:
+def _gains(known: Sequence[tuple[Stage, _Passage]]) -> list[float | None]:
+    """Ratios of the squared dL/dh of each stage but the last to that of the next, from the output back."""
+    gains, above = list[float | None](), math.nan
+    gradient = even(1.0, known[-1][0].fan_out) if known else Gradient(1.0, 0.0)
+    for stage, passage in reversed(known):
+        delta, gradient = _back(stage, passage, gradient)
+        gain = delta / above if above else math.nan
+        gains.append(gain if 0 < gain < math.inf else None)
+        # All in units of the gradient that is left, which thus stays in range at any depth.
+        total = gradient.total or 1.0
+        above = delta / total
+        gradient = Gradient(gradient.spread / total, gradient.aligned / total)
+    return gains[:0:-1]
+
+
+def _back(stage: Stage, passage: _Passage, after: Gradient) -> tuple[float, Gradient]:
+    """The squared dL/dh, and the gradient of the stage's input, from that of its output."""
+    if stage.block == "residual" and stage.norm is None and stage.fan_in == stage.fan_out:
+        x, out = passage.x, passage.out
+        return block_step(stage.act, stage.branch_scale, stage.sigma_w2, x, out, stage.fan_in, after)
+    # New weights leave nothing aligned, and a norm takes out what is along its input.
+    delta = stage.branch_scale**2 * passage.into * after.total
+    return delta, even(passage.shortcut * after.total + passage.through * delta, stage.fan_in)
+
+
+def _scatter(here: tuple[Stage, _Passage], there: tuple[Stage, _Passage]) -> float:
+    """Sd of the ratio's logarithm between two neighbouring stages.
+
+    Squared slopes times squared normals, here and, as far as the gradient bypassed that layer, there; then the sum of
+    branch and shortcut, whose product is a normal too.
+    """
+    (stage, passage), (after, then) = here, there
+    bypassed = then.shortcut / (then.shortcut + after.branch_scale**2 * then.into * then.through)
+    slopes = 3 * (passage.kurtosis - 1) / stage.fan_out + 3 * bypassed**2 * (then.kurtosis - 1) / after.fan_out
+    weights = (4 * bypassed * (1 - bypassed) + 2 * (1 - bypassed) ** 2) / after.fan_in
+    return math.sqrt(slopes + weights)
+
+
+def _pre_activation(stage: Stage, x: Signal) -> float:
     """Variance of ``h``; in front of BatchNorm that over the batch, in which neither mean nor bias counts."""
     if stage.norm and stage.norm_position == "before_linear":
         return stage.sigma_w2 + stage.sigma_b2
@@ -152,31 +163,31 @@ def _pre_activation(stage: Stage, x: _Signal) -> float:
     return stage.sigma_w2 * x.square + stage.sigma_b2
 
 
-def _pass(stage: Stage, x: _Signal, h: float, batch_size: int | None) -> tuple[_Passage, _Signal]:
+def _pass(stage: Stage, x: Signal, h: float, batch_size: int | None) -> _Passage:
     """One stage, from the variance of its ``h`` on."""
     position = stage.norm_position if stage.norm else None
     q = 1.0 if position == "before_act" else h
-    out = _Signal(second_moment(stage.act, q), mean(stage.act, q))
+    out = Signal(second_moment(stage.act, q), mean(stage.act, q))
     into, through = slope_moment(stage.act, q), stage.sigma_w2
     if position == "before_act":
         into /= h
     elif position == "after_act":
         into /= _spread(stage, out)
-        out = _Signal(1.0, out.mean / math.sqrt(out.square) if stage.norm == "rms" else 0.0)
+        out = Signal(1.0, out.mean / math.sqrt(out.square) if stage.norm == "rms" else 0.0)
     elif position == "before_linear":
         through /= _spread(stage, x)
     if stage.norm == "batch":
         into *= _small_batch(stage.act, batch_size)
-    shortcut, x = _bypass(stage, x, out)
-    return _Passage(into, through, shortcut, kurtosis(stage.act, q)), x
+    shortcut, out = _bypass(stage, x, out)
+    return _Passage(x, out, into, through, shortcut, kurtosis(stage.act, q))
 
 
-def _spread(stage: Stage, x: _Signal) -> float:
+def _spread(stage: Stage, x: Signal) -> float:
     """What a norm divides the squared signal by."""
     return x.square if stage.norm == "rms" else x.variance
 
 
-def _bypass(stage: Stage, x: _Signal, out: _Signal) -> tuple[float, _Signal]:
+def _bypass(stage: Stage, x: Signal, out: Signal) -> tuple[float, Signal]:
     """Share of the squared gradient that the shortcut passes on, and the stage's output."""
     if stage.block == "plain":
         return 0.0, out
@@ -184,9 +195,9 @@ def _bypass(stage: Stage, x: _Signal, out: _Signal) -> tuple[float, _Signal]:
     if stage.fan_in == stage.fan_out:
         kept, kept_share = x, 1.0
     else:  # a projection mixes features: no mean is left
-        kept, kept_share = _Signal(stage.shortcut_w2 * x.square, 0.0), stage.shortcut_w2
+        kept, kept_share = Signal(stage.shortcut_w2 * x.square, 0.0), stage.shortcut_w2
     square = kept.square + scale**2 * out.square + 2 * scale * kept.mean * out.mean
-    return kept_share, _Signal(square, kept.mean + scale * out.mean)
+    return kept_share, Signal(square, kept.mean + scale * out.mean)
 
 
 def _small_batch(act: Act | None, batch_size: int | None) -> float:

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from gradvitals.activations import activation, gaussian_mean, lookup
 
+FINEST = 16  # halvings by 4, which serve variances up to 1e18; beyond, a bend is too small to count
+
 Act = str | Callable[[Tensor], Tensor]
 Function = Callable[[Tensor], Tensor]
 
@@ -116,5 +118,5 @@ def _breaks(kinks: tuple[float, ...], scale: float) -> set[float]:
 
     An activation bends within a few units of ``h = 0``, which a large variance squeezes into a small interval of ``z``.
     """
-    sizes = [4.0**power for power in range(max(0, math.ceil(math.log(10 * scale, 4)) + 1))]
+    sizes = [4.0**power for power in range(FINEST) if 4.0**power < 10 * scale]
     return {h / scale for h in (*kinks, 0.0, *sizes, *(-size for size in sizes))}
