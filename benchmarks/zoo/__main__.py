@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from draw import CONTROLS, DATA, REMEDIES, control, draw, remedied
 from joblib import Parallel, delayed
 from published import ZOO, overrides
-from run import train
+from run import cure, train
 
 ROOT = Path(__file__).parents[2]
 Row = dict[str, Any]
@@ -77,8 +77,6 @@ def cured_jobs(rows: dict[str, Row], seeds: int) -> list[Job]:
 
     nets = [(net, seed) for seed in range(seeds) for net in ZOO["networks"]]
     sick = [(net, seed) for net, seed in nets if is_sick(net, rows[f"{net['id']}/{seed}"])]
-    from run import cure
-
     return [(f"{net['id']}/{seed}", cure, (overrides(net, seed),)) for net, seed in sick]
 
 

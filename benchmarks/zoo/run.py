@@ -87,3 +87,31 @@ def is_sick(accuracy: float, healthy: float, best_remedy: float | None) -> str:
     if best_remedy is not None and best_remedy < 0.95 * healthy:
         return "limited"
     return "sick" if accuracy < 0.9 * healthy or math.isnan(accuracy) else "not counted"
+
+
+def cure(overrides: Sequence[str]) -> dict[str, Any]:
+    """What ``src/cure.py`` makes of what is typed, one trial after the other; a row of the table."""
+    from gradvitals.app.compose import settings_of
+    from gradvitals.app.cure import Cure, search
+    from gradvitals.app.outcome import net_of
+    from gradvitals.app.trial import run_trial
+
+    _quiet()
+    options = {"share": 0.1, "least_steps": 100, "enough": 0.75, "confirmations": 2, "workers": 1}
+    sick = run_trial(overrides)
+    done = Cure(list(overrides), sick)
+    if sick.verdict != "healthy":
+        search(done, net_of(settings_of(overrides, Path("unused"))), options, CONF)
+    best = done.cured or (done.confirmed[0] if done.confirmed else None)
+    full = best.trial if best else sick
+    seconds = sum(done.seconds.values())
+    pace = full.seconds / full.steps
+    return {
+        "overrides": list(overrides),
+        "verdict": sick.verdict,
+        "remedy": list(best.remedy.overrides) if best else [],
+        "says_cured": done.cured is not None,
+        "accuracy": full.metrics["val/acc"]["final"],  # both sets validate on what they test on
+        "cost": done.cost,
+        "relative_seconds": seconds / (pace * (sick.steps_planned or 1)),
+    }

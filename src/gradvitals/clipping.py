@@ -50,7 +50,7 @@ def clip_adaptive_(parameters: Iterable[nn.Parameter], ratio: float = 0.01, eps:
     for parameter in parameters:
         if parameter.grad is not None:
             limit = ratio * _unit_norm(parameter).clamp(min=eps)
-            parameter.grad.mul_(torch.clamp(limit / (_unit_norm(parameter.grad) + TINY), max=1.0))
+            parameter.grad.mul_(torch.clamp(limit / _unit_norm(parameter.grad), max=1.0))  # a limit over 0 is 1 too
 
 
 def _unit_norm(x: Tensor) -> Tensor:

@@ -48,10 +48,7 @@ from tests.theory.simulate import cross_entropy, draw_, geometric_mean, mlp, squ
 CHECKS: dict[str, Callable[[str], None]] = {}
 SLOW = {"selu.sim", "sigmoid.sat", "coherence", "lsuv.relu", "lsuv.gelu"}
 DATA = {"sigmoid.sat"}
-AGC = pytest.mark.xfail(
-    reason="clip_adaptive_ adds 1e-6 to the gradient's norm: 2e-5 off at a norm of 0.05, 1e-5 allowed"
-)
-MARKS = dict.fromkeys(SLOW, pytest.mark.slow) | {"clip.agc": AGC}
+MARKS = dict.fromkeys(SLOW, pytest.mark.slow)
 EXACT = 1e-6  # relative: theory against theory, far tighter than an entry's tolerance, which is that of one net
 
 

@@ -1,0 +1,233 @@
+"""What the monitor makes of its numbers: a pre-flight, a verdict, an end that comes early."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from gradvitals import GradientVitals, preflight
+from gradvitals.callbacks.data_facts import DataFacts
+from gradvitals.callbacks.examining import Examining
+from gradvitals.checkup import Preflight
+from tests.callbacks.trainer import bare_trainer
+
+X = torch.randn(512, 8, generator=torch.Generator().manual_seed(0))
+Y = (X[:, 0] > 0).long() + (X[:, 1] > 0).long()
+
+
+class Net(LightningModule):
+    """Somebody's own module: nothing of ours but torch's modules in it."""
+
+    def __init__(self, depth: int = 3, act=nn.ReLU, lr: float = 0.05, labels: torch.Tensor = Y) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        hidden = [layer for _ in range(depth) for layer in (nn.Linear(8, 8), act())]
+        self.net, self.lr = nn.Sequential(*hidden, nn.Linear(8, 3)), lr
+        self.data = TensorDataset(X, labels)
+
+    def training_step(self, batch, batch_idx):
+        return F.cross_entropy(self.net(batch[0]), batch[1])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.lr)
+
+    def train_dataloader(self):
+        return DataLoader(self.data, batch_size=32)
+
+
+def fit(net: LightningModule, monitor: GradientVitals | None = None, **options) -> GradientVitals:
+    monitor = monitor or GradientVitals()
+    bare_trainer(monitor, **{"max_steps": 200} | options).fit(net)
+    return monitor
+
+
+# the pre-flight
+
+
+def test_the_fits_preflight_is_the_functions():
+    monitor, net = fit(Net(), max_steps=1), Net()
+    found = preflight(net.net, (X[:32], Y[:32]), F.cross_entropy, lambda ps: torch.optim.SGD(ps, lr=0.05))
+    assert monitor.preflight.loss_start == pytest.approx(found.loss_start)
+    for mine, theirs in zip(monitor.preflight.layers, found.layers, strict=True):
+        for name in (
+            "activation_std",
+            "activation_grad_norm",
+            "gain_measured",
+            "gain_predicted",
+            "grad_norm_corrected",
+        ):
+            assert getattr(mine, name) == pytest.approx(getattr(theirs, name), rel=1e-5), name
+        assert mine.update_ratio == pytest.approx(theirs.update_ratio, rel=1e-4)  # here the step itself
+
+
+def test_the_preflight_survives_json_and_a_checkpoint():
+    monitor, again = fit(Net(), max_steps=1), GradientVitals()
+    again.load_state_dict(monitor.state_dict())
+    assert again.preflight == monitor.preflight
+    assert Preflight.of(json.loads(json.dumps(monitor.state_dict()["preflight"]))).layers == monitor.preflight.layers
+
+
+def test_without_activations_there_is_no_preflight():
+    assert fit(Net(), GradientVitals(activations=False), max_steps=1).preflight is None
+
+
+# the verdict on a module of one's own
+
+
+def test_healthy():
+    assert str(fit(Net()).diagnosis) == "healthy"
+
+
+def test_a_foreign_net_that_vanishes():
+    monitor = fit(Net(depth=12, act=nn.Sigmoid))
+    assert monitor.diagnosis.verdict == "vanishing"
+    assert "as theory predicts" in monitor.diagnosis.findings[0].cause
+    assert 0.9 < monitor.diagnosis.severity <= 1
+
+
+def test_labels_of_one_class():
+    monitor = fit(Net(labels=torch.zeros_like(Y)))
+    assert monitor.diagnosis.verdict == "bad_data"
+    assert monitor.diagnosis.findings[0].evidence == "all of the first 64 labels are 0"
+    assert monitor.diagnosis.step == 1  # 32 samples do not tell
+
+
+def test_labels_out_of_range_of_a_binary_net():
+    """Binary cross-entropy takes a label of 2 and runs off to minus infinity."""
+
+    class Binary(Net):
+        def training_step(self, batch, batch_idx):
+            return F.binary_cross_entropy_with_logits(self.net(batch[0])[:, 0], batch[1].float())
+
+    net = Binary()
+    net.net[-1] = nn.Linear(8, 1)
+    found = fit(net).diagnosis
+    assert (found.verdict, found.findings[0].evidence) == (
+        "bad_data",
+        "labels from 0 to 2; 1 output tells classes 0 to 1 apart",
+    )
+
+
+def test_constant_weights():
+    net = Net()
+    for parameter in net.net.parameters():
+        nn.init.constant_(parameter, 0.1)
+    assert fit(net).diagnosis.verdict == "poor_init"
+
+
+def test_a_head_of_zeros_is_no_poor_init():
+    net = Net()
+    nn.init.zeros_(net.net[-1].weight)
+    assert fit(net).diagnosis.verdict == "healthy"
+
+
+def test_frozen_layers_are_no_sickness():
+    net = Net()
+    net.net[0].requires_grad_(False)
+    assert fit(net).diagnosis.verdict == "healthy"
+
+
+def test_two_players_are_not_judged_by_losses_that_do_not_fall():
+    class Players(Net):
+        def __init__(self):
+            super().__init__(depth=12, act=nn.Sigmoid)
+            self.automatic_optimization = False
+            self.other = nn.Linear(8, 3)
+
+        def training_step(self, batch, batch_idx):
+            for optimizer, net in zip(self.optimizers(), (self.net, self.other), strict=True):
+                optimizer.zero_grad()
+                self.manual_backward(F.cross_entropy(net(batch[0]), batch[1]))
+                optimizer.step()
+
+        def configure_optimizers(self):
+            return [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.net, self.other)]
+
+    monitor = fit(Players())
+    assert (monitor.diagnosis.verdict, monitor.preflight) == ("healthy", None)
+
+
+# an early end, and what is told
+
+
+def test_auto_stop_ends_what_is_hopeless_and_says_what_that_saved():
+    monitor = GradientVitals(auto_stop=True)
+    trainer = bare_trainer(monitor, max_steps=2000)
+    trainer.fit(Net(depth=12, act=nn.Sigmoid))
+    assert monitor.diagnosis.step == 100  # five per cent of the steps that are planned
+    assert 200 <= trainer.global_step <= 251  # as long again
+    assert monitor.seconds_saved > 0
+
+
+def test_auto_stop_lets_a_healthy_net_train():
+    monitor = GradientVitals(auto_stop=True)
+    trainer = bare_trainer(monitor, max_steps=300)
+    trainer.fit(Net())
+    assert (trainer.global_step, monitor.seconds_saved) == (300, None)
+
+
+def test_thresholds_of_ones_own():
+    assert (
+        fit(Net(depth=12, act=nn.Sigmoid), GradientVitals(thresholds={"decades": 20, "weak_gain": 0})).diagnosis.verdict
+        != "vanishing"
+    )
+    with pytest.raises(ValueError, match="monitor.thresholds"):
+        GradientVitals(thresholds={"nonsense": 1})
+
+
+def test_tensorboard_is_told(tmp_path):
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    fit(Net(depth=12, act=nn.Sigmoid), logger=logger)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    texts = [event.tensor_proto.string_val[0].decode() for event in events.Tensors("vitals/verdict/text_summary")]
+    assert len(texts) == 1
+    assert texts[0].startswith("vanishing at step 50")
+    assert [event.value for event in events.Scalars("vitals/severity")] == [pytest.approx(1, abs=0.1)]
+
+
+def test_the_verdict_of_a_fit_that_is_resumed(tmp_path):
+    """Interrupted after the verdict: it and its step are those of the run that was never interrupted."""
+    whole = fit(Net(depth=12, act=nn.Sigmoid), max_steps=200)
+    first, net = GradientVitals(), Net(depth=12, act=nn.Sigmoid)
+    trainer = bare_trainer(first, max_steps=200)
+    trainer.fit_loop.max_steps = 120
+    trainer.fit(net)
+    trainer.save_checkpoint(tmp_path / "at_120.ckpt")
+    second = GradientVitals()
+    bare_trainer(second, max_steps=200).fit(Net(depth=12, act=nn.Sigmoid), ckpt_path=tmp_path / "at_120.ckpt")
+    assert (second.diagnosis.verdict, second.diagnosis.step) == (whole.diagnosis.verdict, whole.diagnosis.step)
+
+
+# what the first batches tell
+
+
+def test_chance_is_the_entropy_of_the_labels_where_that_may_be_the_loss():
+    facts = DataFacts(batches=2)
+    for _ in range(2):
+        facts.see((torch.zeros(300, 2), torch.arange(300) % 3))
+    assert facts.chance(1.2) == pytest.approx(math.log(3), abs=0.01)
+    assert facts.chance(0.4) is None  # of something else: a mean over classes, say
+
+
+def test_what_is_no_batch_of_inputs_and_labels_is_passed_over():
+    facts = DataFacts(batches=10)
+    for batch in (torch.zeros(4, 2), [], {"x": 1}, (torch.zeros(4, 2),), (torch.zeros(4, 2), torch.zeros(4)), None):
+        facts.see(batch)
+    assert facts.faults(outputs=3) == []
+    assert facts.chance(1.0) is None
+
+
+def test_a_run_whose_end_is_not_known_tells_no_seconds():
+    class Endless:
+        global_step = 10
+
+    assert Examining().seconds_left(Endless()) is None
