@@ -39,6 +39,7 @@ CLEARLY = 0.05  # of accuracy or r2
 SAME_SCORE, SAME_LOSS = 0.02, 0.1  # of accuracy; of the share that is learnt: nearer than this says nothing yet
 BY_RATE = ("stalled", "unstable", "non_finite")  # verdicts for which a range test is made
 WORKER_START = 20.0  # seconds until new processes have imported torch and lightning, on a busy machine
+MLP = "gradvitals.nets.mlp.MLP"
 IDLE = ("resume", "ckpt_path", "train", "weights")
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -156,7 +157,8 @@ def cure(config: DictConfig) -> None:
             write(done, job.run_dir, None, time.perf_counter() - began)
             return
         log.info(f"verdict      {sick.evidence}")
-        search(done, _net(settings), settings["cure"], conf)
+        done.remedies = remedies_for(done, settings, conf)
+        search(done, settings["cure"], conf)
         _close(done, settings["cure"]["name"], conf, job, time.perf_counter() - began)
 
 
@@ -204,23 +206,32 @@ def _net(settings: dict[str, Any]) -> Net:
     return replace(net, clip="norm") if by_trainer else net
 
 
-def search(done: Cure, net: Net, options: Mapping[str, Any], conf: Path) -> None:
+def remedies_for(done: Cure, settings: dict[str, Any], conf: Path) -> list[Remedy]:
+    """What is prescribed, after a range test where the rate may be to blame; a network of one's own keeps its model."""
+    net = _net(settings)
+    if done.sick.verdict in BY_RATE:
+        done.usual_lr, done.range_steps, done.range_seconds = range_test(done.overrides, conf=conf)
+        log.info(f"range test   {'none' if done.usual_lr is None else f'optimizer.lr={done.usual_lr:.2g}'}")
+    remedies = prescribe(str(done.sick.verdict), replace(net, usual_lr=done.usual_lr))
+    ours = settings["model"]["_target_"] == MLP
+    return [remedy for remedy in remedies if ours or not any(word.startswith("model") for word in remedy.overrides)]
+
+
+def search(done: Cure, options: Mapping[str, Any], conf: Path) -> None:
     """Try the remedies and confirm the best, until one is cured.
 
     Args:
         done: what is known so far; takes in all that comes.
-        net: what remedies depend on.
         options: the keys of ``cure``.
         conf: the folder of the configs.
+
+    Raises:
+        Refused: the length of a full training is not known.
     """
-    sick = done.sick
-    if sick.steps_planned is None:
+    planned = done.sick.steps_planned
+    if planned is None:
         raise Refused("cure: needs to know the full length: set trainer.max_epochs or trainer.max_steps")
-    if sick.verdict in BY_RATE:
-        done.usual_lr, done.range_steps, done.range_seconds = range_test(done.overrides, conf=conf)
-        log.info(f"range test   {'none' if done.usual_lr is None else f'optimizer.lr={done.usual_lr:.2g}'}")
-    done.remedies = prescribe(str(sick.verdict), replace(net, usual_lr=done.usual_lr))
-    budget = min(max(math.ceil(options["share"] * sick.steps_planned), options["least_steps"]), sick.steps_planned)
+    budget = min(max(math.ceil(options["share"] * planned), options["least_steps"]), planned)
     trials = try_all(done, budget, options, conf)
     while done.cured is None and len(done.confirmed) < options["confirmations"]:
         best = _next(done, trials, options["enough"])
@@ -243,7 +254,7 @@ def _next(done: Cure, trials: Iterator[list[Tried]], enough: float | None) -> Tr
 
 def good_enough(trial: Trial, enough: float | None) -> bool:
     """Whether a trial has learnt so much that no larger change need be tried."""
-    return enough is not None and trial.is_healthy and trial.learnt >= enough
+    return enough is not None and trial.is_healthy and trial.progress >= enough
 
 
 def try_all(done: Cure, budget: int, options: Mapping[str, Any], conf: Path) -> Iterator[list[Tried]]:
@@ -310,18 +321,13 @@ def rank(tried: Sequence[Tried]) -> list[Tried]:
 def _best(tried: Sequence[Tried]) -> Tried:
     pool = [t for t in tried if t.trial.is_healthy] or list(tried)
     pool = _near(pool, lambda t: t.trial.score, SAME_SCORE)
-    pool = _near(pool, lambda t: _known(t.trial.learnt), SAME_LOSS)
-    pool = _near(pool, lambda t: _known(t.trial.val_learnt), SAME_LOSS)
+    pool = _near(pool, lambda t: t.trial.progress, SAME_LOSS)
     return min(pool, key=lambda t: t.index)
 
 
 def _near(pool: list[Tried], value: Callable[[Tried], float], margin: float) -> list[Tried]:
     highest = max(map(value, pool))
     return [tried for tried in pool if value(tried) >= highest - margin]
-
-
-def _known(value: float) -> float:
-    return value if math.isfinite(value) else -math.inf
 
 
 def confirm(done: Cure, best: Tried, conf: Path) -> None:
@@ -364,7 +370,7 @@ def words(trial: Trial) -> str:
     """What came of a training, in a few words."""
     if trial.status == "failed":
         return f"failed ({trial.reason})"
-    gone = f", {100 * trial.learnt:.0f} % of the loss gone" if math.isfinite(trial.learnt) else ""
+    gone = f", {100 * trial.progress:.0f} % of the loss gone" if math.isfinite(trial.progress) else ""
     ended = "" if trial.status == "completed" else f", {trial.status}"
     return f"{trial.verdict}{ended}, {_value(trial)}{gone}, {_length(trial)}"
 
@@ -513,7 +519,7 @@ def effect(trial: Trial) -> dict[str, Any]:
         "reason": trial.reason,
         "objective": trial.objective,
         "best": trial.best,
-        "learnt": trial.learnt,
+        "learnt": trial.progress,
         "metrics": trial.metrics,
         "steps": trial.steps,
         "seconds": trial.seconds,

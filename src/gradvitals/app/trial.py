@@ -73,6 +73,11 @@ class Trial:
         return self.verdict == "healthy" and self.status == "completed"
 
     @property
+    def progress(self) -> float:
+        """Share of the loss that is gone, of training or of validation, which running statistics hold back early."""
+        return max((share for share in (self.learnt, self.val_learnt) if math.isfinite(share)), default=-math.inf)
+
+    @property
     def best(self) -> float | None:
         """The best value of the objective; None where there is none."""
         return self.metrics.get(self.objective or "", {}).get("best")
@@ -137,6 +142,7 @@ def _train(settings: dict[str, Any], overrides: tuple[str, ...], max_steps: int 
     reason = None
     try:
         _fit(run)
+        _validate_last(run, watch)
     except Exception as error:
         reason = explain(error)
     return _result(run, watch, settings, overrides, reason)
@@ -154,6 +160,15 @@ def _fit(run: Run) -> None:
             signal.signal(signal.SIGINT, interrupt)
     if getattr(run.trainer, "received_sigterm", False):
         raise SystemExit(TERMINATED)
+
+
+def _validate_last(run: Run, watch: Any) -> None:
+    """Validate what a fit ended with, where it did not do so itself: some validate once in so many epochs."""
+    from lightning.pytorch.utilities.model_helpers import is_overridden
+
+    known = any(points[-1][0] == run.trainer.global_step for points in watch.curves.values())
+    if not known and is_overridden("validation_step", run.model) and is_overridden("val_dataloader", run.data):
+        run.trainer.validate(run.model, datamodule=run.data, verbose=False)
 
 
 def _watch(max_steps: int | None) -> Any:

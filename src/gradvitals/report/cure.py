@@ -30,13 +30,13 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 8))
-    tops = [figure.add_axes((left, 0.54, 0.4, 0.3)) for left in (0.08, 0.57)]
+    tops = [figure.add_axes((left, 0.52, 0.4, 0.34)) for left in (0.08, 0.57)]
     for axes, side, name, words in zip(tops, (before, after), ("before", "after"), titles, strict=True):
         _gradients(axes, side["profiles"], name, words)
     _same_limits(tops)
     tags = list({**before["curves"], **after["curves"]})
     for tag, left in zip(tags, (0.08, 0.57), strict=False):
-        _curves(figure.add_axes((left, 0.08, 0.4, 0.3)), tag, before["curves"].get(tag), after["curves"].get(tag))
+        _curves(figure.add_axes((left, 0.08, 0.4, 0.33)), tag, before["curves"].get(tag), after["curves"].get(tag))
     return png(figure)
 
 
@@ -46,11 +46,11 @@ def _gradients(axes: Axes, profiles: Moments, name: str, words: str) -> None:
     verdict, sentence = title(profiles) if profiles else ("", "not measured")
     left, _, _, _ = axes.get_position().bounds
     write = axes.figure.text
-    write(left, 0.94, f"{name}: {verdict}", fontsize=14, fontweight="bold")
-    write(left, 0.91, sentence, fontsize=9)
+    write(left, 0.95, f"{name}: {verdict}", fontsize=14, fontweight="bold")
+    write(left, 0.925, sentence, fontsize=8.5)
     longest = LONGEST - 20
     short = words if len(words) <= longest else words[: longest - 3] + "..."
-    write(left, 0.875, short, fontsize=8.5, color="0.4")
+    write(left, 0.895, short, fontsize=8.5, color="0.4")
     axes.set(xlabel="layer index (0 is next to the input)", ylabel="gradient size: L2 norm of dL/dh")
 
 
