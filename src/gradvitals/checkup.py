@@ -174,24 +174,48 @@ def preflight(
         value = loss(outputs, targets)
         layers = find_layers(network, watch.order.modules)
         links = watch.chain.links([layer.module for layer in layers], value)  # type: ignore[misc]
+        theory = Theory.of(layers, links, len(x) if isinstance(x, Tensor) and x.ndim else None)
         value.backward()
         inputs = watch.at_input.take()
         measured = watch.readings(layers)
         ratios = _update_ratios(network, layers, optimizer) if optimizer else [None] * len(layers)
         expected = expected_loss(loss, outputs, targets)
         at_input = total(norms(inputs)).item() if inputs else None
-    samples = len(x) if isinstance(x, Tensor) and x.ndim else None
     for reading, ratio in zip(measured, ratios, strict=True):
         reading["update_ratio"] = ratio
     copies = [layer.name for layer in layers if layer.weights[0].ndim > 1 and are_copies(layer.weights[0])]
     words = faults_of(batch, layers)
-    return assemble(layers, links, samples, measured, at_input, value.item(), expected, words, copies)
+    return assemble(layers, theory, measured, at_input, value.item(), expected, words, copies)
+
+
+@dataclass(frozen=True)
+class Theory:
+    """What theory expects of weights as they were drawn.
+
+    Attributes:
+        stages, links: of each layer, None for what is not understood.
+        predictions: of each layer's gain, None where there is none.
+    """
+
+    stages: Sequence[Stage | None]
+    links: Sequence[Link | None]
+    predictions: Sequence[Prediction | None]
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], links: Sequence[Link | None], samples: int | None) -> Theory:
+        """Read the weights.
+
+        Args:
+            layers, links: of the network, see :class:`gradvitals.vitals.Chain`.
+            samples: in the batch.
+        """
+        stages = _stages(layers, links)
+        return cls(stages, links, _predictions(stages, links, samples))
 
 
 def assemble(
     layers: Sequence[Layer],
-    links: Sequence[Link | None],
-    samples: int | None,
+    theory: Theory,
     measured: Sequence[dict[str, float | None]],
     input_grad_norm: float | None,
     loss_start: float,
@@ -202,13 +226,11 @@ def assemble(
     """Put what was measured beside what theory expects.
 
     Args:
-        layers, links: of the network, see :class:`gradvitals.vitals.Chain`.
-        samples: in the batch.
+        layers: of the network.
+        theory: of its weights before the first step.
         measured: per layer, by the names of :class:`LayerReading`; no gains.
         input_grad_norm, loss_start, loss_expected, faults, symmetric: see :class:`Preflight`.
     """
-    stages = _stages(layers, links)
-    predicted = _predictions(stages, links, samples)
     gradients = [reading["activation_grad_norm"] for reading in measured]
     gains = [_ratio(*pair) for pair in pairwise(gradients)] + [None] * bool(layers)
     readings = [
@@ -221,9 +243,9 @@ def assemble(
             gain_scatter=prediction.scatter / 2 if prediction else None,
             **reading,
         )
-        for layer, reading, gain, prediction in zip(layers, measured, gains, predicted, strict=True)
+        for layer, reading, gain, prediction in zip(layers, measured, gains, theory.predictions, strict=True)
     ]
-    deepest = _trainable_depth(stages, links, predicted, gains)
+    deepest = _trainable_depth(theory, gains)
     shape = profile(gradients)
     return Preflight(readings, input_grad_norm, loss_start, loss_expected, deepest, shape, faults, symmetric)
 
@@ -279,13 +301,9 @@ def _predictions(
     return found
 
 
-def _trainable_depth(
-    stages: Sequence[Stage | None],
-    links: Sequence[Link | None],
-    predicted: Sequence[Prediction | None],
-    measured: Sequence[float | None],
-) -> float | None:
+def _trainable_depth(theory: Theory, measured: Sequence[float | None]) -> float | None:
     """See :class:`Preflight`."""
+    stages, links, predicted = theory.stages, theory.links, theory.predictions
     hidden = [stage for stage in stages[:-1] if stage]
     between = slice(1, len(hidden) - 1)  # hidden layers; the first one's rate depends on the data
     rates, found = [p for p in predicted[between] if p], [gain for gain in measured[between] if gain]
@@ -355,8 +373,16 @@ def _function(act: nn.Module, known: dict[tuple, Callable[[Tensor], Tensor]]) ->
     learnt = [(name, *p.detach().flatten().tolist()) for name, p in act.named_parameters()]
     key = (type(act), repr(act), *learnt)
     if key not in known:
-        known[key] = copy.deepcopy(act).double().eval().forward
+        known[key] = _without_hooks(act).double().eval().forward
     return known[key]
+
+
+def _without_hooks(module: nn.Module) -> nn.Module:
+    """A copy; hooks would drag those along who watch."""
+    bare = copy.copy(module)
+    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
+        setattr(bare, name, {})
+    return copy.deepcopy(bare)
 
 
 def _pieces(stages: Sequence[Stage | None], links: Sequence[Link | None]) -> Iterator[tuple[int, int]]:

@@ -175,6 +175,14 @@ def test_a_net_that_crawls_is_stalled_though_its_loss_falls():
     assert run(numbers(update=5e-4), falling).verdict == "healthy"
 
 
+def test_half_of_the_training_is_too_long_for_less_than_the_usual_step():
+    late = (*range(10), 50, 250, 500)
+    assert run(numbers(update=9e-4)).verdict == "healthy"
+    found = run(numbers(update=9e-4), steps=late)
+    assert (found.verdict, found.step, found.findings[0].threshold) == ("stalled", 500, 1e-3)
+    assert run(numbers(update=1.1e-3), steps=late).verdict == "healthy"
+
+
 def test_hard_clipping_is_the_cause_where_weights_stand_still():
     clipped = {"clip/coefficient": 1e-3}
     assert run(numbers(update=1e-6) | clipped).verdict == "overclipped"

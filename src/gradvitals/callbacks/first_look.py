@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gradvitals.checkup import LayerReading, Preflight, assemble
-from gradvitals.vitals import Chain, Layer, Link
+from gradvitals.checkup import LayerReading, Preflight, Theory, assemble
+from gradvitals.vitals import Chain, Layer
 from gradvitals.vitals.samples import inputs_and_labels
 
 MEASURED = [name for name in LayerReading.__annotations__ if name not in ("name", "index", "kind")]
@@ -28,13 +28,14 @@ class FirstLook:
         x, _ = inputs_and_labels(batch)
         self._samples = len(x) if x is not None else None
         self._chain: Chain | None = Chain(network)
-        self._links: Sequence[Link | None] = []
+        self._theory: Theory | None = None
         self._loss = math.nan
 
     def backward_begins(self, loss: Tensor, layers: Sequence[Layer]) -> None:
-        """The graph is complete: read it, once."""
+        """The graph is complete: read it, once, and the weights before the first step changes them."""
         if self._chain is not None:
-            self._links = self._chain.links([layer.module for layer in layers], loss)  # type: ignore[misc]
+            links = self._chain.links([layer.module for layer in layers], loss)  # type: ignore[misc]
+            self._theory = Theory.of(layers, links, self._samples)
             self._loss = loss.item()
             self.close()
 
@@ -46,12 +47,12 @@ class FirstLook:
             layers: of the network.
             expected: loss of a network that knows nothing yet.
         """
-        if len(self._links) != len(layers):
+        if self._theory is None or len(self._theory.links) != len(layers):
             return None
         names = [name for name in MEASURED if name not in GAINS]
         measured = [{name: numbers.get(f"{name}/{layer.label}") for name in names} for layer in layers]
         at_input = numbers.get("grad_norm/input")
-        return assemble(layers, self._links, self._samples, measured, at_input, self._loss, expected)
+        return assemble(layers, self._theory, measured, at_input, self._loss, expected)
 
     def close(self) -> None:
         """Take the hooks off."""

@@ -32,6 +32,12 @@ def hardly_learns(history: History, limits: Thresholds) -> bool:
     return late and learnt(history, limits) < limits.recovered
 
 
+def is_late(history: History) -> bool:
+    """Whether half of the planned steps are over."""
+    planned = history.subject.planned_steps
+    return planned is not None and history.latest.step >= planned / 2
+
+
 def does_not_learn(history: History, limits: Thresholds) -> bool:
     """Whether a net had its time and its loss is still that of a constant output."""
     share = learnt(history, limits)

@@ -26,6 +26,7 @@ class Thresholds:
         dead: share of a layer's units that never return anything but zero.
         saturated: share of a layer's outputs where the slope is below 5 % of its largest.
         small_update: update over weight, below which the weights stand still (about 1e-3 is usual: Karpathy, CS231n).
+        usual_update: what is usual; less is too little for a net that is late.
         large_update: above which one step rewrites the weights.
         risen: times the loss of a constant output, from which on a loss has risen and not merely failed to fall.
         clipped: clip coefficient below which next to nothing of a gradient is left.
@@ -42,6 +43,7 @@ class Thresholds:
     dead: float = 0.5
     saturated: float = 0.75
     small_update: float = 1e-4
+    usual_update: float = 1e-3
     large_update: float = 0.1
     risen: float = 1.5
     clipped: float = 0.1

@@ -6,7 +6,7 @@ from statistics import median
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.progress import does_not_learn, hardly_learns
+from gradvitals.diagnosis.progress import does_not_learn, hardly_learns, is_late
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS: tuple[str, ...] = ()
@@ -19,13 +19,17 @@ def usual_update(history: History) -> float | None:
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """The median layer moves by less than a ten-thousandth per step, and the net does not learn, or hardly."""
-    update = usual_update(history)
-    if update is None or update >= limits.small_update:
-        return None
-    if not (does_not_learn(history, limits) or hardly_learns(history, limits)):
+    """The median layer moves too little per step, and the net does not learn, or hardly."""
+    update, limit = usual_update(history), _limit(history, limits)
+    if update is None or update >= limit:
         return None
     evidence = f"a step moves the weights by {update:.1e} of their size; about 1e-3 is usual"
-    return Finding(
-        "stalled", None, history.latest.step, update, limits.small_update, evidence, "learning rate too small"
-    )
+    return Finding("stalled", None, history.latest.step, update, limit, evidence, "learning rate too small")
+
+
+def _limit(history: History, limits: Thresholds) -> float:
+    """What is too little: less than usual in a net that is late, and soon only what is next to nothing."""
+    lost = does_not_learn(history, limits)
+    if lost and is_late(history):
+        return limits.usual_update
+    return limits.small_update if lost or hardly_learns(history, limits) else 0.0
