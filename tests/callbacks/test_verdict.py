@@ -127,7 +127,7 @@ def test_a_head_of_zeros_is_no_poor_init():
 
 
 def test_frozen_layers_are_no_sickness():
-    net = Net()
+    net = Net(lr=0.5)
     net.net[0].requires_grad_(False)
     assert fit(net).diagnosis.verdict == "healthy"
 
