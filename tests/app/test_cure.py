@@ -164,6 +164,10 @@ def test_the_experiment_is_the_config(words, conf):
     assert OmegaConf.to_container(other) == OmegaConf.to_container(one)
 
 
+def test_where_files_go_is_no_part_of_an_experiment(conf):
+    assert experiment(["act=elu", "paths.logs=/x", "task_name=y"], conf) == experiment(["act=elu"], conf)
+
+
 def test_names():
     assert name_of(["act=sigmoid", "optimizer.lr=1e-6"]) == "act_sigmoid_optimizer_lr_1e-6"
     assert name_of(["data.root=../../evil"]) == "data_root_evil"
@@ -245,6 +249,32 @@ def test_the_range_test_finds_a_usual_rate():
 
 def test_no_rate_where_the_loss_falls_nowhere():
     assert steepest([10.0**-i for i in range(20)], [2.0] * 20) is None
+
+
+def test_no_range_test_where_the_loss_is_not_finite_before_any_step(monkeypatch):
+    monkeypatch.setattr(module, "range_test", lambda overrides, conf: (0.5, 100, 1.0))
+    settings = composed("optimizer=sgd") | {"choices": compose(["optimizer=sgd"]).choices}
+
+    def first(step):
+        done = Cure([], replace(SICK, verdict="non_finite", verdict_step=step))
+        module.remedies_for(done, settings, CONF)
+        return done.usual_lr, done.range_steps
+
+    assert (first(0), first(20)) == ((None, 0), (0.5, 100))
+
+
+def test_a_network_of_ones_own_keeps_its_model():
+    settings = composed("act=sigmoid") | {"choices": compose(["act=sigmoid"]).choices}
+    done = Cure([], SICK)
+    ours = module.remedies_for(done, settings, CONF)
+    settings["model"] |= {"_target_": "mynets.Net"}
+    own = module.remedies_for(done, settings, CONF)
+    assert any("model=bn" in remedy.overrides for remedy in ours)
+    assert [r.overrides for r in own] == [r.overrides for r in ours if not any("model" in w for w in r.overrides)] != []
+
+
+def test_numbers_that_are_not_finite_are_null():
+    assert module.effect(Trial((), "diverged"))["learnt"] is None
 
 
 @pytest.fixture

@@ -80,6 +80,12 @@ def test_a_picture_of_a_run_that_never_validated():
     assert picture({"profiles": {0: [1.0, 1.0]}, "curves": {}}, SIDE, ("a", "b"))
 
 
+def test_a_net_without_a_finite_gradient():
+    assert picture(
+        {"profiles": {0: [float("nan"), None, 0.0]}, "curves": {"val/loss": [(1, float("nan"))]}}, SIDE, ("a", "b")
+    )
+
+
 def test_the_first_and_the_last_moment_are_kept():
     kept = list(thinned({step: [1.0] for step in [*range(10), 50, 100, 150, 400]}))
     assert (kept[0], kept[-1]) == (0, 400)

@@ -151,6 +151,10 @@ def cure(config: DictConfig) -> None:
         sick = run_trial(overrides, conf=conf)
         if sick.status == "failed":
             raise Refused(sick.reason)
+        if sick.status == "diverged" and sick.verdict == "healthy":  # validation alone, which the monitor does not see
+            sick = replace(
+                sick, verdict="non_finite", evidence="non_finite: the validation loss is not a finite number"
+            )
         done = Cure(overrides, sick)
         if sick.verdict == "healthy":
             log.info(f"healthy      {_length(sick)}, {_value(sick)}: nothing to cure")
@@ -209,7 +213,8 @@ def _net(settings: dict[str, Any]) -> Net:
 def remedies_for(done: Cure, settings: dict[str, Any], conf: Path) -> list[Remedy]:
     """What is prescribed, after a range test where the rate may be to blame; a network of one's own keeps its model."""
     net = _net(settings)
-    if done.sick.verdict in BY_RATE:
+    before_any_step = done.sick.verdict == "non_finite" and done.sick.verdict_step == 0  # no rate is to blame
+    if done.sick.verdict in BY_RATE and not before_any_step:
         done.usual_lr, done.range_steps, done.range_seconds = range_test(done.overrides, conf=conf)
         log.info(f"range test   {'none' if done.usual_lr is None else f'optimizer.lr={done.usual_lr:.2g}'}")
     remedies = prescribe(str(done.sick.verdict), replace(net, usual_lr=done.usual_lr))
@@ -370,7 +375,9 @@ def words(trial: Trial) -> str:
     """What came of a training, in a few words."""
     if trial.status == "failed":
         return f"failed ({trial.reason})"
-    gone = f", {100 * trial.progress:.0f} % of the loss gone" if math.isfinite(trial.progress) else ""
+    risen, share = trial.progress < 0, 100 * abs(trial.progress)
+    gone = f", {share:.0f} % of the loss gone" if math.isfinite(share) else ""
+    gone = f", the loss up by {share:.0f} %" if gone and risen else gone
     ended = "" if trial.status == "completed" else f", {trial.status}"
     return f"{trial.verdict}{ended}, {_value(trial)}{gone}, {_length(trial)}"
 
@@ -519,7 +526,7 @@ def effect(trial: Trial) -> dict[str, Any]:
         "reason": trial.reason,
         "objective": trial.objective,
         "best": trial.best,
-        "learnt": trial.progress,
+        "learnt": trial.progress if math.isfinite(trial.progress) else None,
         "metrics": trial.metrics,
         "steps": trial.steps,
         "seconds": trial.seconds,

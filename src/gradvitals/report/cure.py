@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
 def _gradients(axes: Axes, profiles: Moments, name: str, words: str) -> None:
     if profiles:
         draw_lines(axes, thinned(profiles))
+        if not any(norm and math.isfinite(norm) for norms in profiles.values() for norm in norms):
+            axes.text(0.5, 0.5, "no layer received a finite gradient", transform=axes.transAxes, ha="center")
     verdict, sentence = title(profiles) if profiles else ("", "not measured")
     left, _, _, _ = axes.get_position().bounds
     write = axes.figure.text
@@ -165,4 +168,4 @@ def _metric(effect: Mapping[str, Any]) -> str:
 
 
 def _percent(share: float | None) -> str:
-    return f"{100 * share:.0f} %" if share is not None and share == share else ""
+    return f"{100 * share:.0f} %" if share is not None else ""
