@@ -277,6 +277,16 @@ def test_numbers_that_are_not_finite_are_null():
     assert module.effect(Trial((), "diverged"))["learnt"] is None
 
 
+@pytest.mark.parametrize(
+    ("workers", "seconds", "steps", "count"),
+    [("auto", 1.0, 100, 1), ("auto", 100.0, 100, 3), ("auto", 2.0, 1, 1), (2, 1.0, 100, 2), (9, 1.0, 100, 3)],
+)
+def test_workers_start_where_they_save_time(workers, seconds, steps, count, monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 4)
+    done = Cure([], replace(SICK, seconds=seconds, steps=steps), remedies=[remedy("seed=1")] * 3)
+    assert module.count_workers(workers, done, 100) == count
+
+
 @pytest.fixture
 def squeezed(conf):
     """The diagnosed sick run of a small net, and the configs."""

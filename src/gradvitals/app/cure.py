@@ -40,6 +40,7 @@ SAME_SCORE, SAME_LOSS = 0.02, 0.1  # of accuracy; of the share that is learnt: n
 BY_RATE = ("stalled", "unstable", "non_finite")  # verdicts for which a range test is made
 WORKER_START = 20.0  # seconds until new processes have imported torch and lightning, on a busy machine
 MLP = "gradvitals.nets.mlp.MLP"
+FEW_STEPS = 20  # whose time is that of starting a fit, and says nothing of the pace
 IDLE = ("resume", "ckpt_path", "train", "weights")
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -283,6 +284,8 @@ def count_workers(workers: int | str, done: Cure, budget: int) -> int:
 
     if workers != "auto":
         return min(int(workers), len(done.remedies)) or 1
+    if done.sick.steps < FEW_STEPS:
+        return 1
     most = min(cpu_count(), len(done.remedies))
     alone = len(done.remedies) * budget * done.sick.seconds / max(done.sick.steps, 1)
     return most if most > 1 and alone * (1 - 1 / most) > WORKER_START else 1
