@@ -92,8 +92,7 @@ def is_sick(accuracy: float, healthy: float, best_remedy: float | None) -> str:
 def cure(overrides: Sequence[str]) -> dict[str, Any]:
     """What ``src/cure.py`` makes of what is typed, one trial after the other; a row of the table."""
     from gradvitals.app.compose import settings_of
-    from gradvitals.app.cure import Cure, search
-    from gradvitals.app.outcome import net_of
+    from gradvitals.app.cure import Cure, remedies_for, search
     from gradvitals.app.trial import run_trial
 
     _quiet()
@@ -101,7 +100,8 @@ def cure(overrides: Sequence[str]) -> dict[str, Any]:
     sick = run_trial(overrides)
     done = Cure(list(overrides), sick)
     if sick.verdict != "healthy":
-        search(done, net_of(settings_of(overrides, Path("unused"))), options, CONF)
+        done.remedies = remedies_for(done, settings_of(overrides, Path("unused")), CONF)
+        search(done, options, CONF)
     best = done.cured or (done.confirmed[0] if done.confirmed else None)
     full = best.trial if best else sick
     seconds = sum(done.seconds.values())

@@ -18,12 +18,12 @@ EXPLAINS = ("stalled",)
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """The net does not learn, weights stand still, and without clipping they would not."""
+    if history.latest.clip is None or not does_not_learn(history, limits):
+        return None
     kept = [moment.clip for moment in history.moments if moment.clip is not None]
     update = usual_update(history)
-    if not kept or update is None or not does_not_learn(history, limits):
-        return None
     coefficient = median(kept)
-    if coefficient > limits.clipped or update >= limits.small_update:
+    if coefficient > limits.clipped or update is None or update >= limits.small_update:
         return None
     evidence = (
         f"clipping leaves {coefficient:.1e} of the gradient; a step moves the weights by {update:.1e} of their size"

@@ -20,7 +20,8 @@ def usual_update(history: History) -> float | None:
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """The median layer moves too little per step, and the net does not learn, or hardly."""
-    update, limit = usual_update(history), _limit(history, limits)
+    limit = _limit(history, limits)
+    update = usual_update(history) if limit else None
     if update is None or update >= limit:
         return None
     evidence = f"a step moves the weights by {update:.1e} of their size; about 1e-3 is usual"

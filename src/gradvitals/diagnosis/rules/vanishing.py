@@ -35,11 +35,10 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
 
 def _shown(history: History, limits: Thresholds) -> Profile | None:
     """A profile that vanishes: the latest two, since one alone may be a passing one, or the first."""
-    profiles = [moment.gradients for moment in history.moments]
-    vanish = [_vanishes(profile, limits) for profile in profiles]
-    if vanish[-1] and all(vanish[-2:]):
-        return profiles[-1]
-    return profiles[0] if vanish[0] else None
+    first, latest = history.moments[0].gradients, history.moments[-2:]
+    if all(_vanishes(moment.gradients, limits) for moment in latest):
+        return latest[-1].gradients
+    return first if _vanishes(first, limits) else None
 
 
 def _vanishes(profile: Profile, limits: Thresholds) -> bool:
