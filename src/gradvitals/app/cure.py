@@ -14,7 +14,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -143,7 +142,7 @@ def cure(config: DictConfig) -> None:
         SystemExit: 1 refused or failed, 3 nothing helped, 130 Ctrl-C.
     """
     job, done, began = Job.at_hand(), None, time.perf_counter()
-    with job.refusals(began=lambda: done is not None), _no_log_left(job.run_dir):
+    with job.refusals(began=lambda: done is not None):
         settings, conf = job.settings(config), conf_folder()
         check_cure(settings["cure"], settings["typed"])
         _check_settings(settings, conf)
@@ -165,16 +164,6 @@ def cure(config: DictConfig) -> None:
         done.remedies = remedies_for(done, settings, conf)
         search(done, settings["cure"], conf)
         _close(done, settings["cure"]["name"], conf, job, time.perf_counter() - began)
-
-
-@contextmanager
-def _no_log_left(run_dir: Path) -> Iterator[None]:
-    """What is refused leaves no log file, so that its directory can go."""
-    try:
-        yield
-    except (Exception, KeyboardInterrupt):
-        (run_dir / "cure.log").unlink(missing_ok=True)
-        raise
 
 
 def conf_folder() -> Path:

@@ -15,6 +15,7 @@ HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 LOG_FILES = (
     "train.log",
     "preflight.log",
+    "cure.log",
     "hparams.yaml",
     "metrics.csv",
     "events.out.tfevents.*",

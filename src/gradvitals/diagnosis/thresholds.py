@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Set any of them by ``monitor.thresholds.NAME=VALUE``.
+    """Set any of them by ``+monitor.thresholds.NAME=VALUE``.
 
     A net *learns* where its loss falls below that of the best constant output. What counts as falling:
 
