@@ -31,13 +31,14 @@ def test_the_readmes_command(command, tmp_path):
     assert any(name.startswith("events.out.tfevents") for name in found)
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     lines = done.stdout.splitlines()
-    words = ["completed", "metrics", "parameters", "gradients", "run", "tensorboard"]
+    words = ["completed", "metrics", "parameters", "verdict", "gradients", "run", "tensorboard"]
     assert [line.split()[0] for line in lines] == words
     assert "test/acc 0." in lines[1]
     assert lines[2] == "parameters   43,786: 43,018 trained, 768 moving statistics"
-    assert lines[3].startswith("gradients    healthy: at step 0 layer 0 receives ")
-    assert (tmp_path / lines[4].split()[1]) == run
-    assert lines[5].endswith(f"tensorboard --logdir {run.relative_to(tmp_path)}")
+    assert lines[3] == "verdict      healthy"
+    assert lines[4].startswith("gradients    healthy: at step 0 layer 0 receives ")
+    assert (tmp_path / lines[5].split()[1]) == run
+    assert lines[6].endswith(f"tensorboard --logdir {run.relative_to(tmp_path)}")
     assert done.stderr == ""  # quiet where the output is no terminal
     assert (run / "train.log").read_text().count("completed") == 1
 

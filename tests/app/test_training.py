@@ -70,7 +70,8 @@ def test_hparams_have_a_metric_with_real_values(train_here):
         tags["_hparams_/experiment"].plugin_data.content
     ).experiment
     metrics = [info.name.tag for info in experiment.metric_infos]
-    assert metrics == ["val/acc"]
+    assert metrics == ["val/acc", "vitals/severity"]
+    assert [point.value for point in read.Scalars("vitals/severity")] == [0]  # healthy, told at the end
     assert len(read.Scalars("val/acc")) == 2  # the epochs' own values, none planted
     assert all(0 <= point.value <= 1 for point in read.Scalars("val/acc"))
 
