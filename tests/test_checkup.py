@@ -298,3 +298,15 @@ def test_a_network_whose_numbers_overflow():
     assert found.profile.label == "non_finite"
     assert found.trainable_depth is None
     assert found.surprise is None
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e12, 1e30, float("nan")])
+@pytest.mark.parametrize("act", [nn.ReLU, nn.SELU, nn.Tanh, nn.GELU])
+def test_weights_of_any_size_end_no_preflight(size, act):
+    """A drawn net ended its training here: the square of a slope's mean square did not fit a float."""
+    net = nn.Sequential(*(m for _ in range(20) for m in (nn.Linear(8, 8), act())), nn.Linear(8, 3))
+    for parameter in net.parameters():
+        parameter.data.mul_(size)
+    found = preflight(net, (torch.randn(16, 8), torch.arange(16) % 3), nn.functional.cross_entropy)
+    assert len(found.layers) == 21
+    assert found.verdict[0]

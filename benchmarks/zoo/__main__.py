@@ -28,6 +28,10 @@ from run import cure, train
 
 ROOT = Path(__file__).parents[2]
 Row = dict[str, Any]
+HEAD = """# How often the diagnosis is right, and the cure helps
+
+Written by `python benchmarks/zoo --write benchmarks/ZOO.md`. Whether a run is sick is decided by what it reaches, never
+by what anyone says of it. Names, faults and rules of others: `benchmarks/zoo/published.json` and `rivals.py`."""
 Job = tuple[str, Callable[..., Row], tuple]
 
 
@@ -130,7 +134,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="a file for the tables")
     chosen = parser.parse_args()
     parts = chosen.parts or ["published", "cured", "drawn"]
-    tables = []
+    tables = [HEAD]
     if "published" in parts or "cured" in parts:
         rows = work("published", published_jobs(chosen.seeds), chosen.workers)
         tables.append(published_table(rows))

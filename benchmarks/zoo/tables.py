@@ -77,9 +77,9 @@ def cured_table(rows: dict[str, Row], sick: dict[str, Row]) -> str:
     lines = [
         f"## The cure: {rate(list(cured.values()))} of the sick runs",
         "",
-        f"Cured is what reaches 0.95 of the healthy nets' median at full length. It took {median(steps):.2f} full",
-        f"trainings in the median by steps and {median(seconds):.2f} by time ({max(seconds):.2f} at most): the sick",
-        "run until it was diagnosed, the trials and the confirmation, two at once.",
+        "Cured is what reaches 0.95 of the healthy nets' median at full length. In the median it took",
+        f"{median(steps):.2f} full trainings by steps and {median(seconds):.2f} by time ({max(seconds):.2f} at most):",
+        "the sick run until it was diagnosed, the trials and the confirmation, one after the other.",
         "",
         "| network | problem | verdict | accuracy | remedy | accuracy | trainings |",
         "| --- | --- | --- | --- | --- | --- | --- |",

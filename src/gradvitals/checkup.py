@@ -10,7 +10,7 @@ import inspect
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -52,6 +52,7 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 CRITICAL = 1e-3  # of the logarithm of a rate per layer, within which it is 1
 SETTLED = 0.05  # how near to the fixed point's the rate of late layers must be, beside its scatter; logarithm
 DRAWN = 5  # standard errors that the mean of weights drawn around 0 is away from it at most
+BEYOND = (ArithmeticError, ValueError)  # what theory raises of weights so large that its numbers do not fit a float
 SURPRISE = 3.0  # scatters between a measured and a predicted gain
 
 
@@ -245,7 +246,9 @@ def assemble(
         )
         for layer, reading, gain, prediction in zip(layers, measured, gains, theory.predictions, strict=True)
     ]
-    deepest = _trainable_depth(theory, gains)
+    deepest = None
+    with suppress(*BEYOND):
+        deepest = _trainable_depth(theory, gains)
     shape = profile(gradients)
     return Preflight(readings, input_grad_norm, loss_start, loss_expected, deepest, shape, faults, symmetric)
 
@@ -297,7 +300,8 @@ def _predictions(
     found: list[Prediction | None] = [None] * len(stages)
     for first, end in _pieces(stages, links):
         start, piece = links[first], stages[first:end]
-        found[first:end] = predict(piece, start.output_square, batch_size, start.input_square)  # type: ignore[union-attr, arg-type]
+        with suppress(*BEYOND):
+            found[first:end] = predict(piece, start.output_square, batch_size, start.input_square)  # type: ignore[union-attr, arg-type]
     return found
 
 

@@ -72,6 +72,15 @@ def test_the_preflight_survives_json_and_a_checkpoint():
     assert Preflight.of(json.loads(json.dumps(monitor.state_dict()["preflight"]))).layers == monitor.preflight.layers
 
 
+def test_weights_that_theory_has_no_numbers_for_end_no_fit():
+    net = Net(depth=8, act=nn.SELU)
+    for parameter in net.net.parameters():
+        parameter.data.mul_(1e30)
+    found = fit(net, max_steps=3).diagnosis
+    assert found.verdict in ("non_finite", "exploding")
+    assert found.severity == 1
+
+
 def test_without_activations_there_is_no_preflight():
     assert fit(Net(), GradientVitals(activations=False), max_steps=1).preflight is None
 

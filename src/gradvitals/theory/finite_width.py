@@ -54,7 +54,7 @@ def kurtosis(act: Act | None, q: float = 1.0) -> float:
         2.0
     """
     second = slope_moment(act, q)
-    return slope_moment(act, q, power=4) / second**2 if second else math.nan
+    return slope_moment(act, q, power=4) / second / second if second else math.nan  # a square may overflow
 
 
 def log_scatter(act: Act | None, q: float, width: int) -> float:
