@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from record import Record
 from rivals import RIVALS
 
-from gradvitals.app.names import slug
+from gradvitals.app.compose import CONF, settings_of
+from gradvitals.app.trial import run_trial, silence
 
-CONF = Path(__file__).parents[2] / "conf"
 # Nothing is saved, and validation comes once, at the end: what takes time is the training.
 BARE = ("logger=none", "callbacks=none", "trainer=cpu", "trainer.num_sanity_val_steps=0", "test=last", "threads=1")
 
@@ -30,16 +25,16 @@ def train(overrides: Sequence[str], rivals: bool = False) -> dict[str, Any]:
     from gradvitals.app.assemble import assemble
     from gradvitals.app.outcome import monitor_of
 
-    _quiet()
-    settings = _settings(overrides)
-    seed_everything(settings["seed"], workers=True, verbose=False)
-    run, record = assemble(settings), Record()
-    if rivals:
-        run.trainer.callbacks.append(record)
-    began = time.perf_counter()
-    run.trainer.fit(run.model, datamodule=run.data)
-    seconds = time.perf_counter() - began
-    accuracy = run.trainer.test(run.model, datamodule=run.data, verbose=False)[0]["test/acc"]
+    with silence():
+        settings = _settings(overrides)
+        seed_everything(settings["seed"], workers=True, verbose=False)
+        run, record = assemble(settings), Record()
+        if rivals:
+            run.trainer.callbacks.append(record)
+        began = time.perf_counter()
+        run.trainer.fit(run.model, datamodule=run.data)
+        seconds = time.perf_counter() - began
+        accuracy = run.trainer.test(run.model, datamodule=run.data, verbose=False)[0]["test/acc"]
     monitor = monitor_of(run)
     found = monitor.diagnosis
     return {
@@ -61,18 +56,7 @@ def _alarm(alarm: Any) -> dict[str, Any] | None:
 
 def _settings(overrides: Sequence[str]) -> dict[str, Any]:
     epochs = next(word.partition("=")[2] for word in overrides if word.startswith("trainer.max_epochs="))
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        typed = [*BARE, *overrides, f"trainer.check_val_every_n_epoch={epochs}", "paths.run=unused"]
-        settings: dict[str, Any] = OmegaConf.to_container(compose("train", typed), resolve=True)  # type: ignore[assignment]
-    return settings | {"overrides": list(overrides), "typed": []}
-
-
-def _quiet() -> None:
-    warnings.filterwarnings("ignore")
-    torch.set_num_threads(1)
-    for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    return settings_of([*BARE, *overrides, f"trainer.check_val_every_n_epoch={epochs}"], Path("unused"))
 
 
 def is_sick(accuracy: float, healthy: float, best_remedy: float | None) -> str:
@@ -91,11 +75,8 @@ def is_sick(accuracy: float, healthy: float, best_remedy: float | None) -> str:
 
 def cure(overrides: Sequence[str]) -> dict[str, Any]:
     """What ``src/cure.py`` makes of what is typed, one trial after the other; a row of the table."""
-    from gradvitals.app.compose import settings_of
     from gradvitals.app.cure import Cure, remedies_for, search
-    from gradvitals.app.trial import run_trial
 
-    _quiet()
     options = {"share": 0.1, "least_steps": 100, "enough": 0.75, "confirmations": 2, "workers": 1}
     sick = run_trial(overrides)
     done = Cure(list(overrides), sick)

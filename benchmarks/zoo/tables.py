@@ -75,7 +75,7 @@ def cured_table(rows: dict[str, Row], sick: dict[str, Row]) -> str:
     cured = {key: row["accuracy"] >= 0.95 * medians[key.partition("/")[0]] for key, row in rows.items()}
     steps, seconds = [row["cost"] for row in rows.values()], [row["relative_seconds"] for row in rows.values()]
     lines = [
-        f"## The cure: {rate(list(cured.values()))} of the sick runs",
+        f"## The cure: {rate(list(cured.values()))} of the sick runs that it was tried on",
         "",
         "Cured is what reaches 0.95 of the healthy nets' median at full length. In the median it took",
         f"{median(steps):.2f} full trainings by steps and {median(seconds):.2f} by time ({max(seconds):.2f} at most):",

@@ -406,12 +406,12 @@ def name_of(overrides: Sequence[str]) -> str:
     """A file's name made of what was typed, which Hydra takes unquoted.
 
     Example:
-        >>> name_of(["act=sigmoid", "model.depth=12", "paths.logs=/tmp/x"])
+        >>> name_of(["act=sigmoid", "model.depth=12", "paths.logs=elsewhere"])
         'act_sigmoid_model_depth_12'
         >>> name_of(["experiment=vanishing"])
         'vanishing'
     """
-    words = [word.removeprefix("experiment=") for word in overrides if not word.startswith(("paths.", "hydra."))]
+    words = [word.removeprefix("experiment=") for word in shown(overrides)]
     return re.sub(r"[^A-Za-z0-9-]+", "_", slug(",".join(words))).strip("_-") or "default"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -212,11 +213,15 @@ def status(run: Run, interrupted: bool) -> str:
     return "stopped" if run.trainer.should_stop else "completed"
 
 
+def objective_tag(metrics: Mapping[str, Any], tag: str | None) -> str | None:
+    """The metric that is meant; None where ``auto`` finds none."""
+    return next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), None) if tag == "auto" else tag
+
+
 def objective(result: dict[str, Any], tag: str | None) -> float | None:
     """The best value of a metric; ``auto`` is ``val/acc``, of a regression ``val/r2``."""
     metrics = result["metrics"]
-    if tag == "auto":
-        tag = next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), None)
+    tag = objective_tag(metrics, tag)
     if tag is None:
         return None
     if result["status"] == "diverged":

@@ -208,7 +208,7 @@ def _result(run: Run, watch: Any, settings: dict[str, Any], overrides: tuple[str
     found = monitor.diagnosis if monitor else None
     status, steps = _status(run, watch, reason), run.trainer.global_step
     value = outcome.objective({"metrics": metrics, "status": status}, settings["objective"])
-    tag = _tag(metrics, settings["objective"])
+    tag = outcome.objective_tag(metrics, settings["objective"])
     chance = monitor.chance if monitor else None
     val_loss = metrics.get("val/loss", {}).get("final")
     return Trial(
@@ -240,12 +240,6 @@ def _status(run: Run, watch: Any, reason: str | None) -> str:
     monitor = outcome.monitor_of(run)
     by_verdict = monitor is not None and monitor.diagnosis.verdict != "healthy" and run.trainer.should_stop
     return "completed" if status == "stopped" and not by_verdict else status
-
-
-def _tag(metrics: dict[str, Any], objective: str | None) -> str | None:
-    if objective != "auto":
-        return objective
-    return next((tag for tag in ("val/acc", "val/r2", "val/loss") if tag in metrics), None)
 
 
 def _gone(loss: float | None, chance: float | None) -> float:

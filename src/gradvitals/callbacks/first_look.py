@@ -12,8 +12,8 @@ from gradvitals.checkup import LayerReading, Preflight, Theory, assemble
 from gradvitals.vitals import Chain, Layer
 from gradvitals.vitals.samples import inputs_and_labels
 
-MEASURED = [name for name in LayerReading.__annotations__ if name not in ("name", "index", "kind")]
-GAINS = ("gain_measured", "gain_predicted", "gain_scatter")
+OTHERS = ("name", "index", "kind", "gain_measured", "gain_predicted", "gain_scatter")
+MEASURED = [name for name in LayerReading.__annotations__ if name not in OTHERS]  # numbers of a step, by their tags
 
 
 class FirstLook:
@@ -30,6 +30,11 @@ class FirstLook:
         self._chain: Chain | None = Chain(network)
         self._theory: Theory | None = None
         self._loss = math.nan
+
+    @property
+    def waits(self) -> bool:
+        """Whether the graph was not yet read."""
+        return self._chain is not None
 
     def backward_begins(self, loss: Tensor, layers: Sequence[Layer]) -> None:
         """The graph is complete: read it, once, and the weights before the first step changes them."""
@@ -49,8 +54,7 @@ class FirstLook:
         """
         if self._theory is None or len(self._theory.links) != len(layers):
             return None
-        names = [name for name in MEASURED if name not in GAINS]
-        measured = [{name: numbers.get(f"{name}/{layer.label}") for name in names} for layer in layers]
+        measured = [{name: numbers.get(f"{name}/{layer.label}") for name in MEASURED} for layer in layers]
         at_input = numbers.get("grad_norm/input")
         return assemble(layers, self._theory, measured, at_input, self._loss, expected)
 

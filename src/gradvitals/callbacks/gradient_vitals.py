@@ -260,7 +260,7 @@ class GradientVitals(Callback):
         """Tell a new verdict, and stop what is hopeless."""
         assert self._session is not None
         session, trainer, before = self._session, self._session.trainer, self.diagnosis
-        if self.preflight is None and session.first_look is not None and len(trainer.optimizers) == 1:
+        if self.preflight is None and session.first_look is not None:
             self.preflight = session.first_look.found(measured.numbers, measured.layers, self.chance)
         predicted = predicted_decades(self.preflight) if self.preflight else None
         self._examining.take(measured, session.data, trainer, predicted)

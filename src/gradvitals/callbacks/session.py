@@ -175,7 +175,8 @@ class Session:
             noise.batch_begins(batch)
         if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
             self._hook()
-            if self.first_look is None and self.trainer.global_step == 0 and self._watch is not None:
+            begins = self.first_look is None and self.trainer.global_step == 0
+            if begins and self._watch is not None and len(self.trainer.optimizers) == 1:
                 self.first_look = FirstLook(self._network, batch)
         if self._hooks is not None:
             self.data.see(batch)
@@ -196,8 +197,8 @@ class Session:
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
 
     def before_backward(self, loss: Tensor) -> None:
-        """The loss is there; of several optimizers' losses, the first."""
-        if self.first_look is not None and self._order is not None:
+        """The loss is there, and with it the graph."""
+        if self.first_look is not None and self.first_look.waits:
             self.first_look.backward_begins(loss, self._find_layers())
 
     def before_step(self, optimizer: Optimizer) -> None:
