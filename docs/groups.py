@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- groups: made by docs/groups.py -->", "<!-- /groups -->"
 ORDER = (
     *("model", "act", "init", "clip", "optimizer", "scheduler", "data"),
-    *("trainer", "monitor", "callbacks", "logger", "experiment", "debug"),
+    *("trainer", "monitor", "callbacks", "logger", "experiment", "sweep", "debug"),
 )
 
 

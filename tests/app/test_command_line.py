@@ -27,11 +27,19 @@ def test_the_readmes_command(command, tmp_path):
     (run,) = runs(tmp_path)
     assert run.name.endswith("_act=elu,model=bn,trainer.max_epochs=2")
     found = {path.name for path in run.iterdir()}
-    assert {".hydra", "checkpoints", "train.log", "result.json", "vitals.json", "gradient_by_layer.png"} <= found
+    assert {
+        ".hydra",
+        "checkpoints",
+        "train.log",
+        "result.json",
+        "vitals.json",
+        "gradient_by_layer.png",
+        "report.html",
+    } <= found
     assert any(name.startswith("events.out.tfevents") for name in found)
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
     lines = done.stdout.splitlines()
-    words = ["completed", "metrics", "parameters", "verdict", "gradients", "run", "tensorboard"]
+    words = ["completed", "metrics", "parameters", "verdict", "gradients", "run", "report", "tensorboard"]
     assert [line.split()[0] for line in lines] == words
     assert "test/acc 0." in lines[1]
     assert lines[2] == "parameters   43,786: 43,018 trained, 768 moving statistics"

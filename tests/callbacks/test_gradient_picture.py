@@ -1,18 +1,24 @@
+import math
+
 import pytest
 import torch
 from lightning import Callback, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.data import DataLoader, TensorDataset
 
+from gradvitals.callbacks import gradient_picture
 from gradvitals.callbacks.gradient_picture import GradientPicture
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.classifier import Classifier
 
 
 def fit(*callbacks, **options) -> None:
+    """Two steps an epoch."""
     data = DataLoader(TensorDataset(torch.randn(32, 4), torch.arange(32) % 3), batch_size=16)
     trainer = Trainer(
-        max_epochs=1, accelerator="cpu", logger=False, callbacks=list(callbacks), enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, **options,
+        **{"max_epochs": 1, "logger": False} | options, accelerator="cpu", callbacks=list(callbacks),
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     trainer.fit(Classifier({"_target_": "gradvitals.nets.mlp.MLP"}, 4, 3), data, data)
 
@@ -20,6 +26,38 @@ def fit(*callbacks, **options) -> None:
 def test_without_a_path_it_lies_in_the_trainers_folder(tmp_path):
     fit(GradientVitals(), GradientPicture(), default_root_dir=tmp_path)
     assert (tmp_path / "gradient_by_layer.png").read_bytes().startswith(b"\x89PNG")
+
+
+def shown_at(folder, picture) -> dict[str, list[int]]:
+    """The steps that TensorBoard's sliders have after nine epochs."""
+    fit(GradientVitals(), picture, logger=TensorBoardLogger(folder, name="", version=""), max_epochs=9)
+    events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
+    return {tag: [event.step for event in events.Images(tag)] for tag in events.Tags()["images"]}
+
+
+@pytest.mark.parametrize(
+    ("share", "on_the_way", "steps"),
+    [(math.inf, True, [2, 4, 8, 16, 18]), (1e-9, True, [2, 18]), (math.inf, False, [18])],
+    ids=["cheap beside the training", "dear beside the training", "at the end alone"],
+)
+def test_tensorboard_shows_both_pictures_at_several_steps(tmp_path, monkeypatch, share, on_the_way, steps):
+    monkeypatch.setattr(gradient_picture, "SHARE", share)
+    picture = GradientPicture(tmp_path / "a.png", on_the_way=on_the_way)
+    assert shown_at(tmp_path, picture) == {"vitals/gradient_by_layer": steps, "vitals/gradient_heatmap": steps}
+
+
+def test_the_last_epoch_is_drawn_once(tmp_path):
+    fit(GradientVitals(), GradientPicture(), logger=TensorBoardLogger(tmp_path, name="", version=""))
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in events.Images("vitals/gradient_heatmap")] == [2]
+
+
+def test_what_is_saved_is_what_is_shown(tmp_path):
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    fit(GradientVitals(), GradientPicture(tmp_path / "a.png"), logger=logger)
+    (shown,) = EventAccumulator(str(tmp_path)).Reload().Images("vitals/gradient_by_layer")
+    assert shown.encoded_image_string == (tmp_path / "a.png").read_bytes()
+    assert (shown.width, shown.height) == (960, 576)
 
 
 class Fails(Callback):
@@ -50,3 +88,20 @@ def test_nothing_is_drawn_of_nothing(tmp_path, options):
 def test_limits_that_are_none(limits):
     with pytest.raises(ValueError, match=r"callbacks.picture.limits: expected \[LOW, HIGH\]"):
         GradientPicture(limits=limits)
+
+
+def test_the_file_is_drawn_at_the_end_alone(tmp_path):
+    class Looks(Callback):
+        def on_train_epoch_end(self, *_):
+            assert not (tmp_path / "gradient_by_layer.png").exists()
+
+    logger = TensorBoardLogger(tmp_path, name="", version="")
+    fit(GradientVitals(), GradientPicture(), Looks(), logger=logger, default_root_dir=tmp_path, max_epochs=2)
+    assert (tmp_path / "gradient_by_layer.png").exists()
+
+
+def test_without_a_logger_nothing_is_drawn_on_the_way(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(GradientPicture, "_draw", lambda self, trainer, last=False: drawn.append(last))
+    fit(GradientVitals(), GradientPicture(), default_root_dir=tmp_path, max_epochs=3)
+    assert drawn == [True]

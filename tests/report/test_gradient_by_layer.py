@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from gradvitals.report.gradient_by_layer import FEW, LONGEST, gradient_by_layer, png, title
 
@@ -52,6 +53,42 @@ def test_few_moments_are_named_and_many_have_a_scale():
     assert many.axes[0].get_legend() is None
     assert many.axes[1].get_ylabel() == "step"
     assert many.axes[1].get_ylim() == (0, 80)
+
+
+def test_many_moments_are_all_there():
+    """The first and the last as lines of their own, those between as one artist."""
+    moments = {10 * step: [norm * 2**step for norm in FALLING] for step in range(FEW + 4)}
+    axes = axes_of(moments)
+    assert [line.get_ydata().tolist() for line in axes.lines] == [moments[0], moments[110]]
+    between = axes.collections[0].get_segments()
+    assert [segment[:, 1].tolist() for segment in between] == [moments[10 * step] for step in range(1, FEW + 3)]
+    low, high = axes.get_ylim()
+    assert low < 1e-6
+    assert high > 1e-2 * 2**11
+
+
+def test_the_axis_holds_what_lies_between_the_first_and_the_last():
+    moments = {step: [1.0, 1.0] for step in range(FEW + 2)} | {3: [1e-9, 1e9]}
+    low, high = axes_of(moments).get_ylim()
+    assert low < 1e-9 < 1e9 < high
+
+
+def test_a_single_layer_is_seen_at_every_moment():
+    axes = axes_of({step: [0.1 * step] for step in range(1, FEW + 3)})
+    dots = axes.collections[1].get_offsets()[:, 1].tolist()
+    assert [0.1, *dots, 0.1 * (FEW + 2)] == pytest.approx([0.1 * step for step in range(1, FEW + 3)])
+    assert all(tick == int(tick) for tick in axes.get_xticks())  # layers have no halves
+
+
+@pytest.mark.parametrize("stride", [1, 1000, 99_000, 10_000_000])
+@pytest.mark.parametrize("norms", [[0.2, 0.21], [1e-12, 2e-12], [1e-20, 1.0], [3e8, 4e8]])
+def test_every_word_is_inside_the_picture(norms, stride):
+    figure = gradient_by_layer({step * stride: norms for step in range(FEW + 1)})
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for axes in figure.axes:
+        box = axes.get_tightbbox(renderer)
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.width
 
 
 def test_limits_are_kept():

@@ -191,11 +191,13 @@ def build_trainer(config: Config, history: History, chance: float | None = None)
     if clip["name"] in ("norm", "value"):
         arguments |= {"gradient_clip_val": clip["val"], "gradient_clip_algorithm": clip["name"]}
     specs = [config["monitor"], *config["callbacks"].values()]
-    offers = {"subtitle": " ".join(config.get("overrides", [])), "chance": chance}
+    in_sweep, words = config.get("in_sweep", False), " ".join(config.get("overrides", []))
+    offers = {"subtitle": words, "chance": chance, "on_the_way": not in_sweep}
     callbacks = [build(spec, Callback, offers) for spec in specs if spec and spec.get("_target_")]
     loggers = [_build_logger(spec, config["ckpt_path"]) for spec in config["logger"].values() if spec]
-    # Lightning refuses to watch the rate without a logger; a bar is for eyes.
-    unfit = (() if loggers else (LearningRateMonitor,)) + (() if sys.stdout.isatty() else (ProgressBar, ModelSummary))
+    # Lightning refuses to watch the rate without a logger; a bar is for eyes, and a sweep has one of its own.
+    seen = sys.stdout.isatty() and not in_sweep
+    unfit = (() if loggers else (LearningRateMonitor,)) + (() if seen else (ProgressBar, ModelSummary))
     callbacks = [callback for callback in callbacks if not isinstance(callback, unfit)]
     return Trainer(
         **arguments,

@@ -82,6 +82,8 @@ RULES: dict[str, Rule] = {
     "train": boolean,
     "test": one_of("best", "last", False),
     "objective": text,
+    "on_failure": one_of("continue", "stop"),
+    "report": boolean,
     "threads": either(whole(1), one_of("auto")),
     "ckpt_path": optional(text),
     "weights": optional(text),

@@ -16,16 +16,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.check import check
 from gradvitals.app.guard import typed_keys
-from gradvitals.app.names import slug
+from gradvitals.app.names import quoted, slug
 
 CONF = Path(__file__).parents[3] / "conf"
 OF_THE_RUN = (
     "paths",
     "task_name",
     "resume",
+    "resume_sweep",
     "ckpt_path",
 )  # where a run lies and how it began: no part of an experiment
-FLATTENED = ("experiment", "debug")  # groups of values for all the others; written as those values
+FLATTENED = ("experiment", "debug", "sweep")  # groups of values for all the others; written as those values
 BY_TRAINER = ("trainer.gradient_clip_val", "trainer.gradient_clip_algorithm")  # the other way to clip
 ABSENT = object()
 
@@ -84,12 +85,6 @@ def settings_of(overrides: Sequence[str], run_dir: Path, conf: Path = CONF) -> d
     settings |= {"overrides": list(overrides), "typed": typed_keys(list(overrides)), "choices": composed.choices}
     check(settings, settings["typed"])
     return settings
-
-
-def quoted(path: Path) -> str:
-    """Quoted for Hydra, which would read a comma as a sweep."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def changed(typed: Sequence[str], remedy: Sequence[str], conf: Path = CONF) -> list[str]:

@@ -30,6 +30,7 @@ from gradvitals.app.job import Job
 from gradvitals.app.names import short, slug
 from gradvitals.app.trial import Trial, range_test, run_trial
 from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
+from gradvitals.report.words import train_command
 
 log = logging.getLogger(__name__)
 
@@ -393,13 +394,8 @@ def _close(done: Cure, name: str | None, conf: Path, job: Job, seconds: float) -
     else:
         log.info(f"not cured    none of {len(done.tried)} remedies helped enough: {'; '.join(map(str, done.tried))}")
     log.info(f"report       {short(job.run_dir / 'cure.md')}")
-    if done.cured is None and not job.sweeping:
+    if done.cured is None and not job.sweep:
         raise SystemExit(NOTHING_HELPED)
-
-
-def train_command(overrides: Sequence[str]) -> str:
-    """What to type."""
-    return " ".join(["python src/train.py", *overrides])
 
 
 def name_of(overrides: Sequence[str]) -> str:

@@ -20,14 +20,20 @@ LOG_FILES = (
     "metrics.csv",
     "events.out.tfevents.*",
     "gradient_by_layer.png",
+    "report.html",
 )
 PACKAGES = ("gradvitals", "torch", "torchvision", "lightning", "hydra-core")
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file whole or not at all; numbers that are not finite become null."""
+    write_bytes(path, f"{json.dumps(finite(content), indent=2, allow_nan=False)}\n".encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
     aside = path.with_name(path.name + ".part")
-    aside.write_text(json.dumps(finite(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    aside.write_bytes(content)
     os.replace(aside, path)
 
 

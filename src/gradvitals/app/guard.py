@@ -30,11 +30,6 @@ class Guard(Callback):
         except ValueError as error:
             leave(str(error))
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        sweep_dir = Path(config.hydra.sweep.dir)
-        if any(sweep_dir.glob("*/result.json")):
-            leave(f"{sweep_dir} already holds a sweep. Choose another hydra.sweep.dir")
-
 
 def plain(config: DictConfig) -> dict[str, Any]:
     """The job's part of a config as plain values; a part that is known only inside the job stays unresolved."""

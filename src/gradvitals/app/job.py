@@ -23,28 +23,37 @@ INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
 
 
 @dataclass(frozen=True)
+class Sweep:
+    """The multirun that a job belongs to: its directory, and its sweeper's settings."""
+
+    folder: Path
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Job:
     """What Hydra says of the job at hand.
 
     Attributes:
         run_dir: where its files go.
         overrides: what was typed, or what the sweep chose.
-        sweeping: whether it is one of a multirun.
+        sweep: what it is one of; None: of no multirun.
         choices: the option of each group.
     """
 
     run_dir: Path
     overrides: list[str]
-    sweeping: bool
     choices: dict[str, str]
+    sweep: Sweep | None = None
 
     @classmethod
     def at_hand(cls) -> Job:
         """The job that this process is in."""
         hydra = HydraConfig.get()
         choices = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
-        sweeping = hydra.mode == RunMode.MULTIRUN
-        return cls(Path(hydra.runtime.output_dir), list(hydra.overrides.task), sweeping, choices)
+        options: dict[str, Any] = OmegaConf.to_container(hydra.sweeper, resolve=True)  # type: ignore[assignment]
+        sweep = Sweep(Path(hydra.sweep.dir), options) if hydra.mode == RunMode.MULTIRUN else None
+        return cls(Path(hydra.runtime.output_dir), list(hydra.overrides.task), choices, sweep)
 
     def settings(self, config: DictConfig) -> dict[str, Any]:
         """The config as plain values, checked, with ``typed`` keys, ``overrides`` and ``choices`` beside it.
@@ -54,6 +63,7 @@ class Job:
         """
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         settings |= {"overrides": self.overrides, "typed": typed_keys(self.overrides), "choices": self.choices}
+        settings["in_sweep"] = self.sweep is not None
         check(settings, settings["typed"])
         return settings
 
@@ -73,13 +83,13 @@ class Job:
         except Exception as error:
             if is_first_process() and not began():
                 self._never_began(explain(error))
-            if self.sweeping or full_errors():
+            if self.sweep or full_errors():
                 raise
             leave(explain(error))
 
     def _never_began(self, reason: str) -> None:
         """A refused run leaves no directory; a refused job of a sweep leaves its reason there."""
-        if self.sweeping:
+        if self.sweep:
             found = {"status": "failed", "reason": reason, "overrides": self.overrides}
             write_json(self.run_dir / "result.json", found)
         else:

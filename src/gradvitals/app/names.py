@@ -33,3 +33,9 @@ def _last_part(item: str) -> str:
 def short(path: Path) -> str:
     """Relative to the working folder where the path lies in it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def quoted(path: Path) -> str:
+    """Quoted for Hydra, which would read a comma as a sweep."""
+    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

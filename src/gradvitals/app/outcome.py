@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import shlex
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ from gradvitals.app.assemble import Config, Run
 from gradvitals.app.files import git_commit, versions, write_json
 from gradvitals.app.names import short
 from gradvitals.app.preflight import content
+from gradvitals.app.sweep.pruning import Pruning
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.profile import profile
 from gradvitals.diagnosis.remedies import Net, prescribe
 from gradvitals.report.gradient_by_layer import title
+from gradvitals.report.sweep import objective_tag, worst
 from gradvitals.vitals import count
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ LAYER_NUMBERS = (
     "update_ratio",
 )
 CHOICES = ("model", "act", "init", "optimizer", "clip")
-PENALTY = {"loss": 1e6, "acc": 0.0}  # what a sweeper is given for a run that diverged, by the objective's last part
 
 
 def result(run: Run, config: Config, status: str, reason: str | None = None) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def result(run: Run, config: Config, status: str, reason: str | None = None) -> 
     speed = history.samples / history.loop_seconds if history.loop_seconds else None
     return {
         "status": status,
-        "reason": reason,
+        "reason": reason or _why_ended(run),
         "verdict": monitor.diagnosis.verdict if monitor else None,
         "overrides": [word for word in config["overrides"] if not word.startswith("ckpt_path=")],
         "seed": config["seed"],
@@ -59,6 +59,12 @@ def result(run: Run, config: Config, status: str, reason: str | None = None) -> 
         "versions": versions(),
         "git": git_commit(),
     }
+
+
+def _why_ended(run: Run) -> str | None:
+    """Why a search ended its trial early."""
+    callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
+    return next((callback.reason for callback in callbacks if isinstance(callback, Pruning)), None)
 
 
 def _non_finite(monitor: GradientVitals | None) -> dict[str, Any] | None:
@@ -142,6 +148,8 @@ def summary(result: dict[str, Any], monitor: GradientVitals | None, config: Conf
         skipped = f"; steps skipped: {result['skipped_steps']}" if result["skipped_steps"] else ""
         lines.append(f"not finite   from step {result['non_finite']['step']}: {result['non_finite']['where']}{skipped}")
     lines.append(f"run          {short(run_dir)}")
+    if (run_dir / "report.html").exists():
+        lines.append(f"report       {short(run_dir / 'report.html')}")
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(short(run_dir))}")
     return "\n".join(lines)
@@ -213,11 +221,6 @@ def status(run: Run, interrupted: bool) -> str:
     return "stopped" if run.trainer.should_stop else "completed"
 
 
-def objective_tag(metrics: Mapping[str, Any], tag: str | None) -> str | None:
-    """The metric that is meant; None where ``auto`` finds none."""
-    return next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), None) if tag == "auto" else tag
-
-
 def objective(result: dict[str, Any], tag: str | None) -> float | None:
     """The best value of a metric; ``auto`` is ``val/acc``, of a regression ``val/r2``."""
     metrics = result["metrics"]
@@ -225,7 +228,7 @@ def objective(result: dict[str, Any], tag: str | None) -> float | None:
     if tag is None:
         return None
     if result["status"] == "diverged":
-        return PENALTY.get(tag.rpartition("/")[2], -1e6)
+        return worst(tag)
     if tag not in metrics:
         log.warning(f"objective={tag}: no such metric; there are {', '.join(sorted(metrics)) or 'none'}")
         return None

@@ -1,4 +1,4 @@
-"""``resume=latest`` or ``resume=RUN_DIR``: the same command again, in the same directory, from its last checkpoint.
+"""``resume=latest``, ``resume=RUN_DIR``, ``resume_sweep=SWEEP_DIR``: the same command again, in the same directory.
 
 The command line is rewritten before Hydra starts, because Hydra writes the run directory before the job begins.
 """
@@ -11,9 +11,12 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from gradvitals.app.errors import Refused
+from gradvitals.app.names import quoted
 
 RUNS = Path("logs/train/runs")
 BESIDE = "trainer.max_epochs"  # what may be typed beside resume: a longer fit
+# What may be typed beside resume_sweep: where its jobs run, and how many more a search tries.
+BESIDE_SWEEP = ("hydra/launcher=", "hydra.launcher.", "hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=")
 
 
 class AlreadyCompleted(Exception):
@@ -21,7 +24,7 @@ class AlreadyCompleted(Exception):
 
 
 def rewrite(argv: list[str]) -> list[str]:
-    """The command line that continues a run; the same one where ``resume`` is not typed.
+    """The command line that continues a run or a sweep; the same one where neither is typed.
 
     Args:
         argv: program and overrides.
@@ -30,8 +33,9 @@ def rewrite(argv: list[str]) -> list[str]:
         Refused: no such run, no checkpoint in it, or something typed beside that a resumed run cannot change.
         AlreadyCompleted: the run is complete and no longer fit was asked for.
     """
-    resume = next((word.partition("=")[2] for word in argv[1:] if word.startswith("resume=")), "null")
-    if resume in ("", "null"):
+    if (sweep := _typed(argv, "resume_sweep")) is not None:
+        return _rewrite_sweep(argv, Path(sweep))
+    if (resume := _typed(argv, "resume")) is None:
         return argv
     typed = [word for word in argv[1:] if not word.startswith("resume=")]
     if foreign := [word for word in typed if not word.startswith(f"{BESIDE}=")]:
@@ -49,7 +53,30 @@ def rewrite(argv: list[str]) -> list[str]:
         raise Refused(f"resume={resume}: expected a checkpoint to continue from; there is no {checkpoint}")
     mine = ("ckpt_path=", *(word.partition("=")[0] + "=" for word in typed))
     kept = [str(word) for word in OmegaConf.load(saved) if not str(word).startswith(mine)]
-    return [argv[0], *kept, *typed, f"ckpt_path={_quoted(checkpoint)}", f"hydra.run.dir={_quoted(run_dir)}"]
+    return [argv[0], *kept, *typed, f"ckpt_path={quoted(checkpoint)}", f"hydra.run.dir={quoted(run_dir)}"]
+
+
+def _typed(argv: list[str], key: str) -> str | None:
+    """The value of a typed key; None where it is not typed, or null."""
+    value = next((word.partition("=")[2] for word in argv[1:] if word.startswith(f"{key}=")), "")
+    return None if value in ("", "null") else value
+
+
+def _rewrite_sweep(argv: list[str], sweep_dir: Path) -> list[str]:
+    """The command line of a sweep again, in its directory; its sweeper leaves out what has ended."""
+    typed = [word for word in argv[1:] if not word.startswith("resume_sweep=") and word not in ("-m", "--multirun")]
+    if foreign := [word for word in typed if not word.startswith(BESIDE_SWEEP)]:
+        allowed = ", ".join(word.rstrip("=.") for word in BESIDE_SWEEP)
+        raise Refused(
+            f"resume_sweep: a sweep continues as it was; only {allowed} may be typed beside; got {foreign[0]}"
+        )
+    saved = sweep_dir / "multirun.yaml"
+    if not saved.is_file():
+        raise Refused(f"resume_sweep={sweep_dir}: expected a sweep's directory; there is no {saved}")
+    words = OmegaConf.load(saved).hydra.overrides
+    mine = ("hydra.sweep.dir=", "hydra.sweeper.resume=", *(word.partition("=")[0] + "=" for word in typed))
+    kept = [str(word) for word in [*words.task, *words.hydra] if not str(word).startswith(mine)]
+    return [argv[0], *kept, *typed, f"hydra.sweep.dir={quoted(sweep_dir)}", "hydra.sweeper.resume=true"]
 
 
 def _latest() -> Path:
@@ -69,9 +96,3 @@ def _nothing_left(run_dir: Path, typed: list[str]) -> bool:
         return result.get("status") == "completed"
     wanted = typed[-1].partition("=")[2]
     return wanted.isdecimal() and int(wanted) <= result.get("epochs", 0)
-
-
-def _quoted(path: Path) -> str:
-    """Quoted for Hydra, which would read a comma as a sweep."""
-    escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

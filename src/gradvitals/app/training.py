@@ -9,14 +9,18 @@ from __future__ import annotations
 import logging
 import signal
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from gradvitals.app.errors import Refused, explain
+from gradvitals.app.errors import Refused, explain, full_errors
+from gradvitals.app.files import discard
 from gradvitals.app.guard import is_first_process
 from gradvitals.app.job import INTERRUPTED, TERMINATED, Job, prepare
+from gradvitals.app.sweep.member import has_failed, own_device, pruning
+from gradvitals.report.sweep import worst
 
 if TYPE_CHECKING:
     from gradvitals.app.assemble import Run
@@ -28,16 +32,35 @@ def train(config: DictConfig) -> float | None:
     """Hydra's task function: one job.
 
     Returns:
-        The best value of the objective, for a sweeper; a finite penalty where the run diverged.
+        The best value of the objective, for a sweeper; a finite penalty where the run diverged, or failed in a sweep.
 
     Raises:
         SystemExit: 1 refused, 130 Ctrl-C, 143 SIGTERM.
     """
-    job, run = Job.at_hand(), None
-    with job.refusals(began=lambda: run is not None and run.began):
+    job = Job.at_hand()
+    if job.sweep is None:
+        return _train(config, job)
+    if config.on_failure == "stop" and has_failed(job.sweep.folder):
+        discard(job.run_dir)
+        return worst(config.objective)
+    try:
+        return _train(config, job)
+    except Exception:  # its reason stands in result.json; the other jobs go on
+        if full_errors():
+            traceback.print_exc()
+        return worst(config.objective)
+
+
+def _train(config: DictConfig, job: Job) -> float | None:
+    run = None
+    with ExitStack() as stack, job.refusals(began=lambda: run is not None and run.began):
         settings = job.settings(config)
         prepare(settings)
+        if job.sweep is not None:
+            stack.enter_context(own_device(settings["trainer"]))
         run = _assemble(settings)
+        if job.sweep is not None and (callback := pruning(job.sweep, settings["objective"])):
+            run.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
         return execute(run, settings, job.run_dir)
 
 
@@ -60,6 +83,7 @@ def _assemble(settings: dict[str, Any]) -> Run:
 def execute(run: Run, settings: dict[str, Any], run_dir: Path) -> float | None:
     """Fit, test, write the run's files and print the closing summary."""
     from gradvitals.app import outcome
+    from gradvitals.app.report import write_report
 
     reason, code = None, 0
     try:
@@ -73,25 +97,28 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path) -> float | None:
         code = _interruption(run) or INTERRUPTED
     except Exception as error:
         reason = explain(error)
-        _log_traceback()
+        _log_to_file(traceback.format_exc())
         raise
     finally:
         status = "failed" if reason else outcome.status(run, interrupted=code > 0)
         result = outcome.result(run, settings, status, reason)
         if run.trainer.is_global_zero and (run.began or not reason):
             outcome.write(result, run, settings, run_dir)
+            if settings["report"]:
+                write_report(run, run_dir)
     if run.trainer.is_global_zero:
-        log.info(outcome.summary(result, outcome.monitor_of(run), settings, run_dir))
+        summary = outcome.summary(result, outcome.monitor_of(run), settings, run_dir)
+        _log_to_file(summary) if settings.get("in_sweep") else log.info(summary)
     if code:
         raise SystemExit(code)
     return outcome.objective(result, settings["objective"])
 
 
-def _log_traceback() -> None:
-    """The traceback of the error in hand, into the run's log file and not onto the screen."""
+def _log_to_file(words: str) -> None:
+    """Into the run's log file and not onto the screen."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
-            handler.emit(logging.makeLogRecord({"levelname": "ERROR", "msg": traceback.format_exc()}))
+            handler.emit(logging.makeLogRecord({"name": __name__, "levelname": "INFO", "msg": words}))
 
 
 def _fit(run: Run, settings: dict[str, Any]) -> None:

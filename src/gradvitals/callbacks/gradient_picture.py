@@ -1,8 +1,9 @@
-"""The picture of what the monitor measured: gradient size versus layer index."""
+"""The pictures of what the monitor measured: gradient size versus layer index, and versus layer and step."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +15,17 @@ from gradvitals.callbacks.publish import publish_picture
 
 log = logging.getLogger(__name__)
 
-NAME, TAG = "gradient_by_layer.png", "vitals/gradient_by_layer"
+NAME = "gradient_by_layer.png"
+BY_LAYER, HEATMAP = "vitals/gradient_by_layer", "vitals/gradient_heatmap"
+DPI = 120  # of what is drawn while others wait
+SHARE = 0.02  # of the fit's time that pictures on the way may take
 
 
 class GradientPicture(Callback):
-    """Draws the activation gradients by layer when a fit ends, however it ends, and saves and publishes the picture.
+    """Draws the activation gradients by layer, and by layer and step, and shows both in TensorBoard.
+
+    When a fit ends, however it ends, and on the way: after the first epoch, and after the 2nd, 4th, 8th ... where that
+    takes next to no time beside the training. What the end draws by layer is saved too.
 
     The numbers are those of the :class:`GradientVitals` among the Trainer's callbacks; without one, or before a first
     measured step, nothing is drawn.
@@ -27,41 +34,64 @@ class GradientPicture(Callback):
         path: where to save the PNG; None: ``gradient_by_layer.png`` in the Trainer's ``default_root_dir``.
         subtitle: which net or run it is.
         limits: ends of the axis of sizes, so that the pictures of several runs compare; None: what fits.
+        on_the_way: whether to draw before the end.
 
     Example:
         >>> trainer = Trainer(callbacks=[GradientVitals(), GradientPicture()], logger=False, accelerator="cpu")
     """
 
     def __init__(
-        self, path: str | Path | None = None, subtitle: str | None = None, limits: Sequence[float] | None = None
+        self,
+        path: str | Path | None = None,
+        subtitle: str | None = None,
+        limits: Sequence[float] | None = None,
+        on_the_way: bool = True,
     ) -> None:
         if limits is not None and not (len(limits) == 2 and 0 < limits[0] < limits[1]):
             raise ValueError(f"callbacks.picture.limits: expected [LOW, HIGH], 0 < LOW < HIGH; got {list(limits)}")
-        self.path, self.subtitle, self.limits = path, subtitle, limits
+        self.path, self.subtitle, self.limits, self.on_the_way = path, subtitle, limits, on_the_way
+        self._began = self._drawing = 0.0  # seconds
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._began, self._drawing = time.monotonic(), 0.0
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        shows = self.on_the_way and epoch & (epoch - 1) == 0 and trainer.loggers
+        cheap = epoch == 1 or self._drawing < SHARE * (time.monotonic() - self._began)
+        if shows and cheap and epoch != trainer.max_epochs:
+            self._draw(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw(trainer)
+        self._draw(trainer, last=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self._draw(trainer)
+        self._draw(trainer, last=True)
 
     @rank_zero_only
-    def _draw(self, trainer: Trainer) -> None:
+    def _draw(self, trainer: Trainer, last: bool = False) -> None:
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         monitor = next((callback for callback in callbacks if isinstance(callback, GradientVitals)), None)
         if monitor is None or not monitor.profiles or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         path = Path(self.path) if self.path else Path(trainer.default_root_dir) / NAME
+        began = time.monotonic()
         try:
-            self._save(monitor, path, trainer)
+            self._show(monitor, trainer, path if last else None)
         except Exception as error:  # the weights, or the error that ended the fit, are worth more than their picture
             log.warning(f"the picture of the gradients cannot be saved to {path}: {error}")
+        self._drawing += time.monotonic() - began
 
-    def _save(self, monitor: GradientVitals, path: Path, trainer: Trainer) -> None:
+    def _show(self, monitor: GradientVitals, trainer: Trainer, path: Path | None) -> None:
         from gradvitals.report.gradient_by_layer import gradient_by_layer, png
+        from gradvitals.report.gradient_heatmap import gradient_heatmap
 
         limits = (self.limits[0], self.limits[1]) if self.limits else None
-        picture = png(gradient_by_layer(monitor.profiles, subtitle=self.subtitle, limits=limits))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture)
-        publish_picture(trainer.loggers, TAG, picture, trainer.global_step)
+        picture = png(gradient_by_layer(monitor.profiles, subtitle=self.subtitle, limits=limits), DPI)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture)
+        if trainer.loggers:
+            publish_picture(trainer.loggers, BY_LAYER, picture, trainer.global_step)
+            heatmap = png(gradient_heatmap(monitor.profiles, subtitle=self.subtitle), DPI)
+            publish_picture(trainer.loggers, HEATMAP, heatmap, trainer.global_step)

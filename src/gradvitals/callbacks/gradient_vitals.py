@@ -34,8 +34,9 @@ from torch.optim import Optimizer
 from gradvitals.callbacks.blocks import by_block
 from gradvitals.callbacks.examining import Examining
 from gradvitals.callbacks.first_look import predicted_decades
+from gradvitals.callbacks.layout import layout
 from gradvitals.callbacks.moments import Moments
-from gradvitals.callbacks.publish import publish, publish_histograms, publish_text
+from gradvitals.callbacks.publish import publish, publish_histograms, publish_layout, publish_text
 from gradvitals.callbacks.session import Measured, Session, Settings
 from gradvitals.callbacks.where import largest_gradient, where_in
 from gradvitals.checkup import Preflight
@@ -102,6 +103,7 @@ class GradientVitals(Callback):
         diagnosis: the verdict so far.
         preflight: what the first batch showed beside what theory expects; None before it, where ``activations`` is off,
             and with several optimizers.
+        stopped_it: whether ``auto_stop`` ended the fit.
         seconds_saved: of the fit that ``auto_stop`` ended; None where it did not, or its end was not known.
 
     Raises:
@@ -159,6 +161,7 @@ class GradientVitals(Callback):
         self.start: dict[str, float] = {}
         self.end: dict[str, float] = {}
         self.moments = Moments()
+        self.stopped_it = False
         self.seconds_saved: float | None = None
         self.preflight: Preflight | None = None
         self._examining = Examining(self.thresholds, self.chance)
@@ -222,6 +225,7 @@ class GradientVitals(Callback):
                 self._warn(step, None)
             self._examining.take_last(trainer.global_step, losses)
             publish(self._loggers, {"vitals/severity": self.diagnosis.severity}, trainer.global_step)
+            publish_text(self._loggers, "vitals/verdict", str(self.diagnosis), trainer.global_step)
         self._end()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -248,11 +252,14 @@ class GradientVitals(Callback):
         self._judge(measured)
         if not numbers:
             return
+        begins = not self.start
         self.start, self.end = numbers | self.start, self.end | numbers
         tag, self._latest = "activation_grad_norm/", measured.step
         self.moments.add(measured.step, {t.removeprefix(tag): v for t, v in numbers.items() if t.startswith(tag)})
         most = self.settings.max_layers or len(self.layers)
         shown = by_block(numbers, self.layers, most) if len(self.layers) > most else numbers
+        if begins:
+            publish_layout(self._loggers, layout(shown))
         publish(self._loggers, shown, measured.step)
         publish_histograms(self._loggers, measured.histograms, measured.step)
 
@@ -268,7 +275,7 @@ class GradientVitals(Callback):
         if found.verdict != before.verdict:
             publish_text(self._loggers, "vitals/verdict", str(found), measured.step)
         if self.auto_stop and not trainer.should_stop and self._examining.is_hopeless():
-            trainer.should_stop = True
+            trainer.should_stop = self.stopped_it = True
             self.seconds_saved = self._examining.seconds_left(trainer)
 
     def _warn(self, step: int, measured: Measured | None) -> None:
@@ -288,6 +295,7 @@ class GradientVitals(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            "layers": [asdict(layer.alone()) for layer in self.layers],
             "start": self.start,
             "end": self.end,
             "moments": self.moments.state_dict(),
@@ -300,6 +308,7 @@ class GradientVitals(Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
+            self.layers = [Layer(**layer) for layer in state["layers"]]
             self.start, self.end = state["start"], state["end"]
             self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]
             self._state = state["session"]

@@ -43,11 +43,25 @@ def publish_picture(loggers: Iterable[Logger], tag: str, png: bytes, step: int) 
 
 
 @rank_zero_only
+def publish_layout(loggers: Iterable[Logger], layout: Mapping[str, Mapping[str, list[Any]]]) -> None:
+    """Lay out TensorBoard's page of custom scalars."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            from torch.utils.tensorboard.summary import custom_scalars
+
+            logger.experiment._get_file_writer().add_summary(custom_scalars(layout))
+
+
+@rank_zero_only
 def publish_text(loggers: Iterable[Logger], tag: str, text: str, step: int) -> None:
     """Show a text in TensorBoard."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_text(tag, text, step)
+            from torch.utils.tensorboard.summary import text as summary_of
+
+            summary = summary_of(tag, text)
+            summary.value[0].tag = tag  # torch's own ends with /text_summary
+            logger.experiment._get_file_writer().add_summary(summary, step)
 
 
 @rank_zero_only

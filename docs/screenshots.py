@@ -1,0 +1,108 @@
+"""Take the README's pictures of TensorBoard: ``python docs/screenshots.py``, which trains and opens Chromium itself.
+
+Four nets of twelve layers: sigmoids and ELUs, plain and behind BatchNorm. Only the plain sigmoids vanish.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+DOCS = Path(__file__).parent
+NETS = [["model.depth=12", f"model={model}", f"act={act}"] for model in ("plain", "bn") for act in ("sigmoid", "elu")]
+NAMED = "hydra.run.dir='logs/run${gradvitals.slug:${hydra.job.override_dirname}}'"  # as ever, without the time
+PAGES = {"hparams": "hparams", "layers": "custom_scalars", "pictures": "images", "verdict": "text"}
+WIDTH, COLOURS = 1200, 64
+
+
+def main() -> None:
+    """Train, serve, and take a picture of each page."""
+    with tempfile.TemporaryDirectory() as folder:
+        for net in NETS:
+            subprocess.run([sys.executable, DOCS.parent / "src/train.py", *net, NAMED], cwd=folder, check=True)
+        with tensorboard(Path(folder) / "logs") as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            for take in (hparams, layers, pictures, verdict):
+                page = browser.new_page(viewport={"width": WIDTH, "height": 1600}, device_scale_factor=1.25)
+                page.goto(f"{address}#{PAGES[take.__name__]}")
+                save(take(page), DOCS / f"tensorboard_{take.__name__}.png")
+            browser.close()
+
+
+@contextmanager
+def tensorboard(logs: Path) -> Iterator[str]:
+    """TensorBoard on a free port; its address, once it has read everything."""
+    options = ["--host=localhost", "--port=0", "--load_fast=false", "--reload_interval=0", "--reload_task=blocking"]
+    call = [sys.executable, "-m", "tensorboard.main", f"--logdir={logs}", *options]
+    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            said = iter(process.stderr or ())
+            yield next(found.group() for line in said if (found := re.search(r"http://\S+", line)))
+        finally:
+            process.terminate()
+
+
+def hparams(page: Any) -> bytes:
+    """What was typed beside what came of it; what was not goes, for the metrics to fit in."""
+    page.locator("vaadin-grid-cell-content", has_text="sigmoid").first.wait_for()
+    for same in ("init", "optimizer.lr", "model.depth"):
+        page.locator("tf-hparams-query-pane paper-checkbox").get_by_text(same, exact=True).click()
+    return shot(page, 345)
+
+
+def layers(page: Any) -> bytes:
+    """All layers in one chart, and the band, on a logarithmic axis."""
+    page.locator("tf-custom-scalar-margin-chart-card .area-plot path[d*='L']").first.wait_for(state="attached")
+    page.get_by_text("Ignore outliers in chart scaling").click()
+    for card in page.locator("tf-custom-scalar-multi-line-chart-card, tf-custom-scalar-margin-chart-card").all():
+        if "dL/d" in card.locator(".heading-label").inner_text():
+            card.get_by_title("Toggle y-axis log scale").click()
+    return shot(page, 995)
+
+
+def pictures(page: Any) -> bytes:
+    """Both pictures of two runs, with their sliders."""
+    only(page, "plain")
+    return shot(page, 860)
+
+
+def verdict(page: Any) -> bytes:
+    """What is wrong, in words."""
+    only(page, "sigmoid")
+    return shot(page, 690)
+
+
+def only(page: Any, runs: str) -> None:
+    """Show the runs that are called so."""
+    page.get_by_label("Write a regex to filter runs").fill(runs)
+    page.locator("#heading-run", has_not_text=runs).first.wait_for(state="detached")
+    page.locator("#heading-run", has_text=runs).first.wait_for()
+
+
+def shot(page: Any, bottom: int) -> bytes:
+    """The page from its top to there, when it has come to rest."""
+    page.mouse.move(WIDTH - 5, bottom)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(2000)  # for what fades and slides in
+    return page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom})
+
+
+def save(picture: bytes, path: Path) -> None:
+    """In as few colours as look the same."""
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} KB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Who watches a sweep: progress while its jobs run, and its summary however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gradvitals.app.names import short
+from gradvitals.app.sweep.progress import Progress
+from gradvitals.app.sweep.summary import Figures, Summary, summarise
+
+
+@contextmanager
+def attended(sweep_dir: Path, total: int, waiting: int, figures: Callable[[], Figures] = tuple) -> Iterator[None]:
+    """Show how far the jobs are; at the end, write the sweep's files and print its table.
+
+    Args:
+        sweep_dir: of the jobs.
+        total: jobs of the sweep.
+        waiting: of these, to be run now.
+        figures: more of them for the sweep's page.
+
+    Raises:
+        SystemExit: 1 where a job failed.
+    """
+    try:
+        with Progress(sweep_dir, total, waiting):
+            yield
+    except BaseException:
+        _tell(summarise(sweep_dir, figures), f"to go on     {_resume(sweep_dir)}")
+        raise
+    done = summarise(sweep_dir, figures)
+    _tell(done, f"try again    {_resume(sweep_dir)}" if done.failed else "")
+    if done.failed:
+        raise SystemExit(1)
+
+
+def _tell(done: Summary, more: str) -> None:
+    if done.text:
+        print("\n".join(part for part in (done.text, more) if part), flush=True)
+
+
+def _resume(sweep_dir: Path) -> str:
+    return f"python src/train.py resume_sweep={short(sweep_dir)}"

@@ -1,0 +1,28 @@
+"""A sweep's directory belongs to one sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from gradvitals.app.errors import Refused
+
+CONFIG = "multirun.yaml"  # as Hydra names it
+
+
+def claim(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
+    """Make the directory this sweep's own by writing its config there, which only one can do.
+
+    Raises:
+        Refused: another sweep was first.
+    """
+    if resume:
+        return
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with (sweep_dir / CONFIG).open("x", encoding="utf-8") as file:
+            file.write(OmegaConf.to_yaml(config))
+    except FileExistsError:
+        way_out = f"Go on with it by resume_sweep={sweep_dir}, or choose another hydra.sweep.dir"
+        raise Refused(f"{sweep_dir} already holds a sweep. {way_out}") from None

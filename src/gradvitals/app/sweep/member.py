@@ -1,0 +1,42 @@
+"""What a job does as one of a sweep: leave off after a failure, take a GPU of its own, end early without hope."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gradvitals.app.job import Sweep
+from gradvitals.app.sweep.gpus import own_gpu
+
+if TYPE_CHECKING:
+    from gradvitals.app.sweep.pruning import Pruning
+
+
+def has_failed(sweep_dir: Path) -> bool:
+    """Whether a job of the sweep failed."""
+    return any(json.loads(file.read_bytes())["status"] == "failed" for file in sweep_dir.glob("*/result.json"))
+
+
+@contextmanager
+def own_device(trainer: dict[str, Any]) -> Iterator[None]:
+    """Give the job one of several GPUs to itself, where its config asks for one device."""
+    import torch
+
+    asks_for_one = trainer.get("devices") in (1, "auto") and trainer.get("accelerator") in ("auto", "gpu", "cuda")
+    with own_gpu(torch.cuda.device_count() if asks_for_one else 0) as index:
+        if index is not None:
+            trainer["devices"] = [index]
+        yield
+
+
+def pruning(sweep: Sweep, objective: str) -> Pruning | None:
+    """The callback that ends a search's trial early; None in a sweep that is no search."""
+    if sweep.options.get("trial") is None:
+        return None
+    from gradvitals.app.sweep.pruning import Pruning
+    from gradvitals.app.sweep.study import trial_in
+
+    return Pruning(trial_in(sweep.folder, sweep.options, sweep.options["trial"]), objective)

@@ -1,0 +1,93 @@
+"""Ticks of a logarithmic axis, few and plainly written.
+
+Matplotlib's own, up to ninety minor ones and labels typeset as formulas, take most of a picture's time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from matplotlib.axis import Axis
+from matplotlib.ticker import Formatter, Locator, NullLocator
+
+MOST = 9  # powers of ten that are named
+TIMES = "\N{MULTIPLICATION SIGN}"
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Powers of ten between two sizes, and where there are hardly any, twice and five times those too.
+
+    Example:
+        >>> ticks(1e-20, 1.0)
+        [1e-18, 1e-15, 1e-12, 1e-09, 1e-06, 0.001, 1.0]
+        >>> ticks(0.015, 0.3)
+        [0.02, 0.05, 0.1, 0.2]
+    """
+    first, last = math.ceil(math.log10(low)), math.floor(math.log10(high))
+    if last - first >= 2:
+        stride = math.ceil((last - first + 1) / MOST)
+        return [float(f"1e{power}") for power in range(first, last + 1) if power % stride == 0]
+    found = [float(f"{digit}e{power}") for power in range(first - 1, last + 1) for digit in (1, 2, 5)]
+    return [tick for tick in found if low <= tick <= high]
+
+
+def words(values: Sequence[float]) -> list[str]:
+    """All as plain numbers where those are short, else all as powers of ten.
+
+    Example:
+        >>> words([0.01, 0.02]), words([2e-12, 1e-11])
+        (['0.01', '0.02'], ['2×10⁻¹²', '10⁻¹¹'])
+    """
+    if all(1e-3 <= value <= 1e3 for value in values):
+        return [f"{value:g}" for value in values]
+    parts = (f"{value:.0e}".split("e") for value in values)
+    powers = ((digit, "10" + str(int(power)).translate(RAISED)) for digit, power in parts)
+    return [power if digit == "1" else f"{digit}{TIMES}{power}" for digit, power in powers]
+
+
+class Decades(Locator):
+    """Where the ticks are; an axis spans one decade at least, so that nothing small looks large."""
+
+    def __call__(self) -> list[float]:
+        return self.tick_values(*self.axis.get_view_interval())  # type: ignore[union-attr]
+
+    def tick_values(self, vmin: float, vmax: float) -> list[float]:
+        return ticks(vmin, vmax)
+
+    def nonsingular(self, v0: float, v1: float) -> tuple[float, float]:
+        return span(v0, v1, 1)
+
+
+class Plain(Formatter):
+    """What the ticks are called."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return words([x])[0]
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        return words(values)
+
+
+def span(low: float, high: float, decades: float) -> tuple[float, float]:
+    """Ends of an axis of so many decades at least, around what it shows.
+
+    Example:
+        >>> span(1.0, 1.0, 2)
+        (0.1, 10.0)
+        >>> span(1e-6, 1.0, 2)
+        (1e-06, 1.0)
+    """
+    if not 0 < low <= high < math.inf:
+        low = high = 1.0
+    missing = decades - math.log10(high / low)
+    apart = 10 ** (missing / 2) if missing > 0 else 1.0
+    return low / apart, high * apart
+
+
+def log_axis(axis: Axis) -> None:
+    """Give a logarithmic axis these ticks."""
+    axis.set_major_locator(Decades())
+    axis.set_major_formatter(Plain())
+    axis.set_minor_locator(NullLocator())

@@ -1,0 +1,143 @@
+"""What several pages say of a run: its verdict, its objective, what to type."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gradvitals.report.page import Html, tag
+from gradvitals.report.records import Record
+from gradvitals.report.sweep import objective_tag
+
+HEALTHY = "healthy"
+WITH_PARAMETERS = ("act", "init", "optimizer", "clip")  # groups whose options have parameters of their own
+WELL = ("completed", "stopped")
+STATUS = {
+    "completed": "trained to its end",
+    "stopped": "ended early, as asked",
+    "diverged": "a loss or gradient was not finite",
+    "interrupted": "ended by a signal",
+    "failed": "ended by an error",
+    "missing": "left no result: still running, or killed",
+}
+
+
+def mark(good: bool | None, words: str) -> Html:
+    """Words behind a sign: colour is never all that tells good from bad."""
+    sign, look = {True: ("✓", "good"), False: ("✕", "bad"), None: ("○", "muted")}[good]
+    return tag("span", tag("span", sign, class_="mark", aria_hidden="true"), words, class_=f"marked {look}")
+
+
+def verdict(record: Record) -> Html:
+    """The verdict, marked."""
+    found = record.verdict
+    return mark(found == HEALTHY if found else None, found or "not watched")
+
+
+def status(record: Record) -> Html:
+    """The status, marked."""
+    return mark(None if record.status == "missing" else record.status in WELL, record.status)
+
+
+def counts(counted: Counter[str]) -> str:
+    """How many of which, the most frequent first.
+
+    Example:
+        >>> counts(Counter(["healthy", "healthy", "stalled"]))
+        '2 healthy, 1 stalled'
+    """
+    return ", ".join(f"{count} {name}" for name, count in counted.most_common())
+
+
+def objective(record: Record) -> str | None:
+    """The metric that this run was asked to be good at."""
+    return objective_tag(record.result.get("metrics", {}), str(record.config.get("objective") or "auto"))
+
+
+def typed(script: str, overrides: Iterable[str]) -> str:
+    """What to type, quoted for a shell.
+
+    Example:
+        >>> typed("src/cure.py", ["model.hidden=[300,100]"])
+        "python src/cure.py 'model.hidden=[300,100]'"
+    """
+    return shlex.join(["python", script, *overrides])
+
+
+def time(seconds: float | None) -> str | None:
+    """How long, as people say it.
+
+    Example:
+        >>> time(3.21), time(400.0), time(9000.0)
+        ('3.2 s', '6.7 min', '2.5 h')
+    """
+    if seconds is None:
+        return None
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def train_command(overrides: Iterable[str]) -> str:
+    """The command of a run."""
+    return typed("src/train.py", overrides)
+
+
+def alone(record: Record) -> list[str]:
+    """What to type for this run by itself: a file of choices that it was made from may say that it is a sweep.
+
+    Example:
+        >>> from pathlib import Path
+        >>> alone(Record(Path("runs/a"), overrides=["sweep=depth", "seed=1"]))
+        ['sweep=depth', 'seed=1', 'hydra.mode=RUN']
+    """
+    in_sweep = (record.folder.parent / "multirun.yaml").exists()
+    of_a_sweep = any(
+        word.startswith("sweep=") or (in_sweep and word.startswith("experiment=")) for word in record.overrides
+    )
+    return [*record.overrides, *(["hydra.mode=RUN"] if of_a_sweep else [])]
+
+
+def remedied(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
+    """Typed overrides with a remedy in them.
+
+    Keys that the remedy sets go, and so do the parameters of an option that it replaces: another activation does not
+    take them.
+
+    Example:
+        >>> remedied(["act=leaky_relu", "act.negative_slope=0.3", "model.depth=9"], ["act=elu", "init=auto"])
+        ['model.depth=9', 'act=elu', 'init=auto']
+    """
+    keys = {_key(word) for word in remedy}
+    groups = tuple(f"{key}." for key in keys if key in WITH_PARAMETERS)
+    return [word for word in overrides if _key(word) not in keys and not _key(word).startswith(groups)] + list(remedy)
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """A nested config by dotted keys.
+
+    Example:
+        >>> flat({"model": {"depth": 3, "hidden": None}, "seed": 1})
+        {'model.depth': '3', 'model.hidden': 'null', 'seed': '1'}
+    """
+    found: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = written(value)
+    return found
+
+
+def written(value: object) -> str:
+    """A value as one types it."""
+    plain = {None: "null", True: "true", False: "false"}
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(written, value))}]"
+    return plain[value] if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,12 @@
+"""The sweepers, where Hydra looks for plugins."""
+
+from gradvitals.app.sweep.grid import GridSweeper
+from gradvitals.app.sweep.search import SearchSweeper
+
+
+class Grid(GridSweeper):
+    """Every combination."""
+
+
+class Search(SearchSweeper):
+    """The next trial by what the ones before have shown."""

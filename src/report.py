@@ -1,0 +1,60 @@
+"""One page of one run or of many: ``python src/report.py DIR... [-o report.html]``.
+
+DIR is a run directory, or a folder that holds some at any depth, such as a sweep. The page of one run goes into its
+directory, that of several into the working folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from gradvitals.report.records import locate, read
+from gradvitals.report.run_page import run_page
+from gradvitals.report.runs_page import runs_page
+
+NAME = "report.html"
+MANY = 10  # runs from which on reading shows its progress
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Write the page and say where it is."""
+    summary, _, more = str(__doc__).partition("\n\n")
+    parser = argparse.ArgumentParser(description=f"{summary} {more}")
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run directories, or folders of them")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"where to write the page ({NAME})")
+    arguments = parser.parse_args()
+    try:
+        file = report(arguments.folders, arguments.output)
+    except (ValueError, OSError) as error:
+        print(f"gradvitals: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    print(f"report       {file} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+def report(folders: Iterable[Path], output: Path | None = None) -> Path:
+    """Write the page of the runs in some folders; returns its file."""
+    found = locate(folders)
+    records = [read(folder) for folder in track(found, "runs")]
+    file = output or (found[0] / NAME if len(found) == 1 else Path(NAME))
+    page = run_page(records[0]) if len(found) == 1 else runs_page(records, lambda runs: track(list(runs), "curves"))
+    file.write_text(page, encoding="utf-8")
+    return file
+
+
+def track(items: list[T], what: str) -> Iterable[T]:
+    """The same items, with a bar in a terminal where there are many."""
+    if len(items) < MANY or not sys.stderr.isatty():
+        return items
+    from rich.console import Console
+    from rich.progress import track as bar
+
+    return bar(items, f"{what:<12}", console=Console(stderr=True), transient=True)
+
+
+if __name__ == "__main__":
+    main()

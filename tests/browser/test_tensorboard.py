@@ -1,0 +1,146 @@
+"""What a person finds in TensorBoard after a sick run and a healthy one, in a real browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GROUPS = [
+    "activation_grad_norm", "activation_mean", "activation_std", "dead_fraction", "epoch", "grad_norm",
+    "grad_norm_corrected", "lr-Adam", "saturated_fraction", "test", "train", "update_ratio", "val", "vitals",
+    "weight_norm",
+]  # fmt: skip
+EVERY_LAYER = "tf-custom-scalar-multi-line-chart-card"
+BAND = "tf-custom-scalar-margin-chart-card"
+CELLS = """cells => cells.map(cell => [cell.getBoundingClientRect(), cell.innerText.trim()])
+    .filter(([place, text]) => place.width && text).map(([place, text]) => [Math.floor(place.top / 30), place.left, text])"""
+
+
+@pytest.fixture
+def visit(chromium, board) -> Iterator[Callable[..., Any]]:
+    """Opens one of TensorBoard's pages and waits for what is expected there."""
+    page = chromium.new_page(viewport={"width": 1600, "height": 1200})
+    page.set_default_timeout(60_000)
+
+    def go(name: str, expected: str) -> Any:
+        page.goto(f"{board}#{name}")
+        page.locator(expected).first.wait_for()
+        return page
+
+    yield go
+    page.close()
+
+
+def content(run: Path, name: str) -> dict[str, Any]:
+    return json.loads((run / name).read_text())
+
+
+def shown_name(run: Path) -> str:
+    """What TensorBoard calls a run: its folder within logs/."""
+    return str(run.relative_to(run.parents[2]))
+
+
+def drawn(cards: Any, part: str, count: int) -> None:
+    """Wait until so many lines or areas of the charts go from somewhere to somewhere."""
+    cards.locator(f"{part} path[d*='L']").nth(count - 1).wait_for(state="attached")
+
+
+def test_hparams_compare_the_runs_by_real_metrics(visit, two_runs):
+    page = visit("hparams", "vaadin-grid-cell-content:has-text('sigmoid')")
+    rows: dict[int, list[str]] = {}
+    for row, _, text in sorted(page.locator("vaadin-grid-cell-content").evaluate_all(CELLS)):
+        rows.setdefault(row, []).append(text)
+    head, *others = [cells for cells in rows.values() if len(cells) > 2]
+    compared = ["act", "init", "model", "model.depth", "optimizer.lr"]  # out of forty: what was typed, and what matters
+    assert [words for words in head if "Show" not in words] == ["Trial ID", *compared, "val/acc", "vitals/severity"]
+    found = {cells[0]: cells[1:] for cells in others}
+    assert set(found) == {shown_name(run) for run in two_runs}
+    for run, choices in zip(two_runs, (["sigmoid", "auto", "plain"], ["elu", "auto", "bn"]), strict=True):
+        words, (depth, _, accuracy, severity) = found[shown_name(run)][:3], found[shown_name(run)][3:]
+        assert words == choices
+        assert float(depth) == len(content(run, "vitals.json")["layers"]) - 1
+        assert float(accuracy) == pytest.approx(content(run, "result.json")["metrics"]["val/acc"]["final"], rel=1e-4)
+        assert float(severity) == pytest.approx(content(run, "vitals.json")["severity"], rel=1e-4)
+    assert float(found[shown_name(two_runs[0])][-1]) > 0.9 > float(found[shown_name(two_runs[1])][-1])
+
+
+def test_custom_scalars_show_all_layers_in_one_chart(visit, two_runs):
+    page = visit("custom_scalars", EVERY_LAYER)
+    assert page.locator("tf-category-paginated-view .category-name").all_inner_texts() == ["Gradient vitals"]
+    chart = page.locator(EVERY_LAYER, has_text="dL/dh of every layer")
+    lines = sum(len(content(run, "vitals.json")["layers"]) for run in two_runs)
+    drawn(chart, ".line-plot", lines)
+    chart.get_by_text(f"Matches ({lines})").wait_for()  # it has no others
+    scale = chart.get_by_title("Toggle y-axis log scale")
+    scale.click()  # a vanishing gradient shows its decades
+    chart.locator(".y-axis text", has_text="e-8").first.wait_for(state="attached")
+
+
+def test_custom_scalars_show_a_band_from_the_first_layer_to_the_last(visit):
+    page = visit("custom_scalars", BAND)
+    for title in ("dL/dh of layer 6, band from layer 0 to 12", "dL/dh of layer 2, band from layer 0 to 3"):
+        chart = page.locator(BAND, has_text=title)
+        drawn(chart, ".line-plot:not(.area-plot)", 1)
+        drawn(chart, ".area-plot", 1)
+
+
+def test_pictures_have_a_slider_of_steps(visit, two_runs):
+    page = visit("images", "tf-image-loader img")
+    cards = page.locator("tf-image-loader")
+    names = zip(cards.locator(".name").all_inner_texts(), cards.locator("#heading-run").all_inner_texts(), strict=True)
+    tags = ("vitals/gradient_by_layer", "vitals/gradient_heatmap")
+    assert sorted(names) == sorted((tag, shown_name(run)) for tag in tags for run in two_runs)
+    last = content(two_runs[0], "result.json")["steps"]
+    for card in cards.all():
+        card.get_by_text(f"step {last}").wait_for()
+        at_the_end = picture(page, card)
+        card.locator("#steps").focus()
+        page.keyboard.press("Home")
+        card.get_by_text(f"step {last // 3}").wait_for()  # of three epochs the first
+        assert picture(page, card) != at_the_end
+
+
+def picture(page: Any, card: Any) -> bytes:
+    """The PNG that a card shows."""
+    image = card.locator("img")
+    image.evaluate("image => image.decode()")  # loaded, and one that a browser can draw
+    answer = page.request.get(image.evaluate("image => image.src")).body()
+    assert answer.startswith(b"\x89PNG")
+    return answer
+
+
+def test_the_verdict_is_told_as_text(visit, two_runs):
+    page = visit("text", "tf-text-loader tf-markdown-view p")
+    told = {}
+    for card in page.locator("tf-text-loader").all():
+        card.locator("tf-markdown-view p").first.wait_for()
+        told[card.locator("#heading-run").inner_text()] = card.locator("tf-markdown-view p").first.inner_text()
+        assert card.locator(".name").inner_text() == "vitals/verdict"
+    assert set(told) == {shown_name(run) for run in two_runs}
+    finding = content(two_runs[0], "vitals.json")["findings"][0]
+    assert told[shown_name(two_runs[0])].startswith("vanishing at step 50: ")
+    assert finding["evidence"] in told[shown_name(two_runs[0])]
+    assert told[shown_name(two_runs[1])] == content(two_runs[1], "vitals.json")["verdict"] == "healthy"
+
+
+def test_a_group_per_quantity_and_layers_by_depth(visit, two_runs):
+    page = visit("scalars", "tf-scalar-card .heading-label")
+    groups = page.locator("tf-category-paginated-view .category-name").all_inner_texts()
+    assert [group.strip() for group in groups] == GROUPS
+    page.locator("tf-scalar-card").nth(11).wait_for()  # a page of cards
+    layers = {(layer["index"], layer["name"]) for run in two_runs for layer in content(run, "vitals.json")["layers"]}
+    by_depth = [f"activation_grad_norm/{index:02}.{name}" for index, name in sorted(layers)]
+    cards = page.locator("tf-scalar-card").evaluate_all("cards => cards.map(card => card.tag)")
+    assert cards[:12] == by_depth[:12]
+
+
+def test_runs_are_named_by_what_they_changed(visit, two_runs):
+    names = visit("text", ".item-label-container").locator(".item-label-container").all_inner_texts()
+    for run, typed in zip(two_runs, ("act=sigmoid,model.depth=12,", "act=elu,model=bn,"), strict=True):
+        (name,) = [words.strip() for words in names if typed in words]
+        assert name == shown_name(run)
+        assert name.endswith(f"_{typed}trainer.max_epochs=3")
