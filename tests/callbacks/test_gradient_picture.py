@@ -36,14 +36,19 @@ def shown_at(folder, picture) -> dict[str, list[int]]:
 
 
 @pytest.mark.parametrize(
-    ("share", "on_the_way", "steps"),
-    [(math.inf, True, [2, 4, 8, 16, 18]), (1e-9, True, [2, 18]), (math.inf, False, [18])],
-    ids=["cheap beside the training", "dear beside the training", "at the end alone"],
+    ("share", "steps"),
+    [(math.inf, [2, 4, 8, 16, 18]), (1e-9, [2, 18])],
+    ids=["cheap beside the training", "dear beside the training"],
 )
-def test_tensorboard_shows_both_pictures_at_several_steps(tmp_path, monkeypatch, share, on_the_way, steps):
+def test_tensorboard_shows_both_pictures_at_several_steps(tmp_path, monkeypatch, share, steps):
     monkeypatch.setattr(gradient_picture, "SHARE", share)
-    picture = GradientPicture(tmp_path / "a.png", on_the_way=on_the_way)
-    assert shown_at(tmp_path, picture) == {"vitals/gradient_by_layer": steps, "vitals/gradient_heatmap": steps}
+    shown = shown_at(tmp_path, GradientPicture(tmp_path / "a.png"))
+    assert shown == {"vitals/gradient_by_layer": steps, "vitals/gradient_heatmap": steps}
+
+
+def test_one_that_is_not_enabled_draws_nothing(tmp_path):
+    assert shown_at(tmp_path, GradientPicture(tmp_path / "a.png", enabled=False)) == {}
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_the_last_epoch_is_drawn_once(tmp_path):

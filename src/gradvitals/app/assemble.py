@@ -192,7 +192,7 @@ def build_trainer(config: Config, history: History, chance: float | None = None)
         arguments |= {"gradient_clip_val": clip["val"], "gradient_clip_algorithm": clip["name"]}
     specs = [config["monitor"], *config["callbacks"].values()]
     in_sweep, words = config.get("in_sweep", False), " ".join(config.get("overrides", []))
-    offers = {"subtitle": words, "chance": chance, "on_the_way": not in_sweep}
+    offers = {"subtitle": words, "chance": chance, "enabled": not in_sweep}
     callbacks = [build(spec, Callback, offers) for spec in specs if spec and spec.get("_target_")]
     loggers = [_build_logger(spec, config["ckpt_path"]) for spec in config["logger"].values() if spec]
     # Lightning refuses to watch the rate without a logger; a bar is for eyes, and a sweep has one of its own.
@@ -201,7 +201,7 @@ def build_trainer(config: Config, history: History, chance: float | None = None)
     callbacks = [callback for callback in callbacks if not isinstance(callback, unfit)]
     return Trainer(
         **arguments,
-        callbacks=[*callbacks, history],
+        callbacks=[history, *callbacks],  # first, so that it times none of the others' last words
         logger=loggers or False,
         default_root_dir=config["paths"]["run"],
         enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),

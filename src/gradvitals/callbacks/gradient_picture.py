@@ -34,7 +34,7 @@ class GradientPicture(Callback):
         path: where to save the PNG; None: ``gradient_by_layer.png`` in the Trainer's ``default_root_dir``.
         subtitle: which net or run it is.
         limits: ends of the axis of sizes, so that the pictures of several runs compare; None: what fits.
-        on_the_way: whether to draw before the end.
+        enabled: whether to draw at all.
 
     Example:
         >>> trainer = Trainer(callbacks=[GradientVitals(), GradientPicture()], logger=False, accelerator="cpu")
@@ -45,11 +45,11 @@ class GradientPicture(Callback):
         path: str | Path | None = None,
         subtitle: str | None = None,
         limits: Sequence[float] | None = None,
-        on_the_way: bool = True,
+        enabled: bool = True,
     ) -> None:
         if limits is not None and not (len(limits) == 2 and 0 < limits[0] < limits[1]):
             raise ValueError(f"callbacks.picture.limits: expected [LOW, HIGH], 0 < LOW < HIGH; got {list(limits)}")
-        self.path, self.subtitle, self.limits, self.on_the_way = path, subtitle, limits, on_the_way
+        self.path, self.subtitle, self.limits, self.enabled = path, subtitle, limits, enabled
         self._began = self._drawing = 0.0  # seconds
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -57,7 +57,7 @@ class GradientPicture(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
-        shows = self.on_the_way and epoch & (epoch - 1) == 0 and trainer.loggers
+        shows = epoch & (epoch - 1) == 0 and trainer.loggers
         cheap = epoch == 1 or self._drawing < SHARE * (time.monotonic() - self._began)
         if shows and cheap and epoch != trainer.max_epochs:
             self._draw(trainer)
@@ -72,7 +72,7 @@ class GradientPicture(Callback):
     def _draw(self, trainer: Trainer, last: bool = False) -> None:
         callbacks = trainer.callbacks  # type: ignore[attr-defined]
         monitor = next((callback for callback in callbacks if isinstance(callback, GradientVitals)), None)
-        if monitor is None or not monitor.profiles or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not self.enabled or monitor is None or not monitor.profiles or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         path = Path(self.path) if self.path else Path(trainer.default_root_dir) / NAME
         began = time.monotonic()

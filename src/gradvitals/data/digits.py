@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Unpack
 
-from sklearn.datasets import load_digits
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import datasets
 
 from gradvitals.data.tables import classification, split_rows
 from gradvitals.data.tensors import LoaderOptions, Splits, TensorDataModule
@@ -28,5 +31,12 @@ class Digits(TensorDataModule):
         self.scaling, self.split_seed = scaling, split_seed
 
     def load(self) -> Splits:
-        x, y = load_digits(return_X_y=True)
+        x, y = load_digits()
         return classification(x, y, split_rows(y, seed=self.split_seed), self.scaling, together=True)
+
+
+@cache
+def load_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Pixels ``(1797, 64)`` and labels, read once in a process: a sweep's jobs share them and copy what they change."""
+    x, y = datasets.load_digits(return_X_y=True)
+    return x, y

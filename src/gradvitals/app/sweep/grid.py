@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class GridSweeper(BasicSweeper):
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         jobs = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)[0]
-        self.validate_batch_is_legal(new_words(jobs))
+        self.validate_batch_is_legal(telling(jobs, self.hydra_context.config_loader.list_groups("")))
         sweep_dir = Path(self.config.hydra.sweep.dir)
         claim(sweep_dir, self.config, self.resume)
         subdir = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[call-overload,index]
@@ -50,17 +50,21 @@ class GridSweeper(BasicSweeper):
         return [self.launcher.launch(batch, initial_job_idx=start) for start, batch in batches]
 
 
-def new_words(jobs: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """Jobs that together say every word: composing these finds each misspelt one in a fraction of the time.
+def telling(jobs: Sequence[Sequence[str]], groups: Collection[str]) -> list[Sequence[str]]:
+    """Jobs that together choose every option and set every key: composing these finds what the others would.
+
+    Whether a key can be set depends on options, not on its value, so that one value of it is enough.
 
     Example:
-        >>> new_words([["act=elu", "seed=0"], ["act=elu", "seed=1"], ["act=tanh", "seed=0"], ["act=tanh", "seed=1"]])
-        [['act=elu', 'seed=0'], ['act=elu', 'seed=1'], ['act=tanh', 'seed=0']]
+        >>> telling([["act=elu", "seed=0"], ["act=elu", "seed=1"], ["act=tanh", "seed=0"]], groups=["act"])
+        [['act=elu', 'seed=0'], ['act=tanh', 'seed=0']]
     """
     said: set[str] = set()
     chosen = []
     for job in jobs:
-        if not said.issuperset(job):
-            said.update(job)
+        keys = [word.lstrip("+").partition("=")[0] for word in job]
+        says = {word if key in groups else key for key, word in zip(keys, job, strict=True)}
+        if not said.issuperset(says):
+            said |= says
             chosen.append(job)
     return chosen
