@@ -31,7 +31,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for net in NETS:
             subprocess.run([sys.executable, DOCS.parent / "src/train.py", *net, NAMED], cwd=folder, check=True)
-        with tensorboard(Path(folder) / "logs") as address, sync_playwright() as playwright:
+        with tensorboard(Path(folder)) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
             for take in (hparams, layers, pictures, verdict):
                 page = browser.new_page(viewport={"width": WIDTH, "height": 1600}, device_scale_factor=1.25)
@@ -41,11 +41,11 @@ def main() -> None:
 
 
 @contextmanager
-def tensorboard(logs: Path) -> Iterator[str]:
-    """TensorBoard on a free port; its address, once it has read everything."""
+def tensorboard(folder: Path) -> Iterator[str]:
+    """TensorBoard on a folder's logs, at a free port; its address, once it has read everything."""
     options = ["--host=localhost", "--port=0", "--load_fast=false", "--reload_interval=0", "--reload_task=blocking"]
-    call = [sys.executable, "-m", "tensorboard.main", f"--logdir={logs}", *options]
-    with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
+    call = [sys.executable, "-m", "tensorboard.main", "--logdir=logs", *options]
+    with subprocess.Popen(call, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
             said = iter(process.stderr or ())
             yield next(found.group() for line in said if (found := re.search(r"http://\S+", line)))

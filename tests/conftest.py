@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.names import slug
 
+TOGETHER = ("browser", "experiments")  # folders whose tests share trainings, and so a worker
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 
@@ -83,3 +84,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first: whole runs and command lines come after the parts they are made of."""
     last = ("test_training", "test_groups", "test_command_line")
     items.sort(key=lambda item: last.index(item.path.stem) + 1 if item.path.stem in last else 0)
+    for item in items:
+        if item.path.parent.name in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))

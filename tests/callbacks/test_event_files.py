@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ def test_a_deep_net_is_logged_by_block_and_laid_out_so(train_here):
 
 def test_a_resumed_run_is_laid_out_once(train_here):
     run = train_here("model.depth=3", *SHORT)
+    time.sleep(1)  # files of one second are read in the order of their names, not of their making
     train_here("model.depth=3", f"ckpt_path={run}/checkpoints/last.ckpt", *SHORT, "trainer.max_epochs=4")
     assert len(list(run.glob("events.out.tfevents.*"))) > 1
     assert len(layouts(run)) == 1
