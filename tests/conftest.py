@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.names import slug
 
-TOGETHER = ("browser", "experiments")  # folders whose tests share trainings, and so a worker
+TOGETHER = ("browser",)  # folders whose tests share trainings, and so a worker
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 

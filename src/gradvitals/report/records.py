@@ -91,6 +91,14 @@ def find(folders: Iterable[Path]) -> list[Record]:
     return [read(folder) for folder in locate(folders)]
 
 
+def below(folder: Path) -> list[Record]:
+    """The runs in a folder, as :func:`find` has them; none where there is none."""
+    try:
+        return find([folder])
+    except ValueError:
+        return []
+
+
 def locate(folders: Iterable[Path]) -> list[Path]:
     """The run directories that :func:`find` reads, each once."""
     found: dict[Path, Path] = {}

@@ -10,7 +10,7 @@ from typing import Any
 
 from gradvitals.app.files import write_bytes
 from gradvitals.app.names import short
-from gradvitals.report.records import find, is_run
+from gradvitals.report.records import below
 from gradvitals.report.sweep import Sweep, fold
 from gradvitals.report.sweep_tables import answer, as_csv, markdown, text
 from gradvitals.report.words import alone, train_command
@@ -34,9 +34,9 @@ def summarise(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summar
         sweep_dir: whose jobs' directories are read.
         figures: more of them for the page, made when it is written.
     """
-    if not any(map(is_run, sweep_dir.glob("*/"))):
+    records = below(sweep_dir)
+    if not records:
         return Summary("", 0)
-    records = find([sweep_dir])
     sweep = fold(records)
     names = _write_all(sweep, sweep_dir, figures)
     lines = ["", text(sweep), answer(sweep), *_again(sweep), f"sweep        {short(sweep_dir)}: {', '.join(names)}"]

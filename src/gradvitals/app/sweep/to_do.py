@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gradvitals.app.names import quoted
-from gradvitals.report.records import Record, find, is_run
+from gradvitals.report.records import Record, below
 from gradvitals.report.sweep import UNFINISHED
 
 NUMBER = "${hydra.job.num}"
@@ -16,9 +16,8 @@ Overrides = tuple[str, ...]
 def attempts(sweep_dir: Path) -> dict[Overrides, list[Record]]:
     """The runs in a sweep's directory by what was typed for them, in the order they were made."""
     found: dict[Overrides, list[Record]] = {}
-    for record in find([sweep_dir]) if any(map(is_run, sweep_dir.glob("*/"))) else []:
-        typed = tuple(word for word in record.overrides if not word.startswith("ckpt_path="))
-        found.setdefault(typed, []).append(record)
+    for record in below(sweep_dir):
+        found.setdefault(tuple(record.overrides), []).append(record)
     return found
 
 
