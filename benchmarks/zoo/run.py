@@ -23,7 +23,7 @@ def train(overrides: Sequence[str], rivals: bool = False) -> dict[str, Any]:
     from lightning import seed_everything
 
     from gradvitals.app.assemble import assemble
-    from gradvitals.app.outcome import monitor_of
+    from gradvitals.callbacks.gradient_vitals import monitor_of
 
     with silence():
         settings = _settings(overrides)
@@ -35,7 +35,7 @@ def train(overrides: Sequence[str], rivals: bool = False) -> dict[str, Any]:
         run.trainer.fit(run.model, datamodule=run.data)
         seconds = time.perf_counter() - began
         accuracy = run.trainer.test(run.model, datamodule=run.data, verbose=False)[0]["test/acc"]
-    monitor = monitor_of(run)
+    monitor = monitor_of(run.trainer)
     found = monitor.diagnosis
     return {
         "overrides": list(overrides),

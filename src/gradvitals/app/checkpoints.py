@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from gradvitals.report.records import read_result
 
 LAST, LATEST = "checkpoints/last.ckpt", "latest:"
 
@@ -63,10 +64,7 @@ HARMLESS = ("seed=", "tags=", "threads=", "task_name=", "data.root=", "logger", 
 
 def _is_completed(run: Path, experiment: str) -> bool:
     """Whether a run is complete and is that experiment as it stands, not a variant of it."""
-    try:
-        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    result = read_result(run)
     others = [word for word in result.get("overrides", []) if word != experiment]
     as_it_stands = len(others) < len(result.get("overrides", [])) and all(o.startswith(HARMLESS) for o in others)
     return result.get("status") == "completed" and as_it_stands

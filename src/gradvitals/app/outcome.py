@@ -14,7 +14,7 @@ from gradvitals.app.files import git_commit, versions, write_json
 from gradvitals.app.names import short
 from gradvitals.app.preflight import content
 from gradvitals.app.sweep.pruning import Pruning
-from gradvitals.callbacks.gradient_vitals import GradientVitals
+from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.profile import profile
 from gradvitals.diagnosis.remedies import Net, prescribe
@@ -38,7 +38,7 @@ CHOICES = ("model", "act", "init", "optimizer", "clip")
 
 def result(run: Run, config: Config, status: str, reason: str | None = None) -> dict[str, Any]:
     """The content of ``result.json``."""
-    history, trainer, monitor, counted = run.history, run.trainer, monitor_of(run), count(run.model)
+    history, trainer, monitor, counted = run.history, run.trainer, monitor_of(run.trainer), count(run.model)
     speed = history.samples / history.loop_seconds if history.loop_seconds else None
     return {
         "status": status,
@@ -78,15 +78,9 @@ def _non_finite(monitor: GradientVitals | None) -> dict[str, Any] | None:
 def write(result: dict[str, Any], run: Run, config: Config, run_dir: Path) -> None:
     """Write ``result.json``, and ``vitals.json`` where there is a monitor."""
     write_json(run_dir / "result.json", result)
-    monitor = monitor_of(run)
-    if monitor is not None and monitor.layers:  # a run that is resumed at its end measures nothing new
+    monitor = monitor_of(run.trainer)
+    if monitor is not None and monitor.layers:  # none before the first measured step
         write_json(run_dir / "vitals.json", vitals(monitor, net_of(config)))
-
-
-def monitor_of(run: Run) -> GradientVitals | None:
-    """The run's monitor, None where it is off."""
-    callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
-    return next((c for c in callbacks if isinstance(c, GradientVitals)), None)
 
 
 def net_of(config: Config) -> Net:
@@ -215,7 +209,7 @@ def status(run: Run, interrupted: bool) -> str:
         return "interrupted"
     if any(tag.endswith("loss") and values["final"] is None for tag, values in run.history.metrics.items()):
         return "diverged"
-    monitor = monitor_of(run)
+    monitor = monitor_of(run.trainer)
     if monitor is not None and monitor.non_finite and monitor.settings.on_non_finite == "stop":
         return "diverged"
     return "stopped" if run.trainer.should_stop else "completed"

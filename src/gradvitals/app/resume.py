@@ -5,13 +5,13 @@ The command line is rewritten before Hydra starts, because Hydra writes the run 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from gradvitals.app.errors import Refused
 from gradvitals.app.names import quoted
+from gradvitals.report.records import read_result
 
 RUNS = Path("logs/train/runs")
 BESIDE = "trainer.max_epochs"  # what may be typed beside resume: a longer fit
@@ -88,10 +88,7 @@ def _latest() -> Path:
 
 def _nothing_left(run_dir: Path, typed: list[str]) -> bool:
     """Whether the run is complete and asked for no more epochs than it has."""
-    try:
-        result = json.loads((run_dir / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
+    result = read_result(run_dir)
     if result.get("status") != "completed" or not typed:
         return result.get("status") == "completed"
     wanted = typed[-1].partition("=")[2]

@@ -107,7 +107,7 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path) -> float | None:
             if settings["report"]:
                 write_report(run, run_dir)
     if run.trainer.is_global_zero:
-        summary = outcome.summary(result, outcome.monitor_of(run), settings, run_dir)
+        summary = outcome.summary(result, outcome.monitor_of(run.trainer), settings, run_dir)
         _log_to_file(summary) if settings.get("in_sweep") else log.info(summary)
     if code:
         raise SystemExit(code)

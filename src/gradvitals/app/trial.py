@@ -204,7 +204,7 @@ def _watch(max_steps: int | None) -> Any:
 def _result(run: Run, watch: Any, settings: dict[str, Any], overrides: tuple[str, ...], reason: str | None) -> Trial:
     from gradvitals.app import outcome
 
-    metrics, monitor = run.history.metrics, outcome.monitor_of(run)
+    metrics, monitor = run.history.metrics, outcome.monitor_of(run.trainer)
     found = monitor.diagnosis if monitor else None
     status, steps = _status(run, watch, reason), run.trainer.global_step
     value = outcome.objective({"metrics": metrics, "status": status}, settings["objective"])
@@ -237,7 +237,7 @@ def _status(run: Run, watch: Any, reason: str | None) -> str:
     from gradvitals.app import outcome
 
     status = "failed" if reason else outcome.status(run, interrupted=False)
-    monitor = outcome.monitor_of(run)
+    monitor = outcome.monitor_of(run.trainer)
     by_verdict = monitor is not None and monitor.diagnosis.verdict != "healthy" and run.trainer.should_stop
     return "completed" if status == "stopped" and not by_verdict else status
 

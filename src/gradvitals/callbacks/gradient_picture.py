@@ -10,7 +10,7 @@ from pathlib import Path
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from gradvitals.callbacks.gradient_vitals import GradientVitals
+from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
 from gradvitals.callbacks.publish import publish_picture
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,7 @@ class GradientPicture(Callback):
 
     @rank_zero_only
     def _draw(self, trainer: Trainer, last: bool = False) -> None:
-        callbacks = trainer.callbacks  # type: ignore[attr-defined]
-        monitor = next((callback for callback in callbacks if isinstance(callback, GradientVitals)), None)
+        monitor = monitor_of(trainer)
         if not self.enabled or monitor is None or not monitor.profiles or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         path = Path(self.path) if self.path else Path(trainer.default_root_dir) / NAME

@@ -46,6 +46,12 @@ from gradvitals.vitals import Layer
 log = logging.getLogger(__name__)
 
 
+def monitor_of(trainer: Trainer) -> GradientVitals | None:
+    """The monitor among a Trainer's callbacks; None without one."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    return next((callback for callback in callbacks if isinstance(callback, GradientVitals)), None)
+
+
 class GradientVitals(Callback):
     """Logs the gradients, activations and updates of every layer of any LightningModule.
 

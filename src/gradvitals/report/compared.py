@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gradvitals.report import words
 from gradvitals.report.records import Record
-from gradvitals.report.sweep import is_loss
+from gradvitals.report.sweep import ENDED, is_loss
 
 NO_DIFFERENCE = ("paths.", "ckpt_path", "resume", "tags")  # where a run lies and how it went on
 
@@ -49,7 +49,7 @@ def compare(records: Sequence[Record]) -> Compared:
 
 
 def _rank(record: Record, objective: str | None) -> tuple[bool, float]:
-    value = record.metric(objective) if objective and record.status in words.WELL else None
+    value = record.metric(objective) if objective and record.status in ENDED else None
     if value is None or objective is None:
         return True, 0.0
     return False, value if is_loss(objective) else -value

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradvitals.report.gradient_by_layer import LONGEST, Moments, draw_lines, png, title
+from gradvitals.report.gradient_by_layer import LONGEST, Moments, draw_lines, png, shortened, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,9 +51,7 @@ def _gradients(axes: Axes, profiles: Moments, name: str, words: str) -> None:
     write = axes.figure.text
     write(left, 0.95, f"{name}: {verdict}", fontsize=14, fontweight="bold")
     write(left, 0.925, sentence, fontsize=8.5)
-    longest = LONGEST - 20
-    short = words if len(words) <= longest else words[: longest - 3] + "..."
-    write(left, 0.895, short, fontsize=8.5, color="0.4")
+    write(left, 0.895, shortened(words, LONGEST - 20), fontsize=8.5, color="0.4")
     axes.set(xlabel="layer index (0 is next to the input)", ylabel="gradient size: L2 norm of dL/dh")
 
 

@@ -50,9 +50,18 @@ def gradient_by_layer(
     figure.text(0.03, 0.94, verdict, fontsize=14, fontweight="bold")
     figure.text(0.03, 0.89, sentence, fontsize=10)
     if subtitle:
-        short = subtitle if len(subtitle) <= LONGEST else subtitle[: LONGEST - 3] + "..."
-        figure.text(0.97, 0.95, short, ha="right", fontsize=8.5, color="0.4")
+        figure.text(0.97, 0.95, shortened(subtitle), ha="right", fontsize=8.5, color="0.4")
     return figure
+
+
+def shortened(words: str, longest: int = LONGEST) -> str:
+    """The words, cut where they are too long.
+
+    Example:
+        >>> shortened("act=elu", 6)
+        'act...'
+    """
+    return words if len(words) <= longest else words[: longest - 3] + "..."
 
 
 def draw_lines(axes: Axes, moments: Moments) -> None:

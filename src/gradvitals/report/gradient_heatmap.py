@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gradvitals.report.gradient_by_layer import LONGEST, Moments
+from gradvitals.report.gradient_by_layer import Moments, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,8 +41,7 @@ def gradient_heatmap(moments: Moments, *, subtitle: str | None = None) -> Figure
     _cells(axes, moments)
     figure.text(0.03, 0.945, "Gradient size by layer and step", fontsize=14, fontweight="bold")
     if subtitle:
-        short = subtitle if len(subtitle) <= LONGEST else subtitle[: LONGEST - 3] + "..."
-        figure.text(0.03, 0.9, short, fontsize=8.5, color="0.4")
+        figure.text(0.03, 0.9, shortened(subtitle), fontsize=8.5, color="0.4")
     return figure
 
 

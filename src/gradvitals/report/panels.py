@@ -41,12 +41,6 @@ class Scale:
         return TOP + (HEIGHT - TOP - BOTTOM) * (self.high - power) / max(self.high - self.low, 1)
 
 
-def profile(record: Record, moment: str) -> list[float | None]:
-    """dL/dh by layer at the first (``start``) or the last (``end``) measured step."""
-    layers = record.vitals.get("layers") or []
-    return [(layer.get("activation_grad_norm") or {}).get(moment) for layer in layers]
-
-
 def panels(named: Sequence[tuple[str, Sequence[Record]]]) -> Html:
     """A panel for each name, with a line for each of its runs at the start and another at the end.
 
@@ -54,7 +48,7 @@ def panels(named: Sequence[tuple[str, Sequence[Record]]]) -> Html:
         >>> "Not measured" in panels([("act=elu", [])])
         True
     """
-    profiles = [(name, {moment: [profile(run, moment) for run in runs] for moment in MOMENTS}) for name, runs in named]
+    profiles = [(name, {moment: [run.gradients(moment) for run in runs] for moment in MOMENTS}) for name, runs in named]
     every = [norms for _, found in profiles for many in found.values() for norms in many]
     scale = scale_of(every)
     if scale is None:

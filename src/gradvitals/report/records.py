@@ -66,6 +66,11 @@ class Record:
         """Time of the fit."""
         return self.result.get("seconds")
 
+    def gradients(self, moment: str) -> list[float | None]:
+        """dL/dh by layer, input side first, at the first (``start``) or the last (``end``) measured step."""
+        layers = self.vitals.get("layers") or []
+        return [(layer.get("activation_grad_norm") or {}).get(moment) for layer in layers]
+
     def metric(self, tag: str, which: str = "best") -> float | None:
         """The ``best`` or ``final`` value of a metric; None where it was not logged, or was not finite."""
         return (self.result.get("metrics", {}).get(tag) or {}).get(which)
@@ -73,11 +78,16 @@ class Record:
 
 def read(folder: Path) -> Record:
     """Read a run directory; what is missing or torn counts as empty."""
-    result = _json(folder / RESULT)
+    result = read_result(folder)
     typed = result.get("overrides") or _yaml(folder / ".hydra" / "overrides.yaml") or []
     overrides = [str(word) for word in typed if not str(word).startswith(OF_THE_RUN)]
     config = _yaml(folder / CONFIG)
     return Record(folder, result, _json(folder / "vitals.json"), config if isinstance(config, dict) else {}, overrides)
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The content of a run's ``result.json``; empty where there is none, or a torn one."""
+    return _json(folder / RESULT)
 
 
 def find(folders: Iterable[Path]) -> list[Record]:

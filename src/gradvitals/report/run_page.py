@@ -23,6 +23,7 @@ from gradvitals.report.page import (
 )
 from gradvitals.report.records import Record
 from gradvitals.report.run_sections import WANTED, clipping, gradients, layers, metrics
+from gradvitals.report.sweep import ENDED
 
 
 def run_page(record: Record) -> str:
@@ -57,7 +58,7 @@ def _header(record: Record) -> list[Html]:
 
 def _headline(record: Record) -> Html:
     """The verdict; where a run did not end well, or nothing watched it, its status."""
-    if record.status in words.WELL and record.verdict:
+    if record.status in ENDED and record.verdict:
         return words.verdict(record)
     return join([words.status(record), ": ", words.verdict(record)]) if record.verdict else words.status(record)
 

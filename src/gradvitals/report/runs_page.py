@@ -22,6 +22,7 @@ from gradvitals.report.page import (
     tag,
 )
 from gradvitals.report.records import Record
+from gradvitals.report.sweep import ENDED
 
 FEW = 12  # runs that are shown at first
 MOST_COLUMNS = 24  # keys that differ
@@ -68,7 +69,7 @@ def _header(found: Compared) -> list[Html]:
 
 def _best(found: Compared) -> list[Html]:
     best = found.records[0]
-    value = best.metric(found.objective) if found.objective and best.status in words.WELL else None
+    value = best.metric(found.objective) if found.objective and best.status in ENDED else None
     if value is None:
         return [tag("h1", "No run has come to a number")]
     return [tag("h1", f"Best {found.objective}: {show(value)}"), tag("p", tag("code", found.names[0]), class_="lede")]

@@ -20,12 +20,6 @@ WIDTH = 4  # panels in a row
 Profile = list[float | None]
 
 
-def profile_of(record: Record, moment: str) -> Profile:
-    """Norms of dL/dh by layer at the ``start`` or the ``end``, input side first."""
-    layers = record.vitals.get("layers", [])
-    return [(layer.get("activation_grad_norm") or {}).get(moment) for layer in layers]
-
-
 def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
     """A PNG with a panel for each configuration, all on one scale, in the order given.
 
@@ -48,7 +42,7 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
         left, top = 0.65 + 2.4 * column, height - 0.75 - 1.75 * row
         axes = figure.add_axes((left / width, (top - 1.3) / height, 2.1 / width, 1.2 / height))
         _panel(axes, name, runs)
-    _same_limits(figure.axes, [profile_of(run, moment) for _, runs in shown for run in runs for moment in MOMENTS])
+    _same_limits(figure.axes, [run.gradients(moment) for _, runs in shown for run in runs for moment in MOMENTS])
     for place, axes in enumerate(figure.axes):
         axes.tick_params(labelleft=place % columns == 0, labelsize=7)
     _headline(figure, len(panels) - len(shown))
@@ -59,7 +53,7 @@ def _panel(axes: Axes, name: str, runs: Sequence[Record]) -> None:
     measured = False
     for run in runs:
         for moment, (colour, line) in MOMENTS.items():
-            norms = [norm if norm else math.nan for norm in profile_of(run, moment)]
+            norms = [norm if norm else math.nan for norm in run.gradients(moment)]
             measured |= any(map(math.isfinite, norms))
             axes.plot(range(len(norms)), norms, color=colour, linestyle=line, linewidth=1.2)
     axes.set_yscale("log")

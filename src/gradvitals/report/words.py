@@ -9,11 +9,10 @@ from typing import Any
 
 from gradvitals.report.page import Html, tag
 from gradvitals.report.records import Record
-from gradvitals.report.sweep import objective_tag
+from gradvitals.report.sweep import ENDED, objective_tag
 
 HEALTHY = "healthy"
 WITH_PARAMETERS = ("act", "init", "optimizer", "clip")  # groups whose options have parameters of their own
-WELL = ("completed", "stopped")
 STATUS = {
     "completed": "trained to its end",
     "stopped": "ended early, as asked",
@@ -38,7 +37,7 @@ def verdict(record: Record) -> Html:
 
 def status(record: Record) -> Html:
     """The status, marked."""
-    return mark(None if record.status == "missing" else record.status in WELL, record.status)
+    return mark(None if record.status == "missing" else record.status in ENDED, record.status)
 
 
 def counts(counted: Counter[str]) -> str:

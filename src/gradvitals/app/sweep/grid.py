@@ -8,11 +8,9 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import OmegaConf
 
-from gradvitals.app.sweep.attend import attended
 from gradvitals.app.sweep.claim import claim
-from gradvitals.app.sweep.to_do import to_do
+from gradvitals.app.sweep.to_do import subdir_of, to_do
 
 
 class GridSweeper(BasicSweeper):
@@ -31,6 +29,8 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch the jobs; each leaves its result in its directory."""
+        from gradvitals.app.sweep.attend import attended  # Hydra imports its plugins at every command: this can wait
+
         assert self.config is not None
         assert self.hydra_context is not None
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
@@ -38,8 +38,7 @@ class GridSweeper(BasicSweeper):
         self.validate_batch_is_legal(telling(jobs, self.hydra_context.config_loader.list_groups("")))
         sweep_dir = Path(self.config.hydra.sweep.dir)
         claim(sweep_dir, self.config, self.resume)
-        subdir = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[call-overload,index]
-        waiting = to_do(jobs, sweep_dir, subdir) if self.resume else jobs
+        waiting = to_do(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
         with attended(sweep_dir, total=len(jobs), waiting=len(waiting)):
             return self._launch(waiting)
 

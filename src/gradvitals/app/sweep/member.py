@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradvitals.app.job import Sweep
 from gradvitals.app.sweep.gpus import own_gpu
+from gradvitals.report.records import read_result
 
 if TYPE_CHECKING:
     from gradvitals.app.sweep.pruning import Pruning
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def has_failed(sweep_dir: Path) -> bool:
     """Whether a job of the sweep failed."""
-    return any(json.loads(file.read_bytes())["status"] == "failed" for file in sweep_dir.glob("*/result.json"))
+    return any(read_result(folder).get("status") == "failed" for folder in sweep_dir.iterdir())
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
@@ -10,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gradvitals.report.records import RESULT, read_result
 from gradvitals.report.sweep import objective_tag
 from gradvitals.report.sweep_tables import number
 
 EVERY = 0.25  # seconds between looks
-RESULT = "result.json"
 
 
 class Progress:
@@ -75,7 +74,7 @@ class Progress:
             self._bar.update(self._task, completed=self._done, description=words)
 
     def _tell(self, folder: Path) -> None:
-        result = _read(folder / RESULT)
+        result = read_result(folder)
         self._done += 1
         self._failed += result.get("status") == "failed"
         width = len(str(self._total))
@@ -151,11 +150,3 @@ def _stamp(folder: Path) -> int | None:
         return (folder / RESULT).stat().st_mtime_ns
     except OSError:
         return None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found

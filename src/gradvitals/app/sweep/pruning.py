@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lightning import Callback, LightningModule, Trainer
 
 from gradvitals.app.sweep.study import PRUNED
-from gradvitals.callbacks.gradient_vitals import GradientVitals
+from gradvitals.callbacks.gradient_vitals import monitor_of
 from gradvitals.report.sweep import objective_tag
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class Pruning(Callback):
             self._end(f"pruned after epoch {trainer.current_epoch}: {tag} {value:.4g}, half of the others were better")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        callbacks = trainer.callbacks  # type: ignore[attr-defined]
-        monitor = next((c for c in callbacks if isinstance(c, GradientVitals)), None)
+        monitor = monitor_of(trainer)
         if self.reason is None and monitor is not None and monitor.stopped_it:
             self._end(f"ended by its verdict: {monitor.diagnosis.verdict}")
 

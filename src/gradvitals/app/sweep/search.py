@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from gradvitals.app.sweep.attend import attended
 from gradvitals.app.sweep.claim import claim
 from gradvitals.app.sweep.space import Space, space_of
 from gradvitals.app.sweep.study import PRUNED, ended, need_optuna, open_study, result_of
-from gradvitals.app.sweep.to_do import NUMBER, attempts
+from gradvitals.app.sweep.to_do import attempts, in_subdir, subdir_of
 from gradvitals.report.records import Record, read
 from gradvitals.report.sweep import UNFINISHED, is_loss, objective_tag, worst
 
@@ -49,6 +48,8 @@ class SearchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search until the number of trials is reached."""
+        from gradvitals.app.sweep.attend import attended  # as in the grid
+
         need_optuna()
         parser = OverridesParser.create(config_loader=self._loader)
         typed = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
@@ -92,8 +93,7 @@ class SearchSweeper(Sweeper):
             left -= len(trials)
 
     def _job(self, trial: Trial, shared: Sequence[str]) -> list[str]:
-        subdir = OmegaConf.to_container(self._config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[call-overload,index]
-        place = f"hydra.sweep.subdir='{subdir.replace(NUMBER, str(trial.number))}'"
+        place = in_subdir(subdir_of(self._config), trial.number)
         return [*_words(trial.params, shared), place, f"hydra.sweeper.trial={trial.number}"]
 
 

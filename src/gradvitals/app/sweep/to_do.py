@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from omegaconf import DictConfig, OmegaConf
+
 from gradvitals.app.names import quoted
 from gradvitals.report.records import Record, below
 from gradvitals.report.sweep import UNFINISHED
@@ -41,6 +43,22 @@ def to_do(jobs: Sequence[Sequence[str]], sweep_dir: Path, subdir: str) -> list[l
     return waiting
 
 
+def subdir_of(config: DictConfig) -> str:
+    """Where the jobs of a sweep go in its directory, not resolved."""
+    subdir: str = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[call-overload,index]
+    return subdir
+
+
+def in_subdir(subdir: str, number: int, again: str = "") -> str:
+    """The override that sends a job to the directory of its number, whatever number its launcher gives it.
+
+    Example:
+        >>> in_subdir("${hydra.job.num}_x", 7)
+        "hydra.sweep.subdir='7_x'"
+    """
+    return f"hydra.sweep.subdir='{subdir.replace(NUMBER, str(number))}{again}'"
+
+
 def _place(number: int, tried: Sequence[Record], subdir: str) -> list[str]:
     """Where a job goes, and the checkpoint that it continues from."""
     lost = [record for record in tried if record.status != "failed"]
@@ -49,4 +67,4 @@ def _place(number: int, tried: Sequence[Record], subdir: str) -> list[str]:
         if checkpoint.is_file():
             return [f"ckpt_path={quoted(checkpoint)}", f"hydra.sweep.subdir={quoted(Path(record.folder.name))}"]
     again = f"_attempt{len(tried) + 1}" if tried else ""
-    return [f"hydra.sweep.subdir='{subdir.replace(NUMBER, str(number))}{again}'"]
+    return [in_subdir(subdir, number, again)]
