@@ -27,9 +27,8 @@ test: $(READY) ## run the tests
 test-slow: $(READY) ## run the slow tests too
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "slow or not slow" $(ARGS)
 
-bench: $(READY) ## time the app's step beside a hand-written loop, and the monitor beside others
-	$(BIN)/python benchmarks/step.py
-	$(BIN)/python benchmarks/monitor.py --write benchmarks/MONITOR.md
+bench: $(READY) ## time steps, start, sweeps and growth beside what people use: a quarter of an hour, nothing else running
+	$(BIN)/python benchmarks/speed $(ARGS)
 
 zoo: $(READY) ## diagnose and cure sick networks, beside the rules of others: half an hour, goes on where it was stopped
 	$(BIN)/python benchmarks/zoo --write benchmarks/ZOO.md

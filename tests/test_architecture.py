@@ -11,6 +11,7 @@ ARROWS = {
     "activations": set(),
     "build": set(),
     "clipping": set(),
+    "lean_loop": set(),
     "data": set(),
     "vitals": set(),
     "diagnosis": set(),

@@ -169,7 +169,7 @@ class Classifier(LightningModule):
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         step = self.trainer.global_step
         if step == 0 or (step + 1) % every == 0:  # self.log costs more than a small net's step
-            self.log("train/loss", loss.detach(), prog_bar=True)
+            self.log("train/loss", loss.detach())
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -250,7 +250,7 @@ class Classifier(LightningModule):
             clip_adaptive_([p for p in parameters if p not in output], clip["val"])
         elif clip.get("name") == "percentile":
             self._clip_to_percentile(parameters, clip["val"])
-        else:
+        elif gradient_clip_val is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def _output_parameters(self) -> set[nn.Parameter]:

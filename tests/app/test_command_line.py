@@ -262,7 +262,7 @@ def test_a_pair_of_torch_and_torchvision_that_does_not_fit(command, tmp_path):
     fake = tmp_path / "fake/torchvision"
     fake.mkdir(parents=True)
     (fake / "__init__.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
-    done = command(PYTHONPATH=str(fake.parent))
+    done = command("data=fashion_mnist", PYTHONPATH=str(fake.parent))
     assert done.returncode == 1
     assert "torch and torchvision cannot be imported together" in done.stderr
     assert "constraints.txt" in done.stderr

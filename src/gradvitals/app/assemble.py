@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from gradvitals.app.checkpoints import read
 from gradvitals.app.errors import Refused
+from gradvitals.app.put_off import BESIDE_DATA, put_off
 from gradvitals.build import accepts, build, resolve
 from gradvitals.callbacks.history import History
 from gradvitals.classifier import Classifier
+from gradvitals.lean_loop import lean
 from gradvitals.nets.init import lsuv_, remark
 from gradvitals.nets.mlp import MLP
 from gradvitals.vitals.samples import best_constant
@@ -32,6 +34,10 @@ Config = Mapping[str, Any]
 # Weights times samples in a batch. Below it a second thread gains at most 15 % of a step, and on a shared machine it
 # now and then costs many times that; at 1e8 it gains a third, from 4e8 on nearly half (two cores, width 64 to 2048).
 SMALL_STEP = 5e7
+
+
+# Lightning sets it, and Adam then asks the driver for GPUs at every step: a twentieth of a small net's.
+NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
 @dataclass
@@ -68,13 +74,22 @@ def assemble(config: Config) -> Run:
     """
     if config["loss"] == "mean":
         raise Refused("loss=mean: a mean output has no target to learn; it is for python src/preflight.py")
-    data = build(config["data"], LightningDataModule)
+    data = build_data(config["data"])
     model = build_model(config, data)
     set_threads(config["threads"], model, config["data"].get("batch_size", 1))
+    if config["compile"]:
+        (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
     history = History()
     run = Run(build_trainer(config, history, _chance(model, data)), model, data, history)
     _check_monitored(run, config["scheduler"])
     return run
+
+
+def build_data(spec: Config) -> LightningDataModule:
+    """The data module; one of ours need not wait for what its packages import besides."""
+    ours = str(spec.get("_target_")).startswith("gradvitals.")
+    with put_off(BESIDE_DATA if ours else ()):
+        return build(spec, LightningDataModule)
 
 
 def _check_monitored(run: Run, scheduler: Config) -> None:
@@ -187,6 +202,8 @@ def _chance(model: LightningModule, data: LightningDataModule, samples: int = 10
 def build_trainer(config: Config, history: History, chance: float | None = None) -> Trainer:
     """The Trainer with its callbacks and loggers; quiet where the output is no terminal."""
     arguments = dict(config["trainer"])
+    if arguments["deterministic"] is False and not torch.are_deterministic_algorithms_enabled():
+        arguments["deterministic"] = None  # turning off what is off imports torch's compiler
     clip = config["clip"]
     if clip["name"] in ("norm", "value"):
         arguments |= {"gradient_clip_val": clip["val"], "gradient_clip_algorithm": clip["name"]}
@@ -199,7 +216,7 @@ def build_trainer(config: Config, history: History, chance: float | None = None)
     seen = sys.stdout.isatty() and not in_sweep
     unfit = (() if loggers else (LearningRateMonitor,)) + (() if seen else (ProgressBar, ModelSummary))
     callbacks = [callback for callback in callbacks if not isinstance(callback, unfit)]
-    return Trainer(
+    trainer = Trainer(
         **arguments,
         callbacks=[history, *callbacks],  # first, so that it times none of the others' last words
         logger=loggers or False,
@@ -208,6 +225,9 @@ def build_trainer(config: Config, history: History, chance: float | None = None)
         enable_model_summary=any(isinstance(c, ModelSummary) for c in callbacks),
         enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
     )
+    if trainer.strategy.root_device.type == "cpu":
+        os.environ.pop(NVML_CHECK, None)
+    return lean(trainer)
 
 
 def _build_logger(spec: Config, ckpt_path: str | None) -> Logger:

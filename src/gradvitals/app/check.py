@@ -85,6 +85,7 @@ RULES: dict[str, Rule] = {
     "on_failure": one_of("continue", "stop"),
     "report": boolean,
     "threads": either(whole(1), one_of("auto")),
+    "compile": optional(one_of("default", "reduce-overhead", "max-autotune")),
     "ckpt_path": optional(text),
     "weights": optional(text),
     "model.depth": whole(0),

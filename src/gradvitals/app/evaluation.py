@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from gradvitals.app.check import check_values
 from gradvitals.app.errors import Refused
 from gradvitals.app.guard import typed_keys
+from gradvitals.app.put_off import import_lightning
 
 
 def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "best") -> dict[str, float]:
@@ -35,16 +36,16 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     data_spec: Any = OmegaConf.to_container(merged.data, resolve=True)
     check_values({"data": data_spec})
 
-    from lightning import LightningDataModule, Trainer
+    import_lightning()
+    from lightning import Trainer
 
-    from gradvitals.app.assemble import build_own_module
+    from gradvitals.app.assemble import build_data, build_own_module
     from gradvitals.app.checkpoints import load_weights
     from gradvitals.app.quiet import quiet
-    from gradvitals.build import build
     from gradvitals.classifier import Classifier
 
     quiet()
-    data = build(data_spec, LightningDataModule)
+    data = build_data(data_spec)
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
     typed = typed_keys([str(word) for word in OmegaConf.load(run_dir / ".hydra" / "overrides.yaml")])
     model = build_own_module(OmegaConf.to_container(merged.model), typed)  # type: ignore[arg-type]

@@ -15,9 +15,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.check import check
-from gradvitals.app.errors import Refused, explain, full_errors
+from gradvitals.app.errors import explain, full_errors
 from gradvitals.app.files import discard, write_json
 from gradvitals.app.guard import is_first_process, leave, typed_keys
+from gradvitals.app.put_off import import_lightning
 
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
 
@@ -98,7 +99,7 @@ class Job:
 
 def prepare(settings: dict[str, Any]) -> None:
     """Import what is heavy, silence what no user can act on, and seed every generator."""
-    _import_heavy()
+    import_lightning()
     from lightning import seed_everything
 
     from gradvitals.app.quiet import quiet
@@ -108,14 +109,3 @@ def prepare(settings: dict[str, Any]) -> None:
         inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
         settings["seed"] = int(inherited) if inherited else secrets.randbelow(2**32)
     seed_everything(settings["seed"], workers=True, verbose=False)
-
-
-def _import_heavy() -> None:
-    try:
-        import torchvision  # noqa: F401
-    except (ImportError, RuntimeError) as error:
-        first = str(error).partition("\n")[0]
-        raise Refused(
-            f"torch and torchvision cannot be imported together ({first}). They come in pairs: "
-            "reinstall both at the versions that constraints.txt pins, from one index (make setup)"
-        ) from error

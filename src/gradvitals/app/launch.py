@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -22,6 +24,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
         main: the decorated function.
         resumes: whether ``resume=`` means something to it.
     """
+    atexit.register(gc.freeze)  # spares the last look at everything that was imported, a second and more at exit
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
     # Hydra hands an error on instead of printing it only under this variable; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))

@@ -45,15 +45,12 @@ def preflight(config: DictConfig) -> None:
 
 def look(settings: dict[str, Any]) -> Preflight:
     """Build what the settings describe and send one training batch through it."""
-    from lightning import LightningDataModule
-
     from gradvitals import checkup
-    from gradvitals.app.assemble import build_model, set_threads
+    from gradvitals.app.assemble import build_data, build_model, set_threads
     from gradvitals.app.checkpoints import load_weights, locate
-    from gradvitals.build import build
     from gradvitals.classifier import Classifier
 
-    data = build(settings["data"], LightningDataModule)
+    data = build_data(settings["data"])
     model = build_model(settings, data)
     if not isinstance(model, Classifier):
         raise Refused("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")

@@ -10,9 +10,17 @@ from typing import Any, Unpack
 
 import torch
 from torch import Tensor
-from torchvision import datasets
 
 from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModule
+
+try:
+    from torchvision import datasets
+except (ImportError, RuntimeError) as error:
+    first = str(error).partition("\n")[0]
+    raise ImportError(
+        f"torch and torchvision cannot be imported together ({first}). They come in pairs: "
+        "reinstall both at the versions that constraints.txt pins, from one index (make setup)"
+    ) from error
 
 SCALINGS = ("unit", "standard", "per_pixel", "raw")
 DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer

@@ -15,6 +15,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+SHARE_OF_GPU = 0.25  # of its free memory that a split may take
 TASKS = ("multiclass", "binary", "regression")
 
 
@@ -38,6 +39,15 @@ class Split:
 
     def __getitem__(self, rows: Any) -> Split:
         return Split(self.x[rows], self.y[rows])
+
+    def to(self, device: torch.device) -> Split:
+        """The same on another device."""
+        return Split(self.x.to(device), self.y.to(device))
+
+    @property
+    def num_bytes(self) -> int:
+        """What it takes of memory."""
+        return self.x.nbytes + self.y.nbytes
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class TensorDataset(Dataset):
         return self.split.x[row], self.split.y[row]
 
     def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor]:
-        index = torch.tensor(rows)
+        index = torch.tensor(rows).to(self.split.x.device)
         # Twice as fast as x[index].
         return self.split.x.index_select(0, index), self.split.y.index_select(0, index)
 
@@ -128,9 +138,18 @@ class TensorDataModule(LightningDataModule):
         """Two tensors move without Lightning's search of nested collections."""
         return [tensor.to(device, non_blocking=True) for tensor in batch]
 
+    def _at_home(self, split: Split) -> Split:
+        """On the GPU that trains, if it has room enough: batches are gathered there and need not travel."""
+        strategy = getattr(self.trainer, "strategy", None)
+        device = getattr(strategy, "root_device", torch.device("cpu"))
+        if device.type != "cuda" or self.num_workers:
+            return split
+        free, _ = torch.cuda.mem_get_info(device)
+        return split.to(device) if split.num_bytes < free * SHARE_OF_GPU else split
+
     def _loader(self, split: Split, batch_size: int, **options: Any) -> DataLoader:
         return DataLoader(
-            TensorDataset(split),
+            TensorDataset(self._at_home(split)),
             batch_size=batch_size,
             collate_fn=_whole,  # type: ignore[arg-type]
             num_workers=self.num_workers,

@@ -1,4 +1,4 @@
-"""What the monitor costs, beside what people use instead: ``make bench``.
+"""What the monitor costs, beside what people use instead.
 
 Every figure is a ratio of medians of single steps that alternate within ONE run, which sees 1 % where whole runs
 scatter by tens: a conductor among the Trainer's callbacks changes at each step what takes part. A network of 20 x 100
@@ -10,15 +10,11 @@ with BatchNorm at batch 128 on one thread; TensorBoard writes to a temporary dir
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
-import platform
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -33,8 +29,8 @@ from gradvitals.classifier import Classifier
 
 BATCH, WIDTH, FEATURES, CLASSES = 128, 100, 784, 10
 NEVER = 10**9
-EXPLAINED = """r1: a measured step over an idle one. r0: an idle step with the monitor over one
-without. Overhead at a cadence of n steps: r0 + (r1 - 1) / n.
+EXPLAINED = """r1: a measured step over an idle one. r0: an idle step with the monitor over one without.
+Overhead at a cadence of n steps: r0 + (r1 - 1) / n.
 """
 
 
@@ -73,20 +69,21 @@ def run(
     callbacks: list[Callback],
     depth: int = 20,
     warm_up: int = 40,
+    folder: str | None = None,
     **network: Any,
 ) -> Conductor:
-    """One fit in which states take turns."""
+    """One fit in which states take turns; its event file goes into a folder."""
     seed_everything(0, verbose=False)
     spec = {"_target_": "gradvitals.nets.mlp.MLP", "depth": depth, "width": WIDTH, "norm": "batch", **network}
     model = Classifier(spec, FEATURES, CLASSES, optimizer={"_target_": "torch.optim.Adam", "lr": 1e-3})
     x, y = torch.randn(BATCH * 16, FEATURES), torch.randint(CLASSES, (BATCH * 16,))
     conductor = Conductor(*states, warm_up=warm_up)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as temporary:
         trainer = Trainer(
             max_steps=steps,
             max_epochs=-1,
             accelerator="cpu",
-            logger=TensorBoardLogger(directory, name="", version=""),
+            logger=TensorBoardLogger(folder or temporary, name="", version=""),
             callbacks=[*callbacks, conductor],
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -202,48 +199,11 @@ def overheads(steps: int) -> Iterator[str]:
     yield f"| `add_histogram` per parameter, every step | | | {rival(Histograms(), steps // 4):.3f} | |"
 
 
-def growth(steps: int) -> Iterator[str]:
-    """Rows: depth, milliseconds of an idle step, and what measuring adds to it."""
-    for depth in (10, 100, 1000):
-        busy = GradientVitals(NEVER, first_steps=0, max_layers=None)
-        states = (measures(busy, False), measures(busy, True))
-        stable = {"norm": "layer", "block": "residual"}  # a thousand layers of BatchNorm would explode
-        conductor = run(states, max(24, 10 * steps // depth), [busy], depth, warm_up=4, **stable)
-        idle, measured = (1e3 * median(seconds) for seconds in conductor.seconds)
-        added = measured - idle
-        yield f"| {depth:,} | {idle:.2f} | {added:.2f} | {added / depth:.3f} | {measured / idle:.2f} |"
-
-
-def table(steps: int) -> Iterator[str]:
-    """Everything, as lines of Markdown."""
-    yield (
-        f"Ratios of medians over {steps} alternating steps, 20 x {WIDTH} with BatchNorm, batch {BATCH}, one thread, "
-        f"torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores."
-    )
-    yield "\n| what | r0 | r1 | overhead | asked |\n| --- | --- | --- | --- | --- |"
-    yield from overheads(steps)
-    yield "\n| depth | idle step, ms | a measured step adds, ms | per layer, ms | r1 |\n| --- | --- | --- | --- | --- |"
-    yield from growth(steps)
-
-
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=600, help="steps per row, half of each kind")
-    parser.add_argument("--write", type=Path, help="also write the tables to this file")
-    arguments = parser.parse_args()
+def lines(steps: int = 600) -> Iterator[str]:
+    """The table."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    lines = []
-    for line in table(arguments.steps):
-        print(line, flush=True)
-        lines.append(line)
-    if arguments.write:
-        arguments.write.write_text(
-            f"# What the monitor costs\n\nMade by `make bench`. {EXPLAINED}\n" + "\n".join(lines) + "\n"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    yield f"{steps} alternating steps of 20 x {WIDTH} with BatchNorm, batch {BATCH}, one thread. {EXPLAINED}"
+    yield "| what | r0 | r1 | overhead | asked |\n| --- | --- | --- | --- | --- |"
+    yield from overheads(steps)

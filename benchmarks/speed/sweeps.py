@@ -1,0 +1,80 @@
+"""How much a sweep adds to its trainings.
+
+Jobs of the default net on digits that differ in their seed, one after the other in one process and by two workers,
+beside the sum of their bare training loops. What a job costs beyond its training is the time from one job's beginning
+to the next one's, less the fit.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+from turns import HandWritten, assemble, begin, settings
+
+TRAIN = Path(__file__).parents[2] / "src" / "train.py"
+WORKERS = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+JOBS, EPOCHS, STEPS = 24, 20, 40  # steps of an epoch: 1,257 digits by 32
+
+
+def sweep(words: tuple[str, ...], folder: Path) -> tuple[float, list[Path]]:
+    """Seconds of the whole command, and the jobs' directories by their beginning."""
+    seeds = ",".join(map(str, range(JOBS)))
+    began = time.perf_counter()
+    call = [sys.executable, str(TRAIN), "-m", f"seed={seeds}", *words]
+    subprocess.run(call, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.perf_counter() - began
+    (sweep_dir,) = (folder / "logs/train/multiruns").iterdir()
+    return seconds, sorted((file.parents[1] for file in sweep_dir.glob("*/.hydra/config.yaml")), key=_began)
+
+
+def _began(run_dir: Path) -> float:
+    return (run_dir / ".hydra/config.yaml").stat().st_mtime
+
+
+def beyond_training(runs: list[Path]) -> list[float]:
+    """Of each job but the first, which waits for imports, and the last: seconds until the next, less the fit."""
+    fits = [json.loads((run / "result.json").read_bytes())["seconds"] for run in runs]
+    starts = [_began(run) for run in runs]
+    return sorted(starts[i + 1] - starts[i] - fits[i] for i in range(1, len(runs) - 1))
+
+
+def bare_loops() -> float:
+    """Seconds of the loops that people would write, one after the other."""
+    hands = [HandWritten(assemble(settings(f"seed={seed}"))) for seed in range(JOBS)]
+    hands[0].steps(STEPS)
+    began = time.perf_counter()
+    for hand in hands:
+        hand.steps(EPOCHS * STEPS)
+    return time.perf_counter() - began
+
+
+def lines() -> Iterator[str]:
+    """The table."""
+    begin()
+    loops = [bare_loops()]
+    seconds, beyond = {}, []
+    for name, words in (("one process", ()), ("two workers", WORKERS)):
+        with tempfile.TemporaryDirectory() as folder:
+            seconds[name], runs = sweep(words, Path(folder))
+            beyond = beyond or beyond_training(runs)
+            fits = sum(json.loads((run / "result.json").read_bytes())["seconds"] for run in runs)
+            yield f"{name}: the jobs' own fits come to {fits:.1f} s.  "
+        loops.append(bare_loops())
+    bare = median(loops)
+    rate = f"{60 * JOBS / bare:.0f} jobs a minute"
+    yield f"\n{JOBS} jobs; their bare loops take {bare:.1f} s one after the other, {rate}.\n"
+    yield "| | seconds, start-up and all | jobs a minute | over the bare loops | on as many workers | asked |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for (name, took), workers, asked in zip(seconds.items(), (1, 2), ("", "1.25"), strict=True):
+        over = f"{took / bare:.2f} | {workers * took / bare:.2f}"
+        yield f"| {name} | {took:.1f} | {60 * JOBS / took:.0f} | {over} | {asked} |"
+    one, two = seconds.values()
+    yield f"\nTwo workers are {one / two:.2f} times as fast as one process. In one, a job costs beyond its training "
+    yield f"{median(beyond):.2f} s in the median, {beyond[-1]:.2f} s at most."

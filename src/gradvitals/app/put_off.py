@@ -1,0 +1,171 @@
+"""Half of ``import lightning`` is for what a run hardly ever uses; here that half waits until it is used.
+
+torchmetrics imports torchvision and parts of SciPy for metrics of images and sounds, Lightning imports torch's
+compiler to recognise what it has compiled, and an optimizer imports it to be left alone by it. Together they take as
+long as everything else. While Lightning is imported, those packages are represented by stand-ins, which know a name
+and nothing more; whoever uses one later gets the real thing. Afterwards the packages are imported as ever by whoever
+asks for them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property, wraps
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import FunctionType, ModuleType
+from typing import Any
+from unittest.mock import patch
+
+BESIDE_LIGHTNING = ("torchvision", "scipy.signal", "scipy.optimize", "torch._dynamo")
+BESIDE_DATA = ("scipy.stats", "pandas", "torch._dynamo")  # of scikit-learn and torchvision
+
+
+@contextmanager
+def put_off(names: Sequence[str]) -> Iterator[None]:
+    """Let modules that are not imported yet wait, while others that want them are imported.
+
+    Example:
+        >>> with put_off(["colorsys"]):
+        ...     from colorsys import rgb_to_hls
+        >>> "colorsys" in sys.modules
+        False
+        >>> rgb_to_hls(1.0, 1.0, 1.0)
+        (0.0, 1.0, 0.0)
+    """
+    finders = [_Finder(name) for name in names if name not in sys.modules]
+    sys.meta_path[:0] = finders
+    try:
+        yield
+    finally:
+        for finder in finders:
+            finder.give_way()
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Answers imports of a module, and of those inside it, with stand-ins."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        is_it = f"{name}.".startswith(f"{self._name}.")
+        return ModuleSpec(name, self, is_package=True) if is_it else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Module(spec.name, self)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """There is nothing to run."""
+
+    def give_way(self) -> None:
+        """From here on it is imported as ever."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+        for name, module in list(sys.modules.items()):
+            if isinstance(module, _Module) and module.finder is self:
+                del sys.modules[name]
+                parent, _, own = name.rpartition(".")
+                vars(sys.modules.get(parent, module)).pop(own, None)
+
+
+class _Module(ModuleType):
+    """A module that was not imported; its names are stand-ins."""
+
+    def __init__(self, name: str, finder: _Finder) -> None:
+        super().__init__(name)
+        self.finder = finder
+
+    def __getattr__(self, name: str) -> Any:
+        if self.finder not in sys.meta_path:
+            return getattr(import_module(self.__name__), name)
+        if name.startswith("__"):  # the import system looks for such
+            raise AttributeError(name)
+        return _StandIn(self, name)
+
+
+class _StandIn:
+    """A name in a module that was not imported; the first use of it imports the module."""
+
+    def __init__(self, module: _Module, name: str) -> None:
+        self._module, self._name = module, name
+
+    @cached_property
+    def _real(self) -> Any:
+        self._module.finder.give_way()
+        return getattr(import_module(self._module.__name__), self._name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._real(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # typing looks for such
+            raise AttributeError(name)
+        return getattr(self._real, name)
+
+    def __mro_entries__(self, bases: tuple) -> tuple:
+        return (self._real,)
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        """Nothing is an instance of a class that was never imported."""
+        return self._module.__name__ in sys.modules and isinstance(instance, self._real)
+
+
+def import_lightning() -> None:
+    """Import torch and Lightning without what a run hardly ever uses."""
+    import torch
+
+    with put_off(BESIDE_LIGHTNING), patch.object(torch.compiler, "disable", _disable):
+        import lightning  # noqa: F401
+    for kind in vars(torch.optim).values():
+        if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
+            _leave_alone(kind)
+
+
+def _leave_alone(optimizer: type) -> None:
+    """Let optimizers do without the compiler; those of torch import it, only to be passed over by it."""
+    for name, method in list(vars(optimizer).items()):
+        if not isinstance(method, FunctionType) or not hasattr(method, "__wrapped__"):
+            continue
+        function = method.__wrapped__
+        if method.__code__.co_name == "_use_grad":
+            setattr(optimizer, name, _step(method))
+        elif not hasattr(function, "__dynamo_disable"):
+            function.__dynamo_disable = _disable(function)
+
+
+def _compiler() -> Any:
+    """torch's compiler, if somebody has imported it. Until then nothing is compiled, and nothing to be kept from it."""
+    module = sys.modules.get("torch._dynamo")
+    return module if hasattr(module, "disable") else None
+
+
+def _disable(function: Callable[..., Any], recursive: bool = True, **reason: Any) -> Callable[..., Any]:
+    """``torch.compiler.disable`` that waits for the compiler."""
+    kept_from_it: Callable[..., Any] | None = None
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal kept_from_it
+        if kept_from_it is None and (compiler := _compiler()):
+            kept_from_it = compiler.disable(function, recursive, **reason)
+        return (kept_from_it or function)(*args, **kwargs)
+
+    return call
+
+
+def _step(step: Callable[..., Any]) -> Callable[..., Any]:
+    """An optimizer's ``step``, as torch wraps it, less its words to the compiler while there is none."""
+    import torch
+
+    @wraps(step)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if _compiler():
+            return step(self, *args, **kwargs)
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            return step.__wrapped__(self, *args, **kwargs)  # type: ignore[attr-defined]
+
+    return call

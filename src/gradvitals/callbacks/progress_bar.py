@@ -1,0 +1,50 @@
+"""Lightning's progress bar at the cost of what is seen of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+
+LOSS = "train/loss"
+
+
+class ProgressBar(RichProgressBar):
+    """Is told of a batch as often as it is drawn, not at every one, and of an epoch without drawing it at once.
+
+    ``train/loss`` is shown without having been logged with ``prog_bar=True``, for which Lightning would fetch it from
+    the device at every step; here it is fetched where it is logged.
+
+    Args:
+        refresh_rate: drawings a second; 0: no bar.
+        settings: of Lightning's ``RichProgressBar``.
+    """
+
+    def __init__(self, refresh_rate: int = 4, **settings: Any) -> None:
+        super().__init__(refresh_rate, **settings)
+        self._told = 0.0
+        self._loss: dict[str, float] = {}
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.progress is None:
+            super().on_train_epoch_start(trainer, pl_module)
+            return
+        off, self.progress.disable = self.progress.disable, True  # rich would draw a bar that is set back
+        super().on_train_epoch_start(trainer, pl_module)
+        self.progress.disable = off
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._loss = {tag: value.item() for tag, value in trainer.callback_metrics.items() if tag == LOSS}
+        now = time.monotonic()
+        is_last = batch_idx + 1 == trainer.num_training_batches
+        if self.is_enabled and (is_last or now - self._told >= 1 / self.refresh_rate):
+            self._told = now
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
+        return self._loss | super().get_metrics(trainer, pl_module)

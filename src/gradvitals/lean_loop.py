@@ -1,0 +1,212 @@
+"""Lightning's training loop, less what nobody listens to.
+
+Around each batch Lightning offers some twenty hooks to every callback, to the module and to the strategy. Most of them
+do nothing, and on a small network the offering costs as much as the training. In a plain run (see :func:`is_plain`) the
+loop here makes the same calls, in the same order, to those who listen. Any other run takes Lightning's own way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
+from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
+from lightning.pytorch.plugins.precision import Precision
+from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
+from torch import Tensor
+from torch.optim import Optimizer
+
+TOLD = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+MOVES = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+STEERING = ("on_train_batch_start", "optimizer_step")  # by these a module changes what the loop does
+
+
+def lean(trainer: Trainer) -> Trainer:
+    """Give a Trainer that has not fitted yet the lean loop: the same numbers, calls and files in less time.
+
+    Example:
+        >>> trainer = lean(Trainer(max_epochs=1, accelerator="cpu", logger=False, barebones=True))
+        >>> type(trainer.fit_loop.epoch_loop).__name__
+        'LeanEpochLoop'
+    """
+    loop = trainer.fit_loop.epoch_loop
+    trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, loop.min_steps, loop.max_steps)
+    return trainer
+
+
+def is_plain(trainer: Trainer) -> bool:
+    """Whether every batch is one optimizer step, on one device, in the precision of the weights, without a profiler,
+    and by a module that leaves the loop to its course."""
+    module = trainer.lightning_module
+    return (
+        module.automatic_optimization
+        and trainer.accumulate_grad_batches == 1
+        and not trainer.fit_loop._skip_backward
+        and not any(isinstance(optimizer, LightningOptimizer) for optimizer in trainer.optimizers)  # tell by themselves
+        and type(trainer.strategy) is SingleDeviceStrategy
+        and trainer.strategy.model is module
+        and type(trainer.precision_plugin) is Precision
+        and type(trainer.profiler) is PassThroughProfiler  # type: ignore[attr-defined]
+        and not any(_overrides(module, name, LightningModule) for name in STEERING)
+    )
+
+
+def _overrides(owner: Any, name: str, base: type) -> bool:
+    """Whether a hook is another than the base's, which does nothing."""
+    hook = getattr(owner, name)
+    return callable(hook) and getattr(hook, "__func__", None) is not getattr(base, name)
+
+
+class LeanEpochLoop(_TrainingEpochLoop):
+    """The loop over the batches of an epoch, with a shorter way through a batch of a plain run."""
+
+    _is_plain = False
+
+    def run(self, data_fetcher: _DataFetcher) -> None:
+        try:
+            super().run(data_fetcher)
+        finally:
+            self._is_plain = False  # what is asked between two epochs is about the next
+
+    def on_run_start(self, data_fetcher: _DataFetcher) -> None:
+        super().on_run_start(data_fetcher)
+        self._validates = super()._should_check_val_epoch()
+        self._is_plain = is_plain(self.trainer) and not isinstance(data_fetcher, _DataLoaderIterDataFetcher)
+        if self._is_plain:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Find out who listens; done anew at each epoch, and where a callback has come or gone."""
+        trainer, module = self.trainer, self.trainer.lightning_module
+        self._callbacks = list(trainer.callbacks)  # type: ignore[attr-defined]
+        self._listeners = {name: self._who_listens(name) for name in TOLD}
+        source = trainer._data_connector._datahook_selector.get_instance  # type: ignore[union-attr]
+        moves = (partial(self._within, name, getattr(source(name), name)) for name in MOVES)
+        self._before, self._transfer, self._after = moves
+        self._wants_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
+
+    def _who_listens(self, name: str) -> list[Callable[..., Any]]:
+        module = self.trainer.lightning_module
+        callbacks = [callback for callback in self._callbacks if _overrides(callback, name, Callback)]
+        by_itself = [getattr(module, name)] if _overrides(module, name, LightningModule) else []
+        return [*(partial(getattr(callback, name), self.trainer, module) for callback in callbacks), *by_itself]
+
+    def advance(self, data_fetcher: _DataFetcher) -> None:
+        if not self._is_plain or self.restarting:
+            super().advance(data_fetcher)
+            return
+        self.val_loop.restarting = False
+        batch, _, _ = next(data_fetcher)
+        batch_idx = self.batch_idx + 1
+        self.batch_progress.is_last_batch = data_fetcher.done
+        if self.trainer.callbacks != self._callbacks:  # type: ignore[attr-defined]
+            self._look_around()
+        batch = self._after(self._transfer(self._before(batch, 0), self.trainer.strategy.root_device, 0), 0)
+        self.batch_progress.increment_ready()
+        self._batch(batch, batch_idx)
+        self.batch_progress.increment_completed()
+        self.trainer._logger_connector.update_train_step_metrics()
+
+    def _batch(self, batch: Any, batch_idx: int) -> None:
+        progress, connector = self.batch_progress, self.trainer._logger_connector
+        connector.on_batch_start(batch)
+        connector._current_fx = None  # `self.log` will leave its hook's name there
+        outputs = None
+        if batch is None:
+            self._warning_cache.warn("train_dataloader yielded None. If this was on purpose, ignore this warning...")
+        else:
+            self._tell("on_train_batch_start", batch, batch_idx)
+            progress.increment_started()
+            outputs = self._step(batch, batch_idx)
+        progress.increment_processed()
+        self._update_schedulers()
+        self._tell("on_train_batch_end", outputs, batch, batch_idx)
+        if connector._current_fx is None:  # the metrics are what they were
+            self._results.batch = self._results.batch_size = None
+        else:
+            connector.on_batch_end()
+
+    def _step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Forward, backward and step; what ``training_step`` returned, the loss without its graph."""
+        optimizer, steps = self.trainer.optimizers[0], self.automatic_optimization.optim_progress.optimizer.step
+        closure = Closure(
+            partial(self._result, batch, batch_idx), self._backward, partial(self._zero_grad, batch_idx, optimizer)
+        )
+
+        def closure_and_clipping() -> Tensor | None:
+            loss = closure()
+            self._tell("on_before_optimizer_step", optimizer)
+            self._clip(optimizer)
+            return loss
+
+        steps.increment_ready()
+        self._within("optimizer_step", optimizer.step, closure=closure_and_clipping)
+        steps.increment_completed()
+        result = closure.consume_result()
+        return {} if result.loss is None else result.asdict()
+
+    def _result(self, batch: Any, batch_idx: int) -> ClosureResult:
+        step = self.trainer.lightning_module.training_step
+        returned = self._within("training_step", step, batch, *([batch_idx] if self._wants_index else []))
+        if isinstance(returned, Tensor):  # without Lightning's division by one
+            return ClosureResult(returned)
+        return ClosureResult.from_training_step_output(returned)
+
+    def _zero_grad(self, batch_idx: int, optimizer: Optimizer) -> None:
+        trainer, counts = self.trainer, self.automatic_optimization.optim_progress.optimizer.zero_grad
+        counts.increment_ready()
+        self._tell("on_before_zero_grad", optimizer)
+        counts.increment_started()
+        zero = trainer.lightning_module.optimizer_zero_grad
+        self._within("optimizer_zero_grad", zero, trainer.current_epoch, batch_idx, optimizer)
+        counts.increment_completed()
+
+    def _backward(self, loss: Tensor) -> None:
+        self._tell("on_before_backward", loss)
+        self._within("backward", self.trainer.lightning_module.backward, loss)
+        self._tell("on_after_backward")
+
+    def _clip(self, optimizer: Optimizer) -> None:
+        trainer = self.trainer
+        settings = {
+            "gradient_clip_val": trainer.gradient_clip_val,
+            "gradient_clip_algorithm": trainer.gradient_clip_algorithm,
+        }
+        clip = trainer.lightning_module.configure_gradient_clipping
+        self._within("configure_gradient_clipping", clip, optimizer, **settings)
+
+    def _update_schedulers(self) -> None:
+        if not self.trainer.lr_scheduler_configs:
+            return
+        self.update_lr_schedulers("step", update_plateau_schedulers=False)
+        if self._num_ready_batches_reached():
+            self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
+
+    def _should_check_val_epoch(self) -> bool:
+        return self._validates if self._is_plain else super()._should_check_val_epoch()
+
+    def _tell(self, name: str, *args: Any) -> None:
+        for hook in self._listeners[name]:
+            self._within(name, hook, *args)
+
+    def _within(self, name: str, hook: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+        """Call a hook under its name, by which `self.log` knows what it may do."""
+        attributes = vars(self.trainer.lightning_module)  # past torch's slow __setattr__
+        outer, attributes["_current_fx_name"] = attributes["_current_fx_name"], name
+        returned = hook(*args, **settings)
+        attributes["_current_fx_name"] = outer
+        return returned
