@@ -199,7 +199,7 @@ def overheads(steps: int) -> Iterator[str]:
     yield f"| `add_histogram` per parameter, every step | | | {rival(Histograms(), steps // 4):.3f} | |"
 
 
-def lines(steps: int = 600) -> Iterator[str]:
+def lines(steps: int = 400) -> Iterator[str]:
     """The table."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")

@@ -17,7 +17,7 @@ from statistics import median
 
 FOLDER = Path(__file__).parent
 SRC, CONF = FOLDER.parents[1] / "src", FOLDER.parents[1] / "conf"
-ROUNDS = 7
+ROUNDS = 5
 EMPTY = """
 import hydra
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")

@@ -7,7 +7,9 @@ from lightning import Callback, Trainer, seed_everything
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import Classifier, GradientVitals
+from gradvitals.app.assemble import assemble
 from tests.callbacks.twin import Twin
+from tests.conftest import composed
 
 pytestmark = [
     pytest.mark.gpu,
@@ -84,3 +86,20 @@ def test_numbers_are_those_of_a_processor():
     fit(on_gpu)
     fit(on_cpu, accelerator="cpu")
     assert on_gpu.start == pytest.approx(on_cpu.start, rel=1e-4)
+
+
+def test_the_apps_data_lies_on_the_gpu(tmp_path):
+    run = assemble(composed("trainer=gpu", "trainer.max_epochs=1", run_dir=str(tmp_path)))
+    run.trainer.fit(run.model, datamodule=run.data)
+    assert run.trainer.train_dataloader.dataset.split.x.is_cuda
+
+
+def test_captured_steps_give_the_same_numbers(tmp_path):
+    losses = []
+    for words in ((), ("compile=reduce-overhead",)):
+        seed_everything(0, verbose=False)
+        typed = ("trainer=gpu", "trainer.max_epochs=2", *words)
+        run = assemble(composed(*typed, run_dir=str(tmp_path / str(len(losses)))))
+        run.trainer.fit(run.model, datamodule=run.data)
+        losses.append(run.history.metrics["val/loss"]["final"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)

@@ -9,6 +9,7 @@ asks for them.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -115,7 +116,9 @@ class _StandIn:
 
 
 def import_lightning() -> None:
-    """Import torch and Lightning without what a run hardly ever uses."""
+    """Import torch and Lightning without what a run hardly ever uses; if somebody has imported them, it is as it is."""
+    if "lightning" in sys.modules:
+        return
     import torch
 
     with put_off(BESIDE_LIGHTNING), patch.object(torch.compiler, "disable", _disable):
@@ -123,6 +126,7 @@ def import_lightning() -> None:
     for kind in vars(torch.optim).values():
         if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
             _leave_alone(kind)
+    gc.freeze()  # a sweep's workers, too, need not look through all of it again, least of all when they end
 
 
 def _leave_alone(optimizer: type) -> None:
