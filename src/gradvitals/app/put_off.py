@@ -30,12 +30,12 @@ def put_off(names: Sequence[str]) -> Iterator[None]:
     """Let modules that are not imported yet wait, while others that want them are imported.
 
     Example:
-        >>> with put_off(["colorsys"]):
-        ...     from colorsys import rgb_to_hls
-        >>> "colorsys" in sys.modules
+        >>> with put_off(["tabnanny"]):
+        ...     from tabnanny import format_witnesses
+        >>> "tabnanny" in sys.modules
         False
-        >>> rgb_to_hls(1.0, 1.0, 1.0)
-        (0.0, 1.0, 0.0)
+        >>> format_witnesses([(4, 0, 8)])
+        'at tab size 4'
     """
     finders = [_Finder(name) for name in names if name not in sys.modules]
     sys.meta_path[:0] = finders
