@@ -28,7 +28,7 @@ class Counting(ProgressBar):
 
     def __init__(self, **settings):
         super().__init__(**settings, console_kwargs={"file": io.StringIO(), "force_terminal": True, "width": 120})
-        self.told, self.ends, self.starts = 0, [], []
+        self.told, self.ends, self.starts, self.speeds = 0, [], [], []
 
     def _update(self, *args, **settings):
         self.told += 1
@@ -42,6 +42,7 @@ class Counting(ProgressBar):
     def on_train_epoch_end(self, trainer, pl_module):
         super().on_train_epoch_end(trainer, pl_module)
         if self.is_enabled:
+            self.speeds.append(self.train_progress_bar.speed)
             self.ends.append((self.train_progress_bar.completed, self.get_metrics(trainer, pl_module)))
 
 
@@ -64,6 +65,7 @@ def test_it_is_told_as_often_as_it_is_drawn_and_of_the_last_batch():
     assert bar.told < 20  # of 600 batches
     assert [completed for completed, _ in bar.ends] == [200, 200, 200]
     assert bar.starts == [0, 0, 0]
+    assert all(speed > 10 for speed in bar.speeds)  # batches a second
 
 
 def test_it_shows_the_loss_though_nobody_asked_for_that():

@@ -41,8 +41,8 @@ class ProgressBar(RichProgressBar):
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._loss = {tag: value.item() for tag, value in trainer.callback_metrics.items() if tag == LOSS}
         now = time.monotonic()
-        is_last = batch_idx + 1 == trainer.num_training_batches
-        if self.is_enabled and (is_last or now - self._told >= 1 / self.refresh_rate):
+        at_an_end = batch_idx in (0, trainer.num_training_batches - 1)  # between which it tells the speed
+        if self.is_enabled and (at_an_end or now - self._told >= 1 / self.refresh_rate):
             self._told = now
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
