@@ -6,13 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import CONF
+from tests.conftest import CONF, ROOT
+
+sys.path.insert(0, str(ROOT / "benchmarks" / "speed"))
+
+import start
 
 TWO_EPOCHS = "trainer.max_epochs=2"
 
@@ -269,29 +272,10 @@ def test_a_pair_of_torch_and_torchvision_that_does_not_fit(command, tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-EMPTY_APP = """
-import hydra
-@hydra.main(version_base="1.3", config_path="conf", config_name="train")
-def main(config): ...
-if __name__ == "__main__":
-    main()
-"""
-
-
 @pytest.fixture
 def empty_app(tmp_path) -> Path:
-    """A Hydra app that does nothing, with as many groups and options as ours."""
-    folder = tmp_path / "empty"
-    defaults = ["defaults:"]
-    for group in sorted({file.parent for file in CONF.glob("*/*.yaml")}):
-        options = sorted(group.glob("*.yaml"))
-        (folder / "conf" / group.name).mkdir(parents=True)
-        for option in options:
-            (folder / "conf" / group.name / option.name).write_text("x: 1\n")
-        defaults.append(f"  - {group.name}: {options[0].stem}")
-    (folder / "conf/train.yaml").write_text("\n".join(defaults) + "\n")
-    (folder / "app.py").write_text(textwrap.dedent(EMPTY_APP))
-    return folder / "app.py"
+    """The one that the benchmark starts beside ours."""
+    return start.empty_app(tmp_path / "empty")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--cfg", "job"]], ids=" ".join)
