@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import linear_regression, median
 
 from monitor import NEVER, measures, run
 
@@ -53,14 +53,8 @@ def _apart(depth: int, width: int) -> dict[str, float]:
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Of log y over log x, by least squares.
-
-    Example: 2 for y = x ** 2.
-    """
-    a, b = [math.log(v) for v in x], [math.log(max(v, 1e-9)) for v in y]
-    mean_a, mean_b = sum(a) / len(a), sum(b) / len(b)
-    pairs = list(zip(a, b, strict=True))
-    return sum((u - mean_a) * (v - mean_b) for u, v in pairs) / sum((u - mean_a) ** 2 for u in a)
+    """Of log y over log x, by least squares: 2 for y = x ** 2."""
+    return linear_regression([math.log(v) for v in x], [math.log(max(v, 1e-9)) for v in y]).slope
 
 
 COLUMNS = ("idle", "added", "memory", "event")

@@ -7,7 +7,6 @@ to the next one's, less the fit.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from pathlib import Path
 from statistics import median
 
 from turns import HandWritten, assemble, begin, settings
+
+from gradvitals.report.records import read_result
 
 TRAIN = Path(__file__).parents[2] / "src" / "train.py"
 WORKERS = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
@@ -38,10 +39,14 @@ def _began(run_dir: Path) -> float:
     return (run_dir / ".hydra/config.yaml").stat().st_mtime
 
 
+def fit_seconds(runs: list[Path]) -> list[float]:
+    """Of each job's own fit."""
+    return [read_result(run)["seconds"] for run in runs]
+
+
 def beyond_training(runs: list[Path]) -> list[float]:
     """Of each job but the first, which waits for imports, and the last: seconds until the next, less the fit."""
-    fits = [json.loads((run / "result.json").read_bytes())["seconds"] for run in runs]
-    starts = [_began(run) for run in runs]
+    fits, starts = fit_seconds(runs), [_began(run) for run in runs]
     return sorted(starts[i + 1] - starts[i] - fits[i] for i in range(1, len(runs) - 1))
 
 
@@ -64,8 +69,7 @@ def lines() -> Iterator[str]:
         with tempfile.TemporaryDirectory() as folder:
             seconds[name], runs = sweep(words, Path(folder))
             beyond = beyond or beyond_training(runs)
-            fits = sum(json.loads((run / "result.json").read_bytes())["seconds"] for run in runs)
-            yield f"{name}: the jobs' own fits come to {fits:.1f} s.  "
+            yield f"{name}: the jobs' own fits come to {sum(fit_seconds(runs)):.1f} s.  "
         loops.append(bare_loops())
     bare = median(loops)
     rate = f"{60 * JOBS / bare:.0f} jobs a minute"

@@ -16,28 +16,22 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_dir
 from lightning import Callback, Trainer
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf
 
 from gradvitals.app.assemble import Run, assemble
+from gradvitals.app.compose import settings_of
+from gradvitals.app.names import slug
 from gradvitals.app.quiet import quiet
 from gradvitals.data.images import Images
 from gradvitals.data.tensors import Split, Splits
 
-CONF = Path(__file__).parents[2] / "conf"
 WARM_UP = 4  # blocks that are not counted, of which the first holds the steps that are all measured
 
 
 def settings(*typed: str) -> dict[str, Any]:
     """What ``python src/train.py`` would run, without an end."""
-    words = [*typed, f"paths.run={tempfile.mkdtemp()}", "trainer.max_epochs=100000"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("train", words)
-    with open_dict(config):
-        if config.data.get("name") == "FashionMNIST":
-            config.data.download = False
-    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    return settings_of([*typed, "trainer.max_epochs=100000"], Path(tempfile.mkdtemp()))
 
 
 def stand_in_for_fashion() -> str:
@@ -84,7 +78,7 @@ class Turns(Callback):
 
     Args:
         others: what does as many steps, or returns the seconds that it says they took.
-        block: steps in a turn; fifty hold one that is measured, as many logged as they should.
+        block: steps in a turn; fifty hold one that is measured and five that are logged.
         blocks: turns that are counted.
     """
 
@@ -162,4 +156,4 @@ def _drain(reader: int) -> None:
 def begin() -> None:
     """Of every benchmark in a process of its own."""
     quiet()
-    OmegaConf.register_new_resolver("gradvitals.slug", lambda words: "", replace=True)
+    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)

@@ -3,10 +3,11 @@
 import io
 
 import torch
-from lightning import LightningModule, Trainer
+from lightning import LightningModule
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals.callbacks.progress_bar import ProgressBar
+from tests.callbacks.trainer import bare_trainer
 
 
 class Model(LightningModule):
@@ -47,15 +48,7 @@ class Counting(ProgressBar):
 
 
 def fitted(bar: ProgressBar, epochs: int = 3) -> ProgressBar:
-    trainer = Trainer(
-        max_epochs=epochs,
-        callbacks=[bar],
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        log_every_n_steps=1,
-    )
+    trainer = bare_trainer(bar, max_epochs=epochs, log_every_n_steps=1)
     trainer.fit(Model(), DataLoader(TensorDataset(torch.ones(400, 2)), batch_size=2))
     return bar
 

@@ -35,7 +35,6 @@ Config = Mapping[str, Any]
 # now and then costs many times that; at 1e8 it gains a third, from 4e8 on nearly half (two cores, width 64 to 2048).
 SMALL_STEP = 5e7
 
-
 # Lightning sets it, and Adam then asks the driver for GPUs at every step: a twentieth of a small net's.
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
