@@ -11,7 +11,7 @@ ARROWS = {
     "activations": set(),
     "build": set(),
     "clipping": set(),
-    "lean_loop": set(),
+    "loops": set(),
     "data": set(),
     "vitals": set(),
     "diagnosis": set(),
@@ -19,7 +19,7 @@ ARROWS = {
     "theory": {"activations"},
     "report": {"diagnosis"},
     "checkup": {"vitals", "theory", "diagnosis"},
-    "callbacks": {"vitals", "theory", "diagnosis", "report", "checkup"},
+    "callbacks": {"vitals", "theory", "diagnosis", "report", "checkup", "loops"},
     "classifier": {"nets", "clipping", "build", "activations"},
 }
 

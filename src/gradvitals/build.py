@@ -3,7 +3,8 @@
 A spec is ``{"_target_": "package.module.Class", **arguments}``. What it names must be a class of the slot's type,
 checked after it was resolved and never by its name's beginning: ``torch.load`` begins with ``torch.`` too. Only the
 packages of :data:`TRUSTED` are looked into. Users admit their own by the environment variable ``GRADVITALS_ALLOW``
-(names of packages, separated by commas), never by a config, which is input and not code.
+(names of packages, separated by commas), never by a config, which is input and not code. Arguments are plain values:
+nothing inside them is built.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import importlib
 import os
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from inspect import Parameter, signature
+from inspect import Parameter, isabstract, signature
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 Spec = Mapping[str, Any]
 TRUSTED = frozenset({"gradvitals", "lightning", "torch", "torchvision"})
 ALLOW = "GRADVITALS_ALLOW"
+DEMOS = "lightning.pytorch.demos"  # examples that fetch from the network, and unpickle what lies there
+HYDRAS = frozenset({"_args_", "_partial_", "_recursive_", "_convert_"})  # what only Hydra's own builder understands
 
 
 def allowed() -> frozenset[str]:
@@ -26,7 +29,7 @@ def allowed() -> frozenset[str]:
     return frozenset(name.strip() for name in os.environ.get(ALLOW, "").split(",") if name.strip())
 
 
-def resolve(path: str, kind: type[T]) -> Callable[..., T]:
+def resolve(path: str, kind: type[T], trusted: frozenset[str] = TRUSTED) -> Callable[..., T]:
     """The class at a dotted path, if it fits the slot.
 
     Args:
@@ -34,6 +37,8 @@ def resolve(path: str, kind: type[T]) -> Callable[..., T]:
             through, so that ``torch.serialization.os.system`` leads nowhere.
         kind: the type that the slot holds; the class must be a subclass. A package that the user admits may also name a
             function, whose result is checked by :func:`build`.
+        trusted: the packages that are looked into, besides those that the user admits; their public names alone,
+            because importing ``torch.utils.model_dump.__main__`` runs it.
 
     Raises:
         ValueError: no such module or name, a package that is not admitted, or something that does not fit the slot.
@@ -47,23 +52,38 @@ def resolve(path: str, kind: type[T]) -> Callable[..., T]:
         ...
         ValueError: _target_=torch.load: expected a subclass of Optimizer; got a function
     """
-    module_name, _, name = str(path).rpartition(".")
-    root = module_name.partition(".")[0]
-    if not root:
-        raise ValueError(f"_target_={path}: expected package.module.Class, a {kind.__name__}")
-    if root not in TRUSTED | allowed():
-        raise ValueError(f"_target_={path}: package {root!r} is not admitted. If it is yours, set {ALLOW}={root}")
+    _check_name(path, kind, trusted)
+    module_name, _, name = path.rpartition(".")
     target = _import(path, module_name, name)
-    if isinstance(target, type) and issubclass(target, kind):
-        home = target.__module__.partition(".")[0]
-        if home in TRUSTED | allowed():
-            return target
+    _check_fit(path, target, kind, trusted)
+    return target
+
+
+def _check_name(path: str, kind: type, trusted: frozenset[str]) -> None:
+    parts = str(path).split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts):
+        raise ValueError(f"_target_={path}: expected package.module.Class, a {kind.__name__}")
+    root = parts[0]
+    if root not in trusted | allowed():
+        raise ValueError(f"_target_={path}: package {root!r} is not admitted. If it is yours, set {ALLOW}={root}")
+    private = [part for part in parts if part.startswith("_")]
+    if private and root in trusted:
+        raise ValueError(f"_target_={path}: expected a public name; {private[0]!r} is private")
+
+
+def _check_fit(path: str, target: Any, kind: type, trusted: frozenset[str]) -> None:
+    module = getattr(target, "__module__", None) or ""
+    home = module.partition(".")[0]
+    if not isinstance(target, type) and callable(target) and home in allowed():
+        return
+    if not isinstance(target, type) or not issubclass(target, kind):
+        found = "another class" if isinstance(target, type) else f"a {type(target).__name__}"
+        raise ValueError(f"_target_={path}: expected a subclass of {kind.__name__}; got {found}")
+    if home not in trusted | allowed():
         raise ValueError(f"_target_={path} comes from package {home!r}, which is not admitted. Set {ALLOW}={home}")
-    home = (getattr(target, "__module__", None) or "").partition(".")[0]
-    if callable(target) and not isinstance(target, type) and home in allowed():
-        return target
-    found = "another class" if isinstance(target, type) else f"a {type(target).__name__}"
-    raise ValueError(f"_target_={path}: expected a subclass of {kind.__name__}; got {found}")
+    if isabstract(target) or module.startswith(DEMOS):
+        found = "a demo, which fetches from the network" if module.startswith(DEMOS) else "an abstract one"
+        raise ValueError(f"_target_={path}: expected a {kind.__name__} to use; got {found}")
 
 
 def _import(path: str, module_name: str, name: str) -> Any:
@@ -74,6 +94,9 @@ def _import(path: str, module_name: str, name: str) -> Any:
         raise ValueError(
             f"_target_={path}: expected package.module.Class; cannot import {module_name}{missing}"
         ) from None
+    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+        reason = f"{type(error).__name__}: {str(error)[:200]}"
+        raise ValueError(f"_target_={path}: cannot import {module_name} ({reason})") from error
     if not hasattr(module, name):
         close = get_close_matches(name, dir(module), n=3)
         hint = f". Closest: {', '.join(close)}" if close else ""
@@ -91,7 +114,7 @@ def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None) ->
             None are passed.
 
     Raises:
-        ValueError: see :func:`resolve`; or an argument that the signature does not take.
+        ValueError: see :func:`resolve`; or an argument that the signature does not take, or that stands for code.
 
     Example:
         >>> from torch import nn
@@ -100,6 +123,7 @@ def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None) ->
     """
     target = resolve(spec.get("_target_", ""), kind)
     given = {key: value for key, value in spec.items() if key != "_target_"}
+    _refuse_code(spec["_target_"], target, given)
     takes, open_ended = accepts(target)
     unknown = [key for key in given if key not in takes]
     if unknown and not open_ended:
@@ -112,6 +136,28 @@ def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None) ->
     if not isinstance(built, kind):
         raise ValueError(f"_target_={spec['_target_']}: expected a {kind.__name__}; it made a {type(built).__name__}")
     return built
+
+
+def _refuse_code(path: str, target: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Refuse arguments that Hydra would build, or name a function; ours, and the user's, may build what they take."""
+    if words := HYDRAS & set(given):
+        raise ValueError(f"_target_={path}: expected arguments by name; got {min(words)}, which has no meaning here")
+    if target.__module__.partition(".")[0] in {"gradvitals"} | allowed():
+        return
+    parameters = signature(target).parameters
+    for key, value in given.items():
+        if _holds_spec(value):
+            raise ValueError(f"_target_={path}: expected a plain value for {key}; got a _target_; none is built there")
+        wanted = str(parameters[key].annotation) if key in parameters else ""
+        if value is not None and "Callable" in wanted and "str" not in wanted:
+            raise ValueError(f"_target_={path}: {key} is a function, which no config can give; got {value!r}")
+
+
+def _holds_spec(value: Any) -> bool:
+    """Whether a ``_target_`` stands anywhere inside a value."""
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(map(_holds_spec, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_holds_spec, value))
 
 
 def accepts(target: Callable[..., Any]) -> tuple[list[str], bool]:

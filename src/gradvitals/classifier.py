@@ -263,6 +263,13 @@ class Classifier(LightningModule):
             bisect.insort(self.total_norms, norm.item())
         clip_grads_with_norm_(parameters, percentile_threshold(self.total_norms, percentile), norm)
 
+    @classmethod
+    def load_from_checkpoint(  # type: ignore[override]
+        cls, checkpoint_path: Any, map_location: Any = None, **kwargs: Any
+    ) -> Classifier:
+        """As Lightning's; code in the file is not run unless ``weights_only=False``."""
+        return super().load_from_checkpoint(checkpoint_path, map_location, **{"weights_only": True, **kwargs})
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["total_norms"] = list(self.total_norms)
 

@@ -5,7 +5,7 @@ import os
 import torch
 
 from gradvitals.app.assemble import NVML_CHECK, assemble
-from gradvitals.lean_loop import LeanEpochLoop
+from gradvitals.loops.lean import LeanEpochLoop
 from tests.conftest import composed
 
 

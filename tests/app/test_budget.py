@@ -1,6 +1,6 @@
 """What fifty steps of the default command do, counted: a guard of speed without a clock.
 
-Fifty steps hold one that is measured, five that are logged and one end of an epoch. Whoever needs more writes the new count
+Fifty steps hold one that is measured, five that are logged and one end of an epoch with its checkpoint. Whoever needs more writes the new count
 into ``tests/reference/budget.json`` and says why.
 """
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gradvitals.app.check import RULES, _find, check
+from gradvitals.app.check import _find, check
 from gradvitals.app.errors import Refused, closest, explain
 from gradvitals.app.files import discard, git_commit, versions, write_json
 from gradvitals.app.names import slug
 from gradvitals.app.preflight import content, table
+from gradvitals.app.rules import RULES
 from gradvitals.checkup import LayerReading, Preflight
 from gradvitals.diagnosis.profile import profile
 from tests.conftest import composed
@@ -106,10 +107,10 @@ def test_the_default_passes():
         ("optimizer.lr", math.nan, "optimizer.lr"),
         ("optimizer.lr", True, "optimizer.lr"),
         ("optimizer.betas", [0.9], "optimizer.betas"),
-        ("model.depth", -1, "model.depth: expected a whole number of at least 0; got -1"),
+        ("model.depth", -1, "model.depth: expected a whole number from 0 to 100000; got -1"),
         ("model.depth", 2.5, "model.depth"),
         ("model.width", 0, "model.width"),
-        ("model.hidden", [3, 0], "model.hidden: expected a list, each a whole number of at least 1, or null"),
+        ("model.hidden", [3, 0], "model.hidden: expected a list, each a whole number from 1 to 1000000, or null"),
         ("trainer.max_epochs", -3, "trainer.max_epochs: expected a whole number of 1 or more, or -1 for no limit"),
         ("trainer.max_epochs", 0, "trainer.max_epochs"),
         ("trainer.limit_val_batches", 1.5, "trainer.limit_val_batches"),
@@ -191,7 +192,8 @@ def test_every_rule_is_of_a_key_that_some_option_has():
     groups = ["data=csv", "data=fashion_mnist", "data=iris", "init=uniform", "init=normal", "init=variance_scaling"]
     groups += [f"act={name}" for name in ("leaky_relu", "prelu", "elu", "softplus", "hardtanh")]
     groups += [f"scheduler={name}" for name in ("cosine", "onecycle", "plateau", "step")]
-    groups += [f"optimizer={name}" for name in ("sgd", "rmsprop")] + ["data=noise"]
+    groups += [f"optimizer={name}" for name in ("sgd", "rmsprop")] + ["data=noise", "act=gelu"]
+    groups += ["callbacks=early_stopping", *(f"logger={name}" for name in ("csv", "mlflow", "wandb"))]
     found = set()
     for config in [BASE, *(composed(group) for group in groups)]:
         for key in RULES:

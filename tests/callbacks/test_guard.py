@@ -81,7 +81,7 @@ PLACES = {
     ("forward", math.nan): "the output of net.3 (Poison)",
     ("forward", math.inf): "the output of net.3 (Poison)",
     ("backward", math.inf): "the gradient of the loss with respect to the output of net.2 (Tanh)",
-    ("batch", math.nan): "the batch itself",
+    ("batch", math.nan): "the inputs of the batch",
 }
 
 
@@ -96,6 +96,7 @@ def test_skip_keeps_the_weights_and_names_the_place(where, value, clip, caplog):
     assert torch.equal(model.steps[BAD], model.steps[BAD - 1])
     assert not torch.equal(model.steps[BAD + 1], model.steps[BAD])
     assert all(weights.isfinite().all() for weights in model.steps)
+    assert all(statistics.isfinite().all() for statistics in model.buffers())  # the forward pass had spoilt them
     assert [record.message for record in caplog.records if "not finite" in record.message] == [
         f"the gradient is not finite at step {BAD}: first {PLACES[where, value]}. By monitor.on_non_finite=skip the step is "
         "skipped, as further ones will be"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import os
 import sys
@@ -17,13 +18,16 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 
-from gradvitals.app.checkpoints import read
-from gradvitals.app.errors import Refused
+from gradvitals.app.atomic_io import AtomicCheckpointIO
+from gradvitals.app.checkpoints import check_continues, read
+from gradvitals.app.errors import Refused, closest
 from gradvitals.app.put_off import BESIDE_DATA, put_off
+from gradvitals.app.write_errors import WriteErrors
 from gradvitals.build import accepts, build, resolve
 from gradvitals.callbacks.history import History
 from gradvitals.classifier import Classifier
-from gradvitals.lean_loop import lean
+from gradvitals.loops.lean import lean
+from gradvitals.loops.resumable import logged_steps
 from gradvitals.nets.init import lsuv_, remark
 from gradvitals.nets.mlp import MLP
 from gradvitals.vitals.samples import best_constant
@@ -37,6 +41,10 @@ SMALL_STEP = 5e7
 
 # Lightning sets it, and Adam then asks the driver for GPUs at every step: a twentieth of a small net's.
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
+
+# What the other groups say, and no key of the trainer.
+OURS = {"self", "callbacks", "logger", "plugins", "default_root_dir", "barebones", "model_registry"}
+OURS |= {"enable_progress_bar", "enable_model_summary", "enable_checkpointing"}
 
 
 @dataclass
@@ -52,6 +60,11 @@ class Run:
     def began(self) -> bool:
         """Whether a training batch was fetched: what fails earlier is a refused config, not a failed run."""
         return self.trainer.fit_loop.epoch_loop.batch_progress.total.ready > 0
+
+    @property
+    def checkpoint_io(self) -> AtomicCheckpointIO:
+        """What writes checkpoints."""
+        return self.trainer.strategy.checkpoint_io  # type: ignore[return-value]
 
     @property
     def has_test(self) -> bool:
@@ -75,12 +88,15 @@ def assemble(config: Config) -> Run:
         raise Refused("loss=mean: a mean output has no target to learn; it is for python src/preflight.py")
     data = build_data(config["data"])
     model = build_model(config, data)
+    if config["ckpt_path"]:
+        check_continues(model, Path(config["ckpt_path"]), config["train"])
     set_threads(config["threads"], model, config["data"].get("batch_size", 1))
     if config["compile"]:
         (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
     history = History()
     run = Run(build_trainer(config, history, _chance(model, data)), model, data, history)
     _check_monitored(run, config["scheduler"])
+    _check_test_share(run)
     return run
 
 
@@ -102,6 +118,16 @@ def _check_monitored(run: Run, scheduler: Config) -> None:
     for name, metric in watching:
         if metric is not None and metric not in logged:
             raise Refused(f"{name}.monitor: expected one of {', '.join(logged)}; got {metric!r}")
+
+
+def _check_test_share(run: Run) -> None:
+    """Lightning would refuse a share of the test data that is no whole batch, but only after the training."""
+    share = run.trainer.limit_test_batches
+    if not isinstance(share, float) or share == 0 or getattr(run.data, "splits", None) is None:
+        return
+    batches = len(run.data.test_dataloader())
+    if share * batches < 1:
+        raise Refused(f"trainer.limit_test_batches: expected a share of {batches} batches that makes one; got {share}")
 
 
 def build_model(config: Config, data: LightningDataModule) -> LightningModule:
@@ -145,11 +171,20 @@ def _refuse_without_part(typed: list[str], clip: str) -> None:
         raise Refused(f"{idle[0]}: has no part in a LightningModule of your own, which brings its own; leave it out")
 
 
-def _set_aside(file: Path) -> None:
-    """Lightning's CSV logger begins its file anew; what a resumed run wrote before is kept under a numbered name."""
-    if file.exists():
-        number = len(list(file.parent.glob(f"{file.stem}.*{file.suffix}"))) + 1
-        file.rename(file.with_name(f"{file.stem}.{number}{file.suffix}"))
+def _csv_logger(spec: Config, step: int) -> CSVLogger:
+    """Lightning's CSV logger begins its file anew; the rows of an earlier part, up to a step, are written back."""
+    file = Path(spec["save_dir"]) / "metrics.csv"
+    aside = file.with_name("metrics.csv.before")
+    if file.exists() and not aside.exists():  # there already: killed before they were written back
+        file.rename(aside)
+    logger = build(spec, CSVLogger)
+    if aside.exists():
+        with aside.open(newline="", encoding="utf-8") as lines:
+            rows = [row for row in csv.DictReader(lines) if int(row["step"]) < step]
+        logger.experiment.metrics = rows
+        logger.save()
+        aside.unlink()
+    return logger
 
 
 def describe(data: LightningDataModule) -> dict[str, Any]:
@@ -201,6 +236,7 @@ def _chance(model: LightningModule, data: LightningDataModule, samples: int = 10
 def build_trainer(config: Config, history: History, chance: float | None = None) -> Trainer:
     """The Trainer with its callbacks and loggers; quiet where the output is no terminal."""
     arguments = dict(config["trainer"])
+    _check_arguments(arguments)
     if arguments["deterministic"] is False and not torch.are_deterministic_algorithms_enabled():
         arguments["deterministic"] = None  # turning off what is off imports torch's compiler
     clip = config["clip"]
@@ -210,15 +246,17 @@ def build_trainer(config: Config, history: History, chance: float | None = None)
     in_sweep, words = config.get("in_sweep", False), " ".join(config.get("overrides", []))
     offers = {"subtitle": words, "chance": chance, "enabled": not in_sweep}
     callbacks = [build(spec, Callback, offers) for spec in specs if spec and spec.get("_target_")]
-    loggers = [_build_logger(spec, config["ckpt_path"]) for spec in config["logger"].values() if spec]
+    errors = WriteErrors(config["on_write_error"])
+    loggers = [_build_logger(spec, _continues_at(config)) for spec in config["logger"].values() if spec]
     # Lightning refuses to watch the rate without a logger; a bar is for eyes, and a sweep has one of its own.
     seen = sys.stdout.isatty() and not in_sweep
     unfit = (() if loggers else (LearningRateMonitor,)) + (() if seen else (ProgressBar, ModelSummary))
     callbacks = [callback for callback in callbacks if not isinstance(callback, unfit)]
-    trainer = Trainer(
+    trainer = _trainer(
         **arguments,
         callbacks=[history, *callbacks],  # first, so that it times none of the others' last words
         logger=loggers or False,
+        plugins=[AtomicCheckpointIO(errors)],
         default_root_dir=config["paths"]["run"],
         enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
         enable_model_summary=any(isinstance(c, ModelSummary) for c in callbacks),
@@ -229,13 +267,34 @@ def build_trainer(config: Config, history: History, chance: float | None = None)
     return lean(trainer)
 
 
-def _build_logger(spec: Config, ckpt_path: str | None) -> Logger:
-    """A logger; TensorBoard's hides the points after the checkpoint that a run continues from, which come again."""
+def _check_arguments(arguments: Config) -> None:
+    takes = [name for name in accepts(Trainer)[0] if name not in OURS]
+    if unknown := [name for name in arguments if name not in takes]:
+        raise Refused(f"trainer.{unknown[0]}: no such key; expected {closest(unknown[0], takes)}")
+
+
+def _trainer(**arguments: Any) -> Trainer:
+    """Lightning's Trainer; what it misses on this machine (a TPU's package ...) belongs to the group."""
+    try:
+        return Trainer(**arguments)
+    except (ModuleNotFoundError, ValueError, TypeError) as error:
+        raise Refused(f"trainer: {error}") from error
+
+
+def _continues_at(config: Config) -> int | None:
+    """The first step that a run logs which goes on in a directory; None: nothing was logged there before."""
+    if config["ckpt_path"]:
+        return logged_steps(read(Path(config["ckpt_path"]), "ckpt_path"))
+    return 0 if config["resume"] else None
+
+
+def _build_logger(spec: Config, step: int | None) -> Logger:
+    """A logger; those that write into the run's directory drop what an earlier part logged from ``step`` on."""
     kind = resolve(spec.get("_target_", ""), Logger)  # type: ignore[type-abstract]
-    if ckpt_path and kind is TensorBoardLogger:
-        spec = {**spec, "purge_step": read(Path(ckpt_path), "ckpt_path")["global_step"]}
-    if ckpt_path and kind is CSVLogger:
-        _set_aside(Path(spec["save_dir"]) / "metrics.csv")
+    if step is not None and kind is TensorBoardLogger:
+        spec = {**spec, "purge_step": step}
+    if step is not None and kind is CSVLogger:
+        return _csv_logger(spec, step)
     try:
         return build(spec, Logger)  # type: ignore[type-abstract]
     except ModuleNotFoundError as error:

@@ -1,182 +1,27 @@
-"""What numbers a config may hold, told before anything heavy is imported and before a run directory is made.
+"""What a config may hold, told before anything heavy is imported and before a run directory is made.
 
-Names (of an activation, a norm, a loss ...) are checked where they are looked up; here stand types and ranges that
-torch and Lightning would let pass.
+What one key may hold stands in :mod:`gradvitals.app.rules`; here, what goes together.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gradvitals.app.errors import Refused
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What a value must be, in words and as a test."""
-
-    expected: str
-    accepts: Callable[[Any], bool]
-
-
-def number(low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Rule:
-    """A finite number of at least ``low``, at most ``high``, greater than ``above``."""
-    bounds = [f"of at least {low:g}"] * (low > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
-    bounds += [f"at most {high:g}"] * (high < math.inf)
-
-    def accepts(value: Any) -> bool:
-        real = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        return real and low <= value <= high and value > above
-
-    return Rule(" ".join(["a number", " and ".join(bounds)]).strip(), accepts)
-
-
-def whole(low: int, high: int = 2**63) -> Rule:
-    """A whole number between two."""
-    upto = f"from {low} to {high}" if high < 2**63 else f"of at least {low}"
-    return Rule(
-        f"a whole number {upto}",
-        lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
-    )
-
-
-def one_of(*values: Any) -> Rule:
-    """One of some words; true and false are not 1 and 0."""
-    words = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
-    return Rule(
-        f"one of {words}", lambda value: any(value is v or (value == v and type(value) is type(v)) for v in values)
-    )
-
-
-def either(*rules: Rule) -> Rule:
-    """Any of several rules."""
-    return Rule(" or ".join(rule.expected for rule in rules), lambda value: any(rule.accepts(value) for rule in rules))
-
-
-def optional(rule: Rule) -> Rule:
-    """The rule, or null."""
-    return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.accepts(value))
-
-
-def list_of(rule: Rule, length: int | None = None) -> Rule:
-    """A list whose items follow the rule."""
-    return Rule(
-        f"a list{f' of {length}' if length else ''}, each {rule.expected}",
-        lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(rule.accepts, value)),
-    )
-
-
-boolean = one_of(True, False)
-text = Rule("a text", lambda value: isinstance(value, str))
-share = either(whole(0), number(0, 1))
-interval = either(whole(1), number(above=0, high=1))
-endless = Rule("a whole number of 1 or more, or -1 for no limit", either(whole(1), one_of(-1)).accepts)
-
-RULES: dict[str, Rule] = {
-    "task_name": Rule("a word without slashes", lambda v: isinstance(v, str) and v not in ("", "..") and "/" not in v),
-    "tags": list_of(text),
-    "seed": optional(whole(0, 2**32 - 1)),
-    "train": boolean,
-    "test": one_of("best", "last", False),
-    "objective": text,
-    "on_failure": one_of("continue", "stop"),
-    "report": boolean,
-    "threads": either(whole(1), one_of("auto")),
-    "compile": optional(one_of("default", "reduce-overhead", "max-autotune")),
-    "ckpt_path": optional(text),
-    "weights": optional(text),
-    "model.depth": whole(0),
-    "model.width": whole(1),
-    "model.hidden": optional(list_of(whole(1))),
-    "model.norm_eps": optional(number(above=0)),
-    "model.norm_momentum": optional(number(0, 1)),
-    "model.norm_groups": optional(whole(1)),
-    "model.reach": optional(whole(1)),
-    "model.head": boolean,
-    "act.negative_slope": number(),
-    "act.init": number(),
-    "act.alpha": number(above=0),
-    "act.beta": number(above=0),
-    "act.threshold": number(),
-    "act.min_val": number(),
-    "act.max_val": number(),
-    "init.gain": number(),
-    "init.scale": number(above=0),
-    "init.low": number(),
-    "init.high": number(),
-    "init.std": number(0),
-    "init.bias": optional(either(one_of("zeros", "default"), number(0))),
-    "clip.val": optional(number(above=0)),
-    "optimizer.lr": number(0),
-    "optimizer.momentum": number(0),
-    "optimizer.weight_decay": number(0),
-    "optimizer.eps": number(0),
-    "optimizer.alpha": number(0, 1),
-    "optimizer.betas": list_of(number(0, 1), length=2),
-    "optimizer.nesterov": boolean,
-    "optimizer.fused": either(boolean, one_of("auto")),
-    "scheduler.interval": one_of("step", "epoch"),
-    "scheduler.T_max": optional(whole(1)),
-    "scheduler.eta_min": number(0),
-    "scheduler.max_lr": optional(number(above=0)),
-    "scheduler.total_steps": optional(whole(1)),
-    "scheduler.pct_start": number(0, 1),
-    "scheduler.factor": number(0, 0.999999),
-    "scheduler.patience": whole(0),
-    "scheduler.step_size": whole(1),
-    "scheduler.gamma": number(0),
-    "data.batch_size": whole(1),
-    "data.shuffle": boolean,
-    "data.num_workers": whole(0),
-    "data.split_seed": whole(0, 2**32 - 1),
-    "data.split": boolean,
-    "data.download": boolean,
-    "data.num_val": whole(1),
-    "data.num_samples": whole(2),
-    "data.num_features": whole(1),
-    "data.seed": optional(whole(0, 2**32 - 1)),
-    "data.root": text,
-    "data.path": text,
-    "data.drop": list_of(text),
-    "data.categorical": list_of(text),
-    "monitor.every_n_steps": whole(1),
-    "monitor.first_steps": whole(0),
-    "monitor.spike_factor": number(above=1),
-    "monitor.spike_steps": whole(0),
-    "monitor.on_non_finite": one_of("warn", "skip", "stop"),
-    **{f"monitor.{key}": boolean for key in ("activations", "updates", "norm_layers", "noise_scale", "histograms")},
-    "monitor.clip_cosine": boolean,
-    "monitor.max_layers": optional(whole(1)),
-    "monitor.auto_stop": boolean,
-    "monitor.include": optional(list_of(text)),
-    "monitor.exclude": list_of(text),
-    "callbacks.picture.limits": optional(list_of(number(above=0), length=2)),
-    "trainer.devices": either(whole(1), one_of("auto"), list_of(whole(0))),
-    "trainer.num_nodes": whole(1),
-    "trainer.max_epochs": optional(endless),
-    "trainer.min_epochs": optional(whole(1)),
-    "trainer.max_steps": endless,
-    "trainer.limit_train_batches": share,
-    "trainer.limit_val_batches": share,
-    "trainer.limit_test_batches": share,
-    "trainer.overfit_batches": share,
-    "trainer.check_val_every_n_epoch": optional(whole(1)),
-    "trainer.val_check_interval": optional(interval),
-    "trainer.num_sanity_val_steps": either(whole(0), one_of(-1)),
-    "trainer.log_every_n_steps": whole(1),
-    "trainer.accumulate_grad_batches": whole(1),
-    "trainer.gradient_clip_val": optional(number(above=0)),
-    "trainer.gradient_clip_algorithm": optional(one_of("norm", "value")),
-    "trainer.deterministic": either(boolean, one_of("warn")),
-    "trainer.detect_anomaly": boolean,
-    "trainer.fast_dev_run": either(boolean, whole(0)),
-}
-
+from gradvitals.app.memory import check_memory
+from gradvitals.app.rule import shown
+from gradvitals.app.rules import RULES
 
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "monitor", "trainer")
+SEVERAL = ("callbacks", "logger")  # groups of several specs, each by a name of its own
+# What every run asks for; ~KEY would take it away.
+NEEDED = [key for key in RULES if "." not in key]
+NEEDED += ["paths.logs", "act.name", "init.name", "init.gain", "init.output", "clip.name", "optimizer.lr"]
+NEEDED += ["trainer.deterministic", "trainer.precision"]
+# One of them tells other machines' processes where the first one is.
+RENDEZVOUS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "KUBERNETES_SERVICE_HOST")
 
 
 def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
@@ -189,12 +34,25 @@ def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
     Raises:
         Refused: with the key, what was expected and what came.
     """
-    for group in GROUPS:
-        if not isinstance(config.get(group), Mapping):
-            raise Refused(f"{group}: expected an option of the group; got none. Set it by {group}=OPTION")
+    _check_sections(config)
     check_values(config)
     _check_model(config, set(typed))
     _check_clipping(config, set(typed))
+    _check_nodes(config["trainer"].get("num_nodes"))
+    check_memory(config)
+
+
+def _check_sections(config: Mapping[str, Any]) -> None:
+    for group in GROUPS:
+        if not isinstance(config.get(group), Mapping):
+            raise Refused(f"{group}: expected an option of the group; got none. Set it by {group}=OPTION")
+    for group in SEVERAL:
+        for name, spec in (config.get(group) or {}).items():
+            if spec is not None and not isinstance(spec, Mapping):
+                raise Refused(f"{group}.{name}: expected a class and its arguments, or null; got {shown(spec)}")
+    for key in NEEDED:
+        if not _find(config, key)[1] and _is_ours(config, key):
+            raise Refused(f"{key}: expected {RULES[key].expected}; got none. Every run needs it: leave ~{key} out")
 
 
 def check_values(config: Mapping[str, Any]) -> None:
@@ -203,12 +61,12 @@ def check_values(config: Mapping[str, Any]) -> None:
         value, present = _find(config, key)
         waits = isinstance(value, str) and "${" in value  # known only inside the job
         if present and not waits and _is_ours(config, key) and not rule.accepts(value):
-            raise Refused(f"{key}: expected {rule.expected}; got {value!r}")
+            raise Refused(f"{key}: expected {rule.expected}; got {shown(value)}")
 
 
 def _is_ours(config: Mapping[str, Any], key: str) -> bool:
     """Whether the rule's section is built from a class that we know; one's own may mean other things by its keys."""
-    section = config.get(key.partition(".")[0])
+    section, _ = _find(config, key.rpartition(".")[0])
     target = section.get("_target_") if isinstance(section, Mapping) else None
     return target is None or str(target).startswith(("gradvitals.", "torch.", "lightning."))
 
@@ -257,4 +115,13 @@ def _check_clipping(config: Mapping[str, Any], typed: set[str]) -> None:
     if clips and config["optimizer"].get("fused") is True and str(trainer.get("precision")).endswith("mixed"):
         raise Refused(
             "optimizer.fused=true: Lightning cannot clip under mixed precision then. Set optimizer.fused=false"
+        )
+
+
+def _check_nodes(num_nodes: int | None) -> None:
+    """Several machines wait for each other; without word of the others, for ever."""
+    if (num_nodes or 1) > 1 and not any(name in os.environ for name in RENDEZVOUS):
+        raise Refused(
+            f"trainer.num_nodes: expected 1, or a launcher that brings the machines together (torchrun, SLURM, or "
+            f"MASTER_ADDR and NODE_RANK in the environment); got {num_nodes}"
         )

@@ -21,15 +21,16 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gradvitals.app.check import Rule, either, number, one_of, optional, whole
 from gradvitals.app.compose import changed, experiment
 from gradvitals.app.errors import Refused
 from gradvitals.app.files import write_json
 from gradvitals.app.guard import Guard, leave, typed_keys
 from gradvitals.app.job import Job
 from gradvitals.app.names import short, slug
+from gradvitals.app.rule import Rule, either, number, one_of, optional, whole
 from gradvitals.app.trial import Trial, range_test, run_trial
 from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
+from gradvitals.report.visible import visible
 from gradvitals.report.words import train_command
 
 log = logging.getLogger(__name__)
@@ -420,7 +421,7 @@ def write_experiment(done: Cure, name: str, conf: Path) -> Path:
     assert done.cured is not None
     folder = conf / "experiment" / "cured"
     folder.mkdir(parents=True, exist_ok=True)
-    cures = f"# Cures    {train_command(shown(done.overrides))}"
+    cures = _comment(f"Cures    {train_command(shown(done.overrides))}")
     names = (name if i == 1 else f"{name}_{i}" for i in range(1, 10_000))
     files = (folder / f"{candidate}.yaml" for candidate in names)
     file = next(file for file in files if not file.exists() or cures in file.read_text(encoding="utf-8").splitlines())
@@ -437,18 +438,20 @@ def header(done: Cure, name: str, cures: str) -> str:
     """The comment that opens an experiment: its command, what it shows, outcome, time and source, and what it cures."""
     assert done.cured is not None
     remedy, full, sick = done.cured.remedy, done.cured.trial, done.sick
-    return "\n".join(
-        [
-            "# @package _global_",
-            f"# {train_command([f'experiment=cured/{name}'])}",
-            f"# Shows    the {sick.verdict} net below cured by {done.cured}: {remedy.why}.",
-            f"# Outcome  {_value(full)} and {full.verdict} at its end; before {_value(sick)}, {sick.evidence}",
-            f"# Time     {full.seconds:.0f} s",
-            f"# Source   {remedy.source}; python src/cure.py, at a cost of {done.cost:.1f} full trainings",
-            cures,
-            "",
-        ]
-    )
+    lines = [
+        "@package _global_",
+        train_command([f"experiment=cured/{name}"]),
+        f"Shows    the {sick.verdict} net below cured by {done.cured}: {remedy.why}.",
+        f"Outcome  {_value(full)} and {full.verdict} at its end; before {_value(sick)}, {sick.evidence}",
+        f"Time     {full.seconds:.0f} s",
+        f"Source   {remedy.source}; python src/cure.py, at a cost of {done.cost:.1f} full trainings",
+    ]
+    return "\n".join([*map(_comment, lines), cures, ""])
+
+
+def _comment(words: str) -> str:
+    """A line of comment that no end of a line, in a layer's name or what was typed, can end early."""
+    return f"# {visible(' '.join(words.splitlines()))}"
 
 
 def write(done: Cure, run_dir: Path, file: Path | None, seconds: float) -> None:

@@ -40,9 +40,8 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     from lightning import Trainer
 
     from gradvitals.app.assemble import build_data, build_own_module
-    from gradvitals.app.checkpoints import load_weights
+    from gradvitals.app.checkpoints import load_weights, rebuild
     from gradvitals.app.quiet import quiet
-    from gradvitals.classifier import Classifier
 
     quiet()
     data = build_data(data_spec)
@@ -50,8 +49,8 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     typed = typed_keys([str(word) for word in OmegaConf.load(run_dir / ".hydra" / "overrides.yaml")])
     model = build_own_module(OmegaConf.to_container(merged.model), typed)  # type: ignore[arg-type]
     if model is None:
-        model = Classifier.load_from_checkpoint(path)
+        model = rebuild(path, "checkpoint")
     else:
-        load_weights(model, path)
+        load_weights(model, path, "checkpoint")
     metrics = trainer.test(model, datamodule=data, verbose=False)
     return {tag: float(value) for tag, value in metrics[0].items()}

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationResolutionError
+from omegaconf import DictConfig, ListConfig
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
 
 from gradvitals.app.check import check
-from gradvitals.app.errors import Refused
+from gradvitals.app.errors import Refused, explain
+from gradvitals.report.visible import visible
 
 
 class Guard(Callback):
@@ -22,26 +23,37 @@ class Guard(Callback):
         try:
             check(plain(config), typed_keys(config.hydra.overrides.task))
             run_dir = Path(config.hydra.run.dir)
-            resumed = config.ckpt_path is not None and Path(config.ckpt_path).is_relative_to(run_dir)
+            resumed = config.resume is not None and Path(config.resume) == run_dir
             occupied = any((run_dir / name).exists() for name in ("result.json", ".hydra"))
             if is_first_process() and occupied and not resumed:
                 way_out = f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
                 raise Refused(f"{run_dir} already holds a run. {way_out}")
-        except ValueError as error:
-            leave(str(error))
+        except (ValueError, OSError, OmegaConfBaseException) as error:
+            leave(explain(error))
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """The job's part of a config as plain values; a part that is known only inside the job stays unresolved."""
-    found: dict[str, Any] = {}
-    for key in (str(key) for key in config if key != "hydra"):
-        try:
-            value = config[key]
-            found[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        except InterpolationResolutionError:
-            unresolved = OmegaConf.to_container(config, resolve=False)
-            found[key] = unresolved[key]  # type: ignore[index,call-overload]
-    return found
+    """The job's part of a config as plain values; what is known only inside the job stays an interpolation.
+
+    Raises:
+        Refused: a value that nothing stands behind.
+    """
+    return {str(key): _plain(config, key) for key in config if key != "hydra"}
+
+
+def _plain(node: Any, key: Any) -> Any:
+    try:
+        value = node[key]
+    except InterpolationResolutionError as error:
+        if "HydraConfig was not set" not in str(error):
+            raise
+        return str(node._get_node(key)._value())
+    except (MissingMandatoryValue, RecursionError):
+        name = node._get_full_key(key)
+        raise Refused(f"{name}: expected a value; got {node._get_node(key)._value()}. Set it by {name}=VALUE") from None
+    if isinstance(value, DictConfig):
+        return {str(inner): _plain(value, inner) for inner in value}
+    return [_plain(value, place) for place in range(len(value))] if isinstance(value, ListConfig) else value
 
 
 def typed_keys(overrides: list[str]) -> list[str]:
@@ -56,5 +68,5 @@ def is_first_process() -> bool:
 
 def leave(message: str) -> NoReturn:
     """Say why on stderr and exit with 1."""
-    print(f"gradvitals: {message}", file=sys.stderr)
+    print(f"gradvitals: {visible(message)}", file=sys.stderr)
     raise SystemExit(1)

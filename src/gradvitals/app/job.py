@@ -19,8 +19,7 @@ from gradvitals.app.errors import explain, full_errors
 from gradvitals.app.files import discard, write_json
 from gradvitals.app.guard import is_first_process, leave, typed_keys
 from gradvitals.app.put_off import import_lightning
-
-INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
+from gradvitals.app.signals import INTERRUPTED
 
 
 @dataclass(frozen=True)
@@ -73,14 +72,15 @@ class Job:
         """Turn an error into one line and exit code 1, and remove the directory of what never began.
 
         Raises:
-            SystemExit: 1 refused or failed, 130 Ctrl-C. In a sweep the error goes on to Hydra, which goes on with the
-                next job.
+            SystemExit: 1 refused or failed, 130 Ctrl-C, 143 SIGTERM. In a sweep an error goes on to Hydra, which goes
+                on with the next job.
         """
         try:
             yield
-        except KeyboardInterrupt:  # before Lightning listens
-            discard(self.run_dir)
-            raise SystemExit(INTERRUPTED) from None
+        except (KeyboardInterrupt, SystemExit) as left:
+            if is_first_process() and not began():
+                discard(self.run_dir)
+            raise SystemExit(INTERRUPTED if isinstance(left, KeyboardInterrupt) else left.code) from None
         except Exception as error:
             if is_first_process() and not began():
                 self._never_began(explain(error))

@@ -6,15 +6,20 @@ import atexit
 import gc
 import os
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
+from typing import NoReturn
+from unittest.mock import patch
 
 from omegaconf import OmegaConf
 
 from gradvitals.app.errors import VERBOSE, explain, full_errors
 from gradvitals.app.guard import leave
-from gradvitals.app.job import INTERRUPTED
+from gradvitals.app.hydra_slots import checked_targets
 from gradvitals.app.names import slug
+from gradvitals.app.quiet import keep_to_itself
 from gradvitals.app.resume import AlreadyCompleted, rewrite
+from gradvitals.app.signals import INTERRUPTED
 
 
 def launch(main: Callable[[], object], resumes: bool = False) -> None:
@@ -25,6 +30,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
         resumes: whether ``resume=`` means something to it.
     """
     atexit.register(gc.freeze)  # spares the last look at everything that was imported, a second and more at exit
+    keep_to_itself()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
     # Hydra hands an error on instead of printing it only under this variable; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
@@ -32,7 +38,8 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
     try:
         if resumes:
             sys.argv = rewrite(sys.argv)
-        main()
+        with checked_targets(), patch.object(ArgumentParser, "error", _wrong_flag):
+            main()
     except AlreadyCompleted as done:
         print(done)
     except KeyboardInterrupt:
@@ -41,3 +48,8 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
         if full_errors():
             raise
         leave(explain(error))
+
+
+def _wrong_flag(parser: ArgumentParser, message: str) -> NoReturn:
+    """In place of the usage of all flags, and exit code 2."""
+    leave(f"{message}; expected KEY=VALUE, GROUP=OPTION, -m, --cfg job or another flag of --help")

@@ -19,7 +19,9 @@ from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.profile import profile
 from gradvitals.diagnosis.remedies import Net, prescribe
 from gradvitals.report.gradient_by_layer import title
+from gradvitals.report.records import read_result
 from gradvitals.report.sweep import objective_tag, worst
+from gradvitals.report.visible import visible
 from gradvitals.vitals import count
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,7 @@ def result(run: Run, config: Config, status: str, reason: str | None = None) -> 
         "status": status,
         "reason": reason or _why_ended(run),
         "verdict": monitor.diagnosis.verdict if monitor else None,
-        "overrides": [word for word in config["overrides"] if not word.startswith("ckpt_path=")],
+        "overrides": [word for word in config["overrides"] if not word.startswith(("ckpt_path=", "resume="))],
         "seed": config["seed"],
         "weights": config["weights"],
         "metrics": {tag: values for tag, values in history.metrics.items() if not tag.startswith("lr-")},
@@ -75,12 +77,23 @@ def _non_finite(monitor: GradientVitals | None) -> dict[str, Any] | None:
     return {"step": step, "where": where}
 
 
-def write(result: dict[str, Any], run: Run, config: Config, run_dir: Path) -> None:
-    """Write ``result.json``, and ``vitals.json`` where there is a monitor."""
-    write_json(run_dir / "result.json", result)
+def mark_unfinished(run_dir: Path) -> None:
+    """What a run that went on from its end says of itself, should it be killed."""
+    if known := read_result(run_dir):
+        write_json(run_dir / "result.json", known | {"status": "interrupted", "reason": None})
+
+
+def write(result: dict[str, Any], run: Run, config: Config, run_dir: Path) -> str | None:
+    """Write ``result.json``, and ``vitals.json`` where there is a monitor; what went wrong with that."""
     monitor = monitor_of(run.trainer)
-    if monitor is not None and monitor.layers:  # none before the first measured step
-        write_json(run_dir / "vitals.json", vitals(monitor, net_of(config)))
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)  # it may have vanished since
+        write_json(run_dir / "result.json", result)
+        if monitor is not None and monitor.layers:  # none before the first measured step
+            write_json(run_dir / "vitals.json", vitals(monitor, net_of(config)))
+    except OSError as error:
+        return f"cannot write the results to {short(run_dir)}: {error.strerror}. What was saved before is whole"
+    return None
 
 
 def net_of(config: Config) -> Net:
@@ -142,11 +155,13 @@ def summary(result: dict[str, Any], monitor: GradientVitals | None, config: Conf
         skipped = f"; steps skipped: {result['skipped_steps']}" if result["skipped_steps"] else ""
         lines.append(f"not finite   from step {result['non_finite']['step']}: {result['non_finite']['where']}{skipped}")
     lines.append(f"run          {short(run_dir)}")
+    if result["status"] == "interrupted":
+        lines.append(f"resume       python src/train.py resume={shlex.quote(short(run_dir))}")
     if (run_dir / "report.html").exists():
         lines.append(f"report       {short(run_dir / 'report.html')}")
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(short(run_dir))}")
-    return "\n".join(lines)
+    return visible("\n".join(lines))
 
 
 def _verdict_lines(monitor: GradientVitals, net: Net) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 
 # Each with its reason.
@@ -15,6 +16,10 @@ UPSTREAM_WARNINGS = (
     r".*smaller than the logging interval.*",
     # A resumed run continues in its own directory on purpose.
     r".*Checkpoint directory .* exists and is not empty.*",
+    # A picture's font has no sign for what was typed.
+    r".*Glyph .* missing from .*font.*",
+    # ckpt_path=FILE of another run: this one keeps its own checkpoints.
+    r".*The dirpath has changed from .*",
     # The run directory is new; the CSV logger means the directory itself.
     r".*Experiment logs directory .* exists and is not empty.*",
     # trainer=cpu on a machine with a GPU is a choice.
@@ -25,6 +30,19 @@ CHATTY = (
     "lightning.fabric.utilities.seed",
     "lightning.pytorch.accelerators.cuda",
 )
+
+NO_TELEMETRY = {  # what optional packages ask of the environment, to keep what they see to themselves
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "WANDB_ERROR_REPORTING": "false",
+}
+
+
+def keep_to_itself() -> None:
+    """Nothing phones home, unless the user's own environment says so; call before anything else is imported."""
+    for name, value in NO_TELEMETRY.items():
+        os.environ.setdefault(name, value)
 
 
 def quiet() -> None:

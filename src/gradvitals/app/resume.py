@@ -5,18 +5,26 @@ The command line is rewritten before Hydra starts, because Hydra writes the run 
 
 from __future__ import annotations
 
+import sys
+from itertools import takewhile
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from omegaconf import OmegaConf
 
 from gradvitals.app.errors import Refused
 from gradvitals.app.names import quoted
+from gradvitals.app.replayed import replayed
+from gradvitals.report.natural import natural
 from gradvitals.report.records import read_result
 
 RUNS = Path("logs/train/runs")
 BESIDE = "trainer.max_epochs"  # what may be typed beside resume: a longer fit
 # What may be typed beside resume_sweep: where its jobs run, and how many more a search tries.
 BESIDE_SWEEP = ("hydra/launcher=", "hydra.launcher.", "hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=")
+
+
+ENDED = ("completed", "stopped", "diverged")
 
 
 class AlreadyCompleted(Exception):
@@ -43,17 +51,55 @@ def rewrite(argv: list[str]) -> list[str]:
             f"resume={resume}: a run continues as it was; only {BESIDE} may be typed beside; got {foreign[0]}"
         )
     run_dir = _latest() if resume == "latest" else Path(resume)
-    checkpoint = run_dir / "checkpoints" / "last.ckpt"
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
         raise Refused(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
     if _nothing_left(run_dir, typed):
         raise AlreadyCompleted(f"{run_dir} is complete. To train longer: resume={run_dir} {BESIDE}=N")
-    if not checkpoint.is_file():
-        raise Refused(f"resume={resume}: expected a checkpoint to continue from; there is no {checkpoint}")
-    mine = ("ckpt_path=", *(word.partition("=")[0] + "=" for word in typed))
-    kept = [str(word) for word in OmegaConf.load(saved) if not str(word).startswith(mine)]
-    return [argv[0], *kept, *typed, f"ckpt_path={quoted(checkpoint)}", f"hydra.run.dir={quoted(run_dir)}"]
+    words, checkpoint = _saved_words(saved), newest(run_dir)
+    mine = ("resume=", *(f"{BESIDE}=" for _ in typed), *(["ckpt_path="] if checkpoint else []))
+    kept = [word for word in words if not word.startswith(mine)]
+    begin = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint else []  # killed before the first one: from the start
+    as_it_was = [] if typed else ["hydra.output_subdir=null"]  # what is not written anew cannot be torn by a kill
+    here = [f"resume={quoted(run_dir)}", f"hydra.run.dir={quoted(run_dir)}"]
+    return [argv[0], *kept, *typed, *begin, *here, *as_it_was]
+
+
+def _saved_words(saved: Path) -> list[str]:
+    """The overrides that a run was started with."""
+    if not saved.read_text(encoding="utf-8").strip():
+        raise Refused(f"{saved} is empty: the run was killed while it was being written. Start it anew")
+    return replayed(OmegaConf.load(saved), saved)
+
+
+def newest(run_dir: Path) -> Path | None:
+    """The newest checkpoint of a run that is whole; it tells of damaged ones. None where there is none at all.
+
+    Raises:
+        Refused: there are some, and all are damaged.
+    """
+    folder = run_dir / "checkpoints"
+    by_age = sorted(folder.glob("last-*.ckpt"), key=lambda path: natural(path.name))
+    found = [path for path in (folder / "new.ckpt", folder / "last.ckpt", *by_age) if path.is_file()]
+    damaged = list(takewhile(lambda path: not is_whole(path), found))
+    if found and len(damaged) == len(found):
+        names = ", ".join(path.name for path in damaged)
+        raise Refused(
+            f"resume={run_dir}: expected a whole checkpoint; all are damaged: {names}. Start anew without resume"
+        )
+    if damaged:
+        names = ", ".join(path.name for path in damaged)
+        print(f"gradvitals: damaged: {names}; going on from {found[len(damaged)].name}", file=sys.stderr)
+    return found[len(damaged)] if found else None
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint's file is an archive whose parts all have their checksums; nothing in it is run."""
+    try:
+        with ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, BadZipFile, ValueError, NotImplementedError):
+        return False
 
 
 def _typed(argv: list[str], key: str) -> str | None:
@@ -75,7 +121,8 @@ def _rewrite_sweep(argv: list[str], sweep_dir: Path) -> list[str]:
         raise Refused(f"resume_sweep={sweep_dir}: expected a sweep's directory; there is no {saved}")
     words = OmegaConf.load(saved).hydra.overrides
     mine = ("hydra.sweep.dir=", "hydra.sweeper.resume=", *(word.partition("=")[0] + "=" for word in typed))
-    kept = [str(word) for word in [*words.task, *words.hydra] if not str(word).startswith(mine)]
+    kept = [word for word in [*map(str, words.task), *map(str, words.hydra)] if not word.startswith(mine)]
+    kept = replayed(kept, saved)
     return [argv[0], *kept, *typed, f"hydra.sweep.dir={quoted(sweep_dir)}", "hydra.sweeper.resume=true"]
 
 
@@ -87,9 +134,10 @@ def _latest() -> Path:
 
 
 def _nothing_left(run_dir: Path, typed: list[str]) -> bool:
-    """Whether the run is complete and asked for no more epochs than it has."""
+    """Whether the run has come to its end and is asked for no more epochs than it has."""
     result = read_result(run_dir)
-    if result.get("status") != "completed" or not typed:
-        return result.get("status") == "completed"
+    ended = result.get("status") in ENDED
+    if not ended or not typed:
+        return ended
     wanted = typed[-1].partition("=")[2]
     return wanted.isdecimal() and int(wanted) <= result.get("epochs", 0)

@@ -7,7 +7,6 @@ logging, so that Lightning's messages reach the run's log file.
 from __future__ import annotations
 
 import logging
-import signal
 import traceback
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,7 +17,9 @@ from omegaconf import DictConfig
 from gradvitals.app.errors import Refused, explain, full_errors
 from gradvitals.app.files import discard
 from gradvitals.app.guard import is_first_process
-from gradvitals.app.job import INTERRUPTED, TERMINATED, Job, prepare
+from gradvitals.app.job import Job, prepare
+from gradvitals.app.names import short
+from gradvitals.app.signals import INTERRUPTED, Signals
 from gradvitals.app.sweep.member import has_failed, own_device, pruning
 from gradvitals.report.sweep import worst
 
@@ -35,7 +36,7 @@ def train(config: DictConfig) -> float | None:
         The best value of the objective, for a sweeper; a finite penalty where the run diverged, or failed in a sweep.
 
     Raises:
-        SystemExit: 1 refused, 130 Ctrl-C, 143 SIGTERM.
+        SystemExit: 1 refused, 130 Ctrl-C, 143 SIGTERM or SIGUSR1.
     """
     job = Job.at_hand()
     if job.sweep is None:
@@ -54,6 +55,7 @@ def train(config: DictConfig) -> float | None:
 def _train(config: DictConfig, job: Job) -> float | None:
     run = None
     with ExitStack() as stack, job.refusals(began=lambda: run is not None and run.began):
+        signals = stack.enter_context(Signals())
         settings = job.settings(config)
         prepare(settings)
         if job.sweep is not None:
@@ -61,7 +63,7 @@ def _train(config: DictConfig, job: Job) -> float | None:
         run = _assemble(settings)
         if job.sweep is not None and (callback := pruning(job.sweep, settings["objective"])):
             run.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
-        return execute(run, settings, job.run_dir)
+        return execute(run, settings, job.run_dir, signals)
 
 
 def _assemble(settings: dict[str, Any]) -> Run:
@@ -80,21 +82,19 @@ def _assemble(settings: dict[str, Any]) -> Run:
     return run
 
 
-def execute(run: Run, settings: dict[str, Any], run_dir: Path) -> float | None:
+def execute(run: Run, settings: dict[str, Any], run_dir: Path, signals: Signals) -> float | None:
     """Fit, test, write the run's files and print the closing summary."""
     from gradvitals.app import outcome
     from gradvitals.app.report import write_report
 
-    reason, code = None, 0
+    reason, code, unwritten = None, 0, None
     try:
         if settings["train"]:
-            _fit(run, settings)
-        code = _interruption(run)
-        if not code:
-            _test(run, settings)
-            code = _interruption(run)
-    except (KeyboardInterrupt, SystemExit):  # the second is Lightning's answer to Ctrl-C
-        code = _interruption(run) or INTERRUPTED
+            outcome.mark_unfinished(run_dir)
+            _fit(run, settings, signals)
+        _test(run, settings)
+    except (KeyboardInterrupt, SystemExit):
+        code = signals.code or INTERRUPTED
     except Exception as error:
         reason = explain(error)
         _log_to_file(traceback.format_exc())
@@ -102,15 +102,19 @@ def execute(run: Run, settings: dict[str, Any], run_dir: Path) -> float | None:
     finally:
         status = "failed" if reason else outcome.status(run, interrupted=code > 0)
         result = outcome.result(run, settings, status, reason)
-        if run.trainer.is_global_zero and (run.began or not reason):
-            outcome.write(result, run, settings, run_dir)
-            if settings["report"]:
+        if run.trainer.is_global_zero and (run.began or not (reason or code)):
+            unwritten = outcome.write(result, run, settings, run_dir)
+            if settings["report"] and not unwritten:
                 write_report(run, run_dir)
+    if code and not run.began:
+        raise SystemExit(code)
     if run.trainer.is_global_zero:
         summary = outcome.summary(result, outcome.monitor_of(run.trainer), settings, run_dir)
         _log_to_file(summary) if settings.get("in_sweep") else log.info(summary)
     if code:
         raise SystemExit(code)
+    if unwritten:
+        raise Refused(unwritten)
     return outcome.objective(result, settings["objective"])
 
 
@@ -121,29 +125,30 @@ def _log_to_file(words: str) -> None:
             handler.emit(logging.makeLogRecord({"name": __name__, "levelname": "INFO", "msg": words}))
 
 
-def _fit(run: Run, settings: dict[str, Any]) -> None:
+def _fit(run: Run, settings: dict[str, Any], signals: Signals) -> None:
+    from gradvitals.app.interruption import Interruption
     from gradvitals.app.tensorboard import hyperparameters, log_hparams
 
     if settings["ckpt_path"] is None:
         metrics = [f"val/{getattr(run.model, 'metric_name', 'loss')}", "vitals/severity"]
         log_hparams(run.trainer.loggers, hyperparameters(settings), metrics)
-    interrupt = signal.getsignal(signal.SIGINT)
+    errors = run.checkpoint_io.errors
+    errors.watch_log()
+    for logger in run.trainer.loggers:
+        errors.watch(logger)
+    run.trainer.callbacks.append(Interruption(signals))  # type: ignore[attr-defined]
     try:
-        run.trainer.fit(run.model, datamodule=run.data, ckpt_path=settings["ckpt_path"])
+        run.trainer.fit(run.model, datamodule=run.data, ckpt_path=settings["ckpt_path"], weights_only=True)
     finally:
-        signal.signal(signal.SIGINT, interrupt)  # Lightning ignores it after the first Ctrl-C
+        signals.waits = False
 
 
 def _test(run: Run, settings: dict[str, Any]) -> None:
     if not settings["test"] or not run.has_test:
         return
     best = run.checkpoint.best_model_path if run.checkpoint and settings["test"] == "best" else ""
+    if Path(best) in run.checkpoint_io.failed:
+        log.warning(f"{short(Path(best))} could not be written: the last weights are tested")
+        best = ""
     ckpt_path = best or (settings["ckpt_path"] if not settings["train"] else None)
-    run.trainer.test(run.model, datamodule=run.data, ckpt_path=ckpt_path or None, verbose=False)
-
-
-def _interruption(run: Run) -> int:
-    """The exit code of a signal that ended the fit; 0 where none did."""
-    if getattr(run.trainer, "received_sigterm", False):
-        return TERMINATED
-    return INTERRUPTED if run.trainer.interrupted else 0
+    run.trainer.test(run.model, datamodule=run.data, ckpt_path=ckpt_path or None, weights_only=True, verbose=False)

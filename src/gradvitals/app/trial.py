@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradvitals.app.compose import CONF, settings_of
 from gradvitals.app.errors import explain
-from gradvitals.app.job import TERMINATED, prepare
+from gradvitals.app.job import prepare
+from gradvitals.app.signals import TERMINATED
 
 if TYPE_CHECKING:
     from gradvitals.app.assemble import Run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
@@ -73,8 +73,9 @@ class Cadence:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"steps": self.steps, "recent": list(self.recent), "dense_until": self.dense_until}
+        return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.steps, self.recent, self.dense_until = state["steps"], list(state["recent"]), state["dense_until"]
+        self.missed = state["missed"]

@@ -45,6 +45,16 @@ class DataFacts:
         if y is not None:
             self._labels.update(y.tolist())
 
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        seen = {"left": self._left, "labels": dict(self._labels), "finite": self._finite}
+        return seen | {"features": self.features}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._left, self._labels, self._finite = state["left"], Counter(state["labels"]), state["finite"]
+        self.features = state["features"]
+
     def faults(self, outputs: int | None) -> list[str]:
         """What no network can learn from; see :func:`gradvitals.vitals.samples.faults`."""
         return faults(self._finite, self._labels, outputs)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,6 +15,16 @@ from gradvitals.vitals import DeadUnits, Layer
 
 SAMPLES = 1000  # a unit that is zero for each of fewer may be seldom used and not dead
 REST = 19  # batches without watching for each one with it
+
+
+def _again(
+    state: Mapping[int, Any] | None, layers: Sequence[nn.Module], activations: Sequence[nn.Module]
+) -> DeadUnits | None:
+    if state is None:
+        return None
+    units = DeadUnits(layers, activations)
+    units.load_state_dict(state)
+    return units
 
 
 class DeadWindow:
@@ -66,6 +77,24 @@ class DeadWindow:
         if self._open is not None:
             self._open.pause()
         self._open, self._rest = None, REST * self._batches
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        open_, seen = (units.state_dict() if units is not None else None for units in (self._open, self._seen))
+        counts = {"batches": self._batches, "rest": self._rest, "needed": self._needed}
+        return {"open": open_, "seen": seen, "consecutive": self._consecutive} | counts
+
+    def load_state_dict(
+        self, state: dict[str, Any], layers: Sequence[nn.Module], activations: Sequence[nn.Module]
+    ) -> None:
+        """Go on from a checkpoint with the same network."""
+        self._batches, self._rest, self._needed = state["batches"], state["rest"], state["needed"]
+        self._consecutive = state["consecutive"]
+        self._open, self._seen = (_again(state[key], layers, activations) for key in ("open", "seen"))
+        if self._seen is not None:
+            self._seen.pause()
+        if self._open is not None and not self._consecutive:
+            self._open.pause()
 
     def add_to(self, readings: Readings, layers: Sequence[Layer]) -> None:
         """The dead share of each layer's units, once per window."""

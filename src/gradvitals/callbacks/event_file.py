@@ -19,10 +19,15 @@ def speed_up(writer: Any) -> None:
     Args:
         writer: a ``torch.utils.tensorboard.FileWriter``. One that is built otherwise than we know stays as it is.
     """
-    queue = getattr(getattr(writer, "event_writer", None), "_async_writer", None)
-    records: Any = getattr(queue, "_writer", None)
+    records = records_of(writer)
     if hasattr(records, "_writer") and "write" not in vars(records):
         records.write = partial(_write, records._writer)
+
+
+def records_of(writer: Any) -> Any:
+    """What a TensorBoard file writer's own thread writes records with; None where it is built otherwise."""
+    queue = getattr(getattr(writer, "event_writer", None), "_async_writer", None)
+    return getattr(queue, "_writer", None)
 
 
 def _write(file: Any, data: bytes) -> None:

@@ -309,6 +309,8 @@ class GradientVitals(Callback):
             "clipped_steps": self._clipped_steps,
             "examination": self._examining.state_dict(),
             "preflight": asdict(self.preflight) if self.preflight else None,
+            "non_finite": self.non_finite or (self._session.finding if self._session else None),
+            "latest": self._latest,
             "session": self._session.state_dict() if self._session else self._state,
         }
 
@@ -317,7 +319,8 @@ class GradientVitals(Callback):
             self.layers = [Layer(**layer) for layer in state["layers"]]
             self.start, self.end = state["start"], state["end"]
             self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]
-            self._state = state["session"]
+            self._state, self._latest = state["session"], state["latest"]
+            self.non_finite = tuple(state["non_finite"]) if state["non_finite"] else None
             self.moments.load_state_dict(state["moments"])
             self._examining.load_state_dict(state["examination"])
             self.preflight = Preflight.of(state["preflight"]) if state["preflight"] else None

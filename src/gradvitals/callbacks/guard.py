@@ -1,4 +1,4 @@
-"""Keeping the weights finite."""
+"""Keeping the weights, and moving statistics with them, finite."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 class Guard:
     """Keeps the weights finite: a step whose gradient is not is skipped, or ends the fit.
 
+    Moving statistics, which the forward pass had spoilt, are put back.
+
     One total norm per optimizer step; where the Trainer clips by norm, it is the one that clipping computes. The first
     time, the batch is repeated with hooks, to name where the first such number arises; not under manual optimization
     and not where parameters are spread over processes: there the gradients tell. Under a loss scaler nothing is done:
@@ -45,15 +47,20 @@ class Guard:
         self.mode, self.skipped = mode, skipped
         self.dropped = False
         self.finding: tuple[int, str] | None = None
+        self._ends = mode == "stop"
         self._trainer, self._network = trainer, network
         self._batches: list[tuple[Any, int, Tensor]] = []
+        self._statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point() and buffer.ndim]
+        self._kept = [buffer.clone() for buffer in self._statistics]  # before the step; a forward spoils them at once
         by_norm = trainer.gradient_clip_val is not None and trainer.gradient_clip_algorithm in (None, "norm")
         self._norm_comes = by_norm and not clips_itself(network)
         if self._norm_comes:
             trainer.precision_plugin.clip_grad_by_norm = self._clip  # type: ignore[method-assign]
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
-        """Remember what would have to be repeated."""
+        """Remember what would have to be repeated or put back."""
+        if self._kept and not self._batches:
+            torch._foreach_copy_(self._kept, self._statistics)
         if self._network.automatic_optimization:
             self._batches.append((batch, batch_idx, torch.random.get_rng_state()))
 
@@ -75,18 +82,23 @@ class Guard:
 
     def _drop(self, optimizer: Optimizer) -> None:
         self.skipped, self.dropped = self.skipped + 1, True
+        if self._kept:
+            torch._foreach_copy_(self._statistics, self._kept)
         if self.finding is None:
             found = self._find(optimizer)
             came = str(found) if found else "nothing when the batch is repeated"
             self.finding = (self._trainer.fit_loop.epoch_loop._batches_that_stepped, came)
+            self._ends = self.mode == "stop" or (found is not None and found.where == "parameter")
             log.warning(self._sentence(*self.finding))
         for parameter in parameters(optimizer):
             parameter.grad = None  # optimizers pass over parameters without a gradient
-        if self.mode == "stop":
+        if self._ends:
             self._trainer.should_stop = True
 
     def _sentence(self, step: int, came: str) -> str:
-        then = "the fit ends" if self.mode == "stop" else "the step is skipped, as further ones will be"
+        then = "the fit ends" if self._ends else "the step is skipped, as further ones will be"
+        if self._ends and self.mode == "skip":
+            then += ": no step that is skipped mends a parameter"
         return f"the gradient is not finite at step {step}: first {came}. By monitor.on_non_finite={self.mode} {then}"
 
     def close(self) -> None:

@@ -47,12 +47,24 @@ class LossFlags:
         """Let the losses travel with other numbers; :meth:`take` tells what came of it."""
         self.values = []
         if self._losses:
-            readings.add(torch.stack([loss if loss.ndim == 0 else loss.sum() for loss in self._losses]), self._note)
+            readings.add(self._stacked(), self._note)
+
+    def _stacked(self) -> Tensor:
+        device = self._losses[-1].device  # those of a checkpoint came from the host
+        return torch.stack([loss.to(device) if loss.ndim == 0 else loss.sum() for loss in self._losses])
 
     def _note(self, values: Sequence[float], numbers: Numbers) -> None:
         bad = (step for step, loss in zip(self._steps, values, strict=True) if not math.isfinite(loss))
         self._first = next(bad, None) if self._first is None else self._first
         self.values, self._losses, self._steps = list(values), [], []
+
+    def state_dict(self) -> dict[str, Any]:
+        """What waits on the device, as plain values for a checkpoint. Waits for the device."""
+        return {"losses": self._stacked().tolist() if self._losses else [], "steps": list(self._steps)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._losses, self._steps = [torch.tensor(loss) for loss in state["losses"]], list(state["steps"])
 
     def take(self) -> int | None:
         """Step of the first loss that was not finite, of those that came to the host; None: all were."""

@@ -15,13 +15,15 @@ from gradvitals.callbacks.readings import Readings
 class LossScale:
     """Counts skipped steps by the falling scale, on the device: no step waits for it.
 
-    Attributes:
-        skipped: steps before this fit.
+    Args:
+        trainer: whose scaler it is.
+        skipped, scale: steps and scale before this fit, as :meth:`state_dict` has them.
     """
 
-    def __init__(self, trainer: Trainer, skipped: int = 0) -> None:
+    def __init__(self, trainer: Trainer, skipped: int = 0, scale: float | None = None) -> None:
         self.scaler: Any = getattr(trainer.precision_plugin, "scaler", None)
         self._skipped: Tensor | int = skipped
+        self._before = scale
         self._latest: Tensor | None = None
 
     @property
@@ -34,6 +36,10 @@ class LossScale:
         """Steps so far. Waits for the device."""
         return int(self._skipped)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint. Waits for the device."""
+        return {"skipped": self.skipped, "scale": self._before if self._latest is None else float(self._latest)}
+
     def of_gradients(self, optimizer: Optimizer) -> float:
         """What the gradients are multiplied by in front of a step: a fused optimizer unscales them itself."""
         return self.value if getattr(optimizer, "_step_supports_amp_scaling", False) else 1.0
@@ -45,7 +51,8 @@ class LossScale:
             return
         if self._latest is None:
             self._skipped = torch.full_like(scale, float(self._skipped))
-            self._latest = torch.full_like(scale, self.scaler._init_scale)
+            before = self.scaler._init_scale if self._before is None else self._before
+            self._latest = torch.full_like(scale, before)
         self._skipped.add_(scale < self._latest)  # type: ignore[union-attr]
         self._latest.copy_(scale)
 

@@ -44,9 +44,20 @@ class NoisePairs:
             return
         gradients = [p.grad / scale for p in parameters if p.grad is not None]
         if first and [g.shape for g in first] == [g.shape for g in gradients]:
-            self._scale.add(first, gradients, samples)
+            self._scale.add([f.to(g) for f, g in zip(first, gradients, strict=True)], gradients, samples)
             self._pairs += 1
         self._first = gradients if keep else []
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint; as large as the weights where a gradient waits for its second."""
+        noise, signal = float(self._scale.noise), float(self._scale.signal)
+        waiting = {"pairs": self._pairs, "samples": self._samples, "first": self._first}
+        return {"noise": noise, "signal": signal} | waiting
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._scale.noise, self._scale.signal = state["noise"], state["signal"]
+        self._pairs, self._samples, self._first = state["pairs"], state["samples"], list(state["first"])
 
     def add_to(self, readings: Readings, tag: str) -> None:
         """The estimate so far, if there is one."""

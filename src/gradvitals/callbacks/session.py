@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -110,11 +110,9 @@ class Session:
         self._cadences = [Cadence(*pace) for _ in trainer.optimizers]
         for cadence, known in zip(self._cadences, state.get("cadences", []), strict=False):
             cadence.load_state_dict(known)
-        for cadence in self._cadences:  # the first step of each fit tells the layers
-            cadence.dense_until = max(cadence.dense_until, cadence.steps + 1)
         self._clips = trainer.gradient_clip_val is not None or clips_itself(network)
         self._processes = Processes.of(trainer)
-        self._scale = LossScale(trainer, state.get("scaler_skipped", 0))
+        self._scale = LossScale(trainer, **state.get("scale", {}))
         self._guard: Guard | None = None
         if settings.on_non_finite != "warn" and self._scale.scaler is None:
             self._guard = Guard(settings.on_non_finite, trainer, network, state.get("skipped_steps", 0))
@@ -124,6 +122,7 @@ class Session:
         self.data = DataFacts(max(settings.first_steps, 1))
         self.first_look: FirstLook | None = None
         self._symmetric: list[Layer] | None = None  # None: not looked at
+        self.layers: list[Layer] = []
         self._step = 0  # as Lightning's loggers count
         self._counts: dict[int, int] = {}  # optimizer -> Trainer's count of steps at its latest
         self._stepped: set[int] = set()  # optimizers, in this batch
@@ -134,6 +133,25 @@ class Session:
         self._trained: dict[int, Trained] = {}
         self._pending: dict[int, OptimizerStep] = {}
         self._look_around()
+        if state:
+            self._go_on(state)
+        for cadence in self._cadences if not self.layers else ():  # the first step tells the layers
+            cadence.dense_until = max(cadence.dense_until, cadence.steps + 1)
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        """Take up what waits in a state for steps to come; of another network, nothing."""
+        named = dict(self._network.named_modules())
+        if any(name not in named for name in state["layers"]):
+            return
+        if known := [named[name] for name in state["layers"]]:
+            self.layers = self._find_layers(known)
+        self._losses.load_state_dict(state["losses"])
+        self._dead.load_state_dict(state["dead"], self._watched, self._activations)
+        self.data.load_state_dict(state["data"])
+        for noise, waiting in zip(self._noise, state["noise"], strict=False):
+            noise.load_state_dict(waiting)
+        if state["symmetric"] is not None:
+            self._symmetric = [layer for layer in self.layers if layer.index in state["symmetric"]]
 
     def _look_around(self) -> None:
         """Find the layers; their order is that of the next forward pass."""
@@ -142,10 +160,10 @@ class Session:
         found = [layer.module for layer in self._find_layers() if layer.module is not None]
         self._watched = [module for module in found if not isinstance(module, NORMS)]
         self._activations = [module for module in self._network.modules() if is_activation(module)]
-        self.layers: list[Layer] = []
+        self.layers = []
 
-    def _find_layers(self) -> list[Layer]:
-        order = self._order.modules if self._order else ()
+    def _find_layers(self, order: Iterable[nn.Module] = ()) -> list[Layer]:
+        order = self._order.modules if self._order else order
         chosen = self._settings
         return find_layers(self._network, order, chosen.norm_layers, chosen.include, chosen.exclude)
 
@@ -339,11 +357,17 @@ class Session:
         return self._losses.look(), self._losses.values
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
+        """Plain values and tensors, for a checkpoint."""
         return {
             "cadences": [cadence.state_dict() for cadence in self._cadences],
-            "scaler_skipped": self._scale.skipped,
+            "scale": self._scale.state_dict(),
             "skipped_steps": self.skipped_steps,
+            "layers": [layer.name for layer in self.layers],
+            "losses": self._losses.state_dict(),
+            "dead": self._dead.state_dict(),
+            "data": self.data.state_dict(),
+            "noise": [noise.state_dict() for noise in self._noise],
+            "symmetric": None if self._symmetric is None else [layer.index for layer in self._symmetric],
         }
 
     def close(self) -> None:

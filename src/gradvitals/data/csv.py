@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -17,6 +18,7 @@ from sklearn.preprocessing import OneHotEncoder
 from gradvitals.data.tables import SCALINGS, scale, split_rows, tensors
 from gradvitals.data.tensors import TASKS, LoaderOptions, Splits, TensorDataModule
 
+Parts = tuple[NDArray, NDArray, NDArray]  # row numbers of training, validation and test
 MAX_CATEGORIES = 100  # more distinct words than that look like names or numbers of rows
 MAX_CLASSES = 20  # whole numbers with more distinct values than that look like a quantity
 
@@ -76,8 +78,7 @@ class Csv(TensorDataModule):
             raise ValueError(f"data.path={self.path}: expected columns beside the target {self.target!r}; got none")
         xs = _features(features, parts, self.categorical, self.scaling)
         if task == "regression":
-            scaled = scale(*(y[rows, None] for rows in parts), scaling=self.scaling)
-            ys = [column[:, 0] for column in scaled]
+            ys = [column[:, 0] for column in _scaled(y[:, None], table[[self.target]], parts, self.scaling)]
         else:
             ys = [y[rows] for rows in parts]
         train, val, test = (tensors(x, y, task) for x, y in zip(xs, ys, strict=True))
@@ -96,7 +97,8 @@ def _read(path: str) -> pd.DataFrame:
         with warnings.catch_warnings():
             # With more fields than names, pandas would take the first column for the rows' names, or drop the last.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(path, skipinitialspace=True, index_col=False)
+            table = pd.read_csv(path, skipinitialspace=True, index_col=False, low_memory=False)
+            header = pd.read_csv(path, skipinitialspace=True, header=None, nrows=1, dtype=str).iloc[0]
     except (ValueError, UnicodeDecodeError, OSError, pd.errors.ParserWarning) as error:
         first = str(error).strip().splitlines()[0]
         raise ValueError(
@@ -105,6 +107,9 @@ def _read(path: str) -> pd.DataFrame:
     if table.empty:
         raise ValueError(f"data.path={path}: expected rows under the header; got none")
     table.columns = [str(name).strip() for name in table.columns]
+    names = header.dropna().str.strip()
+    if twice := list(names[names.duplicated()]):
+        raise ValueError(f"data.path={path}: expected columns of different names; got {twice[0]!r} twice")
     return table
 
 
@@ -124,6 +129,8 @@ def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
         only = f"only {column.dropna().iloc[0]}" if values else "no value at all"
         raise ValueError(f"data.target={column.name}: expected at least two different values; got {only}")
     numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    if numeric:
+        _refuse_infinite(column.to_numpy(np.float64)[:, None], column.to_frame())
     if task == "auto":
         whole = numeric and bool((column % 1 == 0).all())
         few = not numeric or (whole and values <= MAX_CLASSES)
@@ -131,7 +138,6 @@ def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
     if task == "regression":
         if not numeric:
             raise ValueError(f"data.task=regression: expected numbers in {column.name!r}; got {_first_word(column)}")
-        _refuse_infinite(column)
         return column.to_numpy(np.float64), task
     if task == "binary" and values != 2:
         raise ValueError(f"data.task=binary: expected two values in {column.name!r}; got {values}")
@@ -144,16 +150,16 @@ def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
     return pd.factorize(column, sort=True)[0].astype(np.int64), task
 
 
-def _features(table: pd.DataFrame, parts: tuple, categorical: Sequence[str], scaling: str) -> list[NDArray]:
+def _features(table: pd.DataFrame, parts: Parts, categorical: Sequence[str], scaling: str) -> list[NDArray]:
     """Each part's features ``(rows, columns)``: numbers filled and scaled, then one-hot categories."""
     names = [c for c in table.columns if c in categorical or not _is_number(table[c])]
-    numbers = table.drop(columns=names).astype(np.float64)
-    for column in numbers.columns:
-        _refuse_infinite(numbers[column])
+    numbers = table.drop(columns=names)
     blocks = []
     if numbers.shape[1]:
-        filler = SimpleImputer(strategy="median", keep_empty_features=True).fit(numbers.iloc[parts[0]])
-        blocks.append(scale(*(filler.transform(numbers.iloc[rows]) for rows in parts), scaling=scaling))
+        values = numbers.to_numpy(np.float64)
+        _refuse_infinite(values, numbers)
+        filler = SimpleImputer(strategy="median", keep_empty_features=True).fit(values[parts[0]])
+        blocks.append(_scaled(filler.transform(values), numbers, parts, scaling))
     if names:
         words = table[names].astype(object).where(table[names].notna(), "missing").astype(str)
         encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(words.iloc[parts[0]])
@@ -187,14 +193,24 @@ def _is_number(column: pd.Series) -> bool:
 def _first_word(column: pd.Series) -> str:
     words = column[pd.to_numeric(column, errors="coerce").isna()]
     words = words if len(words) else column  # true and false count as numbers to pandas
-    return f"{words.iloc[0]!r} in line {words.index[0] + 2}"
+    return f"{reprlib.repr(words.iloc[0])} in line {words.index[0] + 2}"
 
 
-def _refuse_infinite(column: pd.Series) -> None:
-    """Numbers that float32 cannot hold count as infinite."""
-    infinite = np.abs(column.to_numpy(np.float64)) > np.finfo(np.float32).max
+def _refuse_infinite(values: NDArray, table: pd.DataFrame, when: str = "") -> None:
+    """Numbers that float32 cannot hold count as infinite; ``values`` are the table's ``(rows, columns)``."""
+    infinite = np.abs(values) > np.finfo(np.float32).max
     if infinite.any():
-        row = column.index[infinite.argmax()]
+        row, column = np.argwhere(infinite)[0]
+        found = table.to_numpy(np.float64)[row, column]
         raise ValueError(
-            f"data: expected numbers below 1e38 in column {column.name!r}; got {column[row]} in line {row + 2}"
+            f"data: expected numbers below 1e38{when} in column {table.columns[column]!r}; got {found} in line "
+            f"{table.index[row] + 2}"
         )
+
+
+def _scaled(values: NDArray, table: pd.DataFrame, parts: Parts, scaling: str) -> list[NDArray]:
+    """Each part's numbers ``(rows, columns)``; beside small training rows another's number may get too large."""
+    scaled = scale(*(values[rows] for rows in parts), scaling=scaling)
+    for rows, part in zip(parts, scaled, strict=True):
+        _refuse_infinite(part, table.iloc[rows], when=" when scaled")
+    return scaled

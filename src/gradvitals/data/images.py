@@ -11,10 +11,12 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
+from gradvitals.data.idx import check_pair
 from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModule
 
 try:
     from torchvision import datasets
+    from torchvision.datasets.utils import check_integrity
 except (ImportError, RuntimeError) as error:
     first = str(error).partition("\n")[0]
     raise ImportError(
@@ -79,6 +81,8 @@ class Images(TensorDataModule):
         return Splits(train, val, test, "multiclass", 10)
 
     def _open(self, train: bool, download: bool = False) -> Any:
+        if FILES[self.dataset][1] == _IDX and not download:
+            check_pair(Path(self.root, FILES[self.dataset][0]), "train" if train else "t10k")
         return getattr(datasets, self.dataset)(self.root, train=train, download=download)
 
     def _fetch(self) -> None:
@@ -92,9 +96,20 @@ class Images(TensorDataModule):
                     reason = f"downloading failed: {error}"
         folder, files = FILES[self.dataset]
         raise FileNotFoundError(
-            f"{self.dataset}: expected {files} in {(Path(self.root) / folder).resolve()} ({reason}). "
+            f"{self.dataset}: expected {files} in {(Path(self.root) / folder).resolve()} "
+            f"({'; '.join([*self._damaged(), reason])}). "
             "Put them there, or say where they are by data.root=DIR or the environment variable GRADVITALS_DATA"
         )
+
+    def _damaged(self) -> list[str]:
+        """Files of CIFAR-10 that are there and are not what was published."""
+        kind = getattr(datasets, self.dataset)
+        listed = [*getattr(kind, "train_list", []), *getattr(kind, "test_list", [])]
+        folder = Path(self.root, FILES[self.dataset][0])
+        damaged = [
+            name for name, md5 in listed if (folder / name).is_file() and not check_integrity(folder / name, md5)
+        ]
+        return [f"damaged: {', '.join(damaged)}"] if damaged else []
 
 
 _IDX = "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"

@@ -35,10 +35,14 @@ def split_rows(
             rest, test_size=val / (1 - test), random_state=seed, stratify=y[rest] if stratify else None
         )
     except ValueError as error:
-        raise ValueError(f"data: {len(y)} rows are too few to split into train, validation and test: {error}") from None
+        raise ValueError(f"{_too_few(y)} ({error})") from None
     if min(len(train), len(middle), len(last)) < 2:
-        raise ValueError(f"data: {len(y)} rows are too few to split into train, validation and test of 2 or more")
+        raise ValueError(_too_few(y))
     return train, middle, last
+
+
+def _too_few(y: NDArray) -> str:
+    return f"data: expected rows enough for training, validation and test of 2 or more each; got {len(y)} rows"
 
 
 def scale(train: NDArray, *others: NDArray, scaling: str = "standard", together: bool = False) -> list[NDArray]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, TypedDict
 
 import torch
@@ -90,10 +91,20 @@ class TensorDataModule(LightningDataModule):
         batch_size: samples per process and step.
         shuffle: whether the training order is drawn anew each epoch.
         num_workers: processes that fetch; 0 is fastest for data in memory.
+        **unknown: none; whatever else is set is refused by name.
+
+    Raises:
+        ValueError: an argument that the data set does not take.
     """
 
-    def __init__(self, batch_size: int = 32, shuffle: bool = True, num_workers: int = 0) -> None:
+    def __init__(self, batch_size: int = 32, shuffle: bool = True, num_workers: int = 0, **unknown: Any) -> None:
         super().__init__()
+        if unknown:
+            takes = [name for name in signature(type(self)).parameters if name != "loader"]
+            raise ValueError(
+                f"data.{next(iter(unknown))}: {type(self).__name__} takes no such key; expected one of "
+                f"{', '.join(dict.fromkeys([*takes, *LoaderOptions.__annotations__]))}"
+            )
         self.batch_size, self.shuffle, self.num_workers = batch_size, shuffle, num_workers
         self.splits: Splits | None = None
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradvitals.report.gradient_by_layer import LONGEST, Moments, draw_lines, png, shortened, title
+from gradvitals.report.visible import markdown_text, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +52,7 @@ def _gradients(axes: Axes, profiles: Moments, name: str, words: str) -> None:
     write = axes.figure.text
     write(left, 0.95, f"{name}: {verdict}", fontsize=14, fontweight="bold")
     write(left, 0.925, sentence, fontsize=8.5)
-    write(left, 0.895, shortened(words, LONGEST - 20), fontsize=8.5, color="0.4")
+    write(left, 0.895, shortened(words, LONGEST - 20), fontsize=8.5, color="0.4", parse_math=False)
     axes.set(xlabel="layer index (0 is next to the input)", ylabel="gradient size: L2 norm of dL/dh")
 
 
@@ -83,8 +84,9 @@ def _curves(axes: Axes, tag: str, before: Sequence[Point] | None, after: Sequenc
         if points:
             x, y = zip(*points, strict=True)
             axes.plot(x, y, color=colour, marker=marker, markersize=4, linestyle=line, linewidth=1.8, label=name)
-    axes.set(xlabel="step", ylabel=tag)
-    axes.set_title(tag, loc="left", fontsize=11, fontweight="bold")
+    axes.set_xlabel("step")
+    axes.set_ylabel(visible(tag), parse_math=False)
+    axes.set_title(visible(tag), loc="left", fontsize=11, fontweight="bold", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(frameon=False, fontsize="small")
@@ -96,6 +98,7 @@ def page(found: Mapping[str, Any]) -> str:
     Args:
         found: the content of ``cure.json``.
     """
+    found = _words_made_safe(found)
     sick = f"`{' '.join(found['overrides']) or 'the default config'}`"
     lines = [f"# {_headline(found)}", "", *_to_do(found, sick), ""]
     if found["outcome"] != "nothing to cure":
@@ -104,6 +107,15 @@ def page(found: Mapping[str, Any]) -> str:
     if found["confirmed"]:
         lines += ["![Gradient by layer and validation, before and after](cure.png)", ""]
     return "\n".join(lines)
+
+
+def _words_made_safe(content: Any) -> Any:
+    """The same content, every text in it as Markdown shows it."""
+    if isinstance(content, Mapping):
+        return {key: _words_made_safe(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_words_made_safe(value) for value in content]
+    return markdown_text(content) if isinstance(content, str) else content
 
 
 def _headline(found: Mapping[str, Any]) -> str:
@@ -138,7 +150,7 @@ def _effect(effect: Mapping[str, Any] | None) -> list[str]:
     if effect is None:
         return ["not tried: a smaller change does", "", ""]
     if effect["status"] == "failed":
-        return [f"failed: {str(effect['reason']).replace('|', '/')}", "", ""]
+        return [f"failed: {effect['reason']}", "", ""]
     ended = "" if effect["status"] == "completed" else f" ({effect['status']})"
     return [f"{effect['verdict']}{ended}", _metric(effect), _percent(effect["learnt"])]
 

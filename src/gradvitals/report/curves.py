@@ -11,8 +11,9 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 from gradvitals.report.natural import natural
 
@@ -42,17 +43,27 @@ class ByLayer:
 def read_curves(folder: Path, prefixes: tuple[str, ...] = ("",)) -> Curves:
     """Tag -> points of step and value, of the tags that begin with one of the prefixes.
 
-    Where a run was resumed, the later part of each curve counts from its first step on. Without event files the numbers
+    Where a run was resumed, what was logged before from that step on does not count. Without event files the numbers
     are those of ``metrics.csv``; without both there are none.
     """
     files = sorted(folder.glob(EVENT_FILES), key=lambda file: natural(file.name))
-    parts = [_curves(_scalars(file, prefixes)) for file in files] or [_curves(_rows(folder / CSV_FILE, prefixes))]
     curves: Curves = {}
-    for part in parts:
-        for tag, points in part.items():
-            begin = points[0][0]
-            curves[tag] = [point for point in curves.get(tag, ()) if point[0] < begin] + points
-    return curves
+    for file in files:
+        records = file.read_bytes()
+        begin = _resumed_at(records)
+        kept = {tag: [point for point in points if point[0] < begin] for tag, points in curves.items()}
+        for tag, points in _curves(_scalars(records, prefixes)).items():
+            kept[tag] = [point for point in kept.get(tag, ()) if point[0] < points[0][0]] + points
+        curves = {tag: points for tag, points in kept.items() if points}
+    return curves if files else _curves(_rows(folder / CSV_FILE, prefixes))
+
+
+def _resumed_at(data: bytes) -> float:
+    """The step from which a file counts over those before it, as TensorBoard has it: of a start among the first."""
+    from tensorboard.compat.proto.event_pb2 import SessionLog
+
+    starts = (e.step for e in islice(_events(data), 4) if e.session_log.status == SessionLog.START)
+    return next(starts, math.inf)
 
 
 def _curves(scalars: Iterable[tuple[str, Point]]) -> Curves:
@@ -67,18 +78,22 @@ def _ascending(points: Sequence[Point]) -> bool:
     return all(before[0] < after[0] for before, after in pairwise(points))
 
 
-def _scalars(file: Path, prefixes: tuple[str, ...]) -> Iterator[tuple[str, Point]]:
-    from tensorboard.compat.proto.event_pb2 import Event
-
-    for record in _records(file.read_bytes()):
-        try:
-            event = Event.FromString(record)
-        except Exception:  # protobuf's own DecodeError: torn, or no event file
-            return
+def _scalars(data: bytes, prefixes: tuple[str, ...]) -> Iterator[tuple[str, Point]]:
+    for event in _events(data):
         step = event.step
         for value in event.summary.value:
             if (tag := value.tag).startswith(prefixes) and value.HasField("simple_value"):
                 yield tag, (step, value.simple_value)
+
+
+def _events(data: bytes) -> Iterator[Any]:
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    for record in _records(data):
+        try:
+            yield Event.FromString(record)
+        except Exception:  # protobuf's own DecodeError: torn, or no event file
+            return
 
 
 def _records(data: bytes) -> Iterator[bytes]:

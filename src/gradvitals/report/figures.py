@@ -94,7 +94,7 @@ def drawing(data: Sequence[Trace], x: Mapping[str, Any], y: Mapping[str, Any], *
 
 
 def _axis(options: Mapping[str, Any]) -> dict[str, Any]:
-    title = {"text": options.get("title", ""), "standoff": 8}
+    title = {"text": text(options.get("title", "")), "standoff": 8}
     looks: dict[str, Any] = {"zeroline": False, "automargin": True, "ticks": "outside", "ticklen": 4}
     if options.get("type") == "log":
         looks |= {"exponentformat": "power", "minorloglabels": "none"}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gradvitals.diagnosis.profile import profile
+from gradvitals.report.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,17 +51,18 @@ def gradient_by_layer(
     figure.text(0.03, 0.94, verdict, fontsize=14, fontweight="bold")
     figure.text(0.03, 0.89, sentence, fontsize=10)
     if subtitle:
-        figure.text(0.97, 0.95, shortened(subtitle), ha="right", fontsize=8.5, color="0.4")
+        figure.text(0.97, 0.95, shortened(subtitle), ha="right", fontsize=8.5, color="0.4", parse_math=False)
     return figure
 
 
 def shortened(words: str, longest: int = LONGEST) -> str:
-    """The words, cut where they are too long.
+    """The words as a font has them, cut where they are too long.
 
     Example:
         >>> shortened("act=elu", 6)
         'act...'
     """
+    words = visible(words)
     return words if len(words) <= longest else words[: longest - 3] + "..."
 
 

@@ -41,7 +41,7 @@ def gradient_heatmap(moments: Moments, *, subtitle: str | None = None) -> Figure
     _cells(axes, moments)
     figure.text(0.03, 0.945, "Gradient size by layer and step", fontsize=14, fontweight="bold")
     if subtitle:
-        figure.text(0.03, 0.9, shortened(subtitle), fontsize=8.5, color="0.4")
+        figure.text(0.03, 0.9, shortened(subtitle), fontsize=8.5, color="0.4", parse_math=False)
     return figure
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from gradvitals.report.script import SCRIPT
 from gradvitals.report.style import CSS
+from gradvitals.report.visible import visible
 
 Drawing = dict[str, Any]  # what Plotly draws: {"data": [...], "layout": {...}}
 NOTHING = "-"
@@ -33,7 +34,7 @@ def escape(content: object) -> Html:
         >>> escape("<script>"), escape(Html("<b>"))
         ('&lt;script&gt;', '<b>')
     """
-    return content if isinstance(content, Html) else Html(html.escape(str(content)))
+    return content if isinstance(content, Html) else Html(html.escape(visible(str(content))))
 
 
 def join(parts: Iterable[object]) -> Html:
@@ -49,7 +50,7 @@ def tag(name: str, *content: object, **attributes: object) -> Html:
         '<p class="muted">a &lt; b</p>'
     """
     pairs = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value is not None)
-    written = "".join(f' {key}="{html.escape(str(value))}"' for key, value in pairs)
+    written = "".join(f' {key}="{html.escape(visible(str(value)))}"' for key, value in pairs)
     return Html(f"<{name}{written}>{join(content)}</{name}>")
 
 

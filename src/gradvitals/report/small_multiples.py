@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gradvitals.report.gradient_by_layer import png
 from gradvitals.report.records import Record
+from gradvitals.report.visible import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def _panel(axes: Axes, name: str, runs: Sequence[Record]) -> None:
     axes.minorticks_off()
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
-    axes.set_title(_two_lines(name), fontsize=7, loc="left", pad=3)
+    axes.set_title(_two_lines(visible(name)), fontsize=7, loc="left", pad=3, parse_math=False)
     if not measured:
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", fontsize=7, color="0.4")
 
@@ -77,7 +78,7 @@ def _two_lines(name: str, width: int = 34) -> str:
 
 def _same_limits(many: Sequence[Axes], profiles: Sequence[Profile]) -> None:
     sizes = [norm for profile in profiles for norm in profile if norm]
-    depth = max(map(len, profiles), default=1)
+    depth = max([1, *map(len, profiles)])
     for axes in many:
         axes.set_xlim(-0.5, depth - 0.5)
         if sizes:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gradvitals.report.sweep import ENDED, Configuration, Spread, Sweep, shows_trainable
+from gradvitals.report.visible import markdown_text, spreadsheet_text
 
 LONGEST = 32  # characters of a cell in the terminal
 MOST = 40  # rows in the terminal
@@ -44,9 +45,9 @@ def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
 def markdown(sweep: Sweep) -> str:
     """The answer, the table, each key's effect and what failed."""
     titles, rows = _cells(sweep)
-    parts = ["# Sweep", answer(sweep), _grid(titles, rows)]
+    parts = ["# Sweep", markdown_text(answer(sweep)), _grid(titles, rows)]
     for key, effects in averaged(sweep).items():
-        parts.append(f"## `{key}`: mean over the rest")
+        parts.append(f"## `{markdown_text(key)}`: mean over the rest")
         cells = [[v or "(default)", number(e.mean), number(e.sd), str(e.n)] for v, e in effects.items()]
         parts.append(_grid([key, str(sweep.objective), "sd", "configurations"], cells))
     if reasons := failures(sweep):
@@ -84,20 +85,11 @@ def as_csv(sweep: Sweep) -> str:
     """The rows as CSV. A text that a spreadsheet would take for a formula has an apostrophe in front."""
     rows = rows_as_numbers(sweep)
     stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: _harmless(value) for key, value in row.items()} for row in rows)
+    writer = csv.writer(stream, lineterminator="\n")
+    table: list[list[object]] = [[*rows[0]] if rows else []]
+    table += [[*row.values()] for row in rows]
+    writer.writerows([spreadsheet_text(value) for value in row] for row in table)
     return stream.getvalue()
-
-
-def _harmless(value: str | int | float | None) -> str | int | float | None:
-    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return "'" + value
-    return value
 
 
 def _numbers(rank: int, row: Configuration, sweep: Sweep) -> dict[str, str | int | float | None]:
@@ -164,4 +156,4 @@ def number(value: float | None) -> str:
 
 def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(markdown_text, line))} |" for line in lines)

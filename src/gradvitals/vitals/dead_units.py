@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ MANY = 32  # batches that are kept before they are joined
 
 
 def _largest(peaks: list[Tensor]) -> Tensor:
-    return peaks[0] if len(peaks) == 1 else torch.stack(peaks).amax(0)
+    device = peaks[-1].device  # those of a checkpoint came from the host
+    return peaks[0] if len(peaks) == 1 else torch.stack([peak.to(device) for peak in peaks]).amax(0)
 
 
 class DeadUnits:
@@ -68,6 +69,17 @@ class DeadUnits:
             return  # another activation behind the same layer
         self._seen[layer] = [*seen, peak] if len(seen) < MANY else [_largest([*seen, peak])]
         self._samples[layer] = self._samples.get(layer, 0) + (len(a) if a.ndim > 1 else 1)
+
+    def state_dict(self) -> dict[int, tuple[Tensor, int]]:
+        """Number of the layer -> what was seen behind it, for a checkpoint."""
+        place = {layer: number for number, layer in enumerate(self._watched[0])}
+        return {place[layer]: (peak.cpu(), self._samples[layer]) for layer, peak in self.peaks.items()}
+
+    def load_state_dict(self, state: Mapping[int, tuple[Tensor, int]]) -> None:
+        """Go on from a checkpoint, watching the same layers."""
+        layers = self._watched[0]
+        self._seen = {layers[number]: [peak] for number, (peak, _) in state.items()}
+        self._samples = {layers[number]: samples for number, (_, samples) in state.items()}
 
     def pause(self) -> None:
         """Take the hooks off; what was seen stays."""

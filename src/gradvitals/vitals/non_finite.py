@@ -21,7 +21,8 @@ class NonFinite:
     Attributes:
         where: ``parameter``, ``batch``, ``forward`` (a module's output), ``loss``, ``backward`` (the gradient of the
             loss with respect to a module's output) or ``gradient`` (of a parameter).
-        name: dotted name of the module or parameter; empty for the batch, the loss and the network itself.
+        name: dotted name of the module or parameter; ``inputs`` or ``labels`` where a batch is a pair of them; empty
+            for the loss and the network itself.
         kind: the module's class.
     """
 
@@ -33,7 +34,7 @@ class NonFinite:
         of = f"{self.name or 'the network'} ({self.kind})"
         return {
             "parameter": f"the parameter {self.name}",
-            "batch": "the batch itself",
+            "batch": f"the {self.name} of the batch" if self.name else "the batch itself",
             "forward": f"the output of {of}",
             "loss": "the loss, of outputs that are finite",
             "backward": f"the gradient of the loss with respect to the output of {of}",
@@ -63,8 +64,8 @@ def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor |
     for name, parameter in network.named_parameters():
         if not are_finite([parameter.detach()]):
             return NonFinite("parameter", name)
-    if not are_finite([x for x in tensors_in(batch) if x.is_floating_point()]):
-        return NonFinite("batch")
+    if (part := _bad_part(batch)) is not None:
+        return NonFinite("batch", part)
     found: list[NonFinite] = []
     hooks = [
         module.register_forward_hook(partial(_look, found, name, type(module).__name__))
@@ -74,6 +75,15 @@ def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor |
         return _run(network, loss, found)
     finally:
         remove(hooks)
+
+
+def _bad_part(batch: Any) -> str | None:
+    """Which part of a batch holds a number that is not finite; None: all are."""
+    pair = isinstance(batch, (list, tuple)) and len(batch) == 2
+    for name, part in zip(("inputs", "labels"), batch, strict=True) if pair else [("", batch)]:
+        if not are_finite([x for x in tensors_in(part) if x.is_floating_point()]):
+            return name
+    return None
 
 
 def _run(network: nn.Module, loss: Callable[[], Tensor | None], found: list[NonFinite]) -> NonFinite | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from gradvitals.app.names import short
 from gradvitals.app.sweep.progress import Progress
 from gradvitals.app.sweep.summary import Figures, Summary, summarise
+from gradvitals.report.visible import visible
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def attended(sweep_dir: Path, total: int, waiting: int, figures: Callable[[], Fi
 
 def _tell(done: Summary, more: str) -> None:
     if done.text:
-        print("\n".join(part for part in (done.text, more) if part), flush=True)
+        print(visible("\n".join(part for part in (done.text, more) if part)), flush=True)
 
 
 def _resume(sweep_dir: Path) -> str:

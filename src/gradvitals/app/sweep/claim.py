@@ -6,6 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from gradvitals.app.check import check_values
 from gradvitals.app.errors import Refused
 
 CONFIG = "multirun.yaml"  # as Hydra names it
@@ -19,6 +20,9 @@ def claim(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
     """
     if resume:
         return
+    check_values(
+        {"task_name": config.get("task_name", "train")}
+    )  # a part of the directory's name, which the jobs would check too late
     sweep_dir.mkdir(parents=True, exist_ok=True)
     try:
         with (sweep_dir / CONFIG).open("x", encoding="utf-8") as file:

@@ -12,6 +12,7 @@ from typing import Any
 from gradvitals.report.records import RESULT, read_result
 from gradvitals.report.sweep import objective_tag
 from gradvitals.report.sweep_tables import number
+from gradvitals.report.visible import visible
 
 EVERY = 0.25  # seconds between looks
 
@@ -79,7 +80,8 @@ class Progress:
         self._failed += result.get("status") == "failed"
         width = len(str(self._total))
         left = f"  {self._left()}" if self._done < self._total else ""
-        self._console.print(f"[{self._done:>{width}}/{self._total}] {line(result, folder.name)}{left}")
+        words = visible(line(result, folder.name))
+        self._console.print(f"[{self._done:>{width}}/{self._total}] {words}{left}")
 
     def _left(self) -> str:
         """The time that the rest takes at the pace so far."""

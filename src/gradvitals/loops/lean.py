@@ -15,13 +15,14 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
 from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult
-from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins.precision import Precision
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor
 from torch.optim import Optimizer
+
+from gradvitals.loops.resumable import ResumableEpochLoop, ResumableFitLoop
 
 TOLD = (
     "on_train_batch_start",
@@ -36,15 +37,17 @@ STEERING = ("on_train_batch_start", "optimizer_step")  # by these a module chang
 
 
 def lean(trainer: Trainer) -> Trainer:
-    """Give a Trainer that has not fitted yet the lean loop: the same numbers, calls and files in less time.
+    """Give a Trainer that has not fitted yet the lean loop: the same numbers, calls and files in less time, and
+    checkpoints from which a fit goes on exactly (see :mod:`gradvitals.loops.resumable`).
 
     Example:
         >>> trainer = lean(Trainer(max_epochs=1, accelerator="cpu", logger=False, barebones=True))
         >>> type(trainer.fit_loop.epoch_loop).__name__
         'LeanEpochLoop'
     """
-    loop = trainer.fit_loop.epoch_loop
-    trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, loop.min_steps, loop.max_steps)
+    epochs, batches = trainer.fit_loop, trainer.fit_loop.epoch_loop
+    trainer.fit_loop = ResumableFitLoop(trainer, epochs.min_epochs, epochs.max_epochs)
+    trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, batches.min_steps, batches.max_steps)
     return trainer
 
 
@@ -71,7 +74,7 @@ def _overrides(owner: Any, name: str, base: type) -> bool:
     return callable(hook) and getattr(hook, "__func__", None) is not getattr(base, name)
 
 
-class LeanEpochLoop(_TrainingEpochLoop):
+class LeanEpochLoop(ResumableEpochLoop):
     """The loop over the batches of an epoch, with a shorter way through a batch of a plain run."""
 
     _is_plain = False
@@ -198,6 +201,9 @@ class LeanEpochLoop(_TrainingEpochLoop):
 
     def _should_check_val_epoch(self) -> bool:
         return self._validates if self._is_plain else super()._should_check_val_epoch()
+
+    def _should_accumulate(self) -> bool:
+        return not self._is_plain and super()._should_accumulate()
 
     def _tell(self, name: str, *args: Any) -> None:
         for hook in self._listeners[name]:

@@ -1,0 +1,108 @@
+"""Checkpoints to go on from."""
+
+from __future__ import annotations
+
+import os
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+
+from gradvitals.loops.resumable import Moment
+
+
+class LastCheckpoint(Callback):
+    """Saves the whole state of a fit at rest, and keeps the latest few: ``last.ckpt``, ``last-1.ckpt``, ...
+
+    The older ones are there for the day on which the newest turns out damaged. Where the Trainer was made by
+    :func:`gradvitals.loops.lean.lean`, a fit goes on from such a checkpoint to the last bit; any other Trainer never
+    calls this callback.
+
+    Args:
+        dirpath: where they go; None: ``checkpoints`` in the Trainer's ``default_root_dir``.
+        keep: how many.
+        every_n_epochs: at the end of each so many epochs, and at the end of the fit; None: only at the end of the fit.
+        every_n_steps: also after each so many optimizer steps; None: never.
+        every_n_minutes: also when so many minutes have gone by since the one before; None: never.
+
+    Raises:
+        ValueError: a setting out of range.
+
+    Example:
+        >>> LastCheckpoint("run/checkpoints", keep=3, every_n_steps=500).names
+        ['last.ckpt', 'last-1.ckpt', 'last-2.ckpt']
+    """
+
+    def __init__(
+        self,
+        dirpath: str | Path | None = None,
+        keep: int = 2,
+        every_n_epochs: int | None = 1,
+        every_n_steps: int | None = None,
+        every_n_minutes: float | None = 10,
+    ) -> None:
+        for name, value in {
+            "keep": keep,
+            "every_n_epochs": every_n_epochs,
+            "every_n_steps": every_n_steps,
+            "every_n_minutes": every_n_minutes,
+        }.items():
+            if value is not None and value <= 0:
+                raise ValueError(f"callbacks.last.{name}: expected a number above 0, or null; got {value}")
+        self.dirpath = dirpath
+        self.every_n_epochs, self.every_n_steps, self.every_n_minutes = every_n_epochs, every_n_steps, every_n_minutes
+        self.names = ["last.ckpt", *(f"last-{age}.ckpt" for age in range(1, keep))]
+        self._saved_at = (-1, -1)  # epochs and steps at the latest
+        self._time = time.monotonic()
+        self._is_alone = True
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        self._saved_at, self._time = (trainer.current_epoch, trainer.global_step), time.monotonic()
+        self._is_alone = trainer.world_size == 1
+
+    def at_rest(self, trainer: Trainer, moment: Moment) -> None:
+        """Save, if it is time."""
+        if self._is_due(trainer, moment):
+            self.save(trainer)
+
+    def _is_due(self, trainer: Trainer, moment: Moment) -> bool:
+        if moment == "end":
+            return True
+        if moment == "epoch" and self.every_n_epochs and trainer.current_epoch % self.every_n_epochs == 0:
+            return True
+        steps = self.every_n_steps
+        if steps and trainer.global_step // steps > self._saved_at[1] // steps:
+            return True
+        return self._is_time(trainer)
+
+    def _is_time(self, trainer: Trainer) -> bool:
+        """Whether the minutes are over; of several processes the first one's clock counts, asked now and then."""
+        if self.every_n_minutes is None:
+            return False
+        over = time.monotonic() - self._time >= 60 * self.every_n_minutes
+        if self._is_alone:
+            return over
+        asked = trainer.global_step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        return asked and trainer.strategy.broadcast(over)
+
+    def save(self, trainer: Trainer) -> None:
+        """Save the fit, unless it was saved as it is."""
+        now = (trainer.current_epoch, trainer.global_step)
+        if now == self._saved_at or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        for logger in trainer.loggers:
+            logger.save()  # what was logged up to here does not come again
+        new = Path(self.dirpath or Path(trainer.default_root_dir) / "checkpoints") / "new.ckpt"
+        trainer.save_checkpoint(new, weights_only=False)
+        self._saved_at, self._time = now, time.monotonic()
+        if trainer.is_global_zero and new.exists():
+            self._hand_down(new)
+
+    def _hand_down(self, new: Path) -> None:
+        """Each takes the place of the next older one; killed in between, there is one less and none is torn."""
+        places = [*(new.with_name(name) for name in reversed(self.names)), new]
+        for older, younger in pairwise(places):
+            if younger.exists():
+                os.replace(younger, older)

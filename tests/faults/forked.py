@@ -1,0 +1,94 @@
+"""The command line in a process that can be killed, without the seconds that a new interpreter takes to import torch."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+LIMIT = 90  # seconds
+
+
+def start(folder: Path, *words: str, script: str = "train.py", fault: Callable[[], None] = lambda: None) -> int:
+    """``python src/SCRIPT WORDS`` in a folder, in a process of its own.
+
+    Args:
+        folder: where it is typed; what it prints goes to ``out.txt`` there.
+        words: what is typed.
+        script: of ``src/``.
+        fault: called in the process before the script: puts into it what shall go wrong.
+
+    Returns:
+        The process's number.
+    """
+    if pid := os.fork():
+        return pid
+    code = 99
+    try:
+        _become(folder, script, words)
+        fault()
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        code = 0
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _become(folder: Path, script: str, words: tuple[str, ...]) -> None:
+    """A process in which nothing of the tests is left but what was imported."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    os.chdir(folder)
+    for key in [key for key in os.environ if key.startswith(("HYDRA", "GRADVITALS_", "PYTEST"))]:
+        del os.environ[key]
+    out = os.open("out.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    GlobalHydra.instance().clear()
+    sys.argv = [str(ROOT / "src" / script), *words]
+
+
+def wait(pid: int) -> int:
+    """The exit code; minus the signal's number where one killed it."""
+    deadline = time.monotonic() + LIMIT
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise TimeoutError(f"process {pid} hangs")
+
+
+def run(folder: Path, *words: str, **how: object) -> int:
+    """:func:`start` and :func:`wait`."""
+    return wait(start(folder, *words, **how))  # type: ignore[arg-type]
+
+
+def the_run(folder: Path) -> Path:
+    """The only run directory under a folder."""
+    (found,) = folder.glob("logs/train/runs/*")
+    return found
+
+
+def said(folder: Path) -> str:
+    """What was printed there."""
+    return (folder / "out.txt").read_text()

@@ -1,0 +1,219 @@
+"""Runs that are killed, interrupted or terminated, and go on: the same weights, curves and history to the last bit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.faults import forked
+
+FIT = ["model=bn", "trainer.max_epochs=3", "logger=many", "callbacks.last.every_n_steps=7", "monitor.every_n_steps=5"]
+FIT += ["report=false", "callbacks.picture.enabled=false"]  # what they draw is drawn from the history
+STEPS = 120  # of that fit, 40 in each epoch
+VARIES = ("seconds", "samples_per_second")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, Any]:
+    """What is left of the fit that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert forked.run(folder, *FIT) == 0, forked.said(folder)
+    return left_by(forked.the_run(folder))
+
+
+def left_by(run: Path) -> dict[str, Any]:
+    """Weights, optimizer, curves and history, in what == compares bit for bit."""
+    saved = torch.load(run / "checkpoints/last.ckpt", weights_only=True)
+    state = saved["optimizer_states"][0]["state"]
+    result = json.loads((run / "result.json").read_text())
+    with (run / "metrics.csv").open(newline="") as lines:
+        rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(lines)]
+    return {
+        "weights": {name: weight.tolist() for name, weight in saved["state_dict"].items()},
+        "moments": [value.tolist() for of_one in state.values() for value in of_one.values()],
+        "curves": curves(run),
+        "rows": rows,
+        "vitals": json.loads((run / "vitals.json").read_text()),
+        "result": {key: value for key, value in result.items() if key not in VARIES},
+    }
+
+
+def curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    read = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    read.Reload()
+    return {tag: [(point.step, point.value) for point in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
+
+
+def at_call(number: int, owner: Any, name: str, do: Callable[[], None]) -> Callable[[], None]:
+    """A fault: at the ``number``-th call of a function, something happens first."""
+
+    def put_in() -> None:
+        function, calls = getattr(owner, name), [0]
+
+        def counted(*args: Any, **settings: Any) -> Any:
+            calls[0] += 1
+            if calls[0] == number:
+                do()
+            return function(*args, **settings)
+
+        setattr(owner, name, counted)
+
+    return put_in
+
+
+def send(what: signal.Signals) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), what)
+
+
+KILL = send(signal.SIGKILL)
+
+
+def in_step(number: int) -> Callable[[], None]:
+    return at_call(number, torch.optim.Adam, "step", KILL)
+
+
+def in_validation(number: int) -> Callable[[], None]:
+    from gradvitals.classifier import Classifier
+
+    return at_call(number, Classifier, "validation_step", KILL)
+
+
+def in_write(number: int) -> Callable[[], None]:
+    """In the middle of the ``number``-th checkpoint: half of the file is there."""
+
+    def put_in() -> None:
+        write = torch.save
+
+        def half(checkpoint: Any, file: Any) -> None:
+            write(checkpoint, file)
+            file.truncate(file.tell() // 2)
+            file.flush()
+            KILL()
+
+        calls = [0]
+
+        def counted(checkpoint: Any, file: Any) -> None:
+            calls[0] += 1
+            (half if calls[0] == number else write)(checkpoint, file)
+
+        torch.save = counted
+
+    return put_in
+
+
+def in_renaming(number: int) -> Callable[[], None]:
+    return at_call(number, os, "replace", KILL)
+
+
+def killed_and_resumed(folder: Path, fault: Callable[[], None]) -> dict[str, Any]:
+    assert forked.run(folder, *FIT, fault=fault) == -signal.SIGKILL, forked.said(folder)
+    assert forked.run(folder, "resume=latest") == 0, forked.said(folder)
+    return left_by(forked.the_run(folder))
+
+
+RANDOM = random.Random(8)
+MOMENTS = {
+    "kill -9 at a random step": [in_step(step) for step in RANDOM.sample(range(1, STEPS + 1), 20)],
+    "kill -9 at an epoch's border": [in_step(step) for step in (1, 40, 41, 80, 81, 120)],
+    "kill -9 in a checkpoint's write": [in_write(number) for number in (1, 2, 9, 20)]
+    + [in_renaming(number) for number in (2, 3, 31)],
+    "kill -9 in validation": [in_validation(number) for number in (1, 2, 3, 4)],
+}
+
+
+@pytest.mark.parametrize("kind", MOMENTS)
+@pytest.mark.parametrize("part", range(2))
+def test_killed_runs_go_on_as_if_they_had_not_been(kind, part, whole, tmp_path, tally):
+    faults = MOMENTS[kind][part::2]
+    survived = 0
+    for number, fault in enumerate(faults):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        found = killed_and_resumed(folder, fault)
+        for what in whole:
+            assert found[what] == whole[what], (number, what, forked.said(folder))
+        survived += 1
+        shutil.rmtree(folder)
+    tally(kind, tried=len(faults), survived=survived)
+
+
+def test_killed_again_and_again_at_any_moment(whole, tmp_path, tally):
+    """From outside, as the kernel does it, wherever the process happens to be."""
+    draw, kills, words = random.Random(9), 8, FIT
+    for _ in range(kills):
+        pid = forked.start(tmp_path, *words)
+        time.sleep(draw.uniform(0.3, 4))
+        os.kill(pid, signal.SIGKILL)
+        forked.wait(pid)
+        begun = [file for file in tmp_path.glob("logs/train/runs/*/.hydra/overrides.yaml") if file.stat().st_size]
+        words = [f"resume={begun[0].parents[1]}"] if begun else FIT
+    assert forked.run(tmp_path, *words) == 0, forked.said(tmp_path)
+    (ended,) = tmp_path.glob("logs/train/runs/*/result.json")
+    assert left_by(ended.parent) == whole
+    tally("kill -9 at any moment, one run", tried=kills, survived=kills)
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)], ids=["INT", "TERM", "USR1"]
+)
+def test_signals_end_with_a_checkpoint(sent, code, whole, tmp_path, tally):
+    from gradvitals.classifier import Classifier
+
+    where = {
+        "step": at_call(57, Classifier, "training_step", send(sent)),
+        "border": at_call(80, torch.optim.Adam, "step", send(sent)),
+        "validation": at_call(3, Classifier, "validation_step", send(sent)),
+        "test": at_call(1, Classifier, "test_step", send(sent)),
+    }
+    for name, fault in where.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        assert forked.run(folder, *FIT, fault=fault) == code, forked.said(folder)
+        run = forked.the_run(folder)
+        assert json.loads((run / "result.json").read_text())["status"] == "interrupted"
+        assert "resume=" in forked.said(folder)
+        assert "Traceback" not in forked.said(folder)
+        assert forked.run(folder, "resume=latest") == 0, forked.said(folder)
+        found = left_by(run)
+        for what in whole:
+            assert found[what] == whole[what], (name, what)
+    tally(f"{sent.name} in a step, at a border, in validation, in the test", tried=len(where), survived=len(where))
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
+def test_signals_before_the_first_step_leave_nothing(sent, code, tmp_path, tally):
+    from gradvitals.app import assemble
+    from gradvitals.classifier import Classifier
+
+    faults = [at_call(1, assemble, "build_data", send(sent)), at_call(1, Classifier, "validation_step", send(sent))]
+    for number, fault in enumerate(faults):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert forked.run(folder, *FIT, fault=fault) == code, forked.said(folder)
+        assert not list(folder.glob("logs/train/runs/*"))
+        assert "Traceback" not in forked.said(folder)
+    tally(f"{sent.name} before the first step", tried=len(faults), survived=len(faults))
+
+
+def test_a_second_signal_is_not_waited_for(tmp_path):
+    from gradvitals.classifier import Classifier
+
+    def twice() -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert forked.run(tmp_path, *FIT, fault=at_call(57, Classifier, "training_step", twice)) == 130
+    assert json.loads((forked.the_run(tmp_path) / "result.json").read_text())["status"] == "interrupted"
