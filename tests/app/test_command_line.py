@@ -40,7 +40,7 @@ def test_the_readmes_command(command, tmp_path):
         "report.html",
     } <= found
     assert any(name.startswith("events.out.tfevents") for name in found)
-    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt", "last-1.ckpt"}
     lines = done.stdout.splitlines()
     words = ["completed", "metrics", "parameters", "verdict", "gradients", "run", "report", "tensorboard"]
     assert [line.split()[0] for line in lines] == words

@@ -11,7 +11,7 @@ KEY = "fault"
 
 @pytest.fixture
 def tally(record_property) -> Callable[..., None]:
-    """Put down a kind of fault: tried so many times, survived so many, and the bytes of good work that were lost.
+    """Put down a kind of fault: tried so many times, survived so many, and the bytes of checkpoints that were lost.
 
     Example: ``tally("malformed CSV", tried=200, survived=200, bytes_lost=0)``.
     """

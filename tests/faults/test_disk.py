@@ -197,6 +197,7 @@ def test_the_newest_is_damaged(tmp_path, tally):
         "last-3.ckpt",
         "last.ckpt",
     ]
+    lost = sum((folder / name).stat().st_size for name in ("last.ckpt", "last-1.ckpt"))
     for name, damage in (("last.ckpt", lambda data: data[: len(data) // 2]), ("last-1.ckpt", flipped)):
         (folder / name).write_bytes(damage((folder / name).read_bytes()))
     assert forked.run(tmp_path, "resume=latest") == 0, forked.said(tmp_path)
@@ -210,7 +211,7 @@ def test_the_newest_is_damaged(tmp_path, tally):
         for at in (folder.parent, forked.the_run(whole))
     )
     assert all(torch.equal(a[name], b[name]) for name in b)
-    tally("newest checkpoints damaged", tried=2, survived=2)
+    tally("newest checkpoints damaged", tried=2, survived=2, bytes_lost=lost)
 
 
 def test_all_are_damaged(tmp_path, tally):

@@ -217,3 +217,32 @@ def test_a_second_signal_is_not_waited_for(tmp_path):
 
     assert forked.run(tmp_path, *FIT, fault=at_call(57, Classifier, "training_step", twice)) == 130
     assert json.loads((forked.the_run(tmp_path) / "result.json").read_text())["status"] == "interrupted"
+
+
+def test_an_interrupted_sweep_goes_on(tmp_path, tally):
+    """Ctrl-C in its second job: nothing is asked, nothing more is started, and what is missing is run later."""
+    from gradvitals.classifier import Classifier
+
+    sweep = ["-m", "seed=0,1,2", "data=iris", "trainer.max_epochs=5", "report=false"]
+    fault = at_call(4 * 5 + 8, Classifier, "training_step", send(signal.SIGINT))
+    assert forked.run(tmp_path, *sweep, fault=fault) == 130, forked.said(tmp_path)
+    (folder,) = tmp_path.glob("logs/train/multiruns/*")
+    assert statuses(folder) == ["completed", "interrupted"]
+    assert f"resume_sweep={folder.relative_to(tmp_path)}" in forked.said(tmp_path)
+    assert forked.run(tmp_path, f"resume_sweep={folder}") == 0, forked.said(tmp_path)
+    assert statuses(folder) == ["completed"] * 3
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    assert forked.run(whole, *sweep) == 0
+    (other,) = whole.glob("logs/train/multiruns/*")
+    assert weights(folder) == weights(other)
+    tally("Ctrl-C in a sweep", tried=1, survived=1)
+
+
+def statuses(sweep: Path) -> list[str]:
+    return [json.loads(file.read_text())["status"] for file in sorted(sweep.glob("*/result.json"))]
+
+
+def weights(sweep: Path) -> list[dict[str, Any]]:
+    saved = [torch.load(file, weights_only=True) for file in sorted(sweep.glob("*/checkpoints/last.ckpt"))]
+    return [{name: weight.tolist() for name, weight in one["state_dict"].items()} for one in saved]

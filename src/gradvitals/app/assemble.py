@@ -30,6 +30,7 @@ from gradvitals.loops.lean import lean
 from gradvitals.loops.resumable import logged_steps
 from gradvitals.nets.init import lsuv_, remark
 from gradvitals.nets.mlp import MLP
+from gradvitals.vitals.layers import find_layers
 from gradvitals.vitals.samples import best_constant
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ def assemble(config: Config) -> Run:
     run = Run(build_trainer(config, history, _chance(model, data)), model, data, history)
     _check_monitored(run, config["scheduler"])
     _check_test_share(run)
+    _check_chosen_layers(model, config["monitor"])
     return run
 
 
@@ -128,6 +130,13 @@ def _check_test_share(run: Run) -> None:
     batches = len(run.data.test_dataloader())
     if share * batches < 1:
         raise Refused(f"trainer.limit_test_batches: expected a share of {batches} batches that makes one; got {share}")
+
+
+def _check_chosen_layers(model: LightningModule, monitor: Config) -> None:
+    """The monitor itself looks for its layers only when the fit begins, and loggers have written files by then."""
+    if monitor.get("include") or monitor.get("exclude"):
+        include, exclude = monitor.get("include"), monitor.get("exclude") or ()
+        find_layers(model, norm_layers=monitor.get("norm_layers", False), include=include, exclude=exclude)
 
 
 def build_model(config: Config, data: LightningDataModule) -> LightningModule:

@@ -7,10 +7,9 @@ they were typed or stand in an experiment's file. So its loader is made to look 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.experimental.callback import Callback
@@ -41,8 +40,19 @@ def checked_targets() -> Iterator[None]:
         check_hydra(config.hydra)
         return config
 
-    with patch.object(ConfigLoaderImpl, "load_configuration", composed):
+    with replaced(ConfigLoaderImpl, "load_configuration", composed):
         yield
+
+
+@contextmanager
+def replaced(owner: type, name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """Another method in a class's place inside the ``with``."""
+    before = getattr(owner, name)
+    setattr(owner, name, method)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
 
 
 def check_hydra(config: DictConfig) -> None:

@@ -9,13 +9,12 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import NoReturn
-from unittest.mock import patch
 
 from omegaconf import OmegaConf
 
 from gradvitals.app.errors import VERBOSE, explain, full_errors
 from gradvitals.app.guard import leave
-from gradvitals.app.hydra_slots import checked_targets
+from gradvitals.app.hydra_slots import checked_targets, replaced
 from gradvitals.app.names import slug
 from gradvitals.app.quiet import keep_to_itself
 from gradvitals.app.resume import AlreadyCompleted, rewrite
@@ -38,7 +37,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
     try:
         if resumes:
             sys.argv = rewrite(sys.argv)
-        with checked_targets(), patch.object(ArgumentParser, "error", _wrong_flag):
+        with checked_targets(), replaced(ArgumentParser, "error", _wrong_flag):
             main()
     except AlreadyCompleted as done:
         print(done)

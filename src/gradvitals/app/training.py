@@ -134,7 +134,7 @@ def _fit(run: Run, settings: dict[str, Any], signals: Signals) -> None:
         log_hparams(run.trainer.loggers, hyperparameters(settings), metrics)
     errors = run.checkpoint_io.errors
     errors.watch_log()
-    for logger in run.trainer.loggers:
+    for logger in run.trainer.loggers if run.trainer.is_global_zero else ():  # the other processes write nothing
         errors.watch(logger)
     run.trainer.callbacks.append(Interruption(signals))  # type: ignore[attr-defined]
     try:
