@@ -1,4 +1,3 @@
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -6,13 +5,7 @@ import pytest
 import torch
 
 from gradvitals.data.images import Images
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    """The format of the MNIST files: magic number, sizes, bytes."""
-    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(header + array.astype(np.uint8).tobytes())
+from tests.faults.files import write_idx
 
 
 @pytest.fixture

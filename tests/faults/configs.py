@@ -20,6 +20,7 @@ USUAL = {
 
 # Several processes, and other people's servers: run by themselves, or not at all.
 ELSEWHERE = {("trainer", "ddp_cpu"), ("trainer", "ddp"), ("logger", "wandb"), ("logger", "mlflow")}
+PROCESSES = ("trainer.devices=2",)  # valid, and as good as trainer=ddp_cpu
 # Sweeps, and what leads out of the folder or onto the network.
 LEFT_OUT = {"resume", "resume_sweep", "compile", "paths.run", "data.download", "_target_"}
 
@@ -131,6 +132,7 @@ def drawn(seed: int) -> list[str]:
     for key in draw.sample(sorted(keys), draw.randint(0 if words else 1, 6 - len(words))):
         absurd = draw.random() < absurdity
         words.append(f"{key}={draw.choice(ABSURD) if absurd else _sane(draw, key, keys[key])}")
+    words = [word for word in words if word not in PROCESSES]
     words += _slips(draw, sorted(keys))
     return [*SHORT, *FILES.get(str(choices["data"]), ()), *(NO_PICTURE if PICTURE in keys else ()), *words]
 

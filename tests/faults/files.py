@@ -35,12 +35,12 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(header + array.astype(np.uint8).tobytes())
 
 
-def verdict(ended: Ended, folder: Path, before: set[Path]) -> str | None:
-    """What is wrong with how a command ended; None: nothing."""
+def verdict(ended: Ended, folder: Path, before: set[Path], steps: float = math.inf) -> str | None:
+    """What is wrong with how a command ended that may train so many steps; None: nothing."""
     if "Traceback" in ended.out + ended.err:
         return "a traceback"
     made = {path for path in folder.rglob("*") if path.is_file() or path.parent.name == "runs"} - before
-    return _of_result(made) if ended.code == 0 else _of_refusal(ended, made)
+    return _of_result(made, steps) if ended.code == 0 else _of_refusal(ended, made)
 
 
 def _of_refusal(ended: Ended, made: set[Path]) -> str | None:
@@ -56,15 +56,15 @@ def _of_refusal(ended: Ended, made: set[Path]) -> str | None:
     return None
 
 
-def _of_result(made: set[Path]) -> str | None:
+def _of_result(made: set[Path], steps: float) -> str | None:
     results = [path for path in made if path.name == "result.json"]
     if len(results) != 1:
         return f"{len(results)} results"
     found = json.loads(results[0].read_text(), parse_constant=_refuse)
-    if found["status"] not in ENDS:
+    if found["status"] not in ENDS or found["steps"] > steps:
         return f"{found['status']} after {found['steps']} steps"
     return None
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} in a result: {math.nan}")
+    raise ValueError(f"{constant} in a result")
