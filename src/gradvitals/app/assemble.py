@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import os
 import sys
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from gradvitals.app.atomic_io import AtomicCheckpointIO
 from gradvitals.app.checkpoints import check_continues, read
+from gradvitals.app.csv_logger import csv_logger
 from gradvitals.app.errors import Refused, closest
 from gradvitals.app.put_off import BESIDE_DATA, put_off
 from gradvitals.app.write_errors import WriteErrors
@@ -180,22 +180,6 @@ def _refuse_without_part(typed: list[str], clip: str) -> None:
         raise Refused(f"{idle[0]}: has no part in a LightningModule of your own, which brings its own; leave it out")
 
 
-def _csv_logger(spec: Config, step: int) -> CSVLogger:
-    """Lightning's CSV logger begins its file anew; the rows of an earlier part, up to a step, are written back."""
-    file = Path(spec["save_dir"]) / "metrics.csv"
-    aside = file.with_name("metrics.csv.before")
-    if file.exists() and not aside.exists():  # there already: killed before they were written back
-        file.rename(aside)
-    logger = build(spec, CSVLogger)
-    if aside.exists():
-        with aside.open(newline="", encoding="utf-8") as lines:
-            rows = [row for row in csv.DictReader(lines) if int(row["step"]) < step]
-        logger.experiment.metrics = rows
-        logger.save()
-        aside.unlink()
-    return logger
-
-
 def describe(data: LightningDataModule) -> dict[str, Any]:
     """What a network must know of the data: ``in_features``, ``num_classes`` and ``task``.
 
@@ -302,8 +286,8 @@ def _build_logger(spec: Config, step: int | None) -> Logger:
     kind = resolve(spec.get("_target_", ""), Logger)  # type: ignore[type-abstract]
     if step is not None and kind is TensorBoardLogger:
         spec = {**spec, "purge_step": step}
-    if step is not None and kind is CSVLogger:
-        return _csv_logger(spec, step)
+    if kind is CSVLogger:
+        return csv_logger(spec, step)
     try:
         return build(spec, Logger)  # type: ignore[type-abstract]
     except ModuleNotFoundError as error:
