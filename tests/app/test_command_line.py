@@ -210,7 +210,7 @@ QUICK = [
     (["act.alpha=0.3"], "act.alpha: act=relu takes no parameter; got alpha"),
     (["act=elu", "act.negative_slope=1"], "act.negative_slope: act=elu takes alpha; got negative_slope"),
     (["optimizer.lr=abc"], "optimizer.lr: expected a number of at least 0; got 'abc'"),
-    (["model.depth=-3"], "model.depth: expected a whole number of at least 0; got -3"),
+    (["model.depth=-3"], "model.depth: expected a whole number from 0 to 100000; got -3"),
     (["trainer.max_epochs=-3"], "trainer.max_epochs: expected"),
     (["model.hidden=[300,100]", "model.depth=4"], "model.hidden=[300, 100] says the widths already"),
     (["model.hidden=[300,"], "cannot read 'model.hidden=[300,'"),

@@ -8,6 +8,8 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.conftest import ROOT
 from tests.faults import forked
 
 FIT = ["model=bn", "trainer.max_epochs=3", "logger=many", "callbacks.last.every_n_steps=7", "monitor.every_n_steps=5"]
@@ -246,3 +249,21 @@ def statuses(sweep: Path) -> list[str]:
 def weights(sweep: Path) -> list[dict[str, Any]]:
     saved = [torch.load(file, weights_only=True) for file in sorted(sweep.glob("*/checkpoints/last.ckpt"))]
     return [{name: weight.tolist() for name, weight in one["state_dict"].items()} for one in saved]
+
+
+def test_two_processes_leave_together_and_go_on(command, tmp_path, tally):
+    """A signal that only the first is sent, as a scheduler may; on CPUs, by gloo."""
+    words = [sys.executable, str(ROOT / "src/train.py"), "trainer=ddp_cpu", "trainer.max_epochs=1000", "report=false"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not list(tmp_path.glob("logs/train/runs/*/checkpoints/last.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, said
+    run = forked.the_run(tmp_path)
+    epochs = json.loads((run / "result.json").read_text())["epochs"] + 1
+    done = command("resume=latest", f"trainer.max_epochs={epochs}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((run / "result.json").read_text())["epochs"] == epochs
+    tally("SIGTERM of one of two processes", tried=1, survived=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
 
 from gradvitals.app.signals import Signals
@@ -27,15 +28,24 @@ class Interruption(Callback):
 
     def at_rest(self, trainer: Trainer, moment: Moment) -> None:
         """Save and leave, if a signal asks for it."""
-        if not self._signals.code:
+        code = self._signals.code if trainer.world_size == 1 else self._agreed(trainer, moment)
+        if not code:
             return
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, LastCheckpoint):
                 callback.save(trainer)
-        raise SystemExit(self._signals.code)
+        self._signals.code = code
+        raise SystemExit(code)
+
+    def _agreed(self, trainer: Trainer, moment: Moment) -> int:
+        """The code that any of several processes was asked for: all leave after the same step; asked now and then."""
+        if moment == "batch" and trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
+            return 0
+        mine = torch.tensor(self._signals.code, device=trainer.strategy.root_device)
+        return int(trainer.strategy.reduce(mine, reduce_op="max"))
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        if self._signals.code and not trainer.sanity_checking:
+        if self._signals.code and not trainer.sanity_checking and trainer.world_size == 1:
             raise LeaveValidation
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -20,6 +20,8 @@ from gradvitals.app.quiet import keep_to_itself
 from gradvitals.app.resume import AlreadyCompleted, rewrite
 from gradvitals.app.signals import INTERRUPTED
 
+REWRITTEN = "GRADVITALS_REWRITTEN"  # the other processes of a distributed run are started with what was made of argv
+
 
 def launch(main: Callable[[], object], resumes: bool = False) -> None:
     """Run a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1.
@@ -35,8 +37,9 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
-        if resumes:
-            sys.argv = rewrite(sys.argv)
+        if resumes and REWRITTEN not in os.environ:
+            sys.argv = rewrite(given := sys.argv)
+            os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}
         with checked_targets(), replaced(ArgumentParser, "error", _wrong_flag):
             main()
     except AlreadyCompleted as done:

@@ -38,8 +38,8 @@ def rewrite(argv: list[str]) -> list[str]:
         argv: program and overrides.
 
     Raises:
-        Refused: no such run, no checkpoint in it, or something typed beside that a resumed run cannot change.
-        AlreadyCompleted: the run is complete and no longer fit was asked for.
+        Refused: no such run, no whole checkpoint, or something typed beside that a resumed run cannot change.
+        AlreadyCompleted: the run has come to its end and no longer fit was asked for.
     """
     if (sweep := _typed(argv, "resume_sweep")) is not None:
         return _rewrite_sweep(argv, Path(sweep))
@@ -55,7 +55,7 @@ def rewrite(argv: list[str]) -> list[str]:
     if not saved.is_file():
         raise Refused(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
     if _nothing_left(run_dir, typed):
-        raise AlreadyCompleted(f"{run_dir} is complete. To train longer: resume={run_dir} {BESIDE}=N")
+        raise AlreadyCompleted(f"{run_dir} {_how_it_ended(run_dir)}. To train longer: resume={run_dir} {BESIDE}=N")
     words, checkpoint = _saved_words(saved), newest(run_dir)
     mine = ("resume=", *(f"{BESIDE}=" for _ in typed), *(["ckpt_path="] if checkpoint else []))
     kept = [word for word in words if not word.startswith(mine)]
@@ -131,6 +131,11 @@ def _latest() -> Path:
     if not runs:
         raise Refused(f"resume=latest: expected a run under {RUNS}; there is none in {Path.cwd()}")
     return runs[-1]
+
+
+def _how_it_ended(run_dir: Path) -> str:
+    status = read_result(run_dir)["status"]
+    return "is complete" if status == "completed" else f"has ended: {status}"
 
 
 def _nothing_left(run_dir: Path, typed: list[str]) -> bool:

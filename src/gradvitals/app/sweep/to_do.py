@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from gradvitals.app.errors import Refused
 from gradvitals.app.names import quoted
+from gradvitals.app.resume import newest
 from gradvitals.report.records import Record, below
 from gradvitals.report.sweep import UNFINISHED
 
@@ -62,9 +65,11 @@ def in_subdir(subdir: str, number: int, again: str = "") -> str:
 def _place(number: int, tried: Sequence[Record], subdir: str) -> list[str]:
     """Where a job goes, and the checkpoint that it continues from."""
     lost = [record for record in tried if record.status != "failed"]
+    checkpoint = None
     for record in reversed(lost):
-        checkpoint = record.folder / "checkpoints" / "last.ckpt"
-        if checkpoint.is_file():
+        with suppress(Refused):  # all are damaged: it is run again
+            checkpoint = newest(record.folder)
+        if checkpoint is not None:
             return [f"ckpt_path={quoted(checkpoint)}", f"hydra.sweep.subdir={quoted(Path(record.folder.name))}"]
     again = f"_attempt{len(tried) + 1}" if tried else ""
     return [in_subdir(subdir, number, again)]
