@@ -1,5 +1,6 @@
 """The page of one run: it opens with the verdict and what to do, and says what was not measured."""
 
+import json
 import time
 
 import pytest
@@ -79,6 +80,14 @@ def test_what_was_not_finite_is_told_with_its_place(tmp_path):
 def test_a_killed_run_can_be_continued(tmp_path):
     folder = a_run(tmp_path / "a run")
     (folder / "result.json").unlink()
+    (folder / "vitals.json").unlink()
+    assert f"resume={folder}" in text_of(folder)
+
+
+def test_an_interrupted_run_can_be_continued(tmp_path):
+    folder = a_run(tmp_path / "a run")
+    file = folder / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"status": "interrupted", "verdict": "healthy"}))
     (folder / "vitals.json").unlink()
     assert f"resume={folder}" in text_of(folder)
 

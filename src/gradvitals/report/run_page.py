@@ -101,9 +101,10 @@ def _to_do(record: Record) -> Html:
 
 
 def _without_remedy(record: Record) -> Html:
-    if record.status == "missing":
+    if record.status in ("missing", "interrupted"):
+        left = "This run left no result. If it does not run any more" if record.status == "missing" else "To go on"
         again = command(words.typed("src/train.py", [f"resume={record.folder}"]))
-        return join([paragraph("This run left no result. If it does not run any more, continue it:"), again])
+        return join([paragraph(f"{left}, continue it:"), again])
     if record.verdict == words.HEALTHY:
         return paragraph("Nothing: gradients arrive and the net learns.")
     if record.verdict is None:
