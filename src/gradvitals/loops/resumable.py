@@ -8,7 +8,8 @@ method ``at_rest`` of such moments, and go on from what was saved in them to the
 at another moment are resumed in Lightning's own way.
 
 What cannot be known: the random states of workers that outlive an epoch, and draws of an iterable data set without a
-length, of which Lightning fetches one batch ahead.
+length, of which Lightning fetches one batch ahead. Means over an epoch that a module of one's own logs while it trains
+cover the batches since the checkpoint.
 """
 
 from __future__ import annotations
