@@ -79,7 +79,7 @@ class Job:
             yield
         except (KeyboardInterrupt, SystemExit) as left:
             if is_first_process() and not began():
-                discard(self.run_dir)
+                self._discard()
             raise SystemExit(INTERRUPTED if isinstance(left, KeyboardInterrupt) else left.code) from None
         except Exception as error:
             if is_first_process() and not began():
@@ -94,7 +94,24 @@ class Job:
             found = {"status": "failed", "reason": reason, "overrides": self.overrides}
             write_json(self.run_dir / "result.json", found)
         else:
+            self._discard()
+
+    def _discard(self) -> None:
+        """Remove the directory, unless it was there: a run that is resumed can be resumed again."""
+        if not any(word.startswith("resume=") for word in self.overrides):
             discard(self.run_dir)
+
+
+def _drawn_before(ckpt_path: str | None) -> int | None:
+    """The seed that another process of a distributed run drew, or this run before it was resumed; None: none did."""
+    if "LOCAL_RANK" in os.environ and (inherited := os.environ.get("PL_GLOBAL_SEED")):
+        return int(inherited)
+    if ckpt_path is None:
+        return None
+    from gradvitals.app.checkpoints import read
+    from gradvitals.loops.resumable import seed_of
+
+    return seed_of(read(Path(ckpt_path), "ckpt_path"))
 
 
 def prepare(settings: dict[str, Any]) -> None:
@@ -105,7 +122,7 @@ def prepare(settings: dict[str, Any]) -> None:
     from gradvitals.app.quiet import quiet
 
     quiet()
-    if settings["seed"] is None:  # the other processes of a distributed run inherit what the first one drew
-        inherited = os.environ.get("PL_GLOBAL_SEED") if "LOCAL_RANK" in os.environ else None
-        settings["seed"] = int(inherited) if inherited else secrets.randbelow(2**32)
+    if settings["seed"] is None:
+        drawn = _drawn_before(settings.get("ckpt_path"))
+        settings["seed"] = secrets.randbelow(2**32) if drawn is None else drawn
     seed_everything(settings["seed"], workers=True, verbose=False)

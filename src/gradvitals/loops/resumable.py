@@ -17,6 +17,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, Literal, Protocol
 
+import torch
 from lightning import Trainer
 from lightning.fabric.utilities.types import _Stateful
 from lightning.pytorch.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
@@ -43,9 +44,22 @@ class LeaveValidation(Exception):
 def logged_steps(checkpoint: dict[str, Any]) -> int:
     """The first step of which a fit that goes on from a checkpoint will log anything; what is logged from there on
     comes again."""
-    of_loop = checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.state_dict", {})
-    rest = of_loop.get("at_rest")
+    rest = _at_rest(checkpoint)
     return checkpoint["global_step"] if rest is None else rest["logged_steps"]
+
+
+def seed_of(checkpoint: dict[str, Any]) -> int | None:
+    """The seed that torch was given in the fit that took a checkpoint; None where it does not tell."""
+    rest = _at_rest(checkpoint)
+    if rest is None:
+        return None
+    generator = torch.Generator()
+    generator.set_state(rest["random"]["torch"])
+    return generator.initial_seed()
+
+
+def _at_rest(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    return checkpoint.get("loops", {}).get("fit_loop", {}).get("epoch_loop.state_dict", {}).get("at_rest")
 
 
 class ResumableFitLoop(_FitLoop):
