@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+import pytest
+
 from gradvitals.app.csv_logger import csv_logger, rows_before
 
 
@@ -42,3 +44,21 @@ def test_a_torn_row_is_none(tmp_path):
     file.write_text("loss,step\n1,0\n2,11")  # of 119
     assert [row["step"] for row in rows_before(file, 100)] == ["0"]
     assert rows_before(tmp_path / "none.csv", 100) == []
+
+
+def test_what_fails_is_tried_again(tmp_path, monkeypatch):
+    logger = csv_logger(spec(tmp_path), None)
+    logger.log_metrics({"loss": 0.5}, 0)
+    logger.save()
+    logger.log_metrics({"acc": 1}, 1)
+    monkeypatch.setattr("gradvitals.app.csv_logger.write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        logger.save()
+    monkeypatch.undo()
+    logger.log_metrics({"acc": 2}, 2)
+    logger.save()
+    assert logged(tmp_path) == [{"loss": "0.5", "step": "0"}, {"acc": "1", "step": "1"}, {"acc": "2", "step": "2"}]
+
+
+def full(*_) -> None:
+    raise OSError(28, "No space left on device")

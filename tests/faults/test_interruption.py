@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -84,14 +83,34 @@ def send(what: signal.Signals) -> Callable[[], None]:
 KILL = send(signal.SIGKILL)
 
 
-def in_step(number: int) -> Callable[[], None]:
-    return at_call(number, torch.optim.Adam, "step", KILL)
-
-
-def in_validation(number: int) -> Callable[[], None]:
+def in_step(step: int) -> Callable[[], None]:
+    """When so many steps were trained, in the next one."""
     from gradvitals.classifier import Classifier
 
-    return at_call(number, Classifier, "validation_step", KILL)
+    return when(Classifier, "training_step", lambda module: module.trainer.global_step == step)
+
+
+def in_validation(step: int) -> Callable[[], None]:
+    """In the validation after so many steps; after none: of the sanity check."""
+    from gradvitals.classifier import Classifier
+
+    return when(Classifier, "validation_step", lambda module: module.trainer.global_step == step)
+
+
+def when(owner: Any, name: str, holds: Callable[[Any], bool]) -> Callable[[], None]:
+    """A fault: killed in a method, when something holds."""
+
+    def put_in() -> None:
+        method = getattr(owner, name)
+
+        def looked(self: Any, *args: Any) -> Any:
+            if holds(self):
+                KILL()
+            return method(self, *args)
+
+        setattr(owner, name, looked)
+
+    return put_in
 
 
 def in_write(number: int) -> Callable[[], None]:
@@ -121,36 +140,35 @@ def in_renaming(number: int) -> Callable[[], None]:
     return at_call(number, os, "replace", KILL)
 
 
-def killed_and_resumed(folder: Path, fault: Callable[[], None]) -> dict[str, Any]:
-    assert forked.run(folder, *FIT, fault=fault) == -signal.SIGKILL, forked.said(folder)
-    assert forked.run(folder, "resume=latest") == 0, forked.said(folder)
-    return left_by(forked.the_run(folder))
+def chains(steps: list[int], length: int) -> list[list[Callable[[], None]]]:
+    """One run each, killed at several steps in their order."""
+    return [[in_step(step) for step in sorted(steps[i : i + length])] for i in range(0, len(steps), length)]
 
 
-RANDOM = random.Random(8)
-MOMENTS = {
-    "kill -9 at a random step": [in_step(step) for step in RANDOM.sample(range(1, STEPS + 1), 20)],
-    "kill -9 at an epoch's border": [in_step(step) for step in (1, 40, 41, 80, 81, 120)],
-    "kill -9 in a checkpoint's write": [in_write(number) for number in (1, 2, 9, 20)]
-    + [in_renaming(number) for number in (2, 3, 31)],
-    "kill -9 in validation": [in_validation(number) for number in (1, 2, 3, 4)],
+RANDOM = chains(random.Random(8).sample(range(STEPS), 20), 5)
+KILLED = {
+    "kill -9 at a random step": RANDOM[:2],
+    "kill -9 at a random step, more": RANDOM[2:],
+    "kill -9 at an epoch's border": chains([0, 39, 40, 79, 80, 119], 6),
+    "kill -9 in a checkpoint's write": [[in_write(n) for n in (1, 2, 9, 2)], [in_renaming(n) for n in (2, 3, 9)]],
+    "kill -9 in validation": [[in_validation(step) for step in (0, 40, 80, 120)]],
 }
 
 
-@pytest.mark.parametrize("kind", MOMENTS)
-@pytest.mark.parametrize("part", range(2))
-def test_killed_runs_go_on_as_if_they_had_not_been(kind, part, whole, tmp_path, tally):
-    faults = MOMENTS[kind][part::2]
-    survived = 0
-    for number, fault in enumerate(faults):
+@pytest.mark.parametrize("kind", KILLED)
+def test_killed_runs_go_on_as_if_they_had_not_been(kind, whole, tmp_path, tally):
+    """Each run is killed, resumed, killed again ... and at its end the same as one that nothing interrupted."""
+    for number, faults in enumerate(KILLED[kind]):
         folder = tmp_path / str(number)
         folder.mkdir()
-        found = killed_and_resumed(folder, fault)
+        for words, fault in zip([FIT, *[["resume=latest"]] * len(faults)], faults, strict=False):
+            assert forked.run(folder, *words, fault=fault) == -signal.SIGKILL, forked.said(folder)
+        assert forked.run(folder, "resume=latest") == 0, forked.said(folder)
+        found = left_by(forked.the_run(folder))
         for what in whole:
             assert found[what] == whole[what], (number, what, forked.said(folder))
-        survived += 1
-        shutil.rmtree(folder)
-    tally(kind, tried=len(faults), survived=survived)
+    kills = sum(map(len, KILLED[kind]))
+    tally(kind, tried=kills, survived=kills)
 
 
 def test_killed_again_and_again_at_any_moment(whole, tmp_path, tally):
@@ -176,23 +194,21 @@ def test_signals_end_with_a_checkpoint(sent, code, whole, tmp_path, tally):
     from gradvitals.classifier import Classifier
 
     where = {
-        "step": at_call(57, Classifier, "training_step", send(sent)),
-        "border": at_call(80, torch.optim.Adam, "step", send(sent)),
-        "validation": at_call(3, Classifier, "validation_step", send(sent)),
+        "step": at_call(17, Classifier, "training_step", send(sent)),
+        "border": at_call(40 - 17, torch.optim.Adam, "step", send(sent)),
+        "validation": at_call(2, Classifier, "validation_step", send(sent)),
         "test": at_call(1, Classifier, "test_step", send(sent)),
     }
+    words = FIT
     for name, fault in where.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        assert forked.run(folder, *FIT, fault=fault) == code, forked.said(folder)
-        run = forked.the_run(folder)
+        assert forked.run(tmp_path, *words, fault=fault) == code, (name, forked.said(tmp_path))
+        run = forked.the_run(tmp_path)
         assert json.loads((run / "result.json").read_text())["status"] == "interrupted"
-        assert "resume=" in forked.said(folder)
-        assert "Traceback" not in forked.said(folder)
-        assert forked.run(folder, "resume=latest") == 0, forked.said(folder)
-        found = left_by(run)
-        for what in whole:
-            assert found[what] == whole[what], (name, what)
+        assert "Traceback" not in forked.said(tmp_path)
+        words = ["resume=latest"]
+    assert "resume       python src/train.py resume=" in forked.said(tmp_path)
+    assert forked.run(tmp_path, *words) == 0, forked.said(tmp_path)
+    assert left_by(run) == whole
     tally(f"{sent.name} in a step, at a border, in validation, in the test", tried=len(where), survived=len(where))
 
 

@@ -13,8 +13,8 @@ import torch
 
 from tests.faults import forked
 
-STEP = 23  # of 80, counted from 0, at which the number comes in
-FIT = ["model=bn", "trainer.max_epochs=2", "report=false", "callbacks.picture.enabled=false", "monitor.every_n_steps=5"]
+STEP = 23  # of 40, counted from 0, at which the number comes in
+FIT = ["model=bn", "trainer.max_epochs=1", "report=false", "callbacks.picture.enabled=false", "monitor.every_n_steps=5"]
 
 
 def at_step(do: Callable[[Any, Any], Any]) -> Callable[[], None]:
