@@ -20,6 +20,8 @@ UPSTREAM_WARNINGS = (
     r".*Glyph .* missing from .*font.*",
     # ckpt_path=FILE of another run: this one keeps its own checkpoints.
     r".*The dirpath has changed from .*",
+    # A fit that ends before its first validation has no best weights yet; a metric that is never logged is refused.
+    r".*could not find the monitored key in the returned metrics.*",
     # The run directory is new; the CSV logger means the directory itself.
     r".*Experiment logs directory .* exists and is not empty.*",
     # trainer=cpu on a machine with a GPU is a choice.
