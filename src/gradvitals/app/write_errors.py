@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
@@ -109,8 +110,6 @@ on_write_error=stop; what was saved before is whole
         return guarded
 
     def _log_failed(self, file: str, record: logging.LogRecord) -> None:
-        import sys
-
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             self.take_elsewhere(file, error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -32,7 +33,7 @@ def job(sweep_dir: Path, name: str, words: list[str], status: str | None = None,
         (folder / "result.json").write_text(json.dumps({"status": status, "overrides": words}))
     if checkpoint:
         (folder / "checkpoints").mkdir()
-        (folder / "checkpoints/last.ckpt").touch()
+        ZipFile(folder / "checkpoints/last.ckpt", "w").close()
     return folder
 
 
@@ -57,6 +58,15 @@ def test_what_was_killed_goes_on_from_its_checkpoint_where_it_is(tmp_path):
     checkpoint, place = to_do(JOBS, tmp_path, SUBDIR)[1][1:]
     assert checkpoint == f"ckpt_path='{folder / 'checkpoints/last.ckpt'}'"
     assert place == "hydra.sweep.subdir='1_x'"
+
+
+def test_where_the_last_checkpoint_is_damaged_the_one_before_is_taken(tmp_path):
+    folder = job(tmp_path, "1_x", ["act=relu"], checkpoint=True) / "checkpoints"
+    (folder / "last.ckpt").rename(folder / "last-1.ckpt")
+    (folder / "last.ckpt").write_bytes(b"torn")
+    assert "last-1.ckpt" in to_do(JOBS, tmp_path, SUBDIR)[1][1]
+    (folder / "last-1.ckpt").write_bytes(b"torn")
+    assert to_do(JOBS, tmp_path, SUBDIR)[1] == ["act=relu", "hydra.sweep.subdir='1_x_attempt2'"]
 
 
 def test_a_second_attempt_that_ended_counts(tmp_path):
