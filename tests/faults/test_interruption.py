@@ -227,6 +227,16 @@ def test_signals_before_the_first_step_leave_nothing(sent, code, tmp_path, tally
     tally(f"{sent.name} before the first step", tried=len(faults), survived=len(faults))
 
 
+def test_what_is_resumed_stays_though_it_is_ended_before_its_first_step(tmp_path, tally):
+    from gradvitals.app import assemble
+
+    assert forked.run(tmp_path, *FIT, fault=in_step(3)) == -signal.SIGKILL
+    fault = at_call(1, assemble, "build_data", send(signal.SIGTERM))
+    assert forked.run(tmp_path, "resume=latest", fault=fault) == 143, forked.said(tmp_path)
+    assert forked.run(tmp_path, "resume=latest") == 0, forked.said(tmp_path)
+    tally("SIGTERM before a resumed run's first step", tried=1, survived=1)
+
+
 def test_a_second_signal_is_not_waited_for(tmp_path):
     from gradvitals.classifier import Classifier
 

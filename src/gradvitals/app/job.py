@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -98,7 +99,9 @@ class Job:
 
     def _discard(self) -> None:
         """Remove the directory, unless it was there: a run that is resumed can be resumed again."""
-        if not any(word.startswith("resume=") for word in self.overrides):
+        parsed = [OverridesParser.create().parse_override(word) for word in self.overrides]
+        resumed = [Path(str(word.value())).absolute() for word in parsed if word.key_or_group == "resume"]
+        if self.run_dir.absolute() not in resumed:
             discard(self.run_dir)
 
 
