@@ -16,6 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from gradvitals.app.names import slug
+from tests.faults.table import pytest_terminal_summary  # noqa: F401
 
 TOGETHER = ("browser",)  # folders whose tests share trainings, and so a worker
 ROOT = Path(__file__).parents[1]
