@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 
 from gradvitals.app.atomic_io import AtomicCheckpointIO
-from gradvitals.app.checkpoints import check_continues, read
+from gradvitals.app.checkpoints import check_continues
 from gradvitals.app.csv_logger import csv_logger
 from gradvitals.app.errors import Refused, closest
 from gradvitals.app.put_off import BESIDE_DATA, put_off
@@ -89,13 +89,14 @@ def assemble(config: Config) -> Run:
         raise Refused("loss=mean: a mean output has no target to learn; it is for python src/preflight.py")
     data = build_data(config["data"])
     model = build_model(config, data)
+    begin = 0 if config["resume"] else None
     if config["ckpt_path"]:
-        check_continues(model, Path(config["ckpt_path"]), config["train"])
+        begin = logged_steps(check_continues(model, Path(config["ckpt_path"]), config["train"]))
     set_threads(config["threads"], model, config["data"].get("batch_size", 1))
     if config["compile"]:
         (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
     history = History()
-    run = Run(build_trainer(config, history, _chance(model, data)), model, data, history)
+    run = Run(build_trainer(config, history, _chance(model, data), begin), model, data, history)
     _check_monitored(run, config["scheduler"])
     _check_test_share(run)
     _check_chosen_layers(model, config["monitor"])
@@ -226,8 +227,15 @@ def _chance(model: LightningModule, data: LightningDataModule, samples: int = 10
     return best_constant(model.loss, splits.train.y[:samples], model.outputs)
 
 
-def build_trainer(config: Config, history: History, chance: float | None = None) -> Trainer:
-    """The Trainer with its callbacks and loggers; quiet where the output is no terminal."""
+def build_trainer(config: Config, history: History, chance: float | None = None, begin: int | None = None) -> Trainer:
+    """The Trainer with its callbacks and loggers; quiet where the output is no terminal.
+
+    Args:
+        config: of the run.
+        history: keeps its metrics.
+        chance: loss of the best constant output.
+        begin: the first step that is logged where the run goes on; None: nothing was logged before.
+    """
     arguments = dict(config["trainer"])
     _check_arguments(arguments)
     if arguments["deterministic"] is False and not torch.are_deterministic_algorithms_enabled():
@@ -240,7 +248,7 @@ def build_trainer(config: Config, history: History, chance: float | None = None)
     offers = {"subtitle": words, "chance": chance, "enabled": not in_sweep}
     callbacks = [build(spec, Callback, offers) for spec in specs if spec and spec.get("_target_")]
     errors = WriteErrors(config["on_write_error"])
-    loggers = [_build_logger(spec, _continues_at(config)) for spec in config["logger"].values() if spec]
+    loggers = [_build_logger(spec, begin) for spec in config["logger"].values() if spec]
     # Lightning refuses to watch the rate without a logger; a bar is for eyes, and a sweep has one of its own.
     seen = sys.stdout.isatty() and not in_sweep
     unfit = (() if loggers else (LearningRateMonitor,)) + (() if seen else (ProgressBar, ModelSummary))
@@ -274,20 +282,13 @@ def _trainer(**arguments: Any) -> Trainer:
         raise Refused(f"trainer: {error}") from error
 
 
-def _continues_at(config: Config) -> int | None:
-    """The first step that a run logs which goes on in a directory; None: nothing was logged there before."""
-    if config["ckpt_path"]:
-        return logged_steps(read(Path(config["ckpt_path"]), "ckpt_path"))
-    return 0 if config["resume"] else None
-
-
-def _build_logger(spec: Config, step: int | None) -> Logger:
-    """A logger; those that write into the run's directory drop what an earlier part logged from ``step`` on."""
+def _build_logger(spec: Config, begin: int | None) -> Logger:
+    """A logger; those that write into the run's directory drop what an earlier part logged from ``begin`` on."""
     kind = resolve(spec.get("_target_", ""), Logger)  # type: ignore[type-abstract]
-    if step is not None and kind is TensorBoardLogger:
-        spec = {**spec, "purge_step": step}
+    if begin is not None and kind is TensorBoardLogger:
+        spec = {**spec, "purge_step": begin}
     if kind is CSVLogger:
-        return csv_logger(spec, step)
+        return csv_logger(spec, begin)
     try:
         return build(spec, Logger)  # type: ignore[type-abstract]
     except ModuleNotFoundError as error:

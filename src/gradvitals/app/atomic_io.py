@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from gradvitals.app.files import written_aside
 from gradvitals.app.names import short
 from gradvitals.app.write_errors import WriteErrors
 
@@ -33,15 +33,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | os.PathLike, storage_options: Any = None) -> None:
         place = Path(path)
-        aside = place.with_name(f"{place.name}.part")
         try:
             self._make_folder(place.parent)
-            _write(checkpoint, aside)
-            os.replace(aside, place)
+            with written_aside(place) as aside:
+                _write(checkpoint, aside)
             self.failed.discard(place)
         except OSError as error:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
             self.failed.add(place)
             self.errors.take(short(place), error)
 

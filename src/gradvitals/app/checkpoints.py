@@ -162,8 +162,8 @@ def rebuild(path: Path, key: str) -> Classifier:
     return model
 
 
-def check_continues(model: LightningModule, path: Path, train: bool) -> None:
-    """Refuse a checkpoint that a model cannot continue from, or be tested with, before anything is made for the run.
+def check_continues(model: LightningModule, path: Path, train: bool) -> dict[str, Any]:
+    """Read a checkpoint, and refuse one that a model cannot continue from, or be tested with, before anything is made.
 
     Raises:
         FileNotFoundError, ValueError: see :func:`read`; or something is missing that a fit goes on from.
@@ -177,6 +177,7 @@ def check_continues(model: LightningModule, path: Path, train: bool) -> None:
             _need_keys(state, {"state": dict, "param_groups": list}, expected)
     if isinstance(model, Classifier):  # a model of one's own may be made later, or load in its own way
         check_fits(model, checkpoint["state_dict"], f"ckpt_path={path}")
+    return checkpoint
 
 
 def check_fits(model: nn.Module, state: Mapping[str, Any], named: str) -> None:

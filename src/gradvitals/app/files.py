@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,16 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A path beside the file to write to, which takes the file's place at the end; nothing of it stays on an error."""
     aside = path.with_name(path.name + ".part")
     try:
-        aside.write_bytes(content)
+        yield aside
         os.replace(aside, path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -22,9 +22,7 @@ RUNS = Path("logs/train/runs")
 BESIDE = "trainer.max_epochs"  # what may be typed beside resume: a longer fit
 # What may be typed beside resume_sweep: where its jobs run, and how many more a search tries.
 BESIDE_SWEEP = ("hydra/launcher=", "hydra.launcher.", "hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=")
-
-
-ENDED = ("completed", "stopped", "diverged")
+ENDED = ("completed", "stopped", "diverged")  # what a resume leaves alone
 
 
 class AlreadyCompleted(Exception):

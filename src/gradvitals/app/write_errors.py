@@ -84,6 +84,8 @@ on_write_error=stop; what was saved before is whole
         writer = logger.experiment._get_file_writer()
         speed_up(writer)
         records: Any = records_of(writer)
+        if records is None:  # built otherwise than we know
+            return
         write, flush, broken = records.write, records.flush, False
 
         def guarded(do: Callable[..., None], *args: Any) -> None:

@@ -20,9 +20,8 @@ def claim(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
     """
     if resume:
         return
-    check_values(
-        {"task_name": config.get("task_name", "train")}
-    )  # a part of the directory's name, which the jobs would check too late
+    # A part of the directory's name; the jobs would check it too late.
+    check_values({"task_name": config.get("task_name", "train")})
     sweep_dir.mkdir(parents=True, exist_ok=True)
     try:
         with (sweep_dir / CONFIG).open("x", encoding="utf-8") as file:
