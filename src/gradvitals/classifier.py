@@ -18,7 +18,6 @@ import torch.nn.functional as F
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, R2Score
@@ -26,8 +25,9 @@ from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 
 from gradvitals.activations import activation
 from gradvitals.build import accepts, build, resolve
-from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, percentile_threshold
+from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, clip_to_norm_, percentile_threshold, total_norm
 from gradvitals.nets.init import LAYERS, initialize
+from gradvitals.nets.sharding import is_spread, shard
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -160,6 +160,11 @@ class Classifier(LightningModule):
         self.metric_name = name
         self.total_norms: list[float] = []  # ascending, for clip=percentile
 
+    def configure_model(self) -> None:
+        """Spread the network over the devices, where there is a mesh of them (``trainer=fsdp``)."""
+        if self.device_mesh is not None:
+            shard(self.net, self.device_mesh["data_parallel"])
+
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
 
@@ -169,7 +174,7 @@ class Classifier(LightningModule):
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         step = self.trainer.global_step
         if step == 0 or (step + 1) % every == 0:  # self.log costs more than a small net's step
-            self.log("train/loss", loss.detach())
+            self.log("train/loss", loss.detach(), sync_dist=self.trainer.world_size > 1)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -193,7 +198,10 @@ class Classifier(LightningModule):
         return outputs.squeeze(1).sigmoid() if self.hparams["task"] == "binary" else outputs.squeeze(1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        optimizer = self._optimizer(self.parameters(), mixed=self.trainer.precision.endswith("mixed"))
+        parameters = list(self.parameters())
+        # Fused, Lightning refuses to clip under mixed precision, and torch some optimizers for weights in parts.
+        unfused = self.trainer.precision.endswith("mixed") or any(map(is_spread, parameters))
+        optimizer = self._optimizer(parameters, fused=not unfused)
         spec = self.hparams["scheduler"] or {}
         if not spec.get("_target_"):
             return optimizer
@@ -208,10 +216,10 @@ class Classifier(LightningModule):
         }
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **timing}}  # type: ignore[return-value]
 
-    def _optimizer(self, parameters: Iterable[nn.Parameter], mixed: bool = False) -> Optimizer:
+    def _optimizer(self, parameters: Iterable[nn.Parameter], fused: bool = True) -> Optimizer:
         spec = dict(self.hparams["optimizer"] or {"_target_": "torch.optim.Adam"})
-        if spec.get("fused") == "auto":  # Lightning refuses fused optimizers with clipping under mixed precision
-            spec["fused"] = not mixed
+        if spec.get("fused") == "auto":
+            spec["fused"] = fused
         return build(spec, Optimizer, {"params": parameters})
 
     def _scheduler(self, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
@@ -258,10 +266,10 @@ class Classifier(LightningModule):
         return set(layers[-1].parameters()) if layers else set()
 
     def _clip_to_percentile(self, parameters: list[nn.Parameter], percentile: float) -> None:
-        norm = get_total_norm([p.grad for p in parameters if p.grad is not None])
+        norm = total_norm(parameters)
         if math.isfinite(norm.item()):
             bisect.insort(self.total_norms, norm.item())
-        clip_grads_with_norm_(parameters, percentile_threshold(self.total_norms, percentile), norm)
+        clip_to_norm_(parameters, percentile_threshold(self.total_norms, percentile), norm)
 
     @classmethod
     def load_from_checkpoint(  # type: ignore[override]

@@ -1,13 +1,15 @@
 """Clippings that torch and Lightning do not have: pure functions on gradients, in place.
 
 Clipping by the global norm and by value are the Trainer's own (``gradient_clip_val``, ``gradient_clip_algorithm``).
-Parameters without a gradient are passed over.
+Parameters without a gradient are passed over. Gradients that lie in parts on several devices (FSDP2, cut along the
+first axis) are clipped as if they were whole: sums over their parts are exchanged, the gradients never.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +30,8 @@ def clip_per_parameter_(parameters: Iterable[nn.Parameter], max_norm: float) -> 
         [0.6, 0.8]
     """
     grads = [p.grad for p in parameters if p.grad is not None]
-    if not grads:
-        return
-    norms = torch._foreach_norm(grads)
-    torch._foreach_mul_(grads, [torch.clamp(max_norm / (norm + TINY), max=1.0) for norm in norms])
+    if grads:
+        _scale(grads, [torch.clamp(max_norm / (norm + TINY), max=1.0) for norm in _norms(grads)])
 
 
 @torch.no_grad()
@@ -47,16 +47,74 @@ def clip_adaptive_(parameters: Iterable[nn.Parameter], ratio: float = 0.01, eps:
         >>> round(w.grad.norm().item(), 4)
         0.05
     """
-    for parameter in parameters:
-        if parameter.grad is not None:
-            limit = ratio * _unit_norm(parameter).clamp(min=eps)
-            parameter.grad.mul_(torch.clamp(limit / _unit_norm(parameter.grad), max=1.0))  # a limit over 0 is 1 too
+    both = [(p, p.grad) for p in parameters if p.grad is not None]
+    weight_norms, norms = _unit_norms([p for p, _ in both]), _unit_norms([grad for _, grad in both])
+    for (_, grad), weight_norm, norm in zip(both, weight_norms, norms, strict=True):
+        limit = ratio * weight_norm.clamp(min=eps)
+        _part(grad).mul_(torch.clamp(limit / norm, max=1.0))  # a limit over 0 is 1 too
 
 
-def _unit_norm(x: Tensor) -> Tensor:
-    """L2 norm of each row, kept broadcastable; of the whole where there is one axis or none."""
-    axes = tuple(range(1, x.ndim)) if x.ndim > 1 else None
-    return torch.linalg.vector_norm(x, dim=axes, keepdim=x.ndim > 1)
+@torch.no_grad()
+def clip_to_norm_(parameters: Iterable[nn.Parameter], max_norm: float, norm: Tensor) -> None:
+    """Scale all gradients by one factor, so that their :func:`total_norm` ``norm`` becomes at most ``max_norm``."""
+    grads = [p.grad for p in parameters if p.grad is not None]
+    if grads:
+        _scale(grads, [torch.clamp(max_norm / (norm + TINY), max=1.0)] * len(grads))
+
+
+@torch.no_grad()
+def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """L2 norm of all gradients together: shape ``()``, still on the device.
+
+    Example:
+        >>> w = nn.Parameter(torch.zeros(2)); w.grad = torch.tensor([3.0, 4.0])
+        >>> total_norm([w])
+        tensor(5.)
+    """
+    grads = [p.grad for p in parameters if p.grad is not None]
+    return torch.linalg.vector_norm(torch.stack(_norms(grads))) if grads else torch.zeros(())
+
+
+def _unit_norms(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """L2 norms of each tensor's rows, kept broadcastable; of the whole where it has one axis or none."""
+    of_vectors = iter(_norms([x for x in tensors if x.ndim < 2]))
+    return [
+        torch.linalg.vector_norm(_part(x), dim=tuple(range(1, x.ndim)), keepdim=True)
+        if x.ndim > 1
+        else next(of_vectors)
+        for x in tensors
+    ]
+
+
+def _norms(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """L2 norms of whole tensors, shape ``()`` each."""
+    norms = list(torch._foreach_norm([_part(x) for x in tensors])) if tensors else []
+    spread = [place for place, x in enumerate(tensors) if _is_spread(x)]
+    if spread:
+        together = _over_parts(torch.stack([norms[place] for place in spread]), tensors[spread[0]])
+        for place, norm in zip(spread, together.unbind(), strict=True):
+            norms[place] = norm
+    return norms
+
+
+def _over_parts(norms: Tensor, one: Any) -> Tensor:
+    """Norms of whole tensors, from those of this process's parts; all lie on the mesh of one of them."""
+    squares = norms.double().square()  # which float32 would lose below 1e-23
+    torch.distributed.all_reduce(squares, group=one.device_mesh.get_group())
+    return squares.sqrt().to(norms.dtype)
+
+
+def _scale(grads: Sequence[Tensor], factors: list[Tensor]) -> None:
+    torch._foreach_mul_([_part(grad) for grad in grads], factors)
+
+
+def _part(x: Any) -> Tensor:
+    """What this process holds of a tensor."""
+    return x.to_local() if _is_spread(x) else x
+
+
+def _is_spread(x: Any) -> bool:
+    return type(x) not in (Tensor, nn.Parameter) and hasattr(x, "placements")
 
 
 def percentile_threshold(norms: Sequence[float], percentile: float) -> float:

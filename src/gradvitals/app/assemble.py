@@ -14,6 +14,8 @@ import torch
 from lightning import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ModelSummary, ProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.plugins import LayerSync
+from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 
@@ -21,7 +23,9 @@ from gradvitals.app.atomic_io import AtomicCheckpointIO
 from gradvitals.app.checkpoints import check_continues
 from gradvitals.app.csv_logger import csv_logger
 from gradvitals.app.errors import Refused, closest
+from gradvitals.app.layer_sync import SyncAnywhere
 from gradvitals.app.put_off import BESIDE_DATA, put_off
+from gradvitals.app.rules import ALIASES
 from gradvitals.app.write_errors import WriteErrors
 from gradvitals.build import accepts, build, resolve
 from gradvitals.callbacks.history import History
@@ -99,6 +103,7 @@ def assemble(config: Config) -> Run:
     run = Run(build_trainer(config, history, _chance(model, data), begin), model, data, history)
     _check_monitored(run, config["scheduler"])
     _check_test_share(run)
+    _check_sharding(run)
     _check_chosen_layers(model, config["monitor"])
     return run
 
@@ -131,6 +136,16 @@ def _check_test_share(run: Run) -> None:
     batches = len(run.data.test_dataloader())
     if share * batches < 1:
         raise Refused(f"trainer.limit_test_batches: expected a share of {batches} batches that makes one; got {share}")
+
+
+def _check_sharding(run: Run) -> None:
+    """Our networks know how they are cut into parts; a LightningModule of one's own has to say it."""
+    cuts = isinstance(run.trainer.strategy, ModelParallelStrategy)
+    if cuts and not is_overridden("configure_model", run.model):
+        raise Refused(
+            f"trainer=fsdp: expected {type(run.model).__name__} to have configure_model, which spreads its weights by "
+            "gradvitals.nets.sharding.shard(self, self.device_mesh['data_parallel']); it has none. Or set trainer=ddp"
+        )
 
 
 def _check_chosen_layers(model: LightningModule, monitor: Config) -> None:
@@ -240,6 +255,10 @@ def build_trainer(config: Config, history: History, chance: float | None = None,
     _check_arguments(arguments)
     if arguments["deterministic"] is False and not torch.are_deterministic_algorithms_enabled():
         arguments["deterministic"] = None  # turning off what is off imports torch's compiler
+    if isinstance(arguments.get("strategy"), Mapping):
+        arguments["strategy"] = build(arguments["strategy"], Strategy)  # type: ignore[type-abstract]
+    arguments["precision"] = ALIASES.get(arguments["precision"], arguments["precision"])
+    synced: list[LayerSync] = [SyncAnywhere()] if arguments.pop("sync_batchnorm", False) else []
     clip = config["clip"]
     if clip["name"] in ("norm", "value"):
         arguments |= {"gradient_clip_val": clip["val"], "gradient_clip_algorithm": clip["name"]}
@@ -257,7 +276,7 @@ def build_trainer(config: Config, history: History, chance: float | None = None,
         **arguments,
         callbacks=[history, *callbacks],  # first, so that it times none of the others' last words
         logger=loggers or False,
-        plugins=[AtomicCheckpointIO(errors)],
+        plugins=[AtomicCheckpointIO(errors), *synced],
         default_root_dir=config["paths"]["run"],
         enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
         enable_model_summary=any(isinstance(c, ModelSummary) for c in callbacks),

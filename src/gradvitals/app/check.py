@@ -12,7 +12,7 @@ from typing import Any
 from gradvitals.app.errors import Refused
 from gradvitals.app.memory import check_memory
 from gradvitals.app.rule import shown
-from gradvitals.app.rules import RULES
+from gradvitals.app.rules import ALIASES, RULES
 
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "monitor", "trainer")
 SEVERAL = ("callbacks", "logger")  # groups of several specs, each by a name of its own
@@ -22,6 +22,9 @@ NEEDED += ["paths.logs", "act.name", "init.name", "init.gain", "init.output", "c
 NEEDED += ["trainer.deterministic", "trainer.precision"]
 # One of them tells other machines' processes where the first one is.
 RENDEZVOUS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "KUBERNETES_SERVICE_HOST")
+SHARDED_PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "16-true")
+FUSED_IN_PARTS = ("torch.optim.Adam", "torch.optim.AdamW")  # whose kernels take parts of weights
+SMALLEST_HALF = 6.1e-5  # float16 loses the digits of smaller numbers, and 1e-8 is 0 to it
 
 
 def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
@@ -38,6 +41,8 @@ def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
     check_values(config)
     _check_model(config, set(typed))
     _check_clipping(config, set(typed))
+    _check_precision(config["trainer"], config["optimizer"])
+    _check_sharding(config["trainer"], config["optimizer"])
     _check_nodes(config["trainer"].get("num_nodes"))
     check_memory(config)
 
@@ -112,9 +117,43 @@ def _check_clipping(config: Mapping[str, Any], typed: set[str]) -> None:
     if name == "percentile" and val > 100:
         raise Refused(f"clip.val: expected a percentile, above 0 and at most 100; got {val}")
     clips = by_trainer is not None or name != "none"
-    if clips and config["optimizer"].get("fused") is True and str(trainer.get("precision")).endswith("mixed"):
+    if clips and config["optimizer"].get("fused") is True and _precision(trainer).endswith("mixed"):
         raise Refused(
             "optimizer.fused=true: Lightning cannot clip under mixed precision then. Set optimizer.fused=false"
+        )
+
+
+def _precision(trainer: Mapping[str, Any]) -> str:
+    precision = trainer.get("precision")
+    return str(ALIASES.get(precision, precision))
+
+
+def _check_precision(trainer: Mapping[str, Any], optimizer: Mapping[str, Any]) -> None:
+    eps = optimizer.get("eps")
+    if _precision(trainer) == "16-true" and isinstance(eps, float) and eps < SMALLEST_HALF:
+        raise Refused(
+            f"trainer.precision=16-true: expected optimizer.eps of at least {SMALLEST_HALF:g}; got {eps:g}, by which "
+            "float16 divides as by 0. Set optimizer.eps=1e-4, trainer.precision=bf16-true or 16-mixed"
+        )
+
+
+def _check_sharding(trainer: Mapping[str, Any], optimizer: Mapping[str, Any]) -> None:
+    """What Lightning and torch refuse of FSDP, but after the processes have started."""
+    strategy = trainer.get("strategy")
+    if isinstance(strategy, str) and strategy.startswith("fsdp"):
+        raise Refused(f"trainer.strategy={strategy}: an older FSDP, which clips wrongly. Set trainer=fsdp")
+    target = str(strategy.get("_target_")) if isinstance(strategy, Mapping) else ""
+    if not target.endswith((".Sharded", ".ModelParallelStrategy")):
+        return
+    if _precision(trainer) not in SHARDED_PRECISIONS:
+        raise Refused(
+            f"trainer.precision: trainer=fsdp takes {', '.join(SHARDED_PRECISIONS)}; got {_precision(trainer)}. "
+            "Set one of them, or trainer=ddp"
+        )
+    if optimizer.get("fused") is True and optimizer.get("_target_") not in FUSED_IN_PARTS:
+        raise Refused(
+            f"optimizer.fused=true: trainer=fsdp takes it with {' or '.join(FUSED_IN_PARTS)}; got "
+            f"{optimizer.get('_target_')}. Set optimizer.fused=auto"
         )
 
 

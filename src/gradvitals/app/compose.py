@@ -24,6 +24,7 @@ OF_THE_RUN = (
     "task_name",
     "resume",
     "resume_sweep",
+    "join_sweep",
     "ckpt_path",
 )  # where a run lies and how it began: no part of an experiment
 FLATTENED = ("experiment", "debug", "sweep")  # groups of values for all the others; written as those values

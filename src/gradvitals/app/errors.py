@@ -15,9 +15,22 @@ from omegaconf.errors import GrammarParseError, InterpolationResolutionError, Om
 HINT = "HYDRA_FULL_ERROR=1 shows the traceback"
 VERBOSE = "GRADVITALS_FULL_ERROR"  # what the user chose by HYDRA_FULL_ERROR; processes that this one starts see it too
 
+# What gloo and NCCL say where the other end is gone.
+OUT_OF_REACH = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "ncclRemoteError",
+    "ncclSystemError",
+)
+
 
 class Refused(ValueError):
     """A configuration that is not run; the message is for the user, whole sentences, no traceback."""
+
+
+class LostProcess(RuntimeError):
+    """Another process of the run died."""
 
 
 def full_errors() -> bool:
@@ -51,8 +64,10 @@ def explain(error: BaseException) -> str:
         return f"trainer: {message}"
     if message.startswith("Config group override must be"):
         return _no_option(message)
-    if isinstance(error, (ValueError, OSError)):
+    if isinstance(error, (ValueError, OSError, LostProcess)):
         return message
+    if isinstance(error, RuntimeError) and any(word in message for word in OUT_OF_REACH):
+        return f"another process of this run has ended, or cannot be reached; what it said stands above ({HINT})"
     return f"{type(error).__name__}: {message[:300]} ({HINT})"
 
 

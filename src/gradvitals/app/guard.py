@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +12,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from gradvitals.app.check import check
 from gradvitals.app.errors import Refused, explain
+from gradvitals.app.launcher import is_first_process, rank
 from gradvitals.report.visible import visible
 
 
@@ -61,12 +61,8 @@ def typed_keys(overrides: list[str]) -> list[str]:
     return [override.lstrip("+").partition("=")[0] for override in overrides]
 
 
-def is_first_process() -> bool:
-    """False in the other processes of a distributed run, which the first one starts in its directory."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
 def leave(message: str) -> NoReturn:
     """Say why on stderr and exit with 1."""
-    print(f"gradvitals: {visible(message)}", file=sys.stderr)
+    who = f" (process {number})" if (number := rank()) else ""
+    print(f"gradvitals{who}: {visible(message)}", file=sys.stderr)
     raise SystemExit(1)

@@ -7,8 +7,10 @@ they were typed or stand in an experiment's file. So its loader is made to look 
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -23,6 +25,7 @@ from gradvitals.build import resolve
 
 TRUSTED = frozenset({"gradvitals", "hydra", "hydra_plugins", "logging", "colorlog"})
 DEFAULT_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+PLUGINS = {"hydra_ray_launcher": "ray", "hydra_submitit_launcher": "submitit"}  # package -> extra
 SLOTS = {"launcher": Launcher, "sweeper": Sweeper}
 LOGS = ("job_logging", "hydra_logging")
 LOGGING = {"formatters": logging.Formatter, "handlers": logging.Handler, "filters": logging.Filter}
@@ -36,7 +39,10 @@ def checked_targets() -> Iterator[None]:
     compose = ConfigLoaderImpl.load_configuration
 
     def composed(*args: Any, **kwargs: Any) -> DictConfig:
-        config = compose(*args, **kwargs)
+        with warnings.catch_warnings():
+            # conf/hydra/launcher: each file is held to the keys of its plugin on purpose
+            warnings.filterwarnings("ignore", r"\n'hydra/launcher/\w+' is validated against ConfigStore schema")
+            config = compose(*args, **kwargs)
         check_hydra(config.hydra)
         return config
 
@@ -45,8 +51,8 @@ def checked_targets() -> Iterator[None]:
 
 
 @contextmanager
-def replaced(owner: type, name: str, method: Callable[..., Any]) -> Iterator[None]:
-    """Another method in a class's place inside the ``with``."""
+def replaced(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
+    """Another function under a name of a class or module inside the ``with``."""
     before = getattr(owner, name)
     setattr(owner, name, method)
     try:
@@ -127,7 +133,16 @@ def _resolve(key: str, path: Any, kind: type) -> None:
     try:
         resolve(str(path), kind, TRUSTED)
     except ValueError as error:
+        _need_plugin(str(path))
         raise Refused(str(error).replace("_target_", key, 1)) from None
+
+
+def _need_plugin(path: str) -> None:
+    """Refuse one of our launchers' configs where its package is not there."""
+    package = next((name for name in PLUGINS if path.startswith(f"hydra_plugins.{name}.")), None)
+    if package and find_spec(f"hydra_plugins.{package}") is None:
+        name, extra = package.replace("_", "-"), PLUGINS[package]
+        raise Refused(f'hydra/launcher needs a package: {name}. Install it by pip install ".[{extra}]"')
 
 
 def _leaves(name: str, value: Any, last: str = "") -> Iterator[tuple[str, str, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from gradvitals.app.signals import Signals
+from gradvitals.app.signals import SAVE, Signals
 from gradvitals.callbacks.last_checkpoint import LastCheckpoint
 from gradvitals.loops.resumable import LeaveValidation, Moment
 
@@ -28,21 +28,28 @@ class Interruption(Callback):
 
     def at_rest(self, trainer: Trainer, moment: Moment) -> None:
         """Save and leave, if a signal asks for it."""
-        code = self._signals.code if trainer.world_size == 1 else self._agreed(trainer, moment)
+        code = self._signals.wish if trainer.world_size == 1 else self._agreed(trainer, moment)
         if not code:
             return
+        self._signals.saves = False
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, LastCheckpoint):
                 callback.save(trainer)
-        self._signals.code = code
-        raise SystemExit(code)
+        if code != SAVE:
+            self._signals.code = code
+            raise SystemExit(code)
 
     def _agreed(self, trainer: Trainer, moment: Moment) -> int:
         """The code that any of several processes was asked for: all leave after the same step; asked now and then."""
         if moment == "batch" and trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return 0
-        mine = torch.tensor(self._signals.code, device=trainer.strategy.root_device)
+        mine = torch.tensor(self._signals.wish, device=trainer.strategy.root_device)
         return int(trainer.strategy.reduce(mine, reduce_op="max"))
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """What ends the fit of one process, such as a trial that its search gives up, ends that of all."""
+        if trainer.world_size > 1:
+            trainer.should_stop = trainer.strategy.reduce_boolean_decision(trainer.should_stop, all=False)
 
     def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
         if self._signals.code and not trainer.sanity_checking and trainer.world_size == 1:

@@ -16,11 +16,14 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.check import check
-from gradvitals.app.errors import explain, full_errors
+from gradvitals.app.errors import Refused, explain, full_errors
 from gradvitals.app.files import discard, write_json
-from gradvitals.app.guard import is_first_process, leave, typed_keys
+from gradvitals.app.guard import leave, typed_keys
+from gradvitals.app.launcher import Launcher, is_first_process
 from gradvitals.app.put_off import import_lightning
 from gradvitals.app.signals import INTERRUPTED
+
+SEED = "PL_GLOBAL_SEED"  # Lightning's, by which it tells the processes that it starts
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,12 @@ class Job:
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         settings |= {"overrides": self.overrides, "typed": typed_keys(self.overrides), "choices": self.choices}
         settings["in_sweep"] = self.sweep is not None
+        if launcher := Launcher.at_work():
+            settings["trainer"] = launcher.place(settings["trainer"], settings["typed"])
+            if settings["seed"] is None and SEED not in os.environ:
+                raise Refused(
+                    f"seed: expected a number; each process of {launcher.name} would draw its own. Set seed=NUMBER"
+                )
         check(settings, settings["typed"])
         return settings
 
@@ -107,7 +116,7 @@ class Job:
 
 def _drawn_before(ckpt_path: str | None) -> int | None:
     """The seed that another process of a distributed run drew, or this run before it was resumed; None: none did."""
-    if "LOCAL_RANK" in os.environ and (inherited := os.environ.get("PL_GLOBAL_SEED")):
+    if "LOCAL_RANK" in os.environ and (inherited := os.environ.get(SEED)):
         return int(inherited)
     if ckpt_path is None:
         return None

@@ -12,14 +12,24 @@ from typing import NoReturn
 
 from omegaconf import OmegaConf
 
+from gradvitals.app.children import SCRIPT
 from gradvitals.app.errors import VERBOSE, explain, full_errors
 from gradvitals.app.guard import leave
 from gradvitals.app.hydra_slots import checked_targets, replaced
+from gradvitals.app.launcher import is_first_process
 from gradvitals.app.names import slug
 from gradvitals.app.quiet import keep_to_itself
 from gradvitals.app.resume import AlreadyCompleted, rewrite
 from gradvitals.app.signals import INTERRUPTED
 
+# Of a process that is not the first of its run: it makes no directory and writes no file.
+ASIDE = (
+    "hydra.run.dir=.",
+    "hydra.output_subdir=null",
+    "hydra/job_logging=stdout",
+    "hydra.job_logging.root.level=ERROR",
+)
+HYDRAS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydra/job_logging=")
 REWRITTEN = "GRADVITALS_REWRITTEN"  # the other processes of a distributed run are started with what was made of argv
 
 
@@ -36,14 +46,18 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
     # Hydra hands an error on instead of printing it only under this variable; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ[SCRIPT] = os.path.abspath(sys.argv[0])
     try:
         if resumes and REWRITTEN not in os.environ:
             sys.argv = rewrite(given := sys.argv)
             os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}
+        if not is_first_process():
+            sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRAS)), *ASIDE]
         with checked_targets(), replaced(ArgumentParser, "error", _wrong_flag):
             main()
     except AlreadyCompleted as done:
-        print(done)
+        if is_first_process():
+            print(done)
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:

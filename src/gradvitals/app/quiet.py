@@ -29,8 +29,10 @@ UPSTREAM_WARNINGS = (
 )
 CHATTY = (
     "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.distributed",
     "lightning.fabric.utilities.seed",
     "lightning.pytorch.accelerators.cuda",
+    "lightning.pytorch.trainer.connectors.signal_connector",
 )
 
 NO_TELEMETRY = {  # what optional packages ask of the environment, to keep what they see to themselves

@@ -13,12 +13,18 @@ from pathlib import Path
 from gradvitals.app.errors import Refused
 
 OVERRIDE = re.compile(r"(\+\+|\+|~)?[A-Za-z_][\w./@:$-]*(=.*)?", re.DOTALL)  # and no flag, such as --config-dir
-SLURM = "timeout_min|cpus_per_task|gpus_per_node|tasks_per_node|mem_gb|nodes|partition|qos|account|constraint|gres"
+SLURM = (  # not setup, additional_parameters and submitit_folder: they run commands, or read pickles
+    "timeout_min|signal_delay_s|max_num_timeout|nodes|tasks_per_node|gpus_per_node|gpus_per_task|cpus_per_task"
+    "|cpus_per_gpu|mem_gb|mem_per_gpu|mem_per_cpu|partition|qos|account|constraint|exclude|gres|stderr_to_stdout"
+)
+# A cluster's address is none of these unless it is this machine's: what comes back from there is unpickled here.
+RAY = r"ray\.(init\.(num_cpus|num_gpus|include_dashboard|logging_level)|remote\.(num_cpus|num_gpus|max_retries))"
 HARMLESS = re.compile(
     r"\+{0,2}(hydra/(launcher|sweeper)=\w+"
     r"|hydra\.(mode|verbose|sweep\.subdir|job\.chdir)=[^/\\]*"
     r"|hydra\.sweeper\.(?!.*_target_).*"
-    rf"|hydra\.launcher\.(n_jobs|batch_size|pre_dispatch|array_parallelism|{SLURM})=[^/\\]*)",
+    r"|hydra\.launcher\.ray\.init\.address=(null|auto)"
+    rf"|hydra\.launcher\.(n_jobs|batch_size|pre_dispatch|array_parallelism|{SLURM}|{RAY})=[^/\\]*)",
     re.DOTALL,
 )
 

@@ -1,4 +1,4 @@
-"""``resume=latest``, ``resume=RUN_DIR``, ``resume_sweep=SWEEP_DIR``: the same command again, in the same directory.
+"""``resume=latest``, ``resume=RUN_DIR``, ``resume_sweep=DIR``, ``join_sweep=DIR``: a command again, in its directory.
 
 The command line is rewritten before Hydra starts, because Hydra writes the run directory before the job begins.
 """
@@ -13,15 +13,20 @@ from zipfile import BadZipFile, ZipFile
 from omegaconf import OmegaConf
 
 from gradvitals.app.errors import Refused
+from gradvitals.app.launcher import Launcher
 from gradvitals.app.names import quoted
 from gradvitals.app.replayed import replayed
 from gradvitals.report.natural import natural
 from gradvitals.report.records import read_result
 
 RUNS = Path("logs/train/runs")
-BESIDE = "trainer.max_epochs"  # what may be typed beside resume: a longer fit
-# What may be typed beside resume_sweep: where its jobs run, and how many more a search tries.
+LONGER = "trainer.max_epochs"
+# What may be typed beside resume: a longer fit, and on how many devices.
+PLACE = ("trainer.devices=", "trainer.num_nodes=")
+BESIDE = (f"{LONGER}=", "trainer=", *PLACE, "data.batch_size=")
+# What may be typed beside resume_sweep and join_sweep: where its jobs run, and how many more a search tries.
 BESIDE_SWEEP = ("hydra/launcher=", "hydra.launcher.", "hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=")
+AS_BEFORE = ("hydra.sweeper.resume=", "hydra.sweeper.join=")  # how an earlier command came to the sweep
 ENDED = ("completed", "stopped", "diverged")  # what a resume leaves alone
 
 
@@ -39,23 +44,26 @@ def rewrite(argv: list[str]) -> list[str]:
         Refused: no such run, no whole checkpoint, or something typed beside that a resumed run cannot change.
         AlreadyCompleted: the run has come to its end and no longer fit was asked for.
     """
-    if (sweep := _typed(argv, "resume_sweep")) is not None:
-        return _rewrite_sweep(argv, Path(sweep))
+    for key in ("resume_sweep", "join_sweep"):
+        if (sweep := _typed(argv, key)) is not None:
+            return _rewrite_sweep(argv, key, Path(sweep))
     if (resume := _typed(argv, "resume")) is None:
         return argv
     typed = [word for word in argv[1:] if not word.startswith("resume=")]
-    if foreign := [word for word in typed if not word.startswith(f"{BESIDE}=")]:
+    if foreign := [word for word in typed if not word.startswith(BESIDE)]:
+        allowed = ", ".join(word.rstrip("=") for word in BESIDE)
         raise Refused(
-            f"resume={resume}: a run continues as it was; only {BESIDE} may be typed beside; got {foreign[0]}"
+            f"resume={resume}: a run continues as it was; only {allowed} may be typed beside; got {foreign[0]}"
         )
     run_dir = _latest() if resume == "latest" else Path(resume)
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
         raise Refused(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
     if _nothing_left(run_dir, typed):
-        raise AlreadyCompleted(f"{run_dir} {_how_it_ended(run_dir)}. To train longer: resume={run_dir} {BESIDE}=N")
+        raise AlreadyCompleted(f"{run_dir} {_how_it_ended(run_dir)}. To train longer: resume={run_dir} {LONGER}=N")
     words, checkpoint = _saved_words(saved), newest(run_dir)
-    mine = ("resume=", *(f"{BESIDE}=" for _ in typed), *(["ckpt_path="] if checkpoint else []))
+    mine = ("resume=", *(word.partition("=")[0] + "=" for word in typed), *(["ckpt_path="] if checkpoint else []))
+    mine += PLACE if Launcher.at_work() else ()  # it says how many there are
     kept = [word for word in words if not word.startswith(mine)]
     begin = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint else []  # killed before the first one: from the start
     as_it_was = [] if typed else ["hydra.output_subdir=null"]  # what is not written anew cannot be torn by a kill
@@ -106,22 +114,26 @@ def _typed(argv: list[str], key: str) -> str | None:
     return None if value in ("", "null") else value
 
 
-def _rewrite_sweep(argv: list[str], sweep_dir: Path) -> list[str]:
-    """The command line of a sweep again, in its directory; its sweeper leaves out what has ended."""
-    typed = [word for word in argv[1:] if not word.startswith("resume_sweep=") and word not in ("-m", "--multirun")]
+def _rewrite_sweep(argv: list[str], key: str, sweep_dir: Path) -> list[str]:
+    """The command line of a sweep again, in its directory; its sweeper leaves out what has ended, or others have."""
+    typed = [word for word in argv[1:] if not word.startswith(f"{key}=") and word not in ("-m", "--multirun")]
     if foreign := [word for word in typed if not word.startswith(BESIDE_SWEEP)]:
         allowed = ", ".join(word.rstrip("=.") for word in BESIDE_SWEEP)
-        raise Refused(
-            f"resume_sweep: a sweep continues as it was; only {allowed} may be typed beside; got {foreign[0]}"
-        )
+        raise Refused(f"{key}: a sweep continues as it was; only {allowed} may be typed beside; got {foreign[0]}")
     saved = sweep_dir / "multirun.yaml"
     if not saved.is_file():
-        raise Refused(f"resume_sweep={sweep_dir}: expected a sweep's directory; there is no {saved}")
-    words = OmegaConf.load(saved).hydra.overrides
-    mine = ("hydra.sweep.dir=", "hydra.sweeper.resume=", *(word.partition("=")[0] + "=" for word in typed))
-    kept = [word for word in [*map(str, words.task), *map(str, words.hydra)] if not word.startswith(mine)]
-    kept = replayed(kept, saved)
-    return [argv[0], *kept, *typed, f"hydra.sweep.dir={quoted(sweep_dir)}", "hydra.sweeper.resume=true"]
+        raise Refused(f"{key}={sweep_dir}: expected a sweep's directory; there is no {saved}")
+    config = OmegaConf.load(saved).hydra
+    if key == "join_sweep" and "n_trials" not in config.sweeper:
+        raise Refused(
+            f"join_sweep={sweep_dir}: expected a search, whose workers choose trial by trial; the jobs of a grid are"
+            " all given out by its first command. To run one on many machines: hydra/launcher=ray or submitit_slurm"
+        )
+    mine = ("hydra.sweep.dir=", *AS_BEFORE, *(word.partition("=")[0] + "=" for word in typed))
+    words = [*map(str, config.overrides.task), *map(str, config.overrides.hydra)]
+    kept = replayed([word for word in words if not word.startswith(mine)], saved)
+    how = f"hydra.sweeper.{key.removesuffix('_sweep')}=true"
+    return [argv[0], *kept, *typed, f"hydra.sweep.dir={quoted(sweep_dir)}", how]
 
 
 def _latest() -> Path:
@@ -139,8 +151,7 @@ def _how_it_ended(run_dir: Path) -> str:
 def _nothing_left(run_dir: Path, typed: list[str]) -> bool:
     """Whether the run has come to its end and is asked for no more epochs than it has."""
     result = read_result(run_dir)
-    ended = result.get("status") in ENDED
-    if not ended or not typed:
-        return ended
-    wanted = typed[-1].partition("=")[2]
-    return wanted.isdecimal() and int(wanted) <= result.get("epochs", 0)
+    wanted = [word.partition("=")[2] for word in typed if word.startswith(f"{LONGER}=")]
+    if result.get("status") not in ENDED or not wanted:
+        return result.get("status") in ENDED
+    return wanted[-1].isdecimal() and int(wanted[-1]) <= result.get("epochs", 0)

@@ -7,6 +7,7 @@ only be texts.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from gradvitals.app.rule import Rule, boolean, either, list_of, mapping_of, number, one_of, optional, text, whole, word
 
@@ -20,7 +21,9 @@ seed = whole(0, 2**32 - 1)
 width = whole(1, 1_000_000)
 folder = Rule("a path", word.accepts)
 span = Rule("DAYS:HOURS:MINUTES:SECONDS", lambda value: isinstance(value, str) and SPAN.fullmatch(value) is not None)
+spec = Rule("a class with its arguments", lambda v: isinstance(v, Mapping) and word.accepts(v.get("_target_")))
 spans = mapping_of(number(0), "days", "hours", "minutes", "seconds")
+ALIASES = {16: "16-mixed", "bf16": "bf16-mixed", 32: "32-true", 64: "64-true"}  # of precisions
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "64-true", "16-true", "bf16-true", "bf16", 16, 32, 64)
 
 RULES: dict[str, Rule] = {
@@ -43,6 +46,7 @@ RULES: dict[str, Rule] = {
     "weights": optional(word),
     "resume": optional(word),
     "resume_sweep": optional(word),
+    "join_sweep": optional(word),
     "paths.logs": folder,
     "paths.run": folder,
     "model.depth": whole(0, 100_000),
@@ -163,7 +167,8 @@ RULES: dict[str, Rule] = {
     "trainer.accelerator": word,
     "trainer.devices": either(whole(1, MANY), one_of("auto"), list_of(whole(0, MANY))),
     "trainer.num_nodes": whole(1),
-    "trainer.strategy": word,
+    "trainer.strategy": either(word, spec),
+    "trainer.sync_batchnorm": boolean,
     "trainer.precision": one_of(*PRECISIONS),
     "trainer.max_epochs": optional(endless),
     "trainer.min_epochs": optional(whole(1)),

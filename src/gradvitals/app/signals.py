@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR1: when they end a job, and with which exit code."""
+"""Ctrl-C, SIGTERM, SIGUSR1 and SIGUSR2: when they end a job, and with which exit code."""
 
 from __future__ import annotations
 
@@ -8,28 +8,35 @@ import threading
 from types import FrameType
 from typing import Any
 
+from gradvitals.app.requeue import hand_over, is_submitits
+
 log = logging.getLogger(__name__)
 
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
-# Clusters announce by SIGUSR1 that they will end a job; where there is none (Windows), nobody sends it.
-CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED} | (
-    {signal.SIGUSR1: TERMINATED} if hasattr(signal, "SIGUSR1") else {}
-)
+SAVE = 1  # a wish that is no exit code: a checkpoint, and on
+# Clusters announce by one of the last two that they will end a job; where there are none (Windows), nobody sends them.
+CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED} | {
+    getattr(signal, name): TERMINATED for name in ("SIGUSR1", "SIGUSR2") if hasattr(signal, name)
+}
 
 
 class Signals:
     """Listens within its ``with``. A signal ends the job at once, or where ``waits`` is set, at the next good moment.
 
-    Whoever sets ``waits`` looks at ``code`` at such moments and leaves. A second signal is not waited for.
+    Whoever sets ``waits`` looks at ``wish`` at such moments and leaves. A second signal is not waited for. What
+    submitit listened to before is its own again at the end of the ``with``; see :mod:`gradvitals.app.requeue`.
 
     Attributes:
         code: the exit code that a signal asks for; 0: none came.
+        saves: whether a checkpoint is asked for at the next good moment, as the end may be near.
         waits: whether a good moment to end is still to come.
     """
 
     def __init__(self) -> None:
         self.code = 0
+        self.saves = False
         self.waits = False
+        self._last: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
@@ -37,9 +44,16 @@ class Signals:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
+        handlers, self._before = self._before, {}
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        self._before = {}
+        if self.code == TERMINATED:
+            hand_over(self._last, handlers)
+
+    @property
+    def wish(self) -> int:
+        """The exit code that is asked for, or ``SAVE``, or 0."""
+        return self.code or int(self.saves)
 
     def listen(self) -> None:
         """Take the signals over, again where somebody else took them since; only a main thread can."""
@@ -49,6 +63,10 @@ class Signals:
                 self._before.setdefault(number, before)
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM and is_submitits(self._before.get(number)):
+            self.saves = True  # what requeues the job comes next; and where it does not, a kill
+            return
+        self._last = number
         again, self.code = self.code, CODES[signal.Signals(number)]
         if again or not self.waits:
             raise SystemExit(self.code)

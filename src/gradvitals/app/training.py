@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import logging
 import traceback
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from gradvitals.app.children import own_children
 from gradvitals.app.errors import Refused, explain, full_errors
 from gradvitals.app.files import discard
-from gradvitals.app.guard import is_first_process
 from gradvitals.app.job import Job, prepare
+from gradvitals.app.launcher import is_first_process
 from gradvitals.app.names import short
 from gradvitals.app.signals import INTERRUPTED, Signals
-from gradvitals.app.sweep.member import has_failed, own_device, pruning
+from gradvitals.app.sweep.again import before, go_on, has_ended
+from gradvitals.app.sweep.member import has_failed, own_device, pruning, settle_in
+from gradvitals.app.sweep.worth import worth
 from gradvitals.report.sweep import worst
 
 if TYPE_CHECKING:
     from gradvitals.app.assemble import Run
+    from gradvitals.report.records import Record
 
 log = logging.getLogger(__name__)
 
@@ -41,29 +45,45 @@ def train(config: DictConfig) -> float | None:
     job = Job.at_hand()
     if job.sweep is None:
         return _train(config, job)
+    settle_in()
     if config.on_failure == "stop" and has_failed(job.sweep.folder):
         discard(job.run_dir)
         return worst(config.objective)
+    left = before(job.run_dir, job.overrides)
+    if left is not None and has_ended(left):
+        return worth(left, config.objective)
     try:
-        return _train(config, job)
+        return _train(config, job, left)
     except Exception:  # its reason stands in result.json; the other jobs go on
         if full_errors():
             traceback.print_exc()
         return worst(config.objective)
 
 
-def _train(config: DictConfig, job: Job) -> float | None:
+def _train(config: DictConfig, job: Job, left: Record | None = None) -> float | None:
     run = None
     with ExitStack() as stack, job.refusals(began=lambda: run is not None and run.began):
         signals = stack.enter_context(Signals())
         settings = job.settings(config)
+        if left is not None:
+            go_on(settings, left)
         prepare(settings)
         if job.sweep is not None:
             stack.enter_context(own_device(settings["trainer"]))
         run = _assemble(settings)
         if job.sweep is not None and (callback := pruning(job.sweep, settings["objective"])):
             run.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
-        return execute(run, settings, job.run_dir, signals)
+        if run.trainer.world_size == 1:
+            return execute(run, settings, job.run_dir, signals)
+        _join(run, config)
+        return execute(run, settings, job.run_dir, signals, own_children(job, settings["ckpt_path"]))
+
+
+def _join(run: Run, config: DictConfig) -> None:
+    """Let the processes of a run make sure that they belong together."""
+    from gradvitals.app.same_config import SameConfig
+
+    run.trainer.callbacks.insert(0, SameConfig(config))  # type: ignore[attr-defined]
 
 
 def _assemble(settings: dict[str, Any]) -> Run:
@@ -82,17 +102,23 @@ def _assemble(settings: dict[str, Any]) -> Run:
     return run
 
 
-def execute(run: Run, settings: dict[str, Any], run_dir: Path, signals: Signals) -> float | None:
-    """Fit, test, write the run's files and print the closing summary."""
+def execute(
+    run: Run,
+    settings: dict[str, Any],
+    run_dir: Path,
+    signals: Signals,
+    others: AbstractContextManager[None] | None = None,
+) -> float | None:
+    """Fit, test, write the run's files and print the closing summary; within ``others``, the run's other processes."""
     from gradvitals.app import outcome
     from gradvitals.app.report import write_report
 
     reason, code, unwritten = None, 0, None
     try:
-        if settings["train"]:
-            outcome.mark_unfinished(run_dir)
-            _fit(run, settings, signals)
-        _test(run, settings)
+        with others or nullcontext():
+            if settings["train"]:
+                _fit(run, settings, signals, run_dir)
+            _test(run, settings)
     except (KeyboardInterrupt, SystemExit):
         code = signals.code or INTERRUPTED
     except Exception as error:
@@ -125,10 +151,13 @@ def _log_to_file(words: str) -> None:
             handler.emit(logging.makeLogRecord({"name": __name__, "levelname": "INFO", "msg": words}))
 
 
-def _fit(run: Run, settings: dict[str, Any], signals: Signals) -> None:
+def _fit(run: Run, settings: dict[str, Any], signals: Signals, run_dir: Path) -> None:
+    from gradvitals.app import outcome
     from gradvitals.app.interruption import Interruption
     from gradvitals.app.tensorboard import hyperparameters, log_hparams
 
+    if is_first_process():
+        outcome.mark_unfinished(run_dir)
     if settings["ckpt_path"] is None:
         metrics = [f"val/{getattr(run.model, 'metric_name', 'loss')}", "vitals/severity"]
         log_hparams(run.trainer.loggers, hyperparameters(settings), metrics)

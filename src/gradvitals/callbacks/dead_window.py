@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class DeadWindow:
         self._open: DeadUnits | None = None
         self._seen: DeadUnits | None = None
         self._batches = self._rest = 0
-        self._needed: float = 0
+        self._needed: int | None = None  # batches that hold enough; None: not known yet
         self._consecutive = True
 
     def measured_batch(
@@ -53,7 +54,7 @@ class DeadWindow:
             self._open.resume()
         elif self._rest <= 0:
             self._open = DeadUnits(layers, activations)
-            self._batches = 0
+            self._batches, self._needed = 0, None
 
     def batch_ends(self, measured: bool) -> None:
         """Count a batch; close the window where it is full."""
@@ -61,12 +62,12 @@ class DeadWindow:
         if self._open is None or not (measured or self._consecutive):
             return
         self._batches += 1
-        if self._batches == 1:  # all processes must close it at the same batch
-            samples = self._processes.number * self._processes.smallest(self._open.samples)
-            self._needed = math.ceil(SAMPLES / samples) if samples else 0
-        if not self._needed:  # no activation was called
+        alone = self._processes.total == 1
+        if alone and self._batches == 1:
+            self._needed = _batches_for(self._open.samples, batches=1)
+        if self._needed == 0:  # no activation was called
             self.close()
-        elif self._batches >= self._needed and (self._processes.number > 1 or self._open.samples >= SAMPLES):
+        elif self._needed and self._batches >= self._needed and (not alone or self._open.samples >= SAMPLES):
             self._seen = self._open
             self.close()
         elif not self._consecutive:
@@ -98,6 +99,8 @@ class DeadWindow:
 
     def add_to(self, readings: Readings, layers: Sequence[Layer]) -> None:
         """The dead share of each layer's units, once per window."""
+        if self._processes.total > 1 and self._open is not None and self._needed is None:
+            self._agree(readings, self._open.samples)
         if self._seen is None:
             return
         seen, self._seen = self._seen.peaks, None
@@ -105,11 +108,33 @@ class DeadWindow:
         if not found:
             return
         sizes = [peak.numel() for peak in found.values()]
-        together = self._processes.add(torch.cat([peak.flatten() for peak in found.values()]))
-        dead = torch.stack([(peak == 0).sum() for peak in together.split(sizes)])
 
         def finish(values: Sequence[float], numbers: Numbers) -> None:
             for label, number, size in zip(found, values, sizes, strict=True):
                 numbers[f"dead_fraction/{label}"] = number / size
 
-        readings.add(dead, finish)
+        if self._processes.total == 1:
+            readings.add(torch.stack([(peak == 0).sum() for peak in found.values()]), finish)
+        else:  # a unit is dead where no process saw it alive
+            peaks = torch.cat([peak.flatten() for peak in found.values()])
+            readings.add_sums(peaks, lambda values, numbers: finish(_zeros(values, sizes), numbers))
+
+    def _agree(self, readings: Readings, samples: int) -> None:
+        """All processes must close the window at the same batch, which is told from how many samples they have."""
+        batches = self._batches + 1  # the current one is not yet counted
+
+        def finish(values: Sequence[float], numbers: Numbers) -> None:
+            self._needed = _batches_for(values[0], batches)
+
+        readings.add_sums(torch.tensor([samples], dtype=torch.float64), finish)
+
+
+def _batches_for(samples: float, batches: int) -> int:
+    """How many batches hold enough samples, where so many batches hold so many; 0 where they hold none."""
+    return math.ceil(SAMPLES * batches / samples) if samples else 0
+
+
+def _zeros(values: Sequence[float], sizes: Sequence[int]) -> list[int]:
+    """How many of so many values each, one after the other, are 0."""
+    rest = iter(values)
+    return [sum(value == 0 for value in islice(rest, size)) for size in sizes]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
+from gradvitals.callbacks.processes import ALONE, Processes
+from gradvitals.callbacks.readings import Numbers, Readings
 from gradvitals.checkup import LayerReading, Preflight, Theory, assemble
 from gradvitals.vitals import Chain, Layer
 from gradvitals.vitals.samples import inputs_and_labels
@@ -22,14 +26,15 @@ class FirstLook:
     Args:
         network: which is about to be called.
         batch: with what.
+        processes: those that share the batch, in parts of the same size.
     """
 
-    def __init__(self, network: nn.Module, batch: Any) -> None:
+    def __init__(self, network: nn.Module, batch: Any, processes: Processes = ALONE) -> None:
         x, _ = inputs_and_labels(batch)
-        self._samples = len(x) if x is not None else None
+        self._samples = len(x) * processes.number if x is not None else None
         self._chain: Chain | None = Chain(network)
         self._theory: Theory | None = None
-        self._loss = math.nan
+        self._loss, self._is_agreed = math.nan, False
 
     @property
     def waits(self) -> bool:
@@ -43,6 +48,20 @@ class FirstLook:
             self._theory = Theory.of(layers, links, self._samples)
             self._loss = loss.item()
             self.close()
+
+    def add_to(self, readings: Readings) -> None:
+        """Let loss and predictions become those of the whole batch, of which the processes have parts."""
+        if readings.processes.total > 1 and self._theory is not None and not self._is_agreed:
+            gains = [p.gain if p is not None else math.nan for p in self._theory.predictions]
+            parts = torch.tensor([self._loss, *gains], dtype=torch.float64) / readings.processes.number
+            readings.add_sums(parts, self._agree)
+
+    def _agree(self, values: Sequence[float], numbers: Numbers) -> None:
+        assert self._theory is not None
+        self._loss, self._is_agreed = values[0], True
+        known = zip(self._theory.predictions, values[1:], strict=True)
+        agreed = [None if p is None or math.isnan(gain) else replace(p, gain=gain) for p, gain in known]
+        self._theory = replace(self._theory, predictions=agreed)
 
     def found(self, numbers: Mapping[str, float], layers: Sequence[Layer], expected: float | None) -> Preflight | None:
         """What the first measured step showed; None where nothing is known of the layers.

@@ -28,6 +28,7 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -297,7 +298,9 @@ class GradientVitals(Callback):
             words.append(f"{at}it shows in {where}")
         if math.isfinite(self.end.get("grad_norm/total", math.nan)):
             words.append(f"at step {self._latest}, the last one before, {largest_gradient(self.end, self.layers)}")
-        log.warning("; ".join(words) + ". monitor.on_non_finite=stop would end there and find the layer")
+        rank_zero_only(log.warning)(
+            "; ".join(words) + ". monitor.on_non_finite=stop would end there and find the layer"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         return {

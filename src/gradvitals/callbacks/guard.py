@@ -16,8 +16,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.optimizer_step import gradients, parameters
+from gradvitals.callbacks.processes import Processes
 from gradvitals.callbacks.unnoticed import unnoticed
 from gradvitals.vitals import NonFinite, are_finite, first_non_finite
+from gradvitals.vitals.norms import is_spread
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ class Guard:
 
     One total norm per optimizer step; where the Trainer clips by norm, it is the one that clipping computes. The first
     time, the batch is repeated with hooks, to name where the first such number arises; not under manual optimization
-    and not where parameters are spread over processes: there the gradients tell. Under a loss scaler nothing is done:
+    and not where a forward pass needs other processes: there the gradients tell. Under a loss scaler nothing is done:
     it skips such steps itself.
 
     Args:
@@ -49,6 +51,7 @@ class Guard:
         self.finding: tuple[int, str] | None = None
         self._ends = mode == "stop"
         self._trainer, self._network = trainer, network
+        self._processes = Processes.of(trainer)
         self._batches: list[tuple[Any, int, Tensor]] = []
         self._statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point() and buffer.ndim]
         self._kept = [buffer.clone() for buffer in self._statistics]  # before the step; a forward spoils them at once
@@ -77,7 +80,8 @@ class Guard:
     def _clip(self, optimizer: Optimizer, clip_val: int | float) -> None:
         """In place of the precision plugin's own, which does the same and lets go of the norm."""
         of_optimizer = self._trainer.precision_plugin.main_params(optimizer)
-        if not math.isfinite(torch.nn.utils.clip_grad_norm_(list(of_optimizer), clip_val).item()):
+        norm: Any = torch.nn.utils.clip_grad_norm_(list(of_optimizer), clip_val)
+        if not math.isfinite((norm.full_tensor() if is_spread(norm) else norm).item()):
             self._drop(optimizer)
 
     def _drop(self, optimizer: Optimizer) -> None:
@@ -85,15 +89,24 @@ class Guard:
         if self._kept:
             torch._foreach_copy_(self._statistics, self._kept)
         if self.finding is None:
-            found = self._find(optimizer)
-            came = str(found) if found else "nothing when the batch is repeated"
+            found, came = self._first_found(self._processes.gather(self._find(optimizer)))
             self.finding = (self._trainer.fit_loop.epoch_loop._batches_that_stepped, came)
             self._ends = self.mode == "stop" or (found is not None and found.where == "parameter")
-            log.warning(self._sentence(*self.finding))
+            if self._trainer.is_global_zero:
+                log.warning(self._sentence(*self.finding))
         for parameter in parameters(optimizer):
             parameter.grad = None  # optimizers pass over parameters without a gradient
         if self._ends:
             self._trainer.should_stop = True
+
+    def _first_found(self, found: list[NonFinite | None]) -> tuple[NonFinite | None, str]:
+        """Of what each process found in its part, what came first, in words too: a gradient is the last to show it."""
+        ranks = [rank for rank, one in enumerate(found) if one is not None]
+        if not ranks:
+            return None, "nothing when the batch is repeated"
+        rank = min(ranks, key=lambda rank: found[rank].where == "gradient")  # type: ignore[union-attr]
+        own = len(found) > 1 and found[rank].where != "gradient"  # type: ignore[union-attr]
+        return found[rank], f"{found[rank]}{f' (in process {rank})' if own else ''}"
 
     def _sentence(self, step: int, came: str) -> str:
         then = "the fit ends" if self._ends else "the step is skipped, as further ones will be"
@@ -108,13 +121,19 @@ class Guard:
         self._batches = []
 
     def _find(self, optimizer: Optimizer) -> NonFinite | None:
-        if not any(hasattr(p, "placements") for p in self._network.parameters()):
+        if not _needs_others(self._network):
             for batch, batch_idx, rng in self._batches:
                 with unnoticed(self._trainer, self._network, rng):
                     loss = partial(_loss_of, self._network, batch, batch_idx)
                     if found := first_non_finite(self._network, batch, loss):
                         return found
         return _in_gradients(self._network, optimizer)
+
+
+def _needs_others(network: nn.Module) -> bool:
+    """Whether a forward pass waits for other processes, which may not repeat the batch as this one does."""
+    synced = any("SyncBatchNorm" in type(module).__name__ for module in network.modules())
+    return synced or any(map(is_spread, network.parameters()))
 
 
 def clips_itself(network: LightningModule) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
+from gradvitals.callbacks.processes import Processes
+
 
 class History(Callback):
     """Keeps final and best value of every logged metric, and times the training loop without validation.
@@ -20,7 +22,7 @@ class History(Callback):
         seconds: of the whole fit, what was done before a resume included.
         earlier_seconds: of that, before the resume.
         loop_seconds: of the training loop alone, validation left out.
-        samples: trained on in that time, by this process.
+        samples: trained on in that time, by all processes.
     """
 
     def __init__(self) -> None:
@@ -102,9 +104,9 @@ class History(Callback):
 
 
 def _samples_of_an_epoch(trainer: Trainer) -> int:
-    """Batches of the epoch that just ended times their size, which the last may fall short of."""
+    """Batches of the epoch that just ended times their size in all processes, which the last may fall short of."""
     loader: Any = trainer.train_dataloader
-    size = getattr(loader, "batch_size", None) or 1
+    size = (getattr(loader, "batch_size", None) or 1) * Processes.of(trainer).number
     batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
     dataset: Any = getattr(loader, "dataset", None)
     whole = len(dataset) if hasattr(dataset, "__len__") else batches * size

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradvitals.callbacks.processes import ALONE, Processes
 from gradvitals.callbacks.readings import Numbers, Readings
 
 MOST = 10_000  # losses kept between measured steps
@@ -44,10 +45,11 @@ class LossFlags:
             self._steps.append(step)
 
     def add_to(self, readings: Readings) -> None:
-        """Let the losses travel with other numbers; :meth:`take` tells what came of it."""
+        """Let the losses travel with other numbers; :meth:`take` tells what came of it. Each is the mean over the parts
+        of its batch, which is not finite where one of them is not."""
         self.values = []
         if self._losses:
-            readings.add(self._stacked(), self._note)
+            readings.add_sums(self._stacked() / readings.processes.number, self._note)
 
     def _stacked(self) -> Tensor:
         device = self._losses[-1].device  # those of a checkpoint came from the host
@@ -71,9 +73,9 @@ class LossFlags:
         first, self._first = self._first, None
         return first
 
-    def look(self) -> int | None:
-        """The same, at once. Waits for the device."""
-        readings = Readings()
+    def look(self, processes: Processes = ALONE) -> int | None:
+        """The same, at once. Waits for the device, and for the processes."""
+        readings = Readings(processes)
         self.add_to(readings)
         readings.fetch()
         return self.take()

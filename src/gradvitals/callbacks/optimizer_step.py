@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.readings import Finish, Numbers, Readings
-from gradvitals.vitals import Histogram, Layer, cosine, histogram, joint_norm, norms
+from gradvitals.vitals import Histogram, Layer, histogram
+from gradvitals.vitals.norms import is_spread, products, shares
 
 CHANGED = "clip/changed"  # travels with the numbers: whether clipping changed something
 
@@ -66,12 +67,13 @@ class OptimizerStep:
 
     Args:
         trained: what the optimizer moves.
+        readings: to which the numbers are added.
         scale: what the gradients are multiplied by.
         suffix: told behind ``total``, ``coefficient`` and the like where there are several optimizers.
         clips: whether something may clip.
         updates: whether the step itself is measured, which copies the weights.
         directions: whether what clipping does to the direction is measured, which copies the gradients.
-        histograms: whether weights and gradients are counted, for which is waited.
+        histograms: whether weights and gradients are counted, for which is waited; those in parts are left out.
 
     Attributes:
         readings: the numbers so far.
@@ -81,6 +83,7 @@ class OptimizerStep:
     def __init__(
         self,
         trained: Trained,
+        readings: Readings,
         scale: float,
         suffix: str = "",
         clips: bool = False,
@@ -89,13 +92,13 @@ class OptimizerStep:
         histograms: bool = False,
     ) -> None:
         self._trained, self._scale, self._suffix, self._clips = trained, scale, suffix, clips
-        self.readings = Readings()
+        self.readings = readings
         self._before: list[float] = []
         self._add_gradients(self._finish_before)
         self._old: list[Tensor] = []
         if updates:
             self._old = trained.copy_weights()
-            self.readings.add(norms(self._old), partial(self._finish_layers, "weight_norm"))
+            readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"))
         self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and directions else []
         self.histograms = dict(self._count()) if histograms else {}
 
@@ -104,23 +107,28 @@ class OptimizerStep:
         if self._old:
             with torch.no_grad():
                 torch._foreach_sub_(self._old, self._trained.weights)
-            self.readings.add(norms(self._old), self._finish_updates)
+            self.readings.add_norms(self._old, self._finish_updates)
         if not self._clips:
             return
         self._add_gradients(self._finish_after)
         if self._copies:
-            left = gradients(self._trained.parameters)
-            self.readings.add_one(f"clip/cosine{self._suffix}", cosine(self._copies, left))
-            each = [cosine([a], [b]) for a, b in zip(self._copies, left, strict=True)]
-            self.readings.add_one(f"clip/cosine_per_tensor{self._suffix}", torch.stack(each).min())
+            self._add_cosines(self._copies, gradients(self._trained.parameters))
+
+    def _add_cosines(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
+        """Of the angle between the gradients before and after clipping, all tensors as one vector and each alone."""
+        together = torch.cat([products(a, b) for a, b in ((before, after), (before, before), (after, after))])
+        if any(map(is_spread, before)):
+            shared = shares([*before] * 3, together, self.readings.processes.total)
+            self.readings.add_shares(shared, self._finish_cosines)
+        else:
+            self.readings.add(together, self._finish_cosines)
 
     def _add_gradients(self, finish: Finish) -> None:
         """Norms of each weight's gradient, and in the last place of everything else together."""
-        others = gradients(self._trained.others)
-        rest = joint_norm(others) if others else torch.zeros(())
         known: list[float] = []
-        self.readings.add(norms(gradients(self._trained.weights)), lambda values, numbers: known.extend(values))
-        self.readings.add(rest.reshape(1), lambda values, numbers: finish([*known, *values], numbers))
+        self.readings.add_norms(gradients(self._trained.weights), lambda values, numbers: known.extend(values))
+        others = gradients(self._trained.others)
+        self.readings.add_joint_norm(others, lambda values, numbers: finish([*known, *values], numbers))
 
     # On the host
 
@@ -147,12 +155,25 @@ class OptimizerStep:
         for label in self._trained.labels:  # of a weight that is zero there is no share
             numbers[f"update_ratio/{label}"] /= numbers[f"weight_norm/{label}"] or math.nan
 
+    def _finish_cosines(self, values: Sequence[float], numbers: Numbers) -> None:
+        many = len(values) // 3
+        parts = [values[:many], values[many : 2 * many], values[2 * many :]]
+        numbers[f"clip/cosine{self._suffix}"] = _cosine(*map(sum, parts))
+        each = [_cosine(*part) for part in zip(*parts, strict=True)]
+        numbers[f"clip/cosine_per_tensor{self._suffix}"] = math.nan if any(map(math.isnan, each)) else min(each)
+
     def _count(self) -> Iterator[tuple[str, Histogram]]:
         for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
-            for number, weight in enumerate(owned):
+            for number, weight in enumerate(owned if not any(map(is_spread, owned)) else ()):
                 name = layer.label if len(owned) == 1 else f"{layer.label}.{number}"
                 yield f"weight/{name}", histogram(weight)
                 yield f"grad/{name}", histogram(gradients([weight])[0] / self._scale)
+
+
+def _cosine(product: float, square: float, square_after: float) -> float:
+    """Of the angle between two vectors; of two that are nothing but zeros 1."""
+    length = math.sqrt(square) * math.sqrt(square_after)
+    return product / length if length else (math.nan if square or square_after else 1.0)
 
 
 def parameters(optimizer: Optimizer) -> list[nn.Parameter]:

@@ -16,6 +16,7 @@ class Processes:
     Attributes:
         number: of parts of the batch; each process' loss is the mean over its part.
         copies: processes per part.
+        rank: of this process among all.
 
     Example:
         >>> import torch
@@ -25,6 +26,7 @@ class Processes:
 
     number: int = 1
     copies: int = 1
+    rank: int = 0
 
     @classmethod
     def of(cls, trainer: Trainer) -> Processes:
@@ -32,26 +34,30 @@ class Processes:
         mesh: Any = getattr(trainer.strategy, "_device_mesh", None)
         names = getattr(mesh, "mesh_dim_names", None) or ()
         parts = mesh["data_parallel"].size() if "data_parallel" in names else trainer.world_size
-        return cls(parts, trainer.world_size // parts)
+        return cls(parts, trainer.world_size // parts, trainer.global_rank)
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.number * self.copies
 
     def add(self, sums: Tensor) -> Tensor:
-        """Sums over all parts of the batch, of equal shape in each process. A collective call."""
-        if self.number * self.copies == 1:
-            return sums
+        """Sums over all processes, of equal shape in each, in place. A collective call."""
+        if self.total > 1:
+            import torch.distributed as dist
+
+            dist.all_reduce(sums)
+        return sums
+
+    def gather(self, thing: Any) -> list[Any]:
+        """What each process has, in the order of their ranks; for what happens once. A collective call."""
+        if self.total == 1:
+            return [thing]
         import torch.distributed as dist
 
-        added = sums.contiguous().clone()
-        dist.all_reduce(added)
-        return added / self.copies
+        things: list[Any] = [None] * self.total
+        dist.all_gather_object(things, thing)
+        return things
 
-    def smallest(self, number: int) -> int:
-        """The smallest of all processes' numbers. A collective call."""
-        if self.number * self.copies == 1:
-            return number
-        import torch
-        import torch.distributed as dist
 
-        device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-        found = torch.tensor(number, device=device)
-        dist.all_reduce(found, dist.ReduceOp.MIN)
-        return int(found)
+ALONE = Processes()

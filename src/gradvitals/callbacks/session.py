@@ -24,10 +24,11 @@ from gradvitals.callbacks.loss_scale import LossScale
 from gradvitals.callbacks.noise_pairs import NoisePairs
 from gradvitals.callbacks.optimizer_step import CHANGED, OptimizerStep, Trained, parameters
 from gradvitals.callbacks.processes import Processes
-from gradvitals.callbacks.readings import Readings
+from gradvitals.callbacks.readings import Numbers, Readings
 from gradvitals.callbacks.watch import Watch
 from gradvitals.vitals import ForwardOrder, Histogram, Layer, are_copies, find_layers, is_activation
-from gradvitals.vitals.layers import NORMS
+from gradvitals.vitals.layers import NORMS, outputs_of
+from gradvitals.vitals.norms import is_spread
 
 MODES = ("warn", "skip", "stop")
 
@@ -119,7 +120,7 @@ class Session:
         self._noise = [NoisePairs(self._processes) for _ in trainer.optimizers] if settings.noise_scale else []
         self._dead = DeadWindow(self._processes)
         self._losses = LossFlags()
-        self.data = DataFacts(max(settings.first_steps, 1))
+        self.data = DataFacts(max(settings.first_steps, 1), self._processes)
         self.first_look: FirstLook | None = None
         self._symmetric: list[Layer] | None = None  # None: not looked at
         self.layers: list[Layer] = []
@@ -195,7 +196,7 @@ class Session:
             self._hook()
             begins = self.first_look is None and self.trainer.global_step == 0
             if begins and self._watch is not None and len(self.trainer.optimizers) == 1:
-                self.first_look = FirstLook(self._network, batch)
+                self.first_look = FirstLook(self._network, batch, self._processes)
         if self._hooks is not None:
             self.data.see(batch)
         if self._watch is not None:
@@ -246,6 +247,7 @@ class Session:
             return
         step = OptimizerStep(
             trained,
+            Readings(self._processes),
             self._scale.of_gradients(optimizer),
             suffix=self._suffix(number),
             clips=self._clips,
@@ -266,10 +268,8 @@ class Session:
         theirs = {parameter for other in others for parameter in parameters(other)}
         ours = [layer for layer in self.layers if theirs.isdisjoint(layer.weights)]
         scale, self._entry = self._scale.value, self._watch.entry
-        self._watch.take(ours, scale, self._processes, step.readings)
-        at_input = self._watch.take_input(scale, self._processes)
-        if at_input is not None:
-            step.readings.add_one(f"grad_norm/input{self._suffix(number)}", at_input)
+        self._watch.take(ours, scale, step.readings)
+        self._watch.take_input(f"grad_norm/input{self._suffix(number)}", scale, step.readings)
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
@@ -285,6 +285,9 @@ class Session:
         self._losses.add_to(readings)
         self._scale.add_to(readings)
         self._dead.add_to(readings, self.layers)
+        self.data.add_to(readings, outputs_of(self.layers))
+        if self.first_look is not None:
+            self.first_look.add_to(readings)
         self._add_symmetric(readings)
         if self._noise:
             self._noise[number].add_to(readings, f"noise_scale/total{suffix}")
@@ -309,13 +312,20 @@ class Session:
         """Which layers' units are copies of each other; looked at again only where they were so before."""
         some = self.layers if self._symmetric is None else self._symmetric
         candidates = [layer for layer in some if layer.weights and layer.weights[0].ndim > 1]
-        self._symmetric = []
-        if candidates:
-            copies = torch.stack([are_copies(layer.weights[0]) for layer in candidates])
-            found = self._symmetric
-            readings.add(
-                copies, lambda values, _: found.extend(c for c, v in zip(candidates, values, strict=True) if v)
-            )
+        found = self._symmetric = []
+        if not candidates:
+            return
+
+        def finish(values: Sequence[float], _: Numbers) -> None:
+            found.extend(
+                layer for layer, value in zip(candidates, values, strict=True) if value > 0.999
+            )  # a sum of shares
+
+        copies = torch.stack([are_copies(layer.weights[0]) for layer in candidates])
+        if any(is_spread(layer.weights[0]) for layer in candidates):  # in the part of each process
+            readings.add_shares(copies.double() / self._processes.total, finish)
+        else:
+            readings.add(copies, finish)
 
     def _hand(self, measured: Measured) -> None:
         if measured.diverged is not None and self._settings.on_non_finite == "stop":
@@ -331,7 +341,7 @@ class Session:
         """Keep the loss, and take the hooks off where no step is waited for."""
         if self._pending:  # of a step that a loss scaler skipped
             self._pending = {}
-            self._skipped(self._losses.look())
+            self._skipped(self._losses.look(self._processes))
         self._losses.keep(loss, self._step)
         self._scale.batch_ends()
         self._dead.batch_ends(measured=self._hooks is not None)
@@ -354,7 +364,7 @@ class Session:
 
     def look_at_last_losses(self) -> tuple[int | None, list[float]]:
         """Step of a loss that was not finite since the last measured step, and those losses. Waits for the device."""
-        return self._losses.look(), self._losses.values
+        return self._losses.look(self._processes), self._losses.values
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors, for a checkpoint."""

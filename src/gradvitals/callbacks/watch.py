@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gradvitals.callbacks.processes import Processes
 from gradvitals.callbacks.readings import Numbers, Readings
 from gradvitals.vitals import (
     ActivationGradients,
@@ -21,7 +20,7 @@ from gradvitals.vitals import (
     total,
 )
 from gradvitals.vitals.hooks import on_forward, remove
-from gradvitals.vitals.norms import LatestSums, wide
+from gradvitals.vitals.norms import LatestSums, is_spread, wide
 
 
 class Watch:
@@ -44,7 +43,8 @@ class Watch:
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
         self._input = InputGradient(*([entry] if entry is not None else network.modules()))
-        self._gradients, self._inputs = ActivationGradients(), LayerInputs(sums=self._sums)
+        spread = {layer for layer in layers if any(map(is_spread, layer.parameters(recurse=False)))}
+        self._gradients, self._inputs = ActivationGradients(spread=spread), LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
         of_layer = (self._gradients, self._inputs, self._outputs.attribution)
         self._hooks = on_forward(layers, *(watcher.layer_called for watcher in of_layer))
@@ -55,17 +55,16 @@ class Watch:
         """The module that the input came in by."""
         return self._input.entry
 
-    def take(self, layers: Sequence[Layer], scale: float, processes: Processes, readings: Readings) -> None:
+    def take(self, layers: Sequence[Layer], scale: float, readings: Readings) -> None:
         """Add what was seen of these layers since the last call, and their gradients corrected for their inputs.
 
         Args:
             layers: the same in each process.
             scale: what the loss was multiplied by.
-            processes: those that share the batch.
             readings: to which it is added; the layers' ``grad_norm`` is among them.
         """
         layers = sorted(layers, key=lambda layer: layer.name)  # in the same order in each process
-        rows = _Rows(layers, scale * processes.number)
+        rows = _Rows(layers, scale * readings.processes.number)  # each process's loss is the mean over its part
         modules = [layer.module for layer in layers if layer.module is not None]
         gradients, inputs = self._gradients.take(modules), self._inputs.take(modules)
         outputs = self._outputs.take(modules)
@@ -85,14 +84,14 @@ class Watch:
         values = torch.stack(scalars)
         values[::5] = values[::5].square()  # norms, of which squares add up
         host = torch.tensor(counts, device=self._device, dtype=none.dtype)
-        readings.add(processes.add(torch.cat([values, host])), rows.finish)
+        readings.add_sums(torch.cat([values, host]), rows.finish)
 
-    def take_input(self, scale: float, processes: Processes) -> Tensor | None:
-        """Norm of the gradient with respect to the network's input since the last call; None where there is none."""
-        received = self._input.take()
-        if not received:
-            return None
-        return processes.add(total(norms(received)).square()).sqrt() / (scale * processes.number)
+    def take_input(self, tag: str, scale: float, readings: Readings) -> None:
+        """Add the norm of the gradient with respect to the network's input since the last call, where there is one."""
+        received, scale = self._input.take(), scale * readings.processes.number
+        if received:
+            square = total(norms(received)).square().reshape(1)
+            readings.add_sums(square, lambda values, numbers: numbers.update({tag: math.sqrt(values[0]) / scale}))
 
     def close(self) -> None:
         """Take every hook off."""

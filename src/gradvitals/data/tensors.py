@@ -6,7 +6,9 @@ samplers, workers and distributed training go on working because the loader is t
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, TypedDict
@@ -126,24 +128,39 @@ class TensorDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Training batches, the last one smaller if need be."""
-        train, world = self.loaded.train, getattr(self.trainer, "world_size", 1)
+        train, (world, _) = self.loaded.train, self._place
         share = -(-len(train) // world)
         # A last batch of one sample has no batch statistics; BatchNorm refuses it.
         drop = share % self.batch_size == 1 and share > 1
         if world == 1:
             return self._loader(train, self.batch_size, shuffle=self.shuffle, drop_last=drop)
         # Lightning's own distributed sampler would shuffle whatever was asked for.
-        rank = getattr(self.trainer, "global_rank", 0)
-        sampler: DistributedSampler = DistributedSampler(TensorDataset(train), world, rank, self.shuffle)
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))  # that `seed_everything` was given
+        sampler: DistributedSampler = DistributedSampler(TensorDataset(train), *self._place, self.shuffle, seed)
         return self._loader(train, self.batch_size, sampler=sampler, drop_last=drop)
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        """How many processes share each batch, and which of them this one is."""
+        strategy = getattr(self.trainer, "strategy", None)
+        place = getattr(strategy, "distributed_sampler_kwargs", None) or {"num_replicas": 1, "rank": 0}
+        return place["num_replicas"], place["rank"]
 
     def val_dataloader(self) -> DataLoader:
         """Validation batches in order."""
-        return self._loader(self.loaded.val, _evaluation_batch(self.loaded.val))
+        return self._evaluation(self.loaded.val)
 
     def test_dataloader(self) -> DataLoader:
         """Test batches in order."""
-        return self._loader(self.loaded.test, _evaluation_batch(self.loaded.test))
+        return self._evaluation(self.loaded.test)
+
+    def _evaluation(self, split: Split) -> DataLoader:
+        """Batches in order; of several processes each has its share, and no sample comes twice."""
+        world, rank = self._place
+        if world == 1 or len(split) < world:
+            return self._loader(split, evaluation_batch(split))
+        share = Share(TensorDataset(split), world, rank, shuffle=False)
+        return self._loader(split, evaluation_batch(split, world), sampler=share)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Two tensors move without Lightning's search of nested collections."""
@@ -169,6 +186,29 @@ class TensorDataModule(LightningDataModule):
         )
 
 
-def _evaluation_batch(split: Split, floats: int = 2**20) -> int:
-    """Batches of about a million numbers: evaluation holds no gradients, so larger ones than in training pay."""
-    return max(1, min(len(split), floats // max(1, split.x[0].numel())))
+class Share(DistributedSampler):
+    """The samples of one of several processes, in order. Unlike torch's own it repeats none to make shares equal.
+
+    Example:
+        >>> [list(Share(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
+        [[0, 2, 4], [1, 3]]
+    """
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+
+def evaluation_batch(split: Split, processes: int = 1, floats: int = 2**20) -> int:
+    """Samples in a batch of about a million numbers: evaluation holds no gradients, so that larger ones pay.
+
+    Every process has as many batches as the others, though one may have a sample more, because each batch may have a
+    collective call in it.
+    """
+    size = max(1, min(len(split), floats // max(1, split.x[0].numel())))
+    least, most = len(split) // processes, -(-len(split) // processes)
+    while -(-least // size) != -(-most // size):
+        size += 1
+    return size

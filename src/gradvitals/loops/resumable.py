@@ -147,6 +147,7 @@ class ResumableEpochLoop(_TrainingEpochLoop):
         left = moment == "validation"
         return {
             "batches": 0 if moment in ("epoch", "end") else self.batch_progress.current.ready,
+            "batch_samples": self._batch_samples(),
             "validates": left,
             "logged_steps": self._batches_that_stepped + left,
             "random": self._before_validation if left else random_state(),
@@ -166,6 +167,22 @@ class ResumableEpochLoop(_TrainingEpochLoop):
         super().on_load_checkpoint(state_dict)
         self.loaded = state_dict.get("at_rest")
 
+    def _batch_samples(self) -> int | None:
+        """Samples of a batch in all processes; None where the loader does not tell."""
+        sizes = {getattr(loader, "batch_size", None) for loader in self.trainer.fit_loop._combined_loader.flattened}  # type: ignore[union-attr]
+        size = sizes.pop() if len(sizes) == 1 else None
+        return None if size is None else size * self.trainer.world_size
+
+    def _as_many_samples(self, loaded: dict[str, Any]) -> None:
+        """Count the epoch's batches as they are now: with more or fewer processes a batch holds other samples."""
+        before, now = loaded.get("batch_samples"), self._batch_samples()
+        if before is None or now is None or before == now:
+            return
+        steps = self.trainer.accumulate_grad_batches
+        batches = loaded["batches"] = loaded["batches"] * before // now // steps * steps
+        current: Any = self.batch_progress.current
+        current.ready = current.started = current.processed = current.completed = batches
+
     def reset(self) -> None:
         with warnings.catch_warnings():
             if self.loaded is not None:  # the position in the data is restored here, whatever the loader
@@ -174,18 +191,20 @@ class ResumableEpochLoop(_TrainingEpochLoop):
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         loaded, self.loaded = self.loaded, None
+        within = loaded is not None and loaded["batches"] > 0
         if loaded is None:
             now, first = random_state(), self.trainer.current_epoch == 0
             self._began = {"before": self.before_data, "after": now} if first else {"before": now, "after": None}
-        elif loaded["batches"] == 0:
+        elif not within:
             self._begin_anew(data_fetcher, loaded["random"])
         else:
             self._began = loaded["began"]
+            self._as_many_samples(loaded)
             self._go_to(loaded["batches"], data_fetcher)
         super().on_run_start(data_fetcher)
         if loaded is not None:  # what schedulers and callbacks watch
             self.trainer._logger_connector._callback_metrics.update(loaded["metrics"])
-        if loaded is not None and loaded["batches"]:
+        if loaded is not None and within:
             set_random_state(loaded["random"])
             self.trainer.fit_loop.go_on()  # type: ignore[attr-defined]
             self.trainer.should_stop = loaded["stops"]

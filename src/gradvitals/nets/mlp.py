@@ -76,7 +76,7 @@ class ReZero(Residual):
 
     def __init__(self, branch: nn.Module, in_features: int, out_features: int) -> None:
         super().__init__(branch, in_features, out_features)
-        self.alpha = nn.Parameter(torch.zeros(()))
+        self.alpha = nn.Parameter(torch.zeros(1))  # with an axis, along which FSDP may cut it
 
     def forward(self, x: Tensor) -> Tensor:
         return self.shortcut(x) + self.alpha * self.branch(x)

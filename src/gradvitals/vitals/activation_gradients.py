@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,8 @@ class ActivationGradients:
 
     Args:
         layers: the modules to watch. Of tuples and dicts, as recurrent layers return them, every tensor counts.
+        spread: of those that are called, layers whose weights lie in parts in several processes. Where their gradients
+            are held in between is not to be seen: all that comes in since the last :meth:`take` joins.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -34,7 +36,8 @@ class ActivationGradients:
         >>> caught.close()
     """
 
-    def __init__(self, layers: Iterable[nn.Module] = ()) -> None:
+    def __init__(self, layers: Iterable[nn.Module] = (), spread: Collection[nn.Module] = ()) -> None:
+        self._spread = spread
         self._norms: dict[nn.Module, list[Tensor]] = {}
         self._latest: dict[nn.Module, int] = {}  # the backward pass that last brought something
         self._hooks = on_forward(layers, self.layer_called)
@@ -50,12 +53,17 @@ class ActivationGradients:
         if torch.is_grad_enabled():
             return
         backward = torch._C._current_graph_task_id()
-        joins = layer in self._norms and (backward == self._latest[layer] or _accumulates(layer))
+        joins = layer in self._norms and (backward == self._latest[layer] or self._accumulates(layer))
         found = [norm(gradient) for gradient in gradients if gradient is not None]
         if not found:
             return
         self._norms[layer] = [*self._norms[layer], *found] if joins else found
         self._latest[layer] = backward
+
+    def _accumulates(self, layer: nn.Module) -> bool:
+        """Whether the layer's weights already hold a gradient, to which backward adds; a frozen layer has no say."""
+        trained = [weight for weight in weights(layer) if weight.requires_grad]
+        return not trained or trained[0].grad is not None or layer in self._spread
 
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, Tensor]:
         """What backward has brought since the last call: layer -> norm, shape ``()``.
@@ -70,9 +78,3 @@ class ActivationGradients:
         """Take the hooks off."""
         remove(self._hooks)
         self._norms, self._latest = {}, {}
-
-
-def _accumulates(layer: nn.Module) -> bool:
-    """Whether the layer's weights already hold a gradient, to which backward adds; a frozen layer has no say."""
-    trained = [weight for weight in weights(layer) if weight.requires_grad]
-    return not trained or trained[0].grad is not None

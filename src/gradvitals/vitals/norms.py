@@ -30,7 +30,7 @@ def local(tensor: Tensor) -> Tensor:
 
     Complex numbers become pairs, which have the same norm.
     """
-    if _is_spread(tensor):
+    if is_spread(tensor):
         return local(tensor.to_local())  # type: ignore[attr-defined]
     if tensor.is_complex():
         return torch.view_as_real(tensor.resolve_conj())
@@ -92,9 +92,34 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
     """
     if not tensors:
         return torch.zeros(0, dtype=torch.float64)
+    found = _of_parts(tensors)
+    return _over_shards(found.square(), tensors).sqrt() if any(map(is_spread, tensors)) else found
+
+
+def _of_parts(tensors: Sequence[Tensor]) -> Tensor:
     parts = [local(tensor) for tensor in tensors]
-    found = torch.stack(torch._foreach_norm(parts, dtype=wide(parts[0].device)))
-    return _over_shards(found.square(), tensors).sqrt() if any(map(_is_spread, tensors)) else found
+    return torch.stack(torch._foreach_norm(parts, dtype=wide(parts[0].device)))
+
+
+def shares(tensors: Sequence[Tensor], sums: Tensor, processes: int) -> Tensor:
+    """This process's share of sums over whole tensors: added up over all processes they are those sums.
+
+    Args:
+        tensors: some of which may be spread over processes.
+        sums: shape ``(len(tensors),)``, over this process's part of each.
+        processes: how many there are; what several of them hold counts once.
+
+    Example:
+        >>> shares([torch.ones(3)], torch.tensor([3.0]), processes=2)
+        tensor([1.5000])
+    """
+    holders = [_copies(t) * processes // t.device_mesh.size() if is_spread(t) else processes for t in tensors]  # type: ignore[attr-defined]
+    return sums / torch.tensor(holders, dtype=sums.dtype, device=sums.device)
+
+
+def shares_of_squares(tensors: Sequence[Tensor], processes: int) -> Tensor:
+    """This process's share of each tensor's squared norm; see :func:`shares`. Shape ``(len(tensors),)``, float64."""
+    return shares(tensors, _of_parts(tensors).square(), processes)
 
 
 def total(norms: Tensor) -> Tensor:
@@ -130,7 +155,7 @@ def are_finite(tensors: Sequence[Tensor]) -> bool:
     """
     if not tensors:
         return True
-    if any(map(_is_spread, tensors)):  # all processes must come to the same answer
+    if any(map(is_spread, tensors)):  # all processes must come to the same answer
         return bool(joint_norm(tensors).isfinite())
     narrow = torch.stack(torch._foreach_norm([local(tensor) for tensor in _few(tensors)]))
     return bool(narrow.sum().isfinite()) or bool(joint_norm(tensors).isfinite())
@@ -141,7 +166,7 @@ def _few(tensors: Sequence[Tensor]) -> list[Tensor]:
     small: list[Tensor] = []
     rest: list[Tensor] = []
     for tensor in tensors:
-        apart = tensor.numel() > SMALL or tensor.is_sparse or _is_spread(tensor)
+        apart = tensor.numel() > SMALL or tensor.is_sparse or is_spread(tensor)
         (rest if apart else small).append(tensor if apart else local(tensor))
     together = [torch.cat([t if t.ndim == 1 else t.flatten() for t in small])] if small else []
     return [*rest, *together]
@@ -167,6 +192,11 @@ def cosine(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
     return torch.where((length == 0) & (length_after == 0), 1.0, product / (length * length_after))
 
 
+def products(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+    """Scalar product of this process's part of each tensor with that of another: shape ``(len(a),)``, float64."""
+    return torch.stack([_product(x, y) for x, y in zip(a, b, strict=True)])
+
+
 def dot(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     """Scalar product of two lists of tensors, each taken as one vector.
 
@@ -174,8 +204,8 @@ def dot(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
         >>> dot([torch.tensor([3.0, 4.0])], [torch.tensor([1.0, 2.0])])
         tensor(11., dtype=torch.float64)
     """
-    products = torch.stack([_product(x, y) for x, y in zip(a, b, strict=True)])
-    return (_over_shards(products, a) if any(map(_is_spread, a)) else products).sum()
+    found = products(a, b)
+    return (_over_shards(found, a) if any(map(is_spread, a)) else found).sum()
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
@@ -185,7 +215,8 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
     return local(a).flatten().to(dtype) @ local(b).flatten().to(dtype)
 
 
-def _is_spread(tensor: Tensor) -> bool:
+def is_spread(tensor: Tensor) -> bool:
+    """Whether a tensor lies in parts in several processes (DTensor)."""
     return type(tensor) is not Tensor and hasattr(tensor, "placements")
 
 
@@ -194,8 +225,8 @@ def _over_shards(sums: Tensor, tensors: Sequence[Any]) -> Tensor:
     import torch.distributed as dist
 
     whole = sums.clone()
-    for mesh in dict.fromkeys(t.device_mesh for t in tensors if _is_spread(t)):
-        at = [i for i, t in enumerate(tensors) if _is_spread(t) and t.device_mesh == mesh]
+    for mesh in dict.fromkeys(t.device_mesh for t in tensors if is_spread(t)):
+        at = [i for i, t in enumerate(tensors) if is_spread(t) and t.device_mesh == mesh]
         copies = torch.tensor([_copies(tensors[i]) for i in at], dtype=sums.dtype, device=sums.device)
         share = sums[at] / copies
         for axis in range(mesh.ndim):

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.errors import Refused
 from gradvitals.app.resume import rewrite
+from gradvitals.app.sweep.attend import attended
 from gradvitals.app.sweep.claim import claim
 from gradvitals.app.sweep.gpus import own_gpu
 from gradvitals.app.sweep.member import has_failed
@@ -202,3 +203,25 @@ def test_a_typed_word_replaces_that_of_the_file():
 def test_a_range_that_cannot_be_searched():
     with pytest.raises(Refused, match="no range that can be searched"):
         distributions("optimizer.lr=tag(log,interval(0.0,1.0))")
+
+
+def test_a_clusters_settings_are_said_again_and_what_runs_code_is_not():
+    from gradvitals.app.replayed import replayed
+
+    ray = ["ray.init.address=auto", "ray.init.num_cpus=2", "ray.remote.num_gpus=0.5", "ray.remote.max_retries=3"]
+    slurm = ["partition=gpu", "gpus_per_node=2", "mem_gb=32", "signal_delay_s=60", "max_num_timeout=9", "exclude=node7"]
+    words = [f"hydra.launcher.{word}" for word in (*ray, *slurm)]
+    assert replayed(words, Path("multirun.yaml")) == words
+    runs = ["setup=[reboot]", "+srun_args=[--prolog=x]", "additional_parameters.prolog=x", "submitit_folder=pickles"]
+    runs += ["ray.init.address=192.0.2.9:6379", "+ray.init.runtime_env.working_dir=x", "+ray.remote.runtime_env=x"]
+    for word in runs:
+        with pytest.raises(Refused, match="expected settings of a run"):
+            replayed([word.replace("+", "+hydra.launcher.") if "+" in word else f"hydra.launcher.{word}"], Path("x"))
+
+
+def test_jobs_that_leave_nothing_here_are_told(tmp_path):
+    with (
+        pytest.raises(Refused, match="expected directories of 2 jobs; there is none. Let all machines"),
+        attended(tmp_path, total=2, waiting=2),
+    ):
+        pass

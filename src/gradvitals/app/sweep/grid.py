@@ -9,7 +9,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gradvitals.app.sweep.claim import claim
+from gradvitals.app.sweep.claim import claim, pin_down
 from gradvitals.app.sweep.to_do import subdir_of, to_do
 
 
@@ -38,6 +38,7 @@ class GridSweeper(BasicSweeper):
         self.validate_batch_is_legal(telling(jobs, self.hydra_context.config_loader.list_groups("")))
         sweep_dir = Path(self.config.hydra.sweep.dir)
         claim(sweep_dir, self.config, self.resume)
+        pin_down(self.config)
         waiting = to_do(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
         with attended(sweep_dir, total=len(jobs), waiting=len(waiting)):
             return self._launch(waiting)

@@ -16,11 +16,21 @@ class FileLock:
         >>> first, second = FileLock(file), FileLock(file)
         >>> first.acquire(), second.acquire(wait=False), first.release(), second.acquire(wait=False), second.release()
         (True, False, None, True, None)
+        >>> with first:
+        ...     second.acquire(wait=False)
+        False
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[str] | None = None
+
+    def __enter__(self) -> FileLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def acquire(self, wait: bool = True) -> bool:
         """Take the lock; False where somebody else holds it and one does not wait."""

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
+
 from gradvitals.app.job import Sweep
+from gradvitals.app.quiet import keep_to_itself
 from gradvitals.app.sweep.gpus import own_gpu
 from gradvitals.report.records import read_result
 
 if TYPE_CHECKING:
     from gradvitals.app.sweep.pruning import Pruning
+
+
+def settle_in() -> None:
+    """Be as the process in which the sweep was typed: a cluster's worker was started elsewhere, by somebody else.
+
+    Relative paths, such as ``data.root=data``, mean the folder of that process, and nothing phones home.
+    """
+    keep_to_itself()
+    hydra = HydraConfig.get()
+    if not hydra.job.chdir:
+        os.chdir(hydra.runtime.cwd)
 
 
 def has_failed(sweep_dir: Path) -> bool:

@@ -30,7 +30,7 @@ class Progress:
         from rich.console import Console
 
         self._dir, self._total, self._done = sweep_dir, total, total - waiting
-        self._failed, self._earlier = 0, {folder: _stamp(folder) for folder in _folders(sweep_dir)}
+        self._failed, self._earlier = 0, {folder: _stamp(folder) for folder in folders(sweep_dir)}
         self._console = Console(highlight=False, markup=False, soft_wrap=True)
         self._began, self._over = time.monotonic(), threading.Event()
         self._first = self._done
@@ -63,7 +63,7 @@ class Progress:
     def _look(self) -> None:
         """Tell of the jobs that have ended since the last look."""
         running = 0
-        for folder in _folders(self._dir):
+        for folder in folders(self._dir):
             stamp = _stamp(folder)
             if stamp is None:
                 running += folder not in self._earlier
@@ -139,9 +139,10 @@ def _bar(console: Any) -> Any:
     )
 
 
-def _folders(sweep_dir: Path) -> list[Path]:
+def folders(sweep_dir: Path) -> list[Path]:
+    """The jobs' directories."""
     try:
-        return [folder for folder in sweep_dir.iterdir() if folder.is_dir()]
+        return [folder for folder in sweep_dir.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
     except OSError:  # not there yet
         return []
 

@@ -16,15 +16,30 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 
-from gradvitals.app.sweep.claim import claim
+from gradvitals.app.names import short
+from gradvitals.app.sweep.claim import claim, pin_down
 from gradvitals.app.sweep.space import Space, space_of
-from gradvitals.app.sweep.study import PRUNED, ended, need_optuna, open_study, result_of
+from gradvitals.app.sweep.study import (
+    PRUNED,
+    WORKER,
+    draw_anew,
+    ended,
+    given_out,
+    need_optuna,
+    open_study,
+    queued,
+    result_of,
+    running,
+)
 from gradvitals.app.sweep.to_do import attempts, in_subdir, subdir_of
+from gradvitals.app.sweep.workers import at_work, is_at_work, one_at_a_time
+from gradvitals.app.sweep.worth import worth
 from gradvitals.report.records import Record, read
-from gradvitals.report.sweep import UNFINISHED, is_loss, objective_tag, worst
+from gradvitals.report.sweep import UNFINISHED, is_loss
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
 
 REPEATS = 50  # draws in a row of what is known already, after which the space counts as searched
 
@@ -39,6 +54,7 @@ class SearchSweeper(Sweeper):
 
     def __init__(self, params: dict[str, str] | None = None, **options: Any) -> None:
         self.params, self.options = dict(params or {}), options
+        self._name: str | None = None  # as a worker
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
         """Hydra's call: who launches, and with what."""
@@ -55,46 +71,74 @@ class SearchSweeper(Sweeper):
         typed = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         space, shared = space_of(parser.parse_overrides(typed))
         sweep_dir = Path(self._config.hydra.sweep.dir)
-        claim(sweep_dir, self._config, self.options["resume"])
+        claim(sweep_dir, self._config, self.options["resume"] or self.options["join"])
+        pin_down(self._config)
         study = open_study(sweep_dir, self.options, self._direction())
-        self._take_up(study, shared, sweep_dir)
+        if not self.options["join"]:
+            with one_at_a_time(sweep_dir):
+                self._take_up(study, shared, sweep_dir)
         total = self.options["n_trials"]
-        with attended(sweep_dir, total, max(total - len(ended(study)), 0), lambda: figures(study)):
+        waiting, turn = max(total - len(ended(study)), 0), one_at_a_time(sweep_dir)
+        with at_work(sweep_dir) as self._name, attended(sweep_dir, total, waiting, lambda: figures(study), turn):
             self._search(study, space, shared)
+        if words := in_hand(study, sweep_dir):
+            print(words, flush=True)
 
     def _direction(self) -> Literal["maximize", "minimize"]:
         return "minimize" if is_loss(str(self._config.objective)) else "maximize"
 
     def _take_up(self, study: Study, shared: Sequence[str], sweep_dir: Path) -> None:
-        """Tell the study of what ended while nobody listened, and queue what was lost or failed again, each once."""
+        """Tell the study of what ended while nobody listened, and queue what was lost or failed again, each once.
+
+        What other workers have in hand stays theirs.
+        """
         from optuna.trial import TrialState
 
         made = attempts(sweep_dir)
-        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        for trial in _lost(study, sweep_dir):
             tried = made.get(tuple(_words(trial.params, shared)), [])
             tell(study, trial.number, tried[-1] if tried else None, self._config.objective)
-        queued = [trial.system_attrs.get("fixed_params") for trial in study.get_trials(states=(TrialState.WAITING,))]
+        known = queued(study) + [trial.params for trial in running(study)]
         for trial in study.get_trials(states=(TrialState.FAIL,)):
-            if trial.params and trial.params not in queued and result_of(study, trial.params) is None:
+            if trial.params and trial.params not in known and result_of(study, trial.params) is None:
                 study.enqueue_trial(trial.params)
-                queued.append(trial.params)
+                known.append(trial.params)
 
     def _search(self, study: Study, space: Space, shared: Sequence[str]) -> None:
-        left = self.options["n_trials"] - len(ended(study))
-        while left > 0:
-            trials = [t for t in (_ask(study, space) for _ in range(min(left, self.options["n_jobs"]))) if t]
-            if not trials:
-                return
+        while trials := self._next(study, space):
             jobs = [self._job(trial, shared) for trial in trials]
             returns: Sequence[Any] = self._launcher.launch(jobs, initial_job_idx=trials[0].number)
             for trial, job in zip(trials, returns, strict=True):
                 ran = read(Path(job.hydra_cfg.hydra.runtime.output_dir))
                 tell(study, trial.number, ran, self._config.objective)
-            left -= len(trials)
+
+    def _next(self, study: Study, space: Space) -> list[Trial]:
+        """As many trials as are run at a time, and no more than all workers together have left."""
+        with one_at_a_time(Path(self._config.hydra.sweep.dir)):
+            draw_anew(study, self.options)
+            left = self.options["n_trials"] - given_out(study)
+            asked = [_ask(study, space) for _ in range(min(left, self.options["n_jobs"]))]
+            trials = [trial for trial in asked if trial is not None]
+            for trial in trials:
+                trial.set_user_attr(WORKER, self._name)
+        return trials
 
     def _job(self, trial: Trial, shared: Sequence[str]) -> list[str]:
         place = in_subdir(subdir_of(self._config), trial.number)
         return [*_words(trial.params, shared), place, f"hydra.sweeper.trial={trial.number}"]
+
+
+def _lost(study: Study, sweep_dir: Path) -> list[FrozenTrial]:
+    """The trials whose worker is gone."""
+    return [trial for trial in running(study) if not is_at_work(sweep_dir, trial.user_attrs.get(WORKER))]
+
+
+def in_hand(study: Study, sweep_dir: Path) -> str:
+    """What a worker that has nothing left to do says of the others' trials."""
+    if lost := len(_lost(study, sweep_dir)):
+        return f"lost         trials whose worker is gone: {lost}. python src/train.py resume_sweep={short(sweep_dir)}"
+    others = len(running(study))
+    return f"in hand      trials of other workers: {others}. The last worker sums up all" if others else ""
 
 
 def _words(params: Mapping[str, Any], shared: Sequence[str]) -> list[str]:
@@ -109,12 +153,18 @@ def _word(value: Any) -> str:
 
 def _ask(study: Study, space: Space) -> Trial | None:
     """The next trial of something new; None where nothing new comes any more."""
+    from optuna.trial import TrialState
+
     for _ in range(REPEATS):
+        theirs = [trial.params for trial in running(study)]
         trial = study.ask(space)
         before = result_of(study, trial.params)
-        if before is None:
+        if before is not None:
+            study.tell(trial, state=before.state, values=before.values)
+        elif trial.params in theirs:
+            study.tell(trial, state=TrialState.FAIL)
+        else:
             return trial
-        study.tell(trial, state=before.state, values=before.values)
     return None
 
 
@@ -127,9 +177,7 @@ def tell(study: Study, number: int, ran: Record | None, objective: str) -> None:
     elif study.trials[number].user_attrs.get(PRUNED):
         study.tell(number, state=TrialState.PRUNED)
     else:
-        tag = objective_tag(ran.result["metrics"], objective)
-        value = None if ran.status == "diverged" or tag is None else ran.metric(tag)
-        study.tell(number, worst(tag) if value is None else value)
+        study.tell(number, worth(ran, objective))
 
 
 def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:

@@ -15,26 +15,29 @@ if TYPE_CHECKING:
 
 FILE = "study.log"  # a journal: each line is one thing that happened
 PRUNED = "pruned"  # the attribute of a trial that says why it was ended early
+WORKER = "worker"  # the attribute of a trial that says who runs it
 
 
 def open_study(sweep_dir: Path, options: Mapping[str, Any], direction: Literal["maximize", "minimize"]) -> Study:
-    """The study of a sweep's directory; made where there is none.
-
-    The sampler is seeded anew with the number of trials, so that one that goes on does not draw the first ones again.
-    """
+    """The study of a sweep's directory; made where there is none."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         storage=_storage(sweep_dir), study_name=_name(sweep_dir), direction=direction, load_if_exists=True
     )
-    study.sampler = optuna.samplers.TPESampler(
-        seed=options["seed"] + len(study.trials),
-        n_startup_trials=options["startup_trials"],
-        constant_liar=options["n_jobs"] > 1,  # trials side by side should not be neighbours
-    )
     study.pruner = _pruner(options)
+    draw_anew(study, options)
     return study
+
+
+def draw_anew(study: Study, options: Mapping[str, Any]) -> None:
+    """Seed the sampler with the number of trials: a search that goes on, or another worker, draws what none did yet."""
+    from optuna.samplers import TPESampler
+
+    seed = options["seed"] + len(study.get_trials(deepcopy=False))
+    # constant_liar: trials side by side should not be neighbours
+    study.sampler = TPESampler(seed=seed, n_startup_trials=options["startup_trials"], constant_liar=True)
 
 
 def trial_in(sweep_dir: Path, options: Mapping[str, Any], number: int) -> Trial:
@@ -81,3 +84,28 @@ def ended(study: Study) -> list[FrozenTrial]:
 def result_of(study: Study, params: Mapping[str, Any]) -> FrozenTrial | None:
     """An earlier trial of the same parameters."""
     return next((trial for trial in ended(study) if trial.params == params), None)
+
+
+def running(study: Study) -> list[FrozenTrial]:
+    """The trials that some worker runs, or was running when it was killed."""
+    from optuna.trial import TrialState
+
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def queued(study: Study) -> list[dict[str, Any]]:
+    """The parameters that are to be tried next, whatever the sampler would draw."""
+    from optuna.trial import TrialState
+
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    return [trial.system_attrs.get("fixed_params", {}) for trial in waiting]
+
+
+def given_out(study: Study) -> int:
+    """How many different trials were begun, by any worker, and are not queued again."""
+    begun = {_key(trial.params) for trial in study.get_trials(deepcopy=False) if trial.params}
+    return len(begun - {_key(params) for params in queued(study)})
+
+
+def _key(params: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
+    return frozenset(params.items())
