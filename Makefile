@@ -5,7 +5,7 @@
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(if $(shell $(p) -c 'import sys, venv; sys.exit(not (3,11) <= sys.version_info < (3,14))' 2>/dev/null && echo ok),$(p))))
 BIN := .venv/bin
 READY := .venv/.ready
-SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadgroup
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'

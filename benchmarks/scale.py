@@ -118,9 +118,7 @@ def measure() -> None:
 
 def tell(rows: list[tuple[str, float, float, int, int]], small: float, large: float) -> None:
     """The tables of docs/scale.md."""
-    print(
-        "| net | gradient per step, bytes | monitor per measured step, bytes | step, ms | measured step, ms | at one in 50 |"
-    )
+    print("| net | gradient, bytes | monitor, bytes | step, ms | measured step, ms | one in 50 |")
     print("|---|---|---|---|---|---|")
     for name, without, with_it, gradient, sent in rows:
         share = 1 + (with_it / without - 1) / EVERY

@@ -18,7 +18,16 @@ from omegaconf import OmegaConf
 from gradvitals.app.names import slug
 from tests.faults.table import pytest_terminal_summary  # noqa: F401
 
-TOGETHER = ("browser",)  # folders whose tests share trainings, and so a worker
+# Of tests whose names begin alike, which share trainings, or processes that train: each kind goes to one worker.
+# (pytest-xdist 3.8 has marks for this, which pytest 9.2 keeps from it.)
+TOGETHER = (
+    "tests/app/sweep/test_ray",
+    "tests/browser",
+    "tests/callbacks/test_processes",
+    "tests/distributed/test_runs",
+    "tests/distributed/test_same_numbers",
+    "tests/distributed",
+)
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 
@@ -85,6 +94,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first: whole runs and command lines come after the parts they are made of."""
     last = ("test_training", "test_groups", "test_command_line")
     items.sort(key=lambda item: last.index(item.path.stem) + 1 if item.path.stem in last else 0)
-    for item in items:
-        if item.path.parent.name in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Send tests to workers one by one, but those that share something together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((name for name in TOGETHER if nodeid.startswith(name)), nodeid)
+
+    return Together(config, log)

@@ -10,17 +10,18 @@ PACKAGE = SRC / "gradvitals"
 ARROWS = {
     "activations": set(),
     "build": set(),
-    "clipping": set(),
+    "spread": set(),
+    "clipping": {"spread"},
     "loops": set(),
     "data": set(),
-    "vitals": set(),
+    "vitals": {"spread"},
     "diagnosis": set(),
-    "nets": {"activations"},
+    "nets": {"activations", "spread"},
     "theory": {"activations"},
     "report": {"diagnosis"},
     "checkup": {"vitals", "theory", "diagnosis"},
-    "callbacks": {"vitals", "theory", "diagnosis", "report", "checkup", "loops"},
-    "classifier": {"nets", "clipping", "build", "activations"},
+    "callbacks": {"vitals", "theory", "diagnosis", "report", "checkup", "loops", "spread"},
+    "classifier": {"nets", "clipping", "build", "activations", "spread"},
 }
 
 

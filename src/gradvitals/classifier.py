@@ -27,7 +27,8 @@ from gradvitals.activations import activation
 from gradvitals.build import accepts, build, resolve
 from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, clip_to_norm_, percentile_threshold, total_norm
 from gradvitals.nets.init import LAYERS, initialize
-from gradvitals.nets.sharding import is_spread, shard
+from gradvitals.nets.sharding import shard
+from gradvitals.spread import is_spread
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 

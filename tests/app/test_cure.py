@@ -153,7 +153,7 @@ def test_what_an_experiment_set_for_the_replaced_option_is_taken_back(name, chan
         ["experiment=iris_leaky", "act=elu", "~act.negative_slope"],
         ["experiment=vanishing", "model=bn", "optimizer.lr=1e-4", "data=circles", "tags=[a,b]"],
         ["experiment=selu_100", "model=prenorm", "debug=limit"],
-        ["clip=value", "clip.val=0.5", "scheduler=onecycle", "+trainer.sync_batchnorm=true", "~callbacks.summary"],
+        ["clip=value", "clip.val=0.5", "scheduler=onecycle", "+trainer.inference_mode=false", "~callbacks.summary"],
     ],
 )
 def test_the_experiment_is_the_config(words, conf):

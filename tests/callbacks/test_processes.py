@@ -15,7 +15,10 @@ from tests.callbacks.twin import Twin
 from tests.callbacks.two_processes import CLIP, MODES, data, network
 from tests.distributed.pair import launch
 
-pytestmark = pytest.mark.xdist_group("processes")
+
+def rounding(tag: str) -> float:
+    """A mean is a sum of numbers of both signs and of size 1, whose digits float32 has seven of."""
+    return 1e-7 if tag.startswith("activation_mean") else 1e-12
 
 
 @cache
@@ -42,7 +45,7 @@ def test_numbers_are_those_of_the_whole_batch(mode, clips):
     expected |= twin.step(lambda ps: torch.optim.SGD(ps, lr=100.0))
     expected = {rename(tag): value for tag, value in expected.items()}
     start = {tag: value for tag, value in found["start"].items() if not tag.startswith("dead_fraction")}
-    assert start == pytest.approx(expected, rel=1e-5, abs=1e-12)
+    assert start == {tag: pytest.approx(value, rel=1e-5, abs=rounding(tag)) for tag, value in expected.items()}
     if clips and mode != "bn":  # without, nets that learn at this rate do not stay as they were
         assert found["end"]["dead_fraction/01.net.2"] == pytest.approx(2 / 7)
 

@@ -15,8 +15,6 @@ from tests.distributed.pair import pair
 from tests.distributed.plain_loop import gradients
 from tests.distributed.small_fit import batches, fit, model, trainer
 
-pytestmark = pytest.mark.xdist_group("distributed_fsdp")
-
 
 def distance(found: dict, expected: dict) -> float:
     """Of two sets of arrays, relative, the worst of them; names must be the same."""

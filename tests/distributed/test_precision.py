@@ -10,8 +10,6 @@ from tests.distributed.pair import pair
 from tests.distributed.small_fit import batches, model
 from tests.distributed.test_sync_batch_norm import whole_distance
 
-pytestmark = pytest.mark.xdist_group("distributed_fsdp")
-
 CLOSE = {"32-true": 1e-5, "bf16-mixed": 0.02, "bf16-true": 0.02}  # bfloat16 has three digits
 KINDS = {"32-true": "torch.float32", "bf16-mixed": "torch.float32", "bf16-true": "torch.bfloat16"}
 

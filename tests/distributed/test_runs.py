@@ -15,7 +15,6 @@ import torch
 
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.xdist_group("distributed_runs")
 PYTHON, TRAIN = sys.executable, str(ROOT / "src" / "train.py")
 SHORT = ("data=iris", "data.batch_size=15", "trainer.max_epochs=2", "report=false", "callbacks.picture.enabled=false")
 TORCHRUN = (PYTHON, "-m", "torch.distributed.run", "--standalone")
@@ -32,14 +31,18 @@ SLURM = {  # of `srun --ntasks-per-node=2`
 
 
 def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen:
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
+    ours = ("HYDRA", "GRADVITALS_", "PL_GLOBAL_SEED")
+    env = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     env |= {"OMP_NUM_THREADS": "1"} | environment
     return subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def end(process: subprocess.Popen, seconds: float = 120) -> tuple[int, str]:
     """Exit code, and what it said."""
-    said, _ = process.communicate(timeout=seconds)
+    try:
+        said, _ = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
     return process.returncode, said
 
 

@@ -11,7 +11,6 @@ import torch
 from tests.distributed import commands
 from tests.distributed.pair import launch
 
-pytestmark = pytest.mark.xdist_group("distributed_numbers")
 STRATEGIES = {trainer.split()[0]: trainer for trainer in commands.TRAINERS}
 
 

@@ -15,8 +15,6 @@ from tests.distributed.plain_loop import gradients
 from tests.distributed.small_fit import batches, model
 from tests.distributed.test_fsdp import distance
 
-pytestmark = pytest.mark.xdist_group("distributed_fsdp")
-
 
 @pytest.mark.parametrize("kind", ["usual", "cumulative", "bare", "untracked"])
 @pytest.mark.parametrize("shape", [(4,), (4, 3)], ids=str)

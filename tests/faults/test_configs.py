@@ -36,7 +36,9 @@ def trouble(words: list[str], folder: Path) -> str | None:
         return f"hangs: {late}"
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize(
+    "part", [part if part < PARTS // 2 else pytest.param(part, marks=pytest.mark.slow) for part in range(PARTS)]
+)
 def test_random_command_lines(tmp_path: Path, tally, monkeypatch, part):
     monkeypatch.setenv("GRADVITALS_DATA", ".")  # experiments find small images there, and need no network
     # Asked whether a config makes a sweep of itself, Hydra composes all of it once more; hydra.mode=RUN makes none.

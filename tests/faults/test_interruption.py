@@ -155,7 +155,9 @@ KILLED = {
 }
 
 
-@pytest.mark.parametrize("kind", KILLED)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.slow) if "more" in kind else kind for kind in KILLED]
+)
 def test_killed_runs_go_on_as_if_they_had_not_been(kind, whole, tmp_path, tally):
     """Each run is killed, resumed, killed again ... and at its end the same as one that nothing interrupted."""
     for number, faults in enumerate(KILLED[kind]):

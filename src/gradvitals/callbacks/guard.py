@@ -18,8 +18,8 @@ from torch.optim import Optimizer
 from gradvitals.callbacks.optimizer_step import gradients, parameters
 from gradvitals.callbacks.processes import Processes
 from gradvitals.callbacks.unnoticed import unnoticed
+from gradvitals.spread import is_spread
 from gradvitals.vitals import NonFinite, are_finite, first_non_finite
-from gradvitals.vitals.norms import is_spread
 
 log = logging.getLogger(__name__)
 

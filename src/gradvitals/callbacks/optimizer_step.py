@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.readings import Finish, Numbers, Readings
+from gradvitals.spread import is_spread
 from gradvitals.vitals import Histogram, Layer, histogram
-from gradvitals.vitals.norms import is_spread, products, shares
+from gradvitals.vitals.norms import products, shares
 
 CHANGED = "clip/changed"  # travels with the numbers: whether clipping changed something
 

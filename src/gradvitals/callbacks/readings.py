@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from gradvitals.callbacks.processes import ALONE, Processes
-from gradvitals.vitals.norms import is_spread, joint_norm, norms, shares_of_squares, wide
+from gradvitals.spread import is_spread
+from gradvitals.vitals.norms import joint_norm, norms, shares_of_squares, wide
 
 Numbers = dict[str, float]
 Finish = Callable[[Sequence[float], Numbers], None]

@@ -26,9 +26,9 @@ from gradvitals.callbacks.optimizer_step import CHANGED, OptimizerStep, Trained,
 from gradvitals.callbacks.processes import Processes
 from gradvitals.callbacks.readings import Numbers, Readings
 from gradvitals.callbacks.watch import Watch
+from gradvitals.spread import is_spread
 from gradvitals.vitals import ForwardOrder, Histogram, Layer, are_copies, find_layers, is_activation
 from gradvitals.vitals.layers import NORMS, outputs_of
-from gradvitals.vitals.norms import is_spread
 
 MODES = ("warn", "skip", "stop")
 

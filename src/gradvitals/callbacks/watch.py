@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradvitals.callbacks.readings import Numbers, Readings
+from gradvitals.spread import is_spread
 from gradvitals.vitals import (
     ActivationGradients,
     ActivationStatistics,
@@ -20,7 +21,7 @@ from gradvitals.vitals import (
     total,
 )
 from gradvitals.vitals.hooks import on_forward, remove
-from gradvitals.vitals.norms import LatestSums, is_spread, wide
+from gradvitals.vitals.norms import LatestSums, wide
 
 
 class Watch:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from gradvitals.spread import is_spread
+
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
@@ -92,8 +94,3 @@ def like(value: Any, parts: Any) -> Any:
     from torch.distributed.tensor import distribute_tensor
 
     return distribute_tensor(value.to(parts.device), parts.device_mesh, parts.placements)
-
-
-def is_spread(value: Any) -> bool:
-    """Whether a tensor lies in parts on several devices."""
-    return isinstance(value, Tensor) and type(value) is not Tensor and hasattr(value, "placements")

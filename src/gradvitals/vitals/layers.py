@@ -118,7 +118,8 @@ def outputs_of(layers: Sequence[Layer]) -> int | None:
 def _describe(name: str, index: int, label: str, module: nn.Module) -> Layer:
     own = weights(module)
     fan_in = 0 if is_lazy(own[0]) else own[0][0].numel()
-    return Layer(name, index, label, type(module).__name__, fan_in, module, own)
+    kind = type(module).__name__.removeprefix("FSDP")  # which FSDP2 puts in front of the class of what it cuts
+    return Layer(name, index, label, kind, fan_in, module, own)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:

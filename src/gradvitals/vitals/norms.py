@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gradvitals.spread import is_spread, own_part
+
 SMALL = 4096  # entries; smaller tensors are faster summed in one piece than one by one
 
 
@@ -30,8 +32,7 @@ def local(tensor: Tensor) -> Tensor:
 
     Complex numbers become pairs, which have the same norm.
     """
-    if is_spread(tensor):
-        return local(tensor.to_local())  # type: ignore[attr-defined]
+    tensor = own_part(tensor)
     if tensor.is_complex():
         return torch.view_as_real(tensor.resolve_conj())
     return tensor.coalesce().values() if tensor.is_sparse else tensor
@@ -213,11 +214,6 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
         return torch.sparse.sum(a.double() * b.double())
     dtype = wide(a.device)
     return local(a).flatten().to(dtype) @ local(b).flatten().to(dtype)
-
-
-def is_spread(tensor: Tensor) -> bool:
-    """Whether a tensor lies in parts in several processes (DTensor)."""
-    return type(tensor) is not Tensor and hasattr(tensor, "placements")
 
 
 def _over_shards(sums: Tensor, tensors: Sequence[Any]) -> Tensor:

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults import forked
 from tests.faults.test_interruption import curves, in_renaming, in_step, weights
 
@@ -30,6 +32,7 @@ def rows(folder: Path) -> list[str]:
     return [row["step"] for row in csv.DictReader((job(folder) / "metrics.csv").read_text().splitlines())]
 
 
+@pytest.mark.slow
 def test_it_goes_on_or_begins_anew_and_what_has_ended_stays(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()

@@ -23,10 +23,7 @@ from tests.conftest import ROOT
 from tests.faults.test_interruption import curves
 
 IS_THERE = importlib.util.find_spec("ray") is not None
-pytestmark = [
-    pytest.mark.skipif(not IS_THERE, reason='Ray is not installed: pip install ".[ray]"'),
-    pytest.mark.xdist_group("ray"),
-]
+pytestmark = pytest.mark.skipif(not IS_THERE, reason='Ray is not installed: pip install ".[ray]"')
 
 JOBS = 8
 SWEEP = ["-m", "hydra/launcher=ray", f"seed={','.join(map(str, range(JOBS)))}", "report=false"]

@@ -40,7 +40,9 @@ def own_device(trainer: dict[str, Any]) -> Iterator[None]:
     """Give the job one of several GPUs to itself, where its config asks for one device."""
     import torch
 
-    asks_for_one = trainer.get("devices") in (1, "auto") and trainer.get("accelerator") in ("auto", "gpu", "cuda")
+    devices, any_strategy = trainer.get("devices"), trainer.get("strategy") == "auto"
+    on_gpu = trainer.get("accelerator") in ("auto", "gpu", "cuda")
+    asks_for_one = on_gpu and (devices == 1 or (devices == "auto" and any_strategy))
     with own_gpu(torch.cuda.device_count() if asks_for_one else 0) as index:
         if index is not None:
             trainer["devices"] = [index]
