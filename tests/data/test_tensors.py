@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gradvitals.data.digits import Digits
-from gradvitals.data.tensors import Split
+from gradvitals.data.tensors import Split, evaluation_batch
 
 
 @pytest.fixture
@@ -47,3 +47,42 @@ def test_batches_are_gathered_where_the_data_lies():
     split = Digits().loaded.train
     assert torch.equal(x, split.x[:3])
     assert torch.equal(y, split.y[:3])
+
+
+def beside(rank: int, world: int) -> Digits:
+    """The data of one of several processes."""
+    data = Digits(shuffle=False)
+    place = {"num_replicas": world, "rank": rank}
+    strategy = SimpleNamespace(root_device=torch.device("cpu"), distributed_sampler_kwargs=place)
+    data.trainer = SimpleNamespace(strategy=strategy, world_size=world)
+    return data
+
+
+@pytest.mark.parametrize("world", [2, 3, 7])
+def test_each_process_evaluates_its_share_and_no_sample_comes_twice(world):
+    loaders = [beside(rank, world).test_dataloader() for rank in range(world)]
+    samples = torch.cat([x for loader in loaders for x, _ in loader])
+    whole = Digits().loaded.test.x
+    assert len(samples) == len(whole)
+    assert torch.equal(torch.unique(samples, dim=0), torch.unique(whole, dim=0))
+
+
+@pytest.mark.parametrize("samples", range(2, 40))
+@pytest.mark.parametrize("world", [2, 3])
+def test_all_processes_evaluate_as_many_batches(samples, world):
+    """Each may have a collective call in it."""
+    split = Split(torch.zeros(samples, 4), torch.zeros(samples))
+    for floats in (8, 20, 64):
+        size = evaluation_batch(split, world, floats)
+        shares = [len(range(rank, samples, world)) for rank in range(world)]
+        assert len({-(-share // size) for share in shares if share}) == 1
+
+
+def test_the_order_is_drawn_by_the_seed(monkeypatch):
+    def order(seed: str) -> list[int]:
+        monkeypatch.setenv("PL_GLOBAL_SEED", seed)
+        data = beside(0, 2)
+        data.shuffle = True
+        return list(data.train_dataloader().sampler)
+
+    assert order("1") == order("1") != order("2")

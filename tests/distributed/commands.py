@@ -43,6 +43,7 @@ COMMANDS = {  # name -> what is typed beside the trainer
     "symmetric": "model=plain act=tanh init=normal init.std=0 init.output=null trainer.max_steps=20",
 }
 TRAINERS = ("ddp_cpu", "fsdp trainer.accelerator=cpu trainer.devices=2")
+ON_GPUS = ("ddp trainer.devices=2", "fsdp trainer.accelerator=gpu trainer.devices=2")
 COUNTED = "model=bn trainer.max_steps=14 data.batch_size=16"
 MEASURED, OFTEN = (0, 1, 2, 5, 10), "monitor.first_steps=3 monitor.every_n_steps=5"
 
@@ -98,7 +99,7 @@ def run(words: str, folder: Path, *callbacks: Callback) -> Run:
 
 def fit(words: str, trainer: str, folder: Path) -> dict[str, Any]:
     """Numbers of the first step, of the window of dead units, the verdict, and the weights that a checkpoint holds."""
-    processes = 1 if trainer == "cpu" else 2
+    processes = 1 if trainer in ("cpu", "gpu") else 2
     parts = 2 if "accumulate" in words else 1
     first = FirstWeights()
     made = run(f"{ALWAYS} {words} trainer={trainer} data.batch_size={BATCH // processes // parts}", folder, first)
@@ -131,11 +132,11 @@ def counted(trainer: str, folder: Path) -> dict[str, list[int]]:
 
 
 @record
-def main(file: Path) -> None:
+def main(file: Path, *trainers: str) -> None:
     torch.set_num_threads(1)
     found: dict[str, Mapping[str, Any]] = {}
     with TemporaryDirectory() as folder:
-        for trainer in TRAINERS:
+        for trainer in trainers:
             for name, words in COMMANDS.items():
                 found[f"{name} {trainer}"] = fit(words, trainer, Path(folder))
             found[f"counted {trainer}"] = counted(trainer, Path(folder))
@@ -144,4 +145,4 @@ def main(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

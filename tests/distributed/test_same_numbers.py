@@ -15,22 +15,22 @@ STRATEGIES = {trainer.split()[0]: trainer for trainer in commands.TRAINERS}
 
 
 @cache
-def two() -> dict:
+def two(trainers: tuple[str, ...] = commands.TRAINERS) -> dict:
     """What two processes found, by command and trainer."""
     with TemporaryDirectory() as folder:
-        launch(Path(commands.__file__), f"{folder}/found.json")
+        launch(Path(commands.__file__), f"{folder}/found.json", *trainers)
         return json.loads(Path(folder, "found.json").read_text())
 
 
 @cache
-def one(name: str) -> dict:
+def one(name: str, trainer: str = "cpu") -> dict:
     """What one process finds."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with TemporaryDirectory() as folder:
             words = commands.COMMANDS[name].replace("trainer.sync_batchnorm=true", "")
-            return commands.fit(words, "cpu", Path(folder))
+            return commands.fit(words, trainer, Path(folder))
     finally:
         torch.set_num_threads(threads)
 
@@ -38,7 +38,18 @@ def one(name: str) -> dict:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("name", commands.COMMANDS)
 def test_numbers_of_the_first_step(name, strategy):
-    found, expected = two()[f"{name} {STRATEGIES[strategy]}"], one(name)
+    compare(two()[f"{name} {STRATEGIES[strategy]}"], one(name))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("trainer", commands.ON_GPUS)
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_numbers_of_the_first_step_on_two_gpus(name, trainer):
+    compare(two(commands.ON_GPUS)[f"{name} {trainer}"], one(name, "gpu"))
+
+
+def compare(found: dict, expected: dict) -> None:
     assert expected["start"]
     assert found["start"] == pytest.approx(expected["start"], rel=1e-5, abs=1e-12, nan_ok=True)
     assert found["loss"] == pytest.approx(expected["loss"], rel=1e-5)

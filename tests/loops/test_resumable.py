@@ -227,3 +227,22 @@ def test_fewer_data_than_before(tmp_path):
     fewer = {"loader": lambda: DataLoader(Noisy(), 20, shuffle=True)}
     with pytest.raises(ValueError, match="after 5 batches of an epoch, and the data have fewer now"):
         fit(Model, fewer, ckpt_path=tmp_path / "05-batch.ckpt")
+
+
+class Rows(Callback):
+    """The samples of :class:`Still` that were trained on."""
+
+    def __init__(self) -> None:
+        self.rows: list[int] = []
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.rows += [round(x[1].item() * 20 + 11) for x in batch[0]]
+
+
+@pytest.mark.parametrize(("size", "first"), [(2, 12), (6, 12), (8, 8)])
+def test_with_batches_of_another_size_it_goes_on_after_as_many_samples(size, first, tmp_path):
+    """As more or fewer processes make them: 12 of 22 samples were seen, in three batches of four. None is left out."""
+    fit(Model, {"loader": lambda: DataLoader(Still(), 4)}, SavesAlways(tmp_path))
+    seen, settings = Rows(), {"max_epochs": 1, "loader": lambda: DataLoader(Still(), size)}
+    fit(Model, settings, seen, ckpt_path=tmp_path / "03-batch.ckpt")
+    assert seen.rows == list(range(first, 22))

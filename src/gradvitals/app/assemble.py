@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,11 @@ from gradvitals.app.atomic_io import AtomicCheckpointIO
 from gradvitals.app.checkpoints import check_continues
 from gradvitals.app.csv_logger import csv_logger
 from gradvitals.app.errors import Refused, closest
+from gradvitals.app.launcher import Launcher
 from gradvitals.app.layer_sync import SyncAnywhere
 from gradvitals.app.put_off import BESIDE_DATA, put_off
 from gradvitals.app.rules import ALIASES
+from gradvitals.app.sweep.lock import FileLock
 from gradvitals.app.write_errors import WriteErrors
 from gradvitals.build import accepts, build, resolve
 from gradvitals.callbacks.history import History
@@ -96,7 +100,9 @@ def assemble(config: Config) -> Run:
     begin = 0 if config["resume"] else None
     if config["ckpt_path"]:
         begin = logged_steps(check_continues(model, Path(config["ckpt_path"]), config["train"]))
-    set_threads(config["threads"], model, config["data"].get("batch_size", 1))
+    devices = config["trainer"]["devices"]
+    processes = devices if isinstance(devices, int) else 1
+    set_threads(config["threads"], model, config["data"].get("batch_size", 1), processes)
     if config["compile"]:
         (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
     history = History()
@@ -202,7 +208,8 @@ def describe(data: LightningDataModule) -> dict[str, Any]:
     Ours say so themselves (``splits``); of a module of one's own, attributes of these names are taken, and what is
     missing is read off the first training batch.
     """
-    data.prepare_data()
+    with _in_turn():
+        data.prepare_data()
     data.setup("fit")
     splits = getattr(data, "splits", None)
     if splits is not None:
@@ -219,18 +226,28 @@ def describe(data: LightningDataModule) -> dict[str, Any]:
     return {"in_features": getattr(data, "in_features", x[0].numel()), "num_classes": num_classes, "task": task}
 
 
+@contextmanager
+def _in_turn() -> Iterator[None]:
+    """One process of this machine after the other, where a launcher started several: one downloads what all need."""
+    if Launcher.at_work() is None:
+        yield
+        return
+    with FileLock(Path(tempfile.gettempdir()) / f"gradvitals_{os.getuid()}_data.lock"):
+        yield
+
+
 def _some_inputs(data: LightningDataModule, samples: int = 1024) -> Tensor:
     splits = getattr(data, "splits", None)
     return splits.train.x[:samples] if splits is not None else next(iter(data.train_dataloader()))[0]
 
 
-def set_threads(threads: int | str, model: nn.Module, batch_size: int) -> None:
-    """Set torch's intra-op threads; ``auto``: one for a small net, else every core this process may use."""
+def set_threads(threads: int | str, model: nn.Module, batch_size: int, processes: int = 1) -> None:
+    """Set torch's intra-op threads; ``auto``: one for a small net, else a process's share of the cores."""
     if threads == "auto":
         weights_times_samples = batch_size * sum(p.numel() for p in model.parameters())
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         cores = min(cores, int(os.environ.get("OMP_NUM_THREADS") or cores))  # a launcher's share
-        threads = 1 if weights_times_samples < SMALL_STEP else cores
+        threads = 1 if weights_times_samples < SMALL_STEP else max(1, cores // processes)
     torch.set_num_threads(int(threads))
 
 

@@ -18,7 +18,7 @@ from signal import SIGKILL
 
 from hydra.core.hydra_config import HydraConfig
 
-from gradvitals.app.errors import LostProcess
+from gradvitals.app.errors import LostProcess, out_of_reach
 from gradvitals.app.hydra_slots import replaced
 from gradvitals.app.job import Job
 from gradvitals.app.names import quoted, short
@@ -58,7 +58,9 @@ def own_children(job: Job, ckpt_path: str | None) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            lost = next(filter(None, (observer.lost() for observer in observers)), None)
+            lost = (
+                next(filter(None, (observer.lost() for observer in observers)), None) if out_of_reach(error) else None
+            )
             for observer in observers:
                 observer.kill()  # they write nothing, and may wait for this one
             if lost:

@@ -33,6 +33,16 @@ class LostProcess(RuntimeError):
     """Another process of the run died."""
 
 
+def out_of_reach(error: BaseException) -> bool:
+    """Whether an error is that another process of the run is gone, as gloo and NCCL tell it.
+
+    Example:
+        >>> out_of_reach(RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:5422"))
+        True
+    """
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in OUT_OF_REACH)
+
+
 def full_errors() -> bool:
     """Whether the user asked for tracebacks."""
     return os.environ.get(VERBOSE, os.environ.get("HYDRA_FULL_ERROR")) == "1"
@@ -66,7 +76,7 @@ def explain(error: BaseException) -> str:
         return _no_option(message)
     if isinstance(error, (ValueError, OSError, LostProcess)):
         return message
-    if isinstance(error, RuntimeError) and any(word in message for word in OUT_OF_REACH):
+    if out_of_reach(error):
         return f"another process of this run has ended, or cannot be reached; what it said stands above ({HINT})"
     return f"{type(error).__name__}: {message[:300]} ({HINT})"
 
