@@ -66,8 +66,10 @@ def result(folder: Path) -> dict:
     return json.loads(file.read_text())
 
 
-def weights(file: Path) -> dict:
-    return torch.load(file, weights_only=True)["state_dict"]
+def equal(file: Path, other: Path) -> bool:
+    """Whether two checkpoints hold the same weights, bit for bit."""
+    first, second = (torch.load(path, weights_only=True)["state_dict"] for path in (file, other))
+    return all(torch.equal(weight, second[name]) for name, weight in first.items())
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def test_a_launcher_needs_no_further_keys(launcher, alone, beside, tmp_path):
     assert [code for code, _ in ended] == [0] * len(ended), ended
     assert files(tmp_path) == files(alone)
     (mine,), (theirs,) = (folder.glob("logs/*/runs/*/checkpoints/last.ckpt") for folder in (tmp_path, beside))
-    assert all(torch.equal(weight, weights(theirs)[name]) for name, weight in weights(mine).items())
+    assert equal(mine, theirs)
 
 
 def test_another_config_in_one_process_is_refused(tmp_path):
@@ -130,28 +132,20 @@ def test_what_does_not_go_with_a_launcher_is_refused(words, why, tmp_path):
     assert not list(tmp_path.glob("logs/train/*/*"))
 
 
-def test_every_process_of_a_sweeps_job_trains_that_job(beside, tmp_path):
-    """Three jobs of two processes each; the second is what a run of its own comes to."""
-    code, said = end(start(tmp_path, PYTHON, TRAIN, "-m", *SHORT, "trainer=ddp_cpu", "seed=0,1,2"))
+@pytest.mark.parametrize("sweeper", [pytest.param("grid", marks=pytest.mark.slow), "search"])
+def test_every_process_of_a_sweeps_job_trains_that_job(sweeper, beside, tmp_path):
+    """Three jobs of two processes each, drawn at random or not; one of them is what a run of its own comes to."""
+    drawn = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.startup_trials=3", "seed=choice(0,1,2)")
+    words = drawn if sweeper == "search" else ("seed=0,1,2",)
+    code, said = end(start(tmp_path, PYTHON, TRAIN, "-m", *SHORT, "trainer=ddp_cpu", *words))
     assert code == 0, said
-    jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/checkpoints/last.ckpt"))
-    assert len(jobs) == 3
+    folders = [file.parent for file in tmp_path.glob("logs/train/multiruns/*/*/result.json")]
+    jobs = {json.loads((folder / "result.json").read_text())["seed"]: folder for folder in folders}
+    assert sorted(jobs) == [0, 1, 2]
     (run,) = beside.glob("logs/train/runs/*/checkpoints/last.ckpt")
-    assert all(torch.equal(weight, weights(run)[name]) for name, weight in weights(jobs[1]).items())
-    assert any(not torch.equal(weight, weights(run)[name]) for name, weight in weights(jobs[2]).items())
+    same = {seed: equal(folder / "checkpoints" / "last.ckpt", run) for seed, folder in jobs.items()}
+    assert same == {0: False, 1: True, 2: False}
     assert not [path for path in tmp_path.rglob("*") if "ddp_process" in path.name]
-
-
-def test_a_random_search_too(tmp_path):
-    """Drawn in the first process alone; the others are told what was drawn."""
-    pytest.importorskip("optuna")
-    drawn = ("hydra.sweeper.n_trials=3", "hydra.sweeper.startup_trials=3", "monitor.auto_stop=false")
-    code, said = end(start(tmp_path, PYTHON, TRAIN, "sweep=optuna", *SHORT, "trainer=ddp_cpu", *drawn))
-    assert code == 0, said
-    results = [json.loads(file.read_text()) for file in tmp_path.glob("logs/train/multiruns/*/*/result.json")]
-    assert [one["status"] for one in results] == ["completed"] * 3
-    assert len({tuple(one["overrides"]) for one in results}) == 3
-    assert {one["steps"] for one in results} == {8}  # four steps of two processes in an epoch; one process takes eight
 
 
 def test_one_that_dies_ends_the_run_which_goes_on_with_fewer_and_with_more(tmp_path):

@@ -58,13 +58,11 @@ def own_children(job: Job, ckpt_path: str | None) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            lost = (
-                next(filter(None, (observer.lost() for observer in observers)), None) if out_of_reach(error) else None
-            )
+            lost = [words for observer in observers if out_of_reach(error) and (words := observer.lost())]
             for observer in observers:
                 observer.kill()  # they write nothing, and may wait for this one
             if lost:
-                raise LostProcess(f"{lost}. Go on by resume={short(job.run_dir)}") from error
+                raise LostProcess(f"{lost[0]}. Go on by resume={short(job.run_dir)}") from error
             raise
         finally:
             for observer in observers:

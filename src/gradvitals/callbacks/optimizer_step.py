@@ -32,6 +32,7 @@ class Trained:
         weights: those of any layer.
         labels, places: of each layer, and where its weights are among them.
         others: the rest.
+        spread: whether some of them lie in parts in several processes.
     """
 
     def __init__(self, optimizer: Optimizer, layers: Sequence[Layer]) -> None:
@@ -46,6 +47,7 @@ class Trained:
         self.labels = [layer.label for layer in self.layers]
         at = {weight: place for place, weight in enumerate(self.weights)}
         self.places = [[at[weight] for weight in owned] for owned in self.owned]
+        self.spread = any(map(is_spread, self.parameters))
         self._room: list[Tensor] = []
 
     def still_holds(self, optimizer: Optimizer, layers: Sequence[Layer]) -> bool:
@@ -99,7 +101,7 @@ class OptimizerStep:
         self._old: list[Tensor] = []
         if updates:
             self._old = trained.copy_weights()
-            readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"))
+            readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"), trained.spread)
         self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and directions else []
         self.histograms = dict(self._count()) if histograms else {}
 
@@ -108,7 +110,7 @@ class OptimizerStep:
         if self._old:
             with torch.no_grad():
                 torch._foreach_sub_(self._old, self._trained.weights)
-            self.readings.add_norms(self._old, self._finish_updates)
+            self.readings.add_norms(self._old, self._finish_updates, self._trained.spread)
         if not self._clips:
             return
         self._add_gradients(self._finish_after)
@@ -118,7 +120,7 @@ class OptimizerStep:
     def _add_cosines(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
         """Of the angle between the gradients before and after clipping, all tensors as one vector and each alone."""
         together = torch.cat([products(a, b) for a, b in ((before, after), (before, before), (after, after))])
-        if any(map(is_spread, before)):
+        if self._trained.spread:
             shared = shares([*before] * 3, together, self.readings.processes.total)
             self.readings.add_shares(shared, self._finish_cosines)
         else:
@@ -126,10 +128,10 @@ class OptimizerStep:
 
     def _add_gradients(self, finish: Finish) -> None:
         """Norms of each weight's gradient, and in the last place of everything else together."""
-        known: list[float] = []
-        self.readings.add_norms(gradients(self._trained.weights), lambda values, numbers: known.extend(values))
-        others = gradients(self._trained.others)
-        self.readings.add_joint_norm(others, lambda values, numbers: finish([*known, *values], numbers))
+        known, trained = list[float](), self._trained
+        self.readings.add_norms(gradients(trained.weights), lambda values, _: known.extend(values), trained.spread)
+        rest: Finish = lambda values, numbers: finish([*known, *values], numbers)  # noqa: E731
+        self.readings.add_joint_norm(gradients(trained.others), rest, trained.spread)
 
     # On the host
 
@@ -165,7 +167,7 @@ class OptimizerStep:
 
     def _count(self) -> Iterator[tuple[str, Histogram]]:
         for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
-            for number, weight in enumerate(owned if not any(map(is_spread, owned)) else ()):
+            for number, weight in enumerate(owned if not self._trained.spread else ()):
                 name = layer.label if len(owned) == 1 else f"{layer.label}.{number}"
                 yield f"weight/{name}", histogram(weight)
                 yield f"grad/{name}", histogram(gradients([weight])[0] / self._scale)

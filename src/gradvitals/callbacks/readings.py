@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from gradvitals.callbacks.processes import ALONE, Processes
-from gradvitals.spread import is_spread
 from gradvitals.vitals.norms import joint_norm, norms, shares_of_squares, wide
 
 Numbers = dict[str, float]
@@ -61,18 +60,24 @@ class Readings:
         """Take in numbers ``(n,)`` that are added up over all processes."""
         self._parts.append(_Part(values, finish, adds_up=True))
 
-    def add_norms(self, tensors: Sequence[Tensor], finish: Finish) -> None:
-        """Take in the L2 norm of each tensor, be it the same in each process or spread over them."""
-        if not any(map(is_spread, tensors)):
+    def add_norms(self, tensors: Sequence[Tensor], finish: Finish, spread: bool = False) -> None:
+        """Take in the L2 norm of each tensor.
+
+        Args:
+            tensors: the same in each process; or, where ``spread``, some of them in parts.
+            finish: is given the norms.
+            spread: see :func:`gradvitals.spread.is_spread`.
+        """
+        if not spread:
             self.add(norms(tensors), finish)
             return
         squares = shares_of_squares(tensors, self.processes.total)
         self.add_shares(squares, lambda values, numbers: finish([math.sqrt(value) for value in values], numbers))
 
-    def add_joint_norm(self, tensors: Sequence[Tensor], finish: Finish) -> None:
-        """Take in the one norm of all tensors together; 0 where there is none."""
-        if any(map(is_spread, tensors)):
-            self.add_norms(tensors, lambda values, numbers: finish([math.hypot(*values)], numbers))
+    def add_joint_norm(self, tensors: Sequence[Tensor], finish: Finish, spread: bool = False) -> None:
+        """Take in the one norm of all tensors together, 0 where there is none; as :meth:`add_norms`."""
+        if spread and tensors:
+            self.add_norms(tensors, lambda values, numbers: finish([math.hypot(*values)], numbers), spread)
         else:
             self.add((joint_norm(tensors) if tensors else torch.zeros(())).reshape(1), finish)
 
