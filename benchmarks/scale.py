@@ -143,7 +143,8 @@ def calculated(weights: float, layers: int, gpus: int) -> str:
     gradient = 2 * (gpus - 1) / gpus * weights * 2 / speed
     sent = 8 * (PER_LAYER * layers + BESIDE)
     call = START + 2 * math.ceil(math.log2(gpus)) * HOP + 2 * sent / speed
-    return f"{1e3 * gradient:.3g} | {1e3 * call:.3f} | {sent / (2 * weights):.1e} | {1e3 * call / EVERY:.5f}"
+    digits = 0 if gradient > 0.1 else 3
+    return f"{1e3 * gradient:,.{digits}f} | {1e3 * call:.3f} | {sent / (2 * weights):.1e} | {1e3 * call / EVERY:.5f}"
 
 
 if __name__ == "__main__":
