@@ -8,16 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from tests.conftest import ROOT
+from tests.faults import forked
 
-PYTHON, TRAIN = sys.executable, str(ROOT / "src" / "train.py")
 SHORT = ("data=iris", "data.batch_size=15", "trainer.max_epochs=2", "report=false", "callbacks.picture.enabled=false")
-TORCHRUN = (PYTHON, "-m", "torch.distributed.run", "--standalone")
 SLURM = {  # of `srun --ntasks-per-node=2`
     "SLURM_JOB_ID": "4242",
     "SLURM_STEP_ID": "0",
@@ -30,32 +31,38 @@ SLURM = {  # of `srun --ntasks-per-node=2`
 }
 
 
-def start(folder: Path, *words: str, **environment: str) -> subprocess.Popen:
-    ours = ("HYDRA", "GRADVITALS_", "PL_GLOBAL_SEED")
-    env = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-    env |= {"OMP_NUM_THREADS": "1"} | environment
-    return subprocess.Popen(words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def torchrun(folder: Path, processes: int, *words: str) -> tuple[int, str]:
+    """Exit code, and what was said."""
+    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_", "PL_"))}
+    env = kept | {"OMP_NUM_THREADS": "1"}
+    train = [str(ROOT / "src" / "train.py"), *words]
+    done = subprocess.run(
+        [*call, *train], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
-def end(process: subprocess.Popen, seconds: float = 120) -> tuple[int, str]:
-    """Exit code, and what it said."""
-    try:
-        said, _ = process.communicate(timeout=seconds)
-    finally:
-        process.kill()
-    return process.returncode, said
+def in_slurm(rank: int) -> None:
+    """Make this process one of SLURM's tasks."""
+    os.environ.pop("PL_GLOBAL_SEED", None)
+    os.environ.update(SLURM | {"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)})
+    rank_zero_only.rank = rank  # which Lightning took from the environment when it was imported
 
 
-def srun(folder: Path, *words_of_each: tuple[str, ...]) -> list[tuple[int, str]]:
-    """One task for each, in SLURM's environment, and how each ended."""
-    ranks = [{"SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank)} for rank in range(len(words_of_each))]
-    started = [start(folder, PYTHON, TRAIN, *w, **SLURM, **r) for w, r in zip(words_of_each, ranks, strict=True)]
-    return [end(process) for process in started]
+def by_itself() -> None:
+    os.environ.pop("PL_GLOBAL_SEED", None)
+
+
+def srun(folder: Path, *words_of_each: tuple[str, ...]) -> list[int]:
+    """One task for each; how each ended."""
+    started = [forked.start(folder, *w, fault=partial(in_slurm, rank)) for rank, w in enumerate(words_of_each)]
+    return [forked.wait(pid) for pid in started]
 
 
 def files(folder: Path) -> set[str]:
     """What lies there, events by one name; and nothing lies beside logs/."""
-    assert {path.name for path in folder.iterdir()} == {"logs"}
+    assert {path.name for path in folder.iterdir()} - {"out.txt"} == {"logs"}
     (run,) = folder.glob("logs/train/runs/*")
     names = (str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
     return {"events" if name.startswith("events.") else name for name in names}
@@ -76,18 +83,16 @@ def equal(file: Path, other: Path) -> bool:
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one process at the same global batch."""
     folder = tmp_path_factory.mktemp("alone")
-    words = [word.replace("batch_size=15", "batch_size=30") for word in SHORT]
-    assert end(start(folder, PYTHON, TRAIN, *words, "seed=1"))[0] == 0
+    assert forked.run(folder, *SHORT, "data.batch_size=30", "seed=1", fault=by_itself) == 0, forked.said(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def beside(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same of two processes that Lightning starts."""
+    """The same of two processes, the second of which Lightning starts."""
     folder = tmp_path_factory.mktemp("beside")
-    code, said = end(start(folder, PYTHON, TRAIN, *SHORT, "trainer=ddp_cpu", "seed=1"))
-    assert code == 0, said
-    assert said.count("completed") == 1
+    assert forked.run(folder, *SHORT, "trainer=ddp_cpu", "seed=1", fault=by_itself) == 0, forked.said(folder)
+    assert forked.said(folder).count("completed") == 1
     return folder
 
 
@@ -99,21 +104,22 @@ def test_one_process_writes_what_a_run_of_one_writes(alone, beside):
 @pytest.mark.parametrize("launcher", ["torchrun", "srun"])
 def test_a_launcher_needs_no_further_keys(launcher, alone, beside, tmp_path):
     """It says how many processes there are; their weights are those of trainer=ddp_cpu."""
+    words = (*SHORT, "seed=1")
     if launcher == "torchrun":
-        ended = [end(start(tmp_path, *TORCHRUN, "--nproc_per_node=2", TRAIN, *SHORT, "seed=1"))]
+        code, said = torchrun(tmp_path, 2, *words)
+        assert code == 0, said
     else:
-        ended = srun(tmp_path, (*SHORT, "seed=1"), (*SHORT, "seed=1"))
-    assert [code for code, _ in ended] == [0] * len(ended), ended
+        assert srun(tmp_path, words, words) == [0, 0], forked.said(tmp_path)
     assert files(tmp_path) == files(alone)
     (mine,), (theirs,) = (folder.glob("logs/*/runs/*/checkpoints/last.ckpt") for folder in (tmp_path, beside))
     assert equal(mine, theirs)
 
 
 def test_another_config_in_one_process_is_refused(tmp_path):
-    ended = srun(tmp_path, (*SHORT, "optimizer.lr=0.1"), (*SHORT, "optimizer.lr=0.2"))
-    assert [code for code, _ in ended] == [1, 1]
-    for (_, said), who in zip(ended, ("gradvitals: ", "gradvitals (process 1): "), strict=True):
-        assert f"{who}processes 0 and 1 of this run were given other configs: optimizer.lr=0.1 and 0.2" in said
+    assert srun(tmp_path, (*SHORT, "optimizer.lr=0.1"), (*SHORT, "optimizer.lr=0.2")) == [1, 1]
+    for who in ("gradvitals: ", "gradvitals (process 1): "):
+        why = f"{who}processes 0 and 1 of this run were given other configs: optimizer.lr=0.1 and 0.2"
+        assert why in forked.said(tmp_path)
     assert not list(tmp_path.glob("logs/train/runs/*"))
 
 
@@ -126,9 +132,8 @@ def test_another_config_in_one_process_is_refused(tmp_path):
     ],
 )
 def test_what_does_not_go_with_a_launcher_is_refused(words, why, tmp_path):
-    ((code, said),) = srun(tmp_path, (*words, *SHORT))
-    assert code == 1
-    assert why in said
+    assert srun(tmp_path, (*words, *SHORT)) == [1]
+    assert why in forked.said(tmp_path)
     assert not list(tmp_path.glob("logs/train/*/*"))
 
 
@@ -137,8 +142,8 @@ def test_every_process_of_a_sweeps_job_trains_that_job(sweeper, beside, tmp_path
     """Three jobs of two processes each, drawn at random or not; one of them is what a run of its own comes to."""
     drawn = ("hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.startup_trials=3", "seed=choice(0,1,2)")
     words = drawn if sweeper == "search" else ("seed=0,1,2",)
-    code, said = end(start(tmp_path, PYTHON, TRAIN, "-m", *SHORT, "trainer=ddp_cpu", *words))
-    assert code == 0, said
+    code = forked.run(tmp_path, "-m", *SHORT, "trainer=ddp_cpu", *words, fault=by_itself)
+    assert code == 0, forked.said(tmp_path)
     folders = [file.parent for file in tmp_path.glob("logs/train/multiruns/*/*/result.json")]
     jobs = {json.loads((folder / "result.json").read_text())["seed"]: folder for folder in folders}
     assert sorted(jobs) == [0, 1, 2]
@@ -149,26 +154,23 @@ def test_every_process_of_a_sweeps_job_trains_that_job(sweeper, beside, tmp_path
 
 
 def test_one_that_dies_ends_the_run_which_goes_on_with_fewer_and_with_more(tmp_path):
-    process = start(tmp_path, PYTHON, TRAIN, *SHORT, "trainer=ddp_cpu", "trainer.max_epochs=100000")
+    words = (*SHORT, "trainer=ddp_cpu", "trainer.max_epochs=100000")
+    first = forked.start(tmp_path, *words, fault=by_itself)
     while not list(tmp_path.glob("logs/train/runs/*/checkpoints/last.ckpt")):
-        assert process.poll() is None
         time.sleep(0.1)
-    (child,) = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    (child,) = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, text=True, check=True).stdout.split()
     os.kill(int(child), signal.SIGKILL)
     died = time.monotonic()
-    code, said = end(process)
+    assert forked.wait(first) == 1
     assert time.monotonic() - died < 10
-    assert code == 1
-    (run,) = tmp_path.glob("logs/train/runs/*")
-    assert (
-        f"gradvitals: process 1 of this run (0 to 1) was killed by signal 9. Go on by resume={run.relative_to(tmp_path)}"
-        in said
-    )
+    run = forked.the_run(tmp_path)
+    way_out = f"Go on by resume={run.relative_to(tmp_path)}"
+    assert f"gradvitals: process 1 of this run (0 to 1) was killed by signal 9. {way_out}" in forked.said(tmp_path)
     assert result(tmp_path)["status"] == "failed"
     epochs = result(tmp_path)["epochs"]
-    fewer = (PYTHON, TRAIN, f"resume={run}", "trainer.devices=1", f"trainer.max_epochs={epochs + 1}")
-    more = (*TORCHRUN, "--nproc_per_node=3", TRAIN, f"resume={run}", f"trainer.max_epochs={epochs + 2}")
-    for number, words in enumerate((fewer, more), start=1):
-        code, said = end(start(tmp_path, *words))
-        assert code == 0, said
-        assert (result(tmp_path)["status"], result(tmp_path)["epochs"]) == ("completed", epochs + number)
+    fewer = (f"resume={run}", "trainer.devices=1", f"trainer.max_epochs={epochs + 1}")
+    assert forked.run(tmp_path, *fewer, fault=by_itself) == 0, forked.said(tmp_path)
+    assert (result(tmp_path)["status"], result(tmp_path)["epochs"]) == ("completed", epochs + 1)
+    code, said = torchrun(tmp_path, 3, f"resume={run}", f"trainer.max_epochs={epochs + 2}")
+    assert code == 0, said
+    assert (result(tmp_path)["status"], result(tmp_path)["epochs"]) == ("completed", epochs + 2)

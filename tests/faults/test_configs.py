@@ -37,7 +37,7 @@ def trouble(words: list[str], folder: Path) -> str | None:
 
 
 @pytest.mark.parametrize(
-    "part", [part if part < PARTS // 2 else pytest.param(part, marks=pytest.mark.slow) for part in range(PARTS)]
+    "part", [part if part < PARTS // 3 else pytest.param(part, marks=pytest.mark.slow) for part in range(PARTS)]
 )
 def test_random_command_lines(tmp_path: Path, tally, monkeypatch, part):
     monkeypatch.setenv("GRADVITALS_DATA", ".")  # experiments find small images there, and need no network
