@@ -38,7 +38,7 @@ COMMANDS = {  # name -> what is typed beside the trainer
     "norm": "model=plain clip=norm clip.val=0.1 monitor.clip_cosine=true",
     "value": "model=plain clip=value clip.val=0.01 monitor.clip_cosine=true",
     "accumulated": "model=residual clip=norm clip.val=0.1 trainer.accumulate_grad_batches=2",
-    "vanishing": "model=plain model.depth=12 act=sigmoid init=default trainer.max_steps=40",
+    "vanishing": "model=plain model.depth=12 act=sigmoid init=default trainer.max_steps=60",
     "unstable": "model=plain optimizer.lr=1e6 trainer.max_steps=30",
     "symmetric": "model=plain act=tanh init=normal init.std=0 init.output=null trainer.max_steps=20",
 }

@@ -43,9 +43,6 @@ def own_children(job: Job, ckpt_path: str | None) -> Iterator[None]:
     """
     from lightning.pytorch.strategies.launchers import subprocess_script as lightnings
 
-    if "LOCAL_RANK" in os.environ:  # somebody else's to start and to end
-        yield
-        return
     before, observers = dict(os.environ), list[Observer]()
 
     def command(local_rank: int) -> tuple[list[str], str]:
@@ -54,7 +51,11 @@ def own_children(job: Job, ckpt_path: str | None) -> Iterator[None]:
     with (
         replaced(lightnings, "_hydra_subprocess_cmd", command),
         replaced(lightnings, "_launch_process_observer", lambda processes: observers.append(Observer(processes))),
+        replaced(lightnings, "_set_num_threads_if_needed", lambda num_processes: None),  # `threads` says how many
     ):
+        if "LOCAL_RANK" in before:  # the others are somebody else's to end
+            yield
+            return
         try:
             yield
         except Exception as error:

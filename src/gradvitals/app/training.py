@@ -73,17 +73,19 @@ def _train(config: DictConfig, job: Job, left: Record | None = None) -> float | 
         run = _assemble(settings)
         if job.sweep is not None and (callback := pruning(job.sweep, settings["objective"])):
             run.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
-        if run.trainer.world_size == 1:
-            return execute(run, settings, job.run_dir, signals)
-        _join(run, config)
-        return execute(run, settings, job.run_dir, signals, own_children(job, settings["ckpt_path"]))
+        return execute(run, settings, job.run_dir, signals, _others(run, config, job, settings["ckpt_path"]))
 
 
-def _join(run: Run, config: DictConfig) -> None:
-    """Let the processes of a run make sure that they belong together."""
+def _others(run: Run, config: DictConfig, job: Job, ckpt_path: str | None) -> AbstractContextManager[None]:
+    """The other processes of a run, if it may have any, which make sure that they belong together."""
+    from lightning.pytorch.strategies import ParallelStrategy
+
     from gradvitals.app.same_config import SameConfig
 
+    if not isinstance(run.trainer.strategy, ParallelStrategy):
+        return nullcontext()
     run.trainer.callbacks.insert(0, SameConfig(config))  # type: ignore[attr-defined]
+    return own_children(job, ckpt_path)
 
 
 def _assemble(settings: dict[str, Any]) -> Run:

@@ -129,9 +129,12 @@ class OptimizerStep:
     def _add_gradients(self, finish: Finish) -> None:
         """Norms of each weight's gradient, and in the last place of everything else together."""
         known, trained = list[float](), self._trained
+
+        def with_rest(values: Sequence[float], numbers: Numbers) -> None:
+            finish([*known, *values], numbers)
+
         self.readings.add_norms(gradients(trained.weights), lambda values, _: known.extend(values), trained.spread)
-        rest: Finish = lambda values, numbers: finish([*known, *values], numbers)  # noqa: E731
-        self.readings.add_joint_norm(gradients(trained.others), rest, trained.spread)
+        self.readings.add_joint_norm(gradients(trained.others), with_rest, trained.spread)
 
     # On the host
 

@@ -204,11 +204,11 @@ class Share(DistributedSampler):
 def evaluation_batch(split: Split, processes: int = 1, floats: int = 2**20) -> int:
     """Samples in a batch of about a million numbers: evaluation holds no gradients, so that larger ones pay.
 
-    Every process has as many batches as the others, though one may have a sample more, because each batch may have a
-    collective call in it.
+    Every process that has samples has as many batches as the others, though one may have a sample more, because each
+    batch may have a collective call in it.
     """
     size = max(1, min(len(split), floats // max(1, split.x[0].numel())))
     least, most = len(split) // processes, -(-len(split) // processes)
-    while -(-least // size) != -(-most // size):
+    while least and -(-least // size) != -(-most // size):
         size += 1
     return size
