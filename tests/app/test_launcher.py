@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from gradvitals.app import children
 from gradvitals.app.children import Observer
 from gradvitals.app.errors import Refused
 from gradvitals.app.launcher import Launcher, is_first_process
@@ -68,9 +67,8 @@ def test_the_observer_tells_how_a_process_died():
     assert lives.wait() == -9
 
 
-def test_a_process_that_waits_in_vain_is_ended(monkeypatch):
+def test_a_process_that_waits_in_vain_is_ended():
     """As one whose other end is gone waits on a GPU, where nothing wakes it."""
-    monkeypatch.setattr(children, "PATIENCE", 0.1)
     words = "import subprocess, sys, time; from gradvitals.app import children; children.PATIENCE = 0.1;"
     words += "children.Observer([subprocess.Popen([sys.executable, '-c', '1 / 0'])]); time.sleep(60)"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

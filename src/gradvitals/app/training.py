@@ -109,7 +109,7 @@ def execute(
     settings: dict[str, Any],
     run_dir: Path,
     signals: Signals,
-    others: AbstractContextManager[None] | None = None,
+    others: AbstractContextManager[None],
 ) -> float | None:
     """Fit, test, write the run's files and print the closing summary; within ``others``, the run's other processes."""
     from gradvitals.app import outcome
@@ -117,7 +117,7 @@ def execute(
 
     reason, code, unwritten = None, 0, None
     try:
-        with others or nullcontext():
+        with others:
             if settings["train"]:
                 _fit(run, settings, signals, run_dir)
             _test(run, settings)

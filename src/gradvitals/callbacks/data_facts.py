@@ -85,8 +85,9 @@ class DataFacts:
     def _take(self, counts: Sequence[float], places: Sequence[float]) -> None:
         """Take in what all processes saw."""
         self._known.update(_Seen(Counter({label: round(count) for label, count in enumerate(counts) if count})))
-        for at in range(0, len(places), 6):
-            has_inputs, features, unfit, has_labels, low, high = places[at : at + 6]
+        size = len(places) // self._processes.total
+        for at in range(0, len(places), size):
+            has_inputs, features, unfit, has_labels, low, high = places[at : at + size]
             beyond = {label for label in (int(low), int(high)) if has_labels and not 0 <= label < len(counts)}
             self._known.update(_Seen(Counter(beyond), not unfit, features if has_inputs else None))
 

@@ -53,8 +53,7 @@ class FirstLook:
         """Let loss and predictions become those of the whole batch, of which the processes have parts."""
         if readings.processes.total > 1 and self._theory is not None and not self._is_agreed:
             gains = [p.gain if p is not None else math.nan for p in self._theory.predictions]
-            parts = torch.tensor([self._loss, *gains], dtype=torch.float64) / readings.processes.number
-            readings.add_sums(parts, self._agree)
+            readings.add_means(torch.tensor([self._loss, *gains], dtype=torch.float64), self._agree)
 
     def _agree(self, values: Sequence[float], numbers: Numbers) -> None:
         assert self._theory is not None

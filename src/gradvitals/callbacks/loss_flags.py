@@ -49,7 +49,7 @@ class LossFlags:
         of its batch, which is not finite where one of them is not."""
         self.values = []
         if self._losses:
-            readings.add_sums(self._stacked() / readings.processes.number, self._note)
+            readings.add_means(self._stacked(), self._note)
 
     def _stacked(self) -> Tensor:
         device = self._losses[-1].device  # those of a checkpoint came from the host

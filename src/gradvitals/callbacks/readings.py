@@ -56,6 +56,10 @@ class Readings:
         copies = self.processes.copies
         self.add_shares(values / copies if copies > 1 else values, finish)
 
+    def add_means(self, values: Tensor, finish: Finish) -> None:
+        """Take in means ``(n,)`` over this process's part; ``finish`` is given those over the whole, of equal parts."""
+        self.add_sums(values / self.processes.number, finish)
+
     def add_shares(self, values: Tensor, finish: Finish) -> None:
         """Take in numbers ``(n,)`` that are added up over all processes."""
         self._parts.append(_Part(values, finish, adds_up=True))

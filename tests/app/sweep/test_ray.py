@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.app.sweep.test_sweeps import rows, statuses
+from tests.app.sweep.test_sweeps import begun, rows, statuses
 from tests.conftest import ROOT
 from tests.faults.test_interruption import curves
 
@@ -76,13 +76,7 @@ def workers_at(file: Path) -> list[int]:
 
 def test_eight_jobs_of_which_one_is_killed(cluster, tmp_path):
     call = [sys.executable, str(ROOT / "src/train.py"), *SWEEP]
-    process = subprocess.Popen(
-        call, cwd=tmp_path, env=cluster, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    while not list(tmp_path.glob("logs/train/multiruns/*")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    (sweep_dir,) = tmp_path.glob("logs/train/multiruns/*")
+    process, sweep_dir = begun(call, tmp_path, cluster)
     killed = kill_a_worker(sweep_dir)
     said, _ = process.communicate(timeout=150)
     assert process.returncode == 0, said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from gradvitals.app.errors import Refused
 from gradvitals.app.hydra_slots import PLUGINS, check_hydra, checked_targets
 from gradvitals.app.names import slug
 from gradvitals.app.signals import CODES, SAVE, Signals
-from tests.app.sweep.test_sweeps import rows, statuses
+from tests.app.sweep.test_sweeps import begun, rows, statuses
 from tests.conftest import CONF, ROOT
 from tests.faults import forked
 from tests.faults.test_interruption import curves, weights
@@ -176,11 +175,7 @@ def test_a_preempted_job_is_queued_again_and_ends_as_if_it_had_not_been(tmp_path
     whole = tmp_path / "whole"
     whole.mkdir()
     call = [sys.executable, str(ROOT / "src/train.py"), *SWEEP, "hydra/launcher=submitit_local"]
-    process = subprocess.Popen(call, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    while not list(tmp_path.glob("logs/train/multiruns/*")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    (sweep_dir,) = tmp_path.glob("logs/train/multiruns/*")
+    process, sweep_dir = begun(call, tmp_path)
     number = preempt(sweep_dir)
     said, _ = process.communicate(timeout=100)
     assert process.returncode == 0, said

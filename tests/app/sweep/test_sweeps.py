@@ -34,6 +34,15 @@ def rows(sweep_dir: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def begun(call: list[str], tmp_path: Path, env: dict[str, str] | None = None) -> tuple[subprocess.Popen, Path]:
+    """A sweep that was started in an empty folder, and its directory, as soon as it is there."""
+    process = subprocess.Popen(call, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not list(tmp_path.glob("logs/train/multiruns/*")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    return process, folder(tmp_path)
+
+
 def kill_halfway(tmp_path: Path, words: list[str], jobs: int) -> Path:
     """Start a sweep and kill it, with kill -9, when so many jobs have ended and the next has begun."""
     call = [sys.executable, str(ROOT / "src/train.py"), *words]
