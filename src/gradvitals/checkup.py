@@ -5,7 +5,6 @@ The file is not called like its function, or ``gradvitals.preflight`` would be n
 
 from __future__ import annotations
 
-import copy
 import inspect
 import math
 from collections import Counter
@@ -21,7 +20,7 @@ from torch.optim import Optimizer
 
 from gradvitals.diagnosis.forecast import forecast
 from gradvitals.diagnosis.profile import Profile, profile
-from gradvitals.theory import Prediction, Stage, correlation_depth, fixed_point, predict
+from gradvitals.theory import Prediction, Stage, correlation_depth, elementwise, fixed_point, predict
 from gradvitals.vitals import (
     ActivationGradients,
     ActivationStatistics,
@@ -169,8 +168,8 @@ def preflight(
         >>> [layer.name for layer in found.layers], round(found.loss_expected, 4)  # log 3
         (['0', '2'], 1.0986)
     """
-    x, targets = batch
     with _untouched(network), closing(_Watch(network)) as watch:
+        x, targets = (t.clone() if isinstance(t, Tensor) and t.is_inference() else t for t in batch)
         outputs = network(x)
         value = loss(outputs, targets)
         layers = find_layers(network, watch.order.modules)
@@ -352,7 +351,10 @@ def _stages(layers: Sequence[Layer], links: Sequence[Link | None]) -> list[Stage
 
 
 def _stage(layer: Layer, link: Link, acts: dict[tuple, Callable[[Tensor], Tensor]]) -> Stage | None:
-    """None where the weights are no draw around 0."""
+    """None where the weights are no draw around 0, or the activation is no function of one number."""
+    act = _function(link.act, acts) if link.act else None
+    if link.act and act is None:
+        return None
     weight = layer.weights[0].detach().double()
     fan_out, fan_in = weight.shape
     variance, mean = weight.var(unbiased=False).item(), weight.mean().item()
@@ -360,7 +362,7 @@ def _stage(layer: Layer, link: Link, acts: dict[tuple, Callable[[Tensor], Tensor
         return None  # a common part of all weights adds up over the units
     bias = getattr(layer.module, "bias", None)
     return Stage(
-        act=_function(link.act, acts) if link.act else None,
+        act=act,
         sigma_w2=fan_in * variance,
         sigma_b2=bias.detach().double().square().mean().item() if bias is not None else 0.0,
         norm=link.norm,
@@ -372,21 +374,13 @@ def _stage(layer: Layer, link: Link, acts: dict[tuple, Callable[[Tensor], Tensor
     )
 
 
-def _function(act: nn.Module, known: dict[tuple, Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor]:
+def _function(act: nn.Module, known: dict[tuple, Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor] | None:
     """The activation on float64, out of the known ones if one of them computes the same."""
+    function = elementwise(act)
+    if function is None:
+        return None
     learnt = [(name, *p.detach().flatten().tolist()) for name, p in act.named_parameters()]
-    key = (type(act), repr(act), *learnt)
-    if key not in known:
-        known[key] = _without_hooks(act).double().eval().forward
-    return known[key]
-
-
-def _without_hooks(module: nn.Module) -> nn.Module:
-    """A copy; hooks would drag those along who watch."""
-    bare = copy.copy(module)
-    for name in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"):
-        setattr(bare, name, {})
-    return copy.deepcopy(bare)
+    return known.setdefault((type(act), repr(act), *learnt), function)
 
 
 def _pieces(stages: Sequence[Stage | None], links: Sequence[Link | None]) -> Iterator[tuple[int, int]]:
@@ -482,7 +476,12 @@ def _untouched(network: nn.Module) -> Iterator[None]:
     devices = {parameter.device for parameter in network.parameters() if parameter.is_cuda}
     network.train().zero_grad(set_to_none=True)
     try:
-        with torch.random.fork_rng(list(devices)), torch.enable_grad(), buffers_kept(network):
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.random.fork_rng(list(devices)),
+            buffers_kept(network),
+        ):
             yield
     finally:
         for module, mode in modes.items():

@@ -33,6 +33,7 @@ from gradvitals.theory import (
     weight_gain,
 )
 from gradvitals.theory.aligned import Gradient, Signal, block_step, even
+from gradvitals.theory.moments import _named, slope
 
 
 def test_relu_halves_what_passes():
@@ -259,3 +260,21 @@ def test_scatter_by_hand():
     for width in (64, 512, 4096):
         _, exact = relu_log_moments(width)
         assert log_scatter("relu", 1.0, width) == pytest.approx(exact**0.5, rel=0.05)
+
+
+@pytest.mark.parametrize("act", [torch.relu_, nn.ReLU(inplace=True)])
+def test_an_activation_in_place_counts_as_the_function_it_computes(act):
+    assert fixed_point(act, 1.5, 0.1) == fixed_point("relu", 1.5, 0.1)
+    assert batchnorm_gain(act, 32) == batchnorm_gain("relu", 32)
+    stages = [Stage(a, 2.0, block="residual", fan_in=16, fan_out=16) for a in (act, "relu")]
+    expected, found = (predict([stage] * 3, q1=2.0) for stage in stages)
+    assert found == expected
+
+
+def test_theory_in_inference_mode():
+    expected = correlation_depth("prelu", 1.0, 0.05), batchnorm_gain("prelu")
+    _named.cache_clear()
+    with torch.inference_mode():
+        assert (correlation_depth("prelu", 1.0, 0.05), batchnorm_gain("prelu")) == expected
+        assert slope(torch.tanh, torch.zeros(1)).item() == 1
+    assert (correlation_depth("prelu", 1.0, 0.05), batchnorm_gain("prelu")) == expected  # nothing of that mode is kept

@@ -23,7 +23,7 @@ class Subject:
         predicted_decades: of dL/dh between last and first layer, as theory predicts from the weights' scale; None where
             there is no theory.
         features: the largest root mean square of an input feature; None: not known.
-        inputs: what is wrong with the inputs or labels themselves, in words.
+        faults: what is wrong with the inputs or labels themselves, in words.
     """
 
     layers: Sequence[str] = ()

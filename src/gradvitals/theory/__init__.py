@@ -25,7 +25,7 @@ from gradvitals.theory.mean_field import (
     variance_map,
     weight_gain,
 )
-from gradvitals.theory.moments import mean, moment, second_moment, slope_moment
+from gradvitals.theory.moments import elementwise, mean, moment, second_moment, slope_moment
 from gradvitals.theory.normalised import batchnorm_gain, layernorm_gain, variance
 from gradvitals.theory.residual import dense_growth, residual_growth
 
@@ -41,6 +41,7 @@ __all__ = [
     "critical_sigma_w2",
     "dense_growth",
     "edge_of_chaos",
+    "elementwise",
     "fixed_point",
     "gain",
     "kurtosis",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -14,10 +15,14 @@ from gradvitals.activations import activation, gaussian_mean, lookup
 
 FINEST = 16  # halvings by 4, which serve variances up to 1e18; beyond, a bend is too small to count
 
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+PROBE = (-1e3, -2.0, -0.5, 0.3, 1.0, 1e3)
+
 Act = str | Callable[[Tensor], Tensor]
 Function = Callable[[Tensor], Tensor]
 
 
+@torch.inference_mode(False)
 @torch.no_grad()
 def moment(act: Act | None, of: Callable[[Function, Tensor], Tensor], q: float = 1.0) -> float:
     """``E[of(phi, h)]`` for ``h`` normal with mean 0 and variance ``q``.
@@ -80,7 +85,7 @@ def slope_moment(act: Act | None, q: float = 1.0, power: int = 2) -> float:
 
 
 def resolve(act: Act | None) -> tuple[Function, tuple[float, ...]]:
-    """The function on float64 tensors that ``act`` means, and its kinks.
+    """Returns the function on float64 tensors that ``act`` means, which leaves its argument as it is, and its kinks.
 
     Raises:
         ValueError: no activation has that name.
@@ -89,17 +94,59 @@ def resolve(act: Act | None) -> tuple[Function, tuple[float, ...]]:
         return nn.Identity(), ()
     if isinstance(act, str):
         return _named(act)
-    # A copy: a module's own slopes stay in the precision in which they are trained.
-    return (copy.deepcopy(act).double().eval() if isinstance(act, nn.Module) else act), (0.0,)
+    phi = _evaluable(act) if isinstance(act, nn.Module) else act
+    return lambda h: phi(h.clone()), (0.0,)  # it may work in place
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def elementwise(module: nn.Module) -> Function | None:
+    """Returns what a module computes of each number alone, as a function of float64 tensors on the CPU.
+
+    The function belongs to a copy in evaluation mode; it may work in place.
+
+    Returns:
+        None where the module mixes numbers, draws random ones, does not take a flat tensor of any length in float64, or
+        has no slope.
+
+    Example:
+        >>> elementwise(nn.ReLU(inplace=True))(torch.tensor([-1.0, 2.0]))
+        tensor([0., 2.])
+        >>> elementwise(nn.Softmax(dim=-1)) is None
+        True
+    """
+    points = torch.tensor(PROBE, dtype=torch.float64)
+    inner = slice(1, -1)  # of another length, which a parameter per unit does not fit
+    try:
+        phi = _evaluable(module)
+        with torch.random.fork_rng(devices=()):
+            whole, part = phi(points.clone()), phi(points[inner].clone())
+            slope(phi, points)
+    except Exception:  # somebody's own code, which may raise anything
+        return None
+    same = whole.shape == points.shape and torch.allclose(whole[inner], part, equal_nan=True)
+    return phi if same else None
+
+
+def _evaluable(module: nn.Module) -> nn.Module:
+    """A copy, since a module's own slopes stay in the precision in which they are trained.
+
+    Without hooks, which would be called, and drag along who watches.
+    """
+    memo: dict[int, object] = {id(getattr(m, name)): OrderedDict() for m in module.modules() for name in HOOKS}
+    return copy.deepcopy(module, memo).to("cpu", torch.float64).eval()
 
 
 @lru_cache
+@torch.inference_mode(False)
 def _named(name: str) -> tuple[Function, tuple[float, ...]]:
     entry = lookup(name)
     kinks = tuple(float(entry.params[kink] if isinstance(kink, str) else kink) for kink in entry.kinks)
     return activation(name)().double(), kinks
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def slope(phi: Function, h: Tensor) -> Tensor:
     """``phi'(h)``, of the shape of ``h``.
 
@@ -107,9 +154,8 @@ def slope(phi: Function, h: Tensor) -> Tensor:
         >>> slope(torch.tanh, torch.zeros(1))
         tensor([1.])
     """
-    h = h.detach().requires_grad_()
-    with torch.enable_grad():
-        (found,) = torch.autograd.grad(phi(h).sum(), h)
+    h = h.detach().clone().requires_grad_()
+    (found,) = torch.autograd.grad(phi(h.clone()).sum(), h)  # a leaf may not be changed in place
     return found
 
 

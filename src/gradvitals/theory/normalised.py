@@ -83,7 +83,7 @@ def two_slopes(act: Act | None) -> tuple[float, float] | None:
         ((0.0, 1.0), None)
     """
     ends = torch.tensor([[-1.0, 1.0], [-1e-3, 1e-3], [-1e3, 1e3]], dtype=torch.float64)
-    slopes = resolve(act)[0](ends).detach() / ends + 0.0  # no negative zero
+    slopes = resolve(act)[0](ends.flatten()).detach().reshape(ends.shape) / ends + 0.0  # no negative zero
     below, above = slopes[0].tolist()
     return (below, above) if torch.allclose(slopes, slopes[0].expand_as(slopes), rtol=1e-12, atol=0) else None
 

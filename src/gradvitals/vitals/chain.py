@@ -17,7 +17,7 @@ from torch.autograd.graph import Node, get_gradient_edge
 from torch.nn.utils.parametrize import is_parametrized
 
 from gradvitals.vitals.activations import is_activation
-from gradvitals.vitals.hooks import remove
+from gradvitals.vitals.hooks import remove, version
 from gradvitals.vitals.norms import dot, norm, wide
 
 Origin = tuple[Node, int]  # what made a tensor, and as which of its outputs: the same for all views of its shape
@@ -61,7 +61,7 @@ class _Call:
 
     module: nn.Module
     given: Origin | None
-    version: int  # of the tensor it was given: what works in place raises it
+    version: int | None  # of the tensor it was given: what works in place raises it
     returned: Origin | None = None
     squares: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of input, output, and output less the batch's mean
     results: list[Tensor] = field(default_factory=list)  # of the calls that it made itself
@@ -145,7 +145,7 @@ class Chain:
 
     def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
         x = _first(args, kwargs)
-        self._open.append(_Call(module, _origin(x), x._version if x is not None else 0))
+        self._open.append(_Call(module, _origin(x), version(x)))
 
     def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         call, x = self._open.pop(), _first(args, kwargs)
@@ -161,7 +161,7 @@ class Chain:
             self._steps.setdefault(call.given, []).append((call, kind))
             if kind != "act" and call.given and call.returned:
                 self._normed[call.returned] = (call.given, kind)
-        elif x._version == call.version:
+        elif version(x) == call.version:
             self._add(call, x, output)
 
     def _add(self, call: _Call, x: Tensor, output: Tensor) -> None:

@@ -38,8 +38,11 @@ def taken(seen: dict[nn.Module, T], layers: Iterable[nn.Module] | None) -> dict[
 
 @contextmanager
 def buffers_kept(network: nn.Module) -> Iterator[None]:
-    """Put buffers, such as moving statistics, back to what they were; what a first forward makes stays."""
-    buffers = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    """Put buffers, such as moving statistics, back to what they were; what a first forward makes stays.
+
+    Those made in inference mode cannot be changed outside of it.
+    """
+    buffers = {name: buffer.clone() for name, buffer in network.named_buffers() if not buffer.is_inference()}
     try:
         yield
     finally:
@@ -52,6 +55,11 @@ def remove(hooks: list[RemovableHandle]) -> None:
     """Take hooks off and forget them."""
     while hooks:
         hooks.pop().remove()
+
+
+def version(tensor: Tensor | None) -> int | None:
+    """How often a tensor was changed in place; None where that is not counted, as in inference mode."""
+    return None if tensor is None or tensor.is_inference() else tensor._version
 
 
 def tensors_in(output: Any) -> Iterator[Tensor]:

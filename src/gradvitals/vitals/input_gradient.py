@@ -15,7 +15,8 @@ class InputGradient:
 
     The first of ``modules`` to be called with a tensor is the entry. That tensor is replaced by an equal one whose
     gradient is kept, so the network computes what it would have computed; further calls of the entry (accumulation) are
-    caught too. Nothing is caught where the tensor holds integers, or is the result of something that learns.
+    caught too. Nothing is caught where the tensor holds integers, is the result of something that learns, or was made
+    in inference mode.
 
     Args:
         *modules: where the input may come in: a network's ``modules()``, or its known entry.
@@ -40,9 +41,10 @@ class InputGradient:
         if place is None or not torch.is_grad_enabled() or self.entry not in (None, module):
             return None
         self.entry = module
-        if not named[place].is_floating_point() or named[place].requires_grad:
+        x = named[place]
+        if not x.is_floating_point() or x.requires_grad or x.is_inference():
             return None
-        leaf = named[place].detach().requires_grad_()
+        leaf = x.detach().requires_grad_()
         self._inputs.append(leaf)
         named[place] = leaf.clone()  # a network that works in place may not do so on a leaf
         return tuple(named[i] for i in range(len(args))), {key: named[key] for key in kwargs}

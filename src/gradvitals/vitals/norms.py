@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from gradvitals.spread import is_spread, own_part
+from gradvitals.vitals.hooks import version
 
 SMALL = 4096  # entries; smaller tensors are faster summed in one piece than one by one
 
@@ -64,12 +65,13 @@ class LatestSums:
 
     def __init__(self) -> None:
         self._tensor: Tensor | None = None
-        self._version = 0
+        self._version: int | None = None
         self._sums = (torch.zeros(()), torch.zeros(()))
 
     def __call__(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
-        if tensor is not self._tensor or tensor._version != self._version:
-            self._tensor, self._version = tensor, tensor._version
+        latest = version(tensor)
+        if tensor is not self._tensor or latest is None or latest != self._version:
+            self._tensor, self._version = tensor, latest
             self._sums = sums(tensor)
         return self._sums
 
