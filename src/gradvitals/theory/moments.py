@@ -7,6 +7,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -95,7 +96,7 @@ def resolve(act: Act | None) -> tuple[Function, tuple[float, ...]]:
     if isinstance(act, str):
         return _named(act)
     phi = _evaluable(act) if isinstance(act, nn.Module) else act
-    return lambda h: phi(h.clone()), (0.0,)  # it may work in place
+    return lambda h: phi(h.clone()), (0.0,)  # a copy, since it may work in place
 
 
 @torch.inference_mode(False)
@@ -103,7 +104,7 @@ def resolve(act: Act | None) -> tuple[Function, tuple[float, ...]]:
 def elementwise(module: nn.Module) -> Function | None:
     """Returns what a module computes of each number alone, as a function of float64 tensors on the CPU.
 
-    The function belongs to a copy in evaluation mode; it may work in place.
+    The function is that of a copy in evaluation mode, and leaves its argument as it is.
 
     Returns:
         None where the module mixes numbers, draws random ones, does not take a flat tensor of any length in float64, or
@@ -118,9 +119,9 @@ def elementwise(module: nn.Module) -> Function | None:
     points = torch.tensor(PROBE, dtype=torch.float64)
     inner = slice(1, -1)  # of another length, which a parameter per unit does not fit
     try:
-        phi = _evaluable(module)
+        phi, _ = resolve(module)
         with torch.random.fork_rng(devices=()):
-            whole, part = phi(points.clone()), phi(points[inner].clone())
+            whole, part = phi(points), phi(points[inner])
             slope(phi, points)
     except Exception:  # somebody's own code, which may raise anything
         return None
@@ -133,7 +134,7 @@ def _evaluable(module: nn.Module) -> nn.Module:
 
     Without hooks, which would be called, and drag along who watches.
     """
-    memo: dict[int, object] = {id(getattr(m, name)): OrderedDict() for m in module.modules() for name in HOOKS}
+    memo: dict[int, Any] = {id(getattr(m, name)): OrderedDict() for m in module.modules() for name in HOOKS}
     return copy.deepcopy(module, memo).to("cpu", torch.float64).eval()
 
 
@@ -145,8 +146,6 @@ def _named(name: str) -> tuple[Function, tuple[float, ...]]:
     return activation(name)().double(), kinks
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
 def slope(phi: Function, h: Tensor) -> Tensor:
     """``phi'(h)``, of the shape of ``h``.
 
@@ -154,8 +153,9 @@ def slope(phi: Function, h: Tensor) -> Tensor:
         >>> slope(torch.tanh, torch.zeros(1))
         tensor([1.])
     """
-    h = h.detach().clone().requires_grad_()
-    (found,) = torch.autograd.grad(phi(h.clone()).sum(), h)  # a leaf may not be changed in place
+    h = h.detach().requires_grad_()
+    with torch.enable_grad():
+        (found,) = torch.autograd.grad(phi(h).sum(), h)
     return found
 
 

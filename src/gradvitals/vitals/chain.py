@@ -17,7 +17,7 @@ from torch.autograd.graph import Node, get_gradient_edge
 from torch.nn.utils.parametrize import is_parametrized
 
 from gradvitals.vitals.activations import is_activation
-from gradvitals.vitals.hooks import remove, version
+from gradvitals.vitals.hooks import remove
 from gradvitals.vitals.norms import dot, norm, wide
 
 Origin = tuple[Node, int]  # what made a tensor, and as which of its outputs: the same for all views of its shape
@@ -145,7 +145,7 @@ class Chain:
 
     def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
         x = _first(args, kwargs)
-        self._open.append(_Call(module, _origin(x), version(x)))
+        self._open.append(_Call(module, _origin(x), _version(x)))
 
     def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         call, x = self._open.pop(), _first(args, kwargs)
@@ -161,7 +161,7 @@ class Chain:
             self._steps.setdefault(call.given, []).append((call, kind))
             if kind != "act" and call.given and call.returned:
                 self._normed[call.returned] = (call.given, kind)
-        elif version(x) == call.version:
+        elif _version(x) == call.version:
             self._add(call, x, output)
 
     def _add(self, call: _Call, x: Tensor, output: Tensor) -> None:
@@ -294,6 +294,11 @@ def _through_views(node: Node, output: int) -> Origin:
 
 def _first(args: tuple, kwargs: dict[str, Any]) -> Tensor | None:
     return next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+
+
+def _version(tensor: Tensor | None) -> int | None:
+    """How often a tensor was changed in place; None where that is not counted, as in inference mode."""
+    return None if tensor is None or tensor.is_inference() else tensor._version
 
 
 def _square(x: Tensor) -> float:

@@ -57,11 +57,6 @@ def remove(hooks: list[RemovableHandle]) -> None:
         hooks.pop().remove()
 
 
-def version(tensor: Tensor | None) -> int | None:
-    """How often a tensor was changed in place; None where that is not counted, as in inference mode."""
-    return None if tensor is None or tensor.is_inference() else tensor._version
-
-
 def tensors_in(output: Any) -> Iterator[Tensor]:
     """The tensors of what a module returns: itself, or those in tuples, lists and dicts.
 

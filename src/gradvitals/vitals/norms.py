@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from gradvitals.spread import is_spread, own_part
-from gradvitals.vitals.hooks import version
 
 SMALL = 4096  # entries; smaller tensors are faster summed in one piece than one by one
 
@@ -69,7 +68,7 @@ class LatestSums:
         self._sums = (torch.zeros(()), torch.zeros(()))
 
     def __call__(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
-        latest = version(tensor)
+        latest = None if tensor.is_inference() else tensor._version  # in that mode nothing counts changes
         if tensor is not self._tensor or latest is None or latest != self._version:
             self._tensor, self._version = tensor, latest
             self._sums = sums(tensor)
