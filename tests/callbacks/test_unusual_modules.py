@@ -1,6 +1,7 @@
 """Fits and pre-flights of modules that work in place, mix units, or run in inference mode."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -103,7 +104,7 @@ class Fused(Own):
         return SinglePrecision.apply(x)
 
 
-UNPREDICTABLE = [PerChannel, TwoAxes, Gated, Swapped, OverUnits, Remembering, Noisy, Fused]
+UNPREDICTABLE = [partial(nn.PReLU, WIDTH), PerChannel, TwoAxes, Gated, Swapped, OverUnits, Remembering, Noisy, Fused]
 
 
 def between(act: nn.Module) -> nn.Sequential:

@@ -123,16 +123,16 @@ def elementwise(module: nn.Module) -> Function | None:
         with torch.random.fork_rng(devices=()):
             whole, part = phi(points), phi(points[inner])
             slope(phi, points)
-    except Exception:  # somebody's own code, which may raise anything
+        same = whole.shape == points.shape and torch.allclose(whole[inner], part, equal_nan=True)
+    except Exception:  # a user's own code may raise anything
         return None
-    same = whole.shape == points.shape and torch.allclose(whole[inner], part, equal_nan=True)
     return phi if same else None
 
 
 def _evaluable(module: nn.Module) -> nn.Module:
-    """A copy, since a module's own slopes stay in the precision in which they are trained.
+    """Returns a copy: a module's own slopes keep the precision in which they are trained.
 
-    Without hooks, which would be called, and drag along who watches.
+    The copy has no hooks. Those of the monitor would be called, and each would be copied with all that it refers to.
     """
     memo: dict[int, Any] = {id(getattr(m, name)): OrderedDict() for m in module.modules() for name in HOOKS}
     return copy.deepcopy(module, memo).to("cpu", torch.float64).eval()
