@@ -18,9 +18,10 @@ ARROWS = {
     "diagnosis": set(),
     "nets": {"activations", "spread"},
     "theory": {"activations"},
-    "report": {"diagnosis"},
+    "results": set(),
+    "report": {"diagnosis", "results"},
     "checkup": {"vitals", "theory", "diagnosis"},
-    "callbacks": {"vitals", "theory", "diagnosis", "report", "checkup", "loops", "spread"},
+    "callbacks": {"vitals", "theory", "diagnosis", "report", "checkup", "loops", "spread", "results"},
     "classifier": {"nets", "clipping", "build", "activations", "spread"},
 }
 
@@ -49,6 +50,11 @@ def rooms() -> dict[str, list[Path]]:
 def test_arrows(room):
     seen = {name.split(".")[1] for file in rooms()[room] for name in imports(file) if name.startswith("gradvitals.")}
     assert seen - {room} <= ARROWS[room]
+
+
+def test_results_are_read_without_torch():
+    for file in rooms()["results"]:
+        assert not {name for name in imports(file) if name.split(".")[0] in ("torch", "lightning")}, file
 
 
 def test_hydra_lives_in_the_app_alone():

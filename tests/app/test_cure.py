@@ -15,11 +15,13 @@ from gradvitals.app.cure import Cure, Tried, check_cure, is_cured, name_of, rank
 from gradvitals.app.errors import Refused
 from gradvitals.app.trial import Trial, range_test, run_trial, steepest
 from gradvitals.diagnosis.remedies import Remedy
+from gradvitals.results.objective import Objective
 from tests.conftest import ROOT, composed
 
 OPTIONS = {"share": 0.1, "least_steps": 30, "enough": 0.75, "confirmations": 2, "workers": 1}
-GOOD = Trial((), "completed", "healthy", objective="val/acc", score=0.9, learnt=0.8, val_learnt=0.8)
-SICK = Trial((), "stopped", "vanishing", objective="val/acc", score=0.1, steps_planned=800)
+ACC = Objective("val/acc", "max")
+GOOD = Trial((), "completed", "healthy", objective=ACC, score=0.9, learnt=0.8, val_learnt=0.8)
+SICK = Trial((), "stopped", "vanishing", objective=ACC, score=0.1, steps_planned=800)
 # The weights of 8 layers are so small that no gradient arrives; 66 steps at full length.
 SMALL = [
     "data=blobs",
@@ -94,8 +96,10 @@ def test_failed_trials_come_last_and_do_not_end_a_ranking():
         ({"score": 0.92}, {"score": 0.95}, False),
         ({"score": 0.96}, {"score": 0.985}, True),  # more than half of what is missing
         ({"status": "diverged", "score": 0.9}, {"score": 0.9}, True),
-        ({"objective": "val/loss", "score": -2.0}, {"objective": "val/loss", "score": -1.9}, False),
-        ({"objective": "val/loss", "score": -2.0}, {"objective": "val/loss", "score": -1.7}, True),
+        ({"score": -2.0}, {"objective": Objective.named("val/loss"), "score": -1.9}, False),
+        ({"score": -2.0}, {"objective": Objective.named("val/loss"), "score": -1.7}, True),
+        ({"score": -9.0}, {"objective": Objective.named("val/perplexity"), "score": -8.9}, False),
+        ({"score": -9.0}, {"objective": Objective.named("val/perplexity"), "score": -8.0}, True),
     ],
 )
 def test_what_cured_means(sick, full, cured):

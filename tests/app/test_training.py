@@ -7,8 +7,8 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gradvitals.app.outcome import objective
 from gradvitals.classifier import Classifier
+from gradvitals.results.objective import Objective
 from tests.conftest import composed
 
 SHORT = ("trainer.max_epochs=2", "monitor.every_n_steps=20")
@@ -82,8 +82,8 @@ def test_a_diverged_run_is_a_result(train_here):
     found = json.loads(text)
     assert found["status"] == "diverged"
     assert "NaN" not in text
-    assert objective(found, "auto") == 0.0
-    assert objective(found, "val/loss") == 1e6
+    assert Objective.of_run(found).value(found) == 0.0
+    assert Objective.named("val/loss").value(found) == 1e6
 
 
 def test_early_stopping_is_a_status(train_here):
@@ -220,6 +220,56 @@ def test_own_network_and_module(train_here, tmp_path, monkeypatch):
     assert [layer["fan_in"] for layer in json.loads((run_dir / "vitals.json").read_text())["layers"]] == [64, 7]
     run_dir = train_here("model._target_=ownnets.Module", "trainer.max_epochs=1")  # it has no test_step
     assert [layer["name"] for layer in json.loads((run_dir / "vitals.json").read_text())["layers"]] == ["net"]
+
+
+@pytest.fixture
+def rising(tmp_path, monkeypatch):
+    """Admits a module whose only metric is 1, 2 and 3 after its three epochs."""
+    (tmp_path / "rising.py").write_text(
+        "import torch\n"
+        "from lightning import LightningModule\n"
+        "class Module(LightningModule):\n"
+        "    def __init__(self, name):\n"
+        "        super().__init__()\n"
+        "        self.net, self.name = torch.nn.Linear(64, 10), name\n"
+        "    def training_step(self, batch, i):\n"
+        "        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])\n"
+        "    def validation_step(self, batch, i):\n"
+        "        self.log(self.name, float(self.current_epoch + 1))\n"
+        "    def configure_optimizers(self):\n"
+        "        return torch.optim.SGD(self.parameters(), 0.1)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADVITALS_ALLOW", "rising")
+    return ["model._target_=rising.Module", "trainer.max_epochs=3", "~callbacks.best", "report=false"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "typed", "mode", "best", "warnings"),
+    [
+        ("val/mae", ["objective=val/mae"], "min", 1.0, 0),
+        ("val/perplexity", ["objective=val/perplexity"], "min", 1.0, 0),
+        ("val/f1", ["objective=val/f1"], "max", 3.0, 0),
+        ("val/elbo", ["objective=val/elbo", "objective_mode=min"], "min", 1.0, 0),
+        ("val/elbo", ["objective=val/elbo"], "max", 3.0, 1),
+        ("val/loss", [], "min", 1.0, 0),
+    ],
+)
+def test_result_json_names_the_objective_and_its_best_value(
+    train_here, rising, caplog, tag, typed, mode, best, warnings
+):
+    found = result(train_here(*rising, f"+model.name={tag}", *typed))
+    assert found["objective"] == {"tag": tag, "mode": mode}
+    assert found["metrics"][tag] == {"best": best, "final": 3.0}
+    assert caplog.text.count("Set objective_mode=min or max") == warnings
+
+
+def test_a_cures_trial_is_scored_by_the_same_objective(rising):
+    from gradvitals.app.trial import run_trial
+
+    rising.remove("~callbacks.best")
+    trial = run_trial([*rising, "+model.name=val/perplexity", "objective=val/perplexity"])
+    assert (trial.status, trial.best, trial.score) == ("completed", 1.0, -1.0)
 
 
 @pytest.mark.parametrize("data", ["iris", "circles", "blobs"])

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals.callbacks.history import History
 from gradvitals.classifier import Classifier
+from gradvitals.results.objective import Objective
 
 
 def test_best_is_lowest_for_a_loss_and_highest_for_the_rest():
@@ -14,6 +15,21 @@ def test_best_is_lowest_for_a_loss_and_highest_for_the_rest():
     for loss, acc in ((2.0, 0.5), (1.0, 0.7), (float("nan"), 0.6)):
         history.record({"val/loss": torch.tensor(loss), "val/acc": acc})
     assert history.metrics == {"val/loss": {"final": None, "best": 1.0}, "val/acc": {"final": 0.6, "best": 0.7}}
+
+
+@pytest.mark.parametrize("tag", ["val/mae", "val/perplexity", "val/error"])
+def test_best_is_lowest_for_every_kind_of_error(tag):
+    history = History()
+    for value in (3.0, 2.0, 4.0):
+        history.record({tag: value})
+    assert history.metrics == {tag: {"final": 4.0, "best": 2.0}}
+
+
+def test_the_objectives_own_mode_wins_over_its_name():
+    history = History(Objective("val/elbo", "min"))
+    for value in (3.0, 2.0, 4.0):
+        history.record({"val/elbo": value, "val/acc": value})
+    assert [values["best"] for values in history.metrics.values()] == [2.0, 4.0]
 
 
 class SlowValidation(Callback):

@@ -84,6 +84,7 @@ SANE: dict[str, tuple[str, ...]] = {
     "weights": ("nowhere", "table.csv", "latest:healthy", "latest:"),
     "ckpt_path": ("nowhere", "table.csv", "."),
     "objective": ("auto", "val/acc", "val/loss", "nosuch"),
+    "objective_mode": ("auto", "min", "max"),
     "threads": ("auto", "1", "2"),
     "data.features": ("all", "petal", "sepal"),
     "data.scaling": ("raw", "standard", "unit", "per_pixel"),

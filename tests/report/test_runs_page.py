@@ -92,3 +92,21 @@ def test_two_hundred_runs_stay_small_and_quick(tmp_path):
     assert len(page) < 10e6
     assert page.count("checked=") == 12
     assert page.count("data-run=") == 200
+
+
+@pytest.mark.parametrize("tag", ["val/mae", "val/perplexity"])
+def test_the_best_run_is_the_one_with_the_lowest_error(tmp_path, tag):
+    for name, value in (("a", 3.0), ("b", 2.0), ("c", 4.0)):
+        metrics = {tag: {"best": value, "final": value}}
+        result = a_result(metrics=metrics, overrides=[f"act={name}"], objective={"tag": tag, "mode": "min"})
+        a_run(tmp_path / name, result)
+    page = runs_page(find([tmp_path]))
+    assert f"Best {tag}: 2</h1>" in page
+    assert [record.name for record in compare(find([tmp_path])).records] == ["act=b", "act=a", "act=c"]
+
+
+def test_an_older_result_is_judged_by_its_config(tmp_path):
+    for name, value in (("a", 3.0), ("b", 2.0)):
+        result = a_result(metrics={"val/mae": {"best": value, "final": value}}, overrides=[f"act={name}"])
+        a_run(tmp_path / name, result, config="objective: val/mae")
+    assert "Best val/mae: 2</h1>" in runs_page(find([tmp_path]))

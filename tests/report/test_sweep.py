@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gradvitals.report.records import Record
-from gradvitals.report.sweep import fold, objective_tag, settings_of, worst
+from gradvitals.report.sweep import fold, settings_of
 from gradvitals.report.sweep_tables import answer, as_csv, averaged, failures, markdown, text
 
 
@@ -18,13 +18,12 @@ def run(words: str, acc: float | None = None, status: str = "completed", **more:
     seed = int(settings_of(overrides).get("seed", 0))
     metrics = {} if acc is None else {"val/acc": {"best": acc, "final": acc - 0.1}, "val/loss": {"best": 1 - acc}}
     result = {"status": status, "metrics": metrics, "seed": seed, "seconds": 2.0, "verdict": "healthy"} | more
-    config = {"objective": more.pop("objective", "auto")}
-    return Record(Path("x"), result, {"gain_per_layer": 0.5}, config, overrides)
+    return Record(Path("x"), result, {"gain_per_layer": 0.5}, {"objective": "auto"}, overrides)
 
 
 def test_seeds_fold_into_mean_and_deviation():
     found = fold([run("act=elu seed=0", 0.8), run("act=elu seed=1", 0.9), run("act=elu seed=2", 1.0)])
-    assert (found.keys, found.seeds, found.objective) == ([], 3, "val/acc")
+    assert (found.keys, found.seeds, str(found.objective)) == ([], 3, "val/acc")
     (row,) = found.rows
     assert row.objective.mean == pytest.approx(0.9)
     assert row.objective.sd == pytest.approx(0.1)  # of the sample: sqrt((.01 + 0 + .01) / 2)
@@ -45,13 +44,36 @@ def test_a_key_that_some_runs_do_not_have_is_swept_too():
 
 
 def test_a_loss_is_best_when_lowest():
-    runs = [run(f"act={act}", acc, objective="val/loss") for act, acc in (("relu", 0.5), ("elu", 0.9))]
+    runs = [run(f"act={act}", acc) for act, acc in (("relu", 0.5), ("elu", 0.9))]
     runs = [Record(r.folder, r.result, r.vitals, {"objective": "val/loss"}, r.overrides) for r in runs]
     found = fold(runs)
     assert found.lower_is_better
     assert [row.settings["act"] for row in found.rows] == ["elu", "relu"]
     assert found.rows[0].objective.mean == pytest.approx(0.1)
-    assert found.metric == "val/acc"  # shown beside
+    assert str(found.metric) == "val/acc"  # shown beside
+
+
+def by_metric(tag: str, mode: str, values: dict[str, float]) -> list[Record]:
+    """Runs that were judged by a metric of their own; their results say by which."""
+    return [
+        run(f"act={act}", metrics={tag: {"best": value, "final": value}}, objective={"tag": tag, "mode": mode})
+        for act, value in values.items()
+    ]
+
+
+@pytest.mark.parametrize(("tag", "mode"), [("val/mae", "min"), ("val/perplexity", "min"), ("val/elbo", "min")])
+def test_the_rank_follows_the_objective_that_the_results_name(tag, mode):
+    found = fold(by_metric(tag, mode, {"relu": 3.0, "elu": 2.0, "tanh": 4.0}))
+    assert [row.settings["act"] for row in found.rows] == ["elu", "relu", "tanh"]
+    assert (str(found.objective), found.lower_is_better) == (tag, True)
+    assert answer(found).startswith(f"Best: act=elu, {tag} 2.")
+    assert as_csv(found).splitlines()[1].startswith("1,elu")
+
+
+def test_an_error_of_a_run_that_diverged_ranks_last():
+    runs = by_metric("val/mae", "min", {"relu": 3.0, "elu": 2.0})
+    lost = run("act=tanh", None, "diverged", objective={"tag": "val/mae", "mode": "min"})
+    assert [row.settings["act"] for row in fold([lost, *runs]).rows] == ["elu", "relu", "tanh"]
 
 
 def test_what_diverged_ranks_with_the_worst_value_and_what_failed_stands_last():
@@ -103,13 +125,6 @@ def test_no_run_at_all():
     found = fold([])
     assert answer(found) == "No configuration has a result. 0 runs of 0 configurations: ."
     assert as_csv(found) == "\n"
-
-
-def test_the_objective():
-    assert objective_tag({"val/r2": 0, "val/loss": 0}, "auto") == "val/r2"
-    assert objective_tag({}, "auto") is None
-    assert objective_tag({}, "test/acc") == "test/acc"
-    assert worst(None) == -1e6
 
 
 def test_the_terminals_table():

@@ -38,6 +38,7 @@ from gradvitals.loops.lean import lean
 from gradvitals.loops.resumable import logged_steps
 from gradvitals.nets.init import lsuv_, remark
 from gradvitals.nets.mlp import MLP
+from gradvitals.results.objective import Objective
 from gradvitals.vitals.layers import find_layers
 from gradvitals.vitals.samples import best_constant
 
@@ -105,7 +106,7 @@ def assemble(config: Config) -> Run:
     set_threads(config["threads"], model, config["data"].get("batch_size", 1), processes)
     if config["compile"]:
         (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
-    history = History()
+    history = History(Objective.resolve((), config["objective"], config["objective_mode"]))  # None: auto
     run = Run(build_trainer(config, history, _chance(model, data), begin), model, data, history)
     _check_monitored(run, config["scheduler"])
     _check_test_share(run)

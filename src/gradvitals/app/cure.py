@@ -2,7 +2,7 @@
 
 *Cured* means that a full training from scratch ends ``completed`` with the verdict ``healthy``, and that its best
 objective is clearly better than the sick run's: by :data:`CLEARLY` (five points of accuracy or r2), or, where less than
-twice that is missing, by half of what is missing to 1; of a loss, by a tenth.
+twice that is missing, by half of what is missing to 1; where lower is better, by a tenth.
 """
 
 from __future__ import annotations
@@ -350,17 +350,19 @@ def is_cured(sick: Trial, full: Trial) -> bool:
     """Whether a full training is healthy to its end and clearly better; see the top of this file.
 
     Example:
-        >>> sick = Trial((), "stopped", "vanishing", objective="val/acc", score=0.1)
-        >>> is_cured(sick, Trial((), "completed", "healthy", objective="val/acc", score=0.93))
+        >>> from gradvitals.results.objective import Objective
+        >>> acc = Objective("val/acc", "max")
+        >>> sick = Trial((), "stopped", "vanishing", objective=acc, score=0.1)
+        >>> is_cured(sick, Trial((), "completed", "healthy", objective=acc, score=0.93))
         True
-        >>> is_cured(sick, Trial((), "completed", "healthy", objective="val/acc", score=0.12))
+        >>> is_cured(sick, Trial((), "completed", "healthy", objective=acc, score=0.12))
         False
     """
     if not (full.is_healthy and math.isfinite(full.score)):
         return False
     if not math.isfinite(sick.score) or sick.status == "diverged":
         return True
-    if str(full.objective).endswith("loss"):
+    if full.objective and full.objective.lower_is_better:
         return full.score - sick.score >= 0.1 * abs(sick.score)
     return full.score - sick.score >= min(CLEARLY, max((1 - sick.score) / 2, 0.0))
 
@@ -469,9 +471,8 @@ def write(done: Cure, run_dir: Path, file: Path | None, seconds: float) -> None:
 
 def side(trial: Trial) -> dict[str, Any]:
     """Of a training, what the picture shows."""
-    curves = [trial.objective] if trial.objective != "val/loss" else []
-    tags = [tag for tag in (*curves, "val/loss") if tag in trial.curves]
-    return {"profiles": trial.profiles, "curves": {str(tag): trial.curves[str(tag)] for tag in tags}}
+    tags = [tag for tag in dict.fromkeys((str(trial.objective), "val/loss")) if tag in trial.curves]
+    return {"profiles": trial.profiles, "curves": {tag: trial.curves[tag] for tag in tags}}
 
 
 def content(done: Cure, file: Path | None, seconds: float) -> dict[str, Any]:
@@ -515,7 +516,7 @@ def effect(trial: Trial) -> dict[str, Any]:
         "status": trial.status,
         "verdict": trial.verdict,
         "reason": trial.reason,
-        "objective": trial.objective,
+        "objective": trial.objective and trial.objective.tag,
         "best": trial.best,
         "learnt": trial.progress if math.isfinite(trial.progress) else None,
         "metrics": trial.metrics,

@@ -22,6 +22,7 @@ from gradvitals.app.guard import leave, typed_keys
 from gradvitals.app.launcher import Launcher, is_first_process
 from gradvitals.app.put_off import import_lightning
 from gradvitals.app.signals import INTERRUPTED
+from gradvitals.results.objective import AUTO, warn_if_guessed
 
 SEED = "PL_GLOBAL_SEED"  # Lightning's, by which it tells the processes that it starts
 
@@ -75,6 +76,8 @@ class Job:
                     f"seed: expected a number; each process of {launcher.name} would draw its own. Set seed=NUMBER"
                 )
         check(settings, settings["typed"])
+        if self.sweep is None and is_first_process():  # a sweep reports it once for all its jobs
+            warn_if_guessed(settings.get("objective", AUTO), settings.get("objective_mode", AUTO))
         return settings
 
     @contextmanager

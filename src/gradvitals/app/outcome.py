@@ -20,8 +20,8 @@ from gradvitals.diagnosis.profile import profile
 from gradvitals.diagnosis.remedies import Net, prescribe
 from gradvitals.report.gradient_by_layer import title
 from gradvitals.report.records import read_result
-from gradvitals.report.sweep import objective_tag, worst
 from gradvitals.report.visible import visible
+from gradvitals.results.objective import Objective, is_loss
 from gradvitals.vitals import count
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ def result(run: Run, config: Config, status: str, reason: str | None = None) -> 
     """The content of ``result.json``."""
     history, trainer, monitor, counted = run.history, run.trainer, monitor_of(run.trainer), count(run.model)
     speed = history.samples / history.loop_seconds if history.loop_seconds else None
+    objective = Objective.resolve(history.metrics, config["objective"], config["objective_mode"])
     return {
         "status": status,
         "reason": reason or _why_ended(run),
@@ -50,6 +51,7 @@ def result(run: Run, config: Config, status: str, reason: str | None = None) -> 
         "seed": config["seed"],
         "weights": config["weights"],
         "metrics": {tag: values for tag, values in history.metrics.items() if not tag.startswith("lr-")},
+        "objective": asdict(objective) if objective else None,
         "steps": trainer.global_step,
         "epochs": trainer.current_epoch,
         "seconds": history.seconds,
@@ -222,7 +224,7 @@ def status(run: Run, interrupted: bool) -> str:
     """``completed``, ``stopped`` (early), ``diverged`` (a loss that is not finite) or ``interrupted``."""
     if interrupted:
         return "interrupted"
-    if any(tag.endswith("loss") and values["final"] is None for tag, values in run.history.metrics.items()):
+    if any(is_loss(tag) and values["final"] is None for tag, values in run.history.metrics.items()):
         return "diverged"
     monitor = monitor_of(run.trainer)
     if monitor is not None and monitor.non_finite and monitor.settings.on_non_finite == "stop":
@@ -230,15 +232,12 @@ def status(run: Run, interrupted: bool) -> str:
     return "stopped" if run.trainer.should_stop else "completed"
 
 
-def objective(result: dict[str, Any], tag: str | None) -> float | None:
-    """The best value of a metric; ``auto`` is ``val/acc``, of a regression ``val/r2``."""
-    metrics = result["metrics"]
-    tag = objective_tag(metrics, tag)
-    if tag is None:
-        return None
-    if result["status"] == "diverged":
-        return worst(tag)
-    if tag not in metrics:
-        log.warning(f"objective={tag}: no such metric; there are {', '.join(sorted(metrics)) or 'none'}")
-        return None
-    return metrics[tag]["best"]
+def objective_value(result: dict[str, Any]) -> float | None:
+    """Returns the best value of a run's objective; a finite penalty where it diverged; None where it was not logged."""
+    objective = Objective.of_run(result)
+    value = objective.value(result) if objective else None
+    if objective and value is None and objective.tag not in result["metrics"]:
+        log.warning(
+            f"objective={objective}: no such metric; there are {', '.join(sorted(result['metrics'])) or 'none'}"
+        )
+    return value

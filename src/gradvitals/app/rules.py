@@ -37,6 +37,7 @@ RULES: dict[str, Rule] = {
     "train": boolean,
     "test": one_of("best", "last", False),
     "objective": text,
+    "objective_mode": one_of("auto", "min", "max"),
     "on_failure": one_of("continue", "stop"),
     "on_write_error": one_of("continue", "stop"),
     "report": boolean,

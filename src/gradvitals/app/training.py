@@ -23,8 +23,7 @@ from gradvitals.app.names import short
 from gradvitals.app.signals import INTERRUPTED, Signals
 from gradvitals.app.sweep.again import before, go_on, has_ended
 from gradvitals.app.sweep.member import has_failed, own_device, pruning, settle_in
-from gradvitals.app.sweep.worth import worth
-from gradvitals.report.sweep import worst
+from gradvitals.results.objective import UNKNOWN_WORST, Objective
 
 if TYPE_CHECKING:
     from gradvitals.app.assemble import Run
@@ -48,16 +47,23 @@ def train(config: DictConfig) -> float | None:
     settle_in()
     if config.on_failure == "stop" and has_failed(job.sweep.folder):
         discard(job.run_dir)
-        return worst(config.objective)
+        return _penalty(config)
     left = before(job.run_dir, job.overrides)
     if left is not None and has_ended(left):
-        return worth(left, config.objective)
+        value = left.objective.value(left.result) if left.objective else None
+        return _penalty(config) if value is None else value
     try:
         return _train(config, job, left)
     except Exception:  # its reason stands in result.json; the other jobs go on
         if full_errors():
             traceback.print_exc()
-        return worst(config.objective)
+        return _penalty(config)
+
+
+def _penalty(config: DictConfig) -> float:
+    """Returns what a sweeper is given for a job without a value."""
+    objective = Objective.resolve((), str(config.objective), str(config.objective_mode))
+    return objective.worst if objective else UNKNOWN_WORST
 
 
 def _train(config: DictConfig, job: Job, left: Record | None = None) -> float | None:
@@ -71,7 +77,7 @@ def _train(config: DictConfig, job: Job, left: Record | None = None) -> float | 
         if job.sweep is not None:
             stack.enter_context(own_device(settings["trainer"]))
         run = _assemble(settings)
-        if job.sweep is not None and (callback := pruning(job.sweep, settings["objective"])):
+        if job.sweep is not None and (callback := pruning(job.sweep, settings)):
             run.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
         return execute(run, settings, job.run_dir, signals, _others(run, config, job, settings["ckpt_path"]))
 
@@ -143,7 +149,7 @@ def execute(
         raise SystemExit(code)
     if unwritten:
         raise Refused(unwritten)
-    return outcome.objective(result, settings["objective"])
+    return outcome.objective_value(result)
 
 
 def _log_to_file(words: str) -> None:

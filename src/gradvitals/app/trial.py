@@ -23,6 +23,7 @@ from gradvitals.app.compose import CONF, settings_of
 from gradvitals.app.errors import explain
 from gradvitals.app.job import prepare
 from gradvitals.app.signals import TERMINATED
+from gradvitals.results.objective import Objective
 
 if TYPE_CHECKING:
     from gradvitals.app.assemble import Run
@@ -42,8 +43,8 @@ class Trial:
         steps: that were done.
         seconds: of the fit.
         metrics: tag -> ``{"final": ..., "best": ...}``.
-        objective: tag of the metric that is judged by.
-        score: its best value, the higher the better (a loss with its sign turned); -inf where it has none.
+        objective: the metric that it is judged by; None where it logged none.
+        score: its best value, the higher the better (see :meth:`Objective.score`); -inf where it has none.
         learnt: share of the loss of a constant output that is gone at the end, of the last losses; nan: not known.
         val_learnt: the same of the validation loss.
         profiles: step -> norms of dL/dh by layer, input side first.
@@ -61,7 +62,7 @@ class Trial:
     steps: int = 0
     seconds: float = 0.0
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    objective: str | None = None
+    objective: Objective | None = None
     score: float = -math.inf
     learnt: float = math.nan
     val_learnt: float = math.nan
@@ -81,7 +82,7 @@ class Trial:
     @property
     def best(self) -> float | None:
         """The best value of the objective; None where there is none."""
-        return self.metrics.get(self.objective or "", {}).get("best")
+        return self.metrics.get(str(self.objective), {}).get("best")
 
 
 def run_trial(
@@ -208,8 +209,8 @@ def _result(run: Run, watch: Any, settings: dict[str, Any], overrides: tuple[str
     metrics, monitor = run.history.metrics, outcome.monitor_of(run.trainer)
     found = monitor.diagnosis if monitor else None
     status, steps = _status(run, watch, reason), run.trainer.global_step
-    value = outcome.objective({"metrics": metrics, "status": status}, settings["objective"])
-    tag = outcome.objective_tag(metrics, settings["objective"])
+    objective = Objective.resolve(metrics, settings["objective"], settings["objective_mode"])
+    value = objective.value({"metrics": metrics, "status": status}) if objective else None
     chance = monitor.chance if monitor else None
     val_loss = metrics.get("val/loss", {}).get("final")
     return Trial(
@@ -223,8 +224,8 @@ def _result(run: Run, watch: Any, settings: dict[str, Any], overrides: tuple[str
         steps=steps,
         seconds=run.history.seconds,
         metrics=metrics,
-        objective=tag,
-        score=-math.inf if value is None else -value if str(tag).endswith("loss") else value,
+        objective=objective,
+        score=-math.inf if objective is None or value is None else objective.score(value),
         learnt=_gone(sum(map(float, watch.losses)) / len(watch.losses) if watch.losses else None, chance),
         val_learnt=_gone(val_loss, chance),
         profiles=monitor.profiles if monitor else {},

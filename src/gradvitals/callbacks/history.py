@@ -9,13 +9,16 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from gradvitals.callbacks.processes import Processes
+from gradvitals.results.objective import Objective
 
 
 class History(Callback):
     """Keeps final and best value of every logged metric, and times the training loop without validation.
 
-    A metric whose last part is ``loss`` is best when lowest, any other when highest; values that are not finite are
-    final but never best.
+    Which value is best follows from the metric's name; values that are not finite are final but never best.
+
+    Args:
+        objective: a metric whose mode does not follow from its name; None: there is none.
 
     Attributes:
         metrics: tag -> ``{"final": ..., "best": ...}``; None where no value was finite.
@@ -25,7 +28,8 @@ class History(Callback):
         samples: trained on in that time, by all processes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, objective: Objective | None = None) -> None:
+        self._objective = objective
         self.metrics: dict[str, dict[str, float | None]] = {}
         self.seconds = self.loop_seconds = self.earlier_seconds = 0.0
         self.samples = 0
@@ -40,7 +44,10 @@ class History(Callback):
             entry["final"] = number if math.isfinite(number) else None
             if entry["final"] is not None:
                 known = [v for v in (entry["best"], number) if v is not None]
-                entry["best"] = min(known) if tag.endswith("loss") else max(known)
+                entry["best"] = self._judge(tag).best(known)
+
+    def _judge(self, tag: str) -> Objective:
+        return self._objective if self._objective and self._objective.tag == tag else Objective.named(tag)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._fitting = stage == "fit"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from gradvitals.report import words
 from gradvitals.report.records import Record
-from gradvitals.report.sweep import ENDED, is_loss
+from gradvitals.report.sweep import ENDED
+from gradvitals.results.objective import Objective
 
 NO_DIFFERENCE = ("paths.", "ckpt_path", "resume", "tags")  # where a run lies and how it went on
 
@@ -27,7 +28,7 @@ class Compared:
     records: list[Record]
     names: list[str]
     common: list[str]
-    objective: str | None
+    objective: Objective | None
 
 
 def compare(records: Sequence[Record]) -> Compared:
@@ -39,20 +40,18 @@ def compare(records: Sequence[Record]) -> Compared:
         ...     found = {"status": "completed", "metrics": {"val/acc": {"best": acc, "final": acc}}}
         ...     return Record(Path(act), found, overrides=["model=bn", f"act={act}"])
         >>> found = compare([run("relu", 0.8), run("elu", 0.9)])
-        >>> found.names, found.common, found.objective
+        >>> found.names, found.common, str(found.objective)
         (['act=elu', 'act=relu'], ['model=bn'], 'val/acc')
     """
-    objective = next((tag for tag, _ in Counter(filter(None, map(words.objective, records))).most_common(1)), None)
+    objective = Objective.common(record.objective for record in records)
     ranked = sorted(records, key=lambda record: _rank(record, objective))
     common = [word for word in records[0].overrides if all(word in record.overrides for record in records)]
     return Compared(ranked, _names(ranked, common), common, objective)
 
 
-def _rank(record: Record, objective: str | None) -> tuple[bool, float]:
-    value = record.metric(objective) if objective and record.status in ENDED else None
-    if value is None or objective is None:
-        return True, 0.0
-    return False, value if is_loss(objective) else -value
+def _rank(record: Record, objective: Objective | None) -> tuple[bool, float]:
+    value = record.metric(objective.tag) if objective and record.status in ENDED else None
+    return (True, 0.0) if objective is None or value is None else (False, -objective.score(value))
 
 
 def _names(records: Sequence[Record], common: Sequence[str]) -> list[str]:

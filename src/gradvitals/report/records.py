@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradvitals.report.natural import natural
+from gradvitals.results.objective import Objective
 
 MISSING = "missing"
 RESULT, CONFIG = "result.json", ".hydra/config.yaml"
@@ -65,6 +66,11 @@ class Record:
     def seconds(self) -> float | None:
         """Time of the fit."""
         return self.result.get("seconds")
+
+    @property
+    def objective(self) -> Objective | None:
+        """The metric that it was asked to be good at; None where it logged none."""
+        return Objective.of_run(self.result, self.config)
 
     def gradients(self, moment: str) -> list[float | None]:
         """dL/dh by layer, input side first, at the first (``start``) or the last (``end``) measured step."""

@@ -70,10 +70,10 @@ def _evidence(record: Record, finding: Mapping[str, Any]) -> str:
 
 
 def _facts(record: Record) -> Html:
-    result, objective = record.result, words.objective(record)
+    result, objective = record.result, record.objective
     pairs: list[tuple[str, object, str]] = [("status", record.status, words.STATUS.get(record.status, ""))]
     if objective:
-        best, final = record.metric(objective), record.metric(objective, "final")
+        best, final = record.metric(objective.tag), record.metric(objective.tag, "final")
         pairs.append((f"{objective}, best", best, f"final {show(final)}"))
     if result:
         speed = result.get("samples_per_second")

@@ -69,14 +69,14 @@ def _header(found: Compared) -> list[Html]:
 
 def _best(found: Compared) -> list[Html]:
     best = found.records[0]
-    value = best.metric(found.objective) if found.objective and best.status in ENDED else None
+    value = best.metric(found.objective.tag) if found.objective and best.status in ENDED else None
     if value is None:
         return [tag("h1", "No run has come to a number")]
     return [tag("h1", f"Best {found.objective}: {show(value)}"), tag("p", tag("code", found.names[0]), class_="lede")]
 
 
 def _runs(found: Compared) -> Html:
-    metrics = list(dict.fromkeys(tag_ for tag_ in (found.objective, "val/loss") if tag_))
+    metrics = list(dict.fromkeys([*([found.objective.tag] if found.objective else []), "val/loss"]))
     head = [
         "shown",
         "#",

@@ -7,14 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
 
 from gradvitals.report.records import Record
+from gradvitals.results.objective import Objective
 
 UNFINISHED = ("missing", "interrupted", "failed")  # statuses of what resuming a sweep runs again
 ENDED = ("completed", "stopped")  # statuses of runs whose numbers count
-WORST = {"loss": 1e6, "acc": 0.0}  # what a run that diverged is worth, by the objective's last part
-UNKNOWN_WORST = -1e6
 SEED = "seed"
 OF_THE_RUN = ("ckpt_path",)  # how a run went on, no setting of it
 
@@ -109,8 +107,8 @@ class Sweep:
 
     keys: list[str]
     seeds: int
-    objective: str | None
-    metric: str | None
+    objective: Objective | None
+    metric: Objective | None
     rows: list[Configuration]
     effects: dict[str, dict[str, Spread]] = field(default_factory=dict)
     interactions: dict[tuple[str, str], dict[tuple[str, str], Spread]] = field(default_factory=dict)
@@ -127,43 +125,13 @@ class Sweep:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether the objective is a loss."""
-        return bool(self.objective) and is_loss(str(self.objective))
+        """Whether the objective is one of which lower values are better."""
+        return self.objective is not None and self.objective.lower_is_better
 
 
 def shows_trainable(sweep: Sweep) -> bool:
     """Whether depths are compared, and theory has a word on them."""
     return any("depth" in key for key in sweep.keys) and any(row.trainable.n for row in sweep.rows)
-
-
-def is_loss(tag: str) -> bool:
-    """Whether a metric is better when lower.
-
-    Example:
-        >>> is_loss("val/loss"), is_loss("val/acc")
-        (True, False)
-    """
-    return tag.endswith("loss")
-
-
-def worst(tag: str | None) -> float:
-    """The finite value of a run that diverged or failed, which a sweeper can work with.
-
-    Example:
-        >>> worst("val/loss"), worst("val/acc"), worst("val/r2")
-        (1000000.0, 0.0, -1000000.0)
-    """
-    return WORST.get(str(tag).rpartition("/")[2], UNKNOWN_WORST)
-
-
-def objective_tag(metrics: Mapping[str, Any], tag: str | None) -> str | None:
-    """The metric that is meant; None where ``auto`` finds none.
-
-    Example:
-        >>> objective_tag({"val/loss": {}, "val/acc": {}}, "auto")
-        'val/acc'
-    """
-    return next((t for t in ("val/acc", "val/r2", "val/loss") if t in metrics), None) if tag == "auto" else tag
 
 
 def settings_of(overrides: Iterable[str]) -> dict[str, str]:
@@ -187,7 +155,7 @@ def fold(records: Sequence[Record]) -> Sweep:
     groups: dict[tuple[str, ...], list[Record]] = {}
     for settings, record in latest:
         groups.setdefault(tuple(settings.get(key, "") for key in keys), []).append(record)
-    objective, metric = _objective(records, _asked(records)), _objective(records, "auto")
+    objective, metric = Objective.common(record.objective for record in records), _shown(records)
     named = [({k: v for k, v in zip(keys, values, strict=True) if v}, runs) for values, runs in groups.items()]
     rows = [_configuration(settings, runs, objective, metric) for settings, runs in named]
     rows.sort(key=lambda row: (row.worth is None, -(row.worth or 0.0)))
@@ -217,23 +185,18 @@ def _swept(all_settings: Sequence[Mapping[str, str]]) -> list[str]:
     return [key for key in keys if len({settings.get(key) for settings in all_settings}) > 1]
 
 
-def _asked(records: Sequence[Record]) -> str:
-    """The objective that the runs' configs name."""
-    return str(next((r.config["objective"] for r in records if r.config.get("objective")), "auto"))
-
-
-def _objective(records: Sequence[Record], asked: str) -> str | None:
-    known = {tag: values for record in records for tag, values in record.result.get("metrics", {}).items()}
-    return objective_tag(known, asked)
+def _shown(records: Sequence[Record]) -> Objective | None:
+    """The metric that most people look at, whatever the objective is."""
+    return Objective.resolve({tag for record in records for tag in record.result.get("metrics", {})})
 
 
 def _configuration(
-    settings: dict[str, str], runs: list[Record], objective: str | None, metric: str | None
+    settings: dict[str, str], runs: list[Record], objective: Objective | None, metric: Objective | None
 ) -> Configuration:
     ended = [run for run in runs if run.status in ENDED]
 
-    def spread(tag: str | None, which: str) -> Spread:
-        return Spread.of(run.metric(tag, which) for run in ended) if tag else Spread.of([])
+    def spread(shown: Objective | None, which: str) -> Spread:
+        return Spread.of(run.metric(shown.tag, which) for run in ended) if shown else Spread.of([])
 
     return Configuration(
         settings,
@@ -248,13 +211,11 @@ def _configuration(
     )
 
 
-def _worth(runs: Sequence[Record], objective: str | None) -> float | None:
+def _worth(runs: Sequence[Record], objective: Objective | None) -> float | None:
     if objective is None:
         return None
-    values = [run.metric(objective, "best") for run in runs if run.status in ENDED]
-    values += [worst(objective) for run in runs if run.status == "diverged"]
-    mean = Spread.of(values).mean
-    return mean if mean is None or not is_loss(objective) else -mean
+    mean = Spread.of(objective.value(run.result) for run in runs if run.status in (*ENDED, "diverged")).mean
+    return None if mean is None else objective.score(mean)
 
 
 def _effects(rows: Sequence[Configuration], keys: Sequence[str]) -> dict[str, dict[str, Spread]]:

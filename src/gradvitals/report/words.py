@@ -9,7 +9,7 @@ from typing import Any
 
 from gradvitals.report.page import Html, tag
 from gradvitals.report.records import Record
-from gradvitals.report.sweep import ENDED, objective_tag
+from gradvitals.report.sweep import ENDED
 
 HEALTHY = "healthy"
 WITH_PARAMETERS = ("act", "init", "optimizer", "clip")  # groups whose options have parameters of their own
@@ -48,11 +48,6 @@ def counts(counted: Counter[str]) -> str:
         '2 healthy, 1 stalled'
     """
     return ", ".join(f"{count} {name}" for name, count in counted.most_common())
-
-
-def objective(record: Record) -> str | None:
-    """The metric that this run was asked to be good at."""
-    return objective_tag(record.result.get("metrics", {}), str(record.config.get("objective") or "auto"))
 
 
 def typed(script: str, overrides: Iterable[str]) -> str:

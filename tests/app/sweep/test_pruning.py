@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from types import SimpleNamespace
 
+import optuna
 import pytest
 
 from gradvitals.app.sweep.pruning import Pruning
@@ -15,7 +16,9 @@ from gradvitals.callbacks.gradient_vitals import GradientVitals
 class Trial:
     """A trial that is worse than the others from .5 down."""
 
-    def __init__(self) -> None:
+    def __init__(self, direction: str = "maximize") -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.study = optuna.create_study(direction=direction)
         self.reported: list[tuple[float, int]] = []
         self.attributes: dict[str, str] = {}
 
@@ -38,7 +41,7 @@ def trainer(accuracy: float, *callbacks, sanity_checking: bool = False) -> Simpl
 
 def test_a_trial_that_is_worse_ends():
     trial, fit = Trial(), trainer(0.4)
-    pruning = Pruning(trial, "auto")
+    pruning = Pruning(trial)
     pruning.on_validation_end(fit, None)
     assert fit.should_stop
     assert trial.reported == [(0.4, 3)]
@@ -57,7 +60,7 @@ def test_a_trial_that_is_worse_ends():
 )
 def test_a_trial_that_goes_on(fit, reported):
     trial = Trial()
-    Pruning(trial, "auto").on_validation_end(fit, None)
+    Pruning(trial).on_validation_end(fit, None)
     assert not fit.should_stop
     assert trial.reported == reported
 
@@ -65,12 +68,12 @@ def test_a_trial_that_goes_on(fit, reported):
 def test_a_verdict_without_hope_prunes_too():
     monitor, trial = GradientVitals(auto_stop=True), Trial()
     monitor.stopped_it = True
-    pruning = Pruning(trial, "auto")
+    pruning = Pruning(trial)
     pruning.on_fit_end(trainer(0.6, monitor), None)
     assert trial.attributes[PRUNED] == pruning.reason == "ended by its verdict: healthy"
 
 
 def test_a_fit_that_ended_by_itself_is_no_pruned_one():
     trial = Trial()
-    Pruning(trial, "auto").on_fit_end(trainer(0.6, GradientVitals()), None)
+    Pruning(trial).on_fit_end(trainer(0.6, GradientVitals()), None)
     assert not trial.attributes

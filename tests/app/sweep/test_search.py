@@ -11,8 +11,9 @@ import pytest
 from optuna.trial import TrialState
 
 from gradvitals.app.sweep.lock import FileLock
-from gradvitals.app.sweep.search import SearchSweeper, figures, tell
-from gradvitals.app.sweep.study import PRUNED, ended, open_study, trial_in
+from gradvitals.app.sweep.pruning import Pruning
+from gradvitals.app.sweep.search import SearchSweeper, direction, figures, tell
+from gradvitals.app.sweep.study import PRUNED, as_logged, ended, open_study, trial_in
 from gradvitals.report.records import Record
 
 OPTIONS = {"n_trials": 4, "n_jobs": 1, "seed": 0, "startup_trials": 2, "prune_after_trials": 1, "prune_after_epochs": 0}
@@ -29,7 +30,7 @@ def ran(status: str, best: float | None = None) -> Record:
 
 
 def test_a_study_lies_on_disk(study, tmp_path):
-    tell(study, study.ask(SPACE).number, ran("completed", 0.75), "auto")
+    tell(study, study.ask(SPACE).number, ran("completed", 0.75))
     again = open_study(tmp_path, OPTIONS, "maximize")
     assert [trial.value for trial in ended(again)] == [0.75]
 
@@ -46,7 +47,7 @@ def test_a_study_lies_on_disk(study, tmp_path):
     ],
 )
 def test_how_a_trial_ends(study, record, state, value):
-    tell(study, study.ask(SPACE).number, record, "auto")
+    tell(study, study.ask(SPACE).number, record)
     assert (study.trials[0].state, study.trials[0].value) == (state, value)
 
 
@@ -55,7 +56,7 @@ def test_a_trial_that_was_ended_early_is_pruned_at_its_last_value(study, tmp_pat
     mine = trial_in(tmp_path, OPTIONS, trial.number)  # as the job's own process opens it
     mine.report(0.4, step=3)
     mine.set_user_attr(PRUNED, "half of the others were better")
-    tell(study, trial.number, ran("stopped", 0.5), "auto")
+    tell(study, trial.number, ran("stopped", 0.5))
     assert (study.trials[0].state, study.trials[0].value) == (TrialState.PRUNED, 0.4)
 
 
@@ -63,7 +64,7 @@ def test_the_pruner_compares_with_the_other_trials(study, tmp_path):
     first = study.ask(SPACE)
     for epoch in range(3):
         first.report(0.9, step=epoch)
-    tell(study, first.number, ran("completed", 0.9), "auto")
+    tell(study, first.number, ran("completed", 0.9))
     second = trial_in(tmp_path, OPTIONS, study.ask(SPACE).number)
     second.report(0.1, step=1)
     assert second.should_prune()
@@ -84,7 +85,7 @@ def sweeper(tmp_path: Path, study: optuna.Study, launched: list[list[str]]) -> S
     made = SearchSweeper(**OPTIONS)
     made._launcher = Launcher()
     sweep = {"dir": str(tmp_path), "subdir": "${hydra.job.num}_x"}
-    made._config = OmegaConf.create({"objective": "auto", "hydra": {"sweep": sweep}})
+    made._config = OmegaConf.create({"objective": "auto", "objective_mode": "auto", "hydra": {"sweep": sweep}})
     return made
 
 
@@ -141,7 +142,7 @@ def test_optunas_pictures_are_plain_figures(study):
     space = {"lr": optuna.distributions.FloatDistribution(0.0, 1.0)}
     assert figures(study) == [] or all(heading for heading, _ in figures(study))
     for number in range(4):
-        tell(study, study.ask(space).number, ran("completed", number / 4), "auto")
+        tell(study, study.ask(space).number, ran("completed", number / 4))
     found = dict(figures(study))
     assert next(iter(found)) == "Search history"
     assert all("data" in figure and "layout" in figure for figure in found.values())
@@ -156,3 +157,62 @@ def test_a_lock_is_free_when_its_process_is_gone(tmp_path):
     lock = FileLock(tmp_path / "x")
     assert lock.acquire(wait=False)
     lock.release()
+
+
+def by_loss(best: float, status: str = "completed", tag: str = "val/loss") -> Record:
+    """What a LightningModule leaves that logs a loss and nothing else."""
+    return Record(Path("x"), {"status": status, "metrics": {tag: {"best": best, "final": best}}})
+
+
+def pruned(study: optuna.Study, tmp_path: Path, values: list[float], name: str, *asked: str) -> bool:
+    """Whether a trial with these values of a metric after each validation is ended early."""
+    pruning = Pruning(trial_in(tmp_path, OPTIONS, study.ask(SPACE).number), *asked)
+    for epoch, value in enumerate(values):
+        fit = SimpleNamespace(callback_metrics={name: value}, sanity_checking=False, current_epoch=epoch)
+        fit.should_stop = False
+        pruning.on_validation_end(fit, None)
+        if fit.should_stop:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("val/loss", ("auto", "auto")),
+        ("val/loss", ("auto", "min")),
+        ("val/loss", ("val/loss", "auto")),
+        ("val/mae", ("val/mae", "auto")),
+        ("val/elbo", ("val/elbo", "min")),
+    ],
+)
+def test_of_a_metric_to_be_minimized_the_lowest_trial_is_the_best_and_the_better_ones_go_on(tmp_path, name, asked):
+    study = open_study(tmp_path, OPTIONS, direction(*asked))
+    assert not pruned(study, tmp_path, [2.0, 1.0, 0.9], name, *asked)
+    tell(study, 0, by_loss(0.9, tag=name))
+    assert not pruned(study, tmp_path, [1.5, 0.5, 0.4], name, *asked)  # better at every epoch
+    tell(study, 1, by_loss(0.4, tag=name))
+    assert pruned(study, tmp_path, [2.0, 3.0, 4.0], name, *asked)
+    assert study.best_trial.number == 1
+    shown = as_logged(study)
+    assert (shown.direction.name, shown.best_value) == ("MINIMIZE", 0.4)
+    assert shown.trials[0].intermediate_values == {0: 2.0, 1: 1.0, 2: 0.9}
+
+
+def test_a_diverged_trial_is_the_worst_of_a_study_of_losses(study):
+    for record in (by_loss(2.0), by_loss(0.1, "diverged"), by_loss(3.0)):
+        tell(study, study.ask(SPACE).number, record)
+    assert sorted(study.trials, key=lambda trial: trial.value)[0].number == 1
+    assert [trial.value for trial in as_logged(study).trials] == [2.0, 1e6, 3.0]
+
+
+def test_a_study_compares_one_metric_whatever_later_trials_log(study):
+    tell(study, study.ask(SPACE).number, ran("completed", 0.9))
+    tell(study, study.ask(SPACE).number, by_loss(0.01))  # no accuracy at all: the penalty
+    assert [trial.value for trial in study.trials] == [0.9, 0.0]
+
+
+def test_a_study_that_was_begun_before_any_metric_was_known_still_ends(study):
+    tell(study, study.ask(SPACE).number, Record(Path("x"), {"status": "diverged", "metrics": {}}))
+    tell(study, study.ask(SPACE).number, by_loss(2.0))
+    assert study.best_trial.number == 1

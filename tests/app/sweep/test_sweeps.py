@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gradvitals.app.sweep.study import open_study
 from tests.conftest import ROOT
 
 ONE_EPOCH = "trainer.max_epochs=1"
@@ -161,3 +162,54 @@ def test_a_directory_that_holds_a_sweep_is_refused(command, tmp_path):
     done = command("-m", "seed=0,1", "hydra.sweep.dir=sweep")
     assert done.returncode == 1
     assert "sweep already holds a sweep. Go on with it by resume_sweep=sweep" in done.stderr
+
+
+OWN = """
+import torch
+from lightning import LightningModule
+
+
+class Module(LightningModule):  # logs one metric and nothing else
+    def __init__(self, lr=0.1, name="val/loss"):
+        super().__init__()
+        self.net, self.lr, self.name = torch.nn.Linear(64, 10), lr, name
+
+    def training_step(self, batch, i):
+        return torch.nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+
+    def validation_step(self, batch, i):
+        self.log(self.name, self.training_step(batch, i))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), self.lr)
+"""
+
+
+def test_a_search_by_loss_alone_finds_the_lowest(command, tmp_path):
+    (tmp_path / "ownloss.py").write_text(OWN)
+    options = ("n_trials=4", "startup_trials=4", "prune_after_trials=1", "prune_after_epochs=0")
+    words = ["model._target_=ownloss.Module", "+model.lr=choice(0.0,0.01,0.1,0.3)", "trainer.max_epochs=3"]
+    words += ["report=false", "hydra/sweeper=optuna", *(f"hydra.sweeper.{option}" for option in options)]
+    done = command("-m", *words, GRADVITALS_ALLOW="ownloss", PYTHONPATH=f"{tmp_path}:{ROOT / 'src'}")
+    assert done.returncode == 0, done.stderr
+    sweep_dir = folder(tmp_path)
+    results = [json.loads(file.read_text()) for file in sweep_dir.glob("*/result.json")]
+    assert len(results) == 4
+    by_rate = {word: result for result in results for word in result["overrides"] if "lr=" in word}
+    assert by_rate["+model.lr=0.3"]["reason"] is None  # the fastest learner is not ended early
+    assert (
+        by_rate["+model.lr=0.3"]["metrics"]["val/loss"]["best"]
+        < by_rate["+model.lr=0.1"]["metrics"]["val/loss"]["best"]
+    )
+    assert rows(sweep_dir)[0]["model.lr"] == "0.3"
+    study = open_study(
+        sweep_dir, {"prune_after_trials": 1, "prune_after_epochs": 0, "seed": 0, "startup_trials": 1}, "maximize"
+    )
+    assert study.best_trial.params == {"+model.lr": "0.3"}
+    assert all(result["objective"] == {"tag": "val/loss", "mode": "min"} for result in results)
+
+
+def test_a_sweep_reports_once_that_a_metrics_mode_is_guessed(command):
+    done = command("-m", "seed=0,1", "data=iris", "objective=val/nosuch", ONE_EPOCH, "report=false")
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout + done.stderr).count("Set objective_mode=min or max") == 1

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gradvitals.app.sweep.claim import claim, pin_down
 from gradvitals.app.sweep.to_do import subdir_of, to_do
+from gradvitals.results.objective import AUTO, warn_if_guessed
 
 
 class GridSweeper(BasicSweeper):
@@ -39,6 +40,7 @@ class GridSweeper(BasicSweeper):
         sweep_dir = Path(self.config.hydra.sweep.dir)
         claim(sweep_dir, self.config, self.resume)
         pin_down(self.config)
+        warn_if_guessed(*(str(self.config.get(key, AUTO)) for key in ("objective", "objective_mode")))
         waiting = to_do(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
         with attended(sweep_dir, total=len(jobs), waiting=len(waiting)):
             return self._launch(waiting)

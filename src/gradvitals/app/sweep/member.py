@@ -49,11 +49,12 @@ def own_device(trainer: dict[str, Any]) -> Iterator[None]:
         yield
 
 
-def pruning(sweep: Sweep, objective: str) -> Pruning | None:
+def pruning(sweep: Sweep, settings: dict[str, Any]) -> Pruning | None:
     """The callback that ends a search's trial early; None in a sweep that is no search."""
     if sweep.options.get("trial") is None:
         return None
     from gradvitals.app.sweep.pruning import Pruning
     from gradvitals.app.sweep.study import trial_in
 
-    return Pruning(trial_in(sweep.folder, sweep.options, sweep.options["trial"]), objective)
+    trial = trial_in(sweep.folder, sweep.options, sweep.options["trial"])
+    return Pruning(trial, settings["objective"], settings["objective_mode"])

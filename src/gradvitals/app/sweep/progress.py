@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Any
 
 from gradvitals.report.records import RESULT, read_result
-from gradvitals.report.sweep import objective_tag
 from gradvitals.report.sweep_tables import number
 from gradvitals.report.visible import visible
+from gradvitals.results.objective import Objective
 
 EVERY = 0.25  # seconds between looks
 
@@ -102,9 +102,9 @@ def line(result: dict[str, Any], name: str) -> str:
     name, why = " ".join(result.get("overrides", [])) or name, result.get("reason")
     if result.get("status") == "failed":
         return f"{name}  failed: {why}"
-    metrics = result.get("metrics", {})
-    tag = objective_tag(metrics, "auto")
-    value = f"{tag} {number(metrics[tag]['best'])}" if tag else ""
+    objective = Objective.of_run(result)
+    values = result.get("metrics", {}).get(objective.tag) if objective else None
+    value = f"{objective} {number(values['best'])}" if values else ""
     parts = [
         name,
         why or str(result.get("status")),

@@ -1,4 +1,4 @@
-"""Ending a trial that leads nowhere: by its accuracy beside the others', or by its verdict."""
+"""Ending a trial that leads nowhere: by its objective beside the others', or by its verdict."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from lightning import Callback, LightningModule, Trainer
 
-from gradvitals.app.sweep.study import PRUNED
+from gradvitals.app.sweep.study import PRUNED, objective_of, oriented
 from gradvitals.callbacks.gradient_vitals import monitor_of
-from gradvitals.report.sweep import objective_tag
+from gradvitals.results.objective import AUTO, Objective
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -22,27 +22,32 @@ class Pruning(Callback):
 
     Args:
         trial: of a study.
-        objective: metric, or ``auto``.
+        tag, mode: the config's ``objective`` and ``objective_mode``.
 
     Attributes:
         reason: why it was ended; None where it was not.
     """
 
-    def __init__(self, trial: Trial, objective: str) -> None:
-        self._trial, self._objective = trial, objective
+    def __init__(self, trial: Trial, tag: str = AUTO, mode: str = AUTO) -> None:
+        self._trial, self._tag, self._mode = trial, tag, mode
         self.reason: str | None = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        tag = objective_tag(trainer.callback_metrics, self._objective)
-        if trainer.sanity_checking or tag not in trainer.callback_metrics:
+        if trainer.sanity_checking:
             return
-        value = float(trainer.callback_metrics[tag])
+        metrics, study = trainer.callback_metrics, self._trial.study
+        objective = objective_of(study, Objective.resolve(metrics, self._tag, self._mode))
+        if objective is None or objective.tag not in metrics:
+            return
+        value = float(metrics[objective.tag])
         if not math.isfinite(value):
             return
-        self._trial.report(value, trainer.current_epoch)
+        self._trial.report(oriented(study, objective, value), trainer.current_epoch)
         if self._trial.should_prune():
             trainer.should_stop = True
-            self._end(f"pruned after epoch {trainer.current_epoch}: {tag} {value:.4g}, half of the others were better")
+            self._end(
+                f"pruned after epoch {trainer.current_epoch}: {objective} {value:.4g}, half of the others were better"
+            )
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         monitor = monitor_of(trainer)

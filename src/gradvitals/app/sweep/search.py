@@ -22,20 +22,23 @@ from gradvitals.app.sweep.space import Space, space_of
 from gradvitals.app.sweep.study import (
     PRUNED,
     WORKER,
+    as_logged,
     draw_anew,
     ended,
     given_out,
     need_optuna,
+    objective_of,
     open_study,
+    oriented,
     queued,
     result_of,
     running,
 )
 from gradvitals.app.sweep.to_do import attempts, in_subdir, subdir_of
 from gradvitals.app.sweep.workers import at_work, is_at_work, one_at_a_time
-from gradvitals.app.sweep.worth import worth
 from gradvitals.report.records import Record, read
-from gradvitals.report.sweep import UNFINISHED, is_loss
+from gradvitals.report.sweep import UNFINISHED
+from gradvitals.results.objective import UNKNOWN_WORST, Objective, warn_if_guessed
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -73,7 +76,8 @@ class SearchSweeper(Sweeper):
         sweep_dir = Path(self._config.hydra.sweep.dir)
         claim(sweep_dir, self._config, self.options["resume"] or self.options["join"])
         pin_down(self._config)
-        study = open_study(sweep_dir, self.options, self._direction())
+        warn_if_guessed(*self._asked())
+        study = open_study(sweep_dir, self.options, direction(*self._asked()))
         if not self.options["join"]:
             with one_at_a_time(sweep_dir):
                 self._take_up(study, shared, sweep_dir)
@@ -84,8 +88,8 @@ class SearchSweeper(Sweeper):
         if words := in_hand(study, sweep_dir):
             print(words, flush=True)
 
-    def _direction(self) -> Literal["maximize", "minimize"]:
-        return "minimize" if is_loss(str(self._config.objective)) else "maximize"
+    def _asked(self) -> tuple[str, str]:
+        return str(self._config.objective), str(self._config.objective_mode)
 
     def _take_up(self, study: Study, shared: Sequence[str], sweep_dir: Path) -> None:
         """Tell the study of what ended while nobody listened, and queue what was lost or failed again, each once.
@@ -97,7 +101,7 @@ class SearchSweeper(Sweeper):
         made = attempts(sweep_dir)
         for trial in _lost(study, sweep_dir):
             tried = made.get(tuple(_words(trial.params, shared)), [])
-            tell(study, trial.number, tried[-1] if tried else None, self._config.objective)
+            tell(study, trial.number, tried[-1] if tried else None)
         known = queued(study) + [trial.params for trial in running(study)]
         for trial in study.get_trials(states=(TrialState.FAIL,)):
             if trial.params and trial.params not in known and result_of(study, trial.params) is None:
@@ -110,7 +114,7 @@ class SearchSweeper(Sweeper):
             returns: Sequence[Any] = self._launcher.launch(jobs, initial_job_idx=trials[0].number)
             for trial, job in zip(trials, returns, strict=True):
                 ran = read(Path(job.hydra_cfg.hydra.runtime.output_dir))
-                tell(study, trial.number, ran, self._config.objective)
+                tell(study, trial.number, ran)
 
     def _next(self, study: Study, space: Space) -> list[Trial]:
         """As many trials as are run at a time, and no more than all workers together have left."""
@@ -126,6 +130,17 @@ class SearchSweeper(Sweeper):
     def _job(self, trial: Trial, shared: Sequence[str]) -> list[str]:
         place = in_subdir(subdir_of(self._config), trial.number)
         return [*_words(trial.params, shared), place, f"hydra.sweeper.trial={trial.number}"]
+
+
+def direction(tag: str, mode: str) -> Literal["maximize", "minimize"]:
+    """Returns the direction of a study that has no trial yet.
+
+    Example:
+        >>> direction("val/mae", "auto"), direction("auto", "min"), direction("auto", "auto")
+        ('minimize', 'minimize', 'maximize')
+    """
+    objective = Objective.resolve((), tag, mode)
+    return "minimize" if (objective.mode if objective else mode) == "min" else "maximize"
 
 
 def _lost(study: Study, sweep_dir: Path) -> list[FrozenTrial]:
@@ -168,7 +183,7 @@ def _ask(study: Study, space: Space) -> Trial | None:
     return None
 
 
-def tell(study: Study, number: int, ran: Record | None, objective: str) -> None:
+def tell(study: Study, number: int, ran: Record | None) -> None:
     """Tell the study how a trial has ended: with a value, pruned, or without a result."""
     from optuna.trial import TrialState
 
@@ -177,7 +192,16 @@ def tell(study: Study, number: int, ran: Record | None, objective: str) -> None:
     elif study.trials[number].user_attrs.get(PRUNED):
         study.tell(number, state=TrialState.PRUNED)
     else:
-        study.tell(number, worth(ran, objective))
+        study.tell(number, _value(study, ran))
+
+
+def _value(study: Study, ran: Record) -> float:
+    """A run's value as the study compares it; a finite penalty where it diverged or has none."""
+    objective = objective_of(study, ran.objective)
+    if objective is None:  # not even its name is known yet, and a study of objective=auto maximizes
+        return UNKNOWN_WORST
+    value = objective.value(ran.result)
+    return oriented(study, objective, objective.worst if value is None else value)
 
 
 def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
@@ -191,12 +215,12 @@ def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
         "What decides (importance by fANOVA)": visualization.plot_param_importances,
         "Every trial": visualization.plot_parallel_coordinate,
     }
-    found = []
+    found, shown = [], as_logged(study)
     for heading, plot in plots.items():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of experimental parts
-                figure = plot(study)
+                figure = plot(shown)
         except (ValueError, RuntimeError):  # too few trials ended
             continue
         found.append((heading, json.loads(figure.to_json())))

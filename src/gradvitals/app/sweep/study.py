@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradvitals.app.errors import Refused
 from gradvitals.app.sweep.lock import FileLock
+from gradvitals.results.objective import Objective
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 FILE = "study.log"  # a journal: each line is one thing that happened
 PRUNED = "pruned"  # the attribute of a trial that says why it was ended early
+OBJECTIVE = "objective"  # the attribute of a study that says what its trials are compared by
 WORKER = "worker"  # the attribute of a trial that says who runs it
 
 
@@ -29,6 +32,43 @@ def open_study(sweep_dir: Path, options: Mapping[str, Any], direction: Literal["
     study.pruner = _pruner(options)
     draw_anew(study, options)
     return study
+
+
+def objective_of(study: Study, resolved: Objective | None) -> Objective | None:
+    """Returns what a study's trials are compared by: what the first of them resolved, and wrote down by this call."""
+    if known := study.user_attrs.get(OBJECTIVE):
+        return Objective(**known)
+    if resolved is not None:
+        study.set_user_attr(OBJECTIVE, asdict(resolved))
+    return resolved
+
+
+def oriented(study: Study, objective: Objective, value: float) -> float:
+    """Returns a value for the study to compare, with its sign turned where the study has the opposite direction.
+
+    A study needs its direction before any trial has run. ``objective=auto`` is then not resolved: the study maximizes,
+    and is given the negative of ``val/loss`` where the trials log nothing better.
+    """
+    return value if _has_mode_of(study, objective) else -value
+
+
+def as_logged(study: Study) -> Study:
+    """Returns the study with the values that were logged and the objective's own direction, to be shown."""
+    import optuna
+
+    objective = objective_of(study, None)
+    if objective is None or _has_mode_of(study, objective):
+        return study
+    shown = optuna.create_study(direction="minimize" if objective.lower_is_better else "maximize")
+    for trial in study.get_trials():
+        trial.values = None if trial.values is None else [-value for value in trial.values]
+        trial.intermediate_values = {step: -value for step, value in trial.intermediate_values.items()}
+        shown.add_trial(trial)
+    return shown
+
+
+def _has_mode_of(study: Study, objective: Objective) -> bool:
+    return (study.direction.name == "MINIMIZE") == objective.lower_is_better
 
 
 def draw_anew(study: Study, options: Mapping[str, Any]) -> None:

@@ -1,0 +1,187 @@
+"""The metric that a run or a sweep is judged by, and whether lower or higher is better."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["min", "max"]
+AUTO = "auto"
+CANDIDATES = ("val/acc", "val/r2", "val/loss")  # what objective=auto takes, the first that is logged
+# What the last word of a metric's name says.
+LOWER_IS_BETTER = (
+    "loss mae mse rmse msle rmsle mape smape error err perplexity ppl nll ce bce xent bpc bpb bpd kl brier ece "
+    "wer cer ter eer fid deviance cost risk regret"
+)
+HIGHER_IS_BETTER = (
+    "acc accuracy r2 f1 fbeta auroc auc auprc ap map precision recall sensitivity specificity iou miou dice jaccard "
+    "mcc kappa bleu rouge meteor psnr ssim ndcg mrr pearson spearman reward return score"
+)
+ACCURACIES = ("acc", "accuracy")
+ADDED_BY_LIGHTNING = re.compile(r"(_step|_epoch)?(/dataloader_idx_\d+)?$")
+WORST_LOSS, WORST_ACCURACY, UNKNOWN_WORST = 1e6, 0.0, -1e6
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric and its better direction.
+
+    Attributes:
+        tag: the name under which the metric is logged, such as ``val/loss``.
+        mode: ``min`` where lower is better, ``max`` where higher is.
+
+    Example:
+        >>> loss = Objective("val/loss", "min")
+        >>> loss.best([2.0, 1.0, 3.0]), loss.score(1.0) > loss.score(2.0), loss.worst
+        (1.0, True, 1000000.0)
+    """
+
+    tag: str
+    mode: Mode
+
+    def __str__(self) -> str:
+        return self.tag
+
+    @classmethod
+    def named(cls, tag: str, mode: str = AUTO) -> Objective:
+        """Returns the objective of a metric, by its name where the mode is ``auto``; an unknown name is maximized.
+
+        Example:
+            >>> Objective.named("val/perplexity").mode, Objective.named("val/f1").mode, Objective.named("val/x", "min")
+            ('min', 'max', Objective(tag='val/x', mode='min'))
+        """
+        if mode == AUTO:
+            return cls(tag, mode_of(tag) or "max")
+        return cls(tag, "min" if mode == "min" else "max")
+
+    @classmethod
+    def resolve(cls, metrics: Iterable[str], tag: str = AUTO, mode: str = AUTO) -> Objective | None:
+        """Returns what the config keys ``objective`` and ``objective_mode`` mean for a run that logged some metrics.
+
+        Args:
+            metrics: the tags that were logged.
+            tag: a metric; ``auto``: the first of ``val/acc``, ``val/r2`` and ``val/loss`` that was logged.
+            mode: ``min``, ``max``, or ``auto``: by the metric's name. Beside ``tag="auto"`` it restricts the choice.
+
+        Returns:
+            None where ``auto`` finds no metric.
+
+        Example:
+            >>> Objective.resolve(["val/loss", "val/acc"])
+            Objective(tag='val/acc', mode='max')
+            >>> Objective.resolve(["val/loss", "val/acc"], mode="min"), Objective.resolve(["val/loss"])
+            (Objective(tag='val/loss', mode='min'), Objective(tag='val/loss', mode='min'))
+        """
+        if tag != AUTO:
+            return cls.named(tag, mode)
+        logged = set(metrics)
+        known = (cls.named(candidate) for candidate in CANDIDATES if candidate in logged)
+        return next((objective for objective in known if mode in (AUTO, objective.mode)), None)
+
+    @classmethod
+    def of_run(cls, result: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> Objective | None:
+        """Returns the objective that ``result.json`` names; where it names none, what the config means.
+
+        Example:
+            >>> Objective.of_run({"objective": {"tag": "val/x", "mode": "min"}})
+            Objective(tag='val/x', mode='min')
+            >>> Objective.of_run({"metrics": {"val/mae": {}}}, {"objective": "val/mae"})
+            Objective(tag='val/mae', mode='min')
+        """
+        written, asked = result.get("objective"), config or {}
+        if isinstance(written, Mapping) and written.get("mode") in get_args(Mode):
+            return cls(str(written.get("tag")), written["mode"])
+        tag, mode = (str(asked.get(key) or AUTO) for key in ("objective", "objective_mode"))
+        return cls.resolve(result.get("metrics") or {}, tag, mode)
+
+    @staticmethod
+    def common(objectives: Iterable[Objective | None]) -> Objective | None:
+        """Returns the most frequent one, of equally frequent ones the first; None where there is none.
+
+        Example:
+            >>> Objective.common([None, Objective("val/acc", "max"), None])
+            Objective(tag='val/acc', mode='max')
+        """
+        return next((found for found, _ in Counter(filter(None, objectives)).most_common(1)), None)
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the mode is ``min``."""
+        return self.mode == "min"
+
+    @property
+    def worst(self) -> float:
+        """The finite value of a run that diverged, with which a sampler can calculate."""
+        if self.lower_is_better:
+            return WORST_LOSS
+        return WORST_ACCURACY if _last_word(self.tag) in ACCURACIES else UNKNOWN_WORST
+
+    def score(self, value: float) -> float:
+        """Returns a number that is higher for a better value: the value, with its sign turned where lower is better."""
+        return -value if self.lower_is_better else value
+
+    def best(self, values: Iterable[float]) -> float:
+        """Returns the best of some values."""
+        return max(values, key=self.score)
+
+    def value(self, result: Mapping[str, Any]) -> float | None:
+        """Returns the metric's best value in a run's result; :attr:`worst` where the run diverged; None without one.
+
+        Example:
+            >>> metrics = {"val/loss": {"best": 0.25, "final": 0.5}}
+            >>> Objective("val/loss", "min").value({"status": "completed", "metrics": metrics})
+            0.25
+            >>> Objective("val/loss", "min").value({"status": "diverged", "metrics": metrics})
+            1000000.0
+        """
+        if result.get("status") == "diverged":
+            return self.worst
+        return ((result.get("metrics") or {}).get(self.tag) or {}).get("best")
+
+
+def mode_of(tag: str) -> Mode | None:
+    """Returns which values of a metric are better, by the last word of its name; None where that does not tell.
+
+    Example:
+        >>> mode_of("val/loss"), mode_of("val_mae"), mode_of("val/acc/dataloader_idx_0"), mode_of("val/depth")
+        ('min', 'min', 'max', None)
+    """
+    word = _last_word(tag)
+    if word in LOWER_IS_BETTER.split() or is_loss(tag):
+        return "min"
+    return "max" if word in HIGHER_IS_BETTER.split() else None
+
+
+def is_loss(tag: str) -> bool:
+    """Returns whether a metric is a loss, which is not finite where a run has diverged.
+
+    Example:
+        >>> is_loss("train/loss"), is_loss("val/celoss"), is_loss("val/mae")
+        (True, True, False)
+    """
+    return _last_word(tag).endswith("loss")
+
+
+def warn_if_guessed(tag: str, mode: str) -> None:
+    """Logs that a metric is maximized for want of knowledge; called once for each run or sweep.
+
+    Args:
+        tag: the config's ``objective``.
+        mode: its ``objective_mode``.
+    """
+    if tag != AUTO and mode == AUTO and mode_of(tag) is None:
+        log.warning(
+            f"objective={tag}: the name does not tell whether lower or higher is better, so higher is taken to be. "
+            "Set objective_mode=min or max"
+        )
+
+
+def _last_word(tag: str) -> str:
+    plain = ADDED_BY_LIGHTNING.sub("", tag.lower())
+    return re.split(r"[^a-z0-9]+", plain)[-1]
