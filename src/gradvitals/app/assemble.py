@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,11 +24,11 @@ from gradvitals.app.atomic_io import AtomicCheckpointIO
 from gradvitals.app.checkpoints import check_continues
 from gradvitals.app.csv_logger import csv_logger
 from gradvitals.app.errors import Refused, closest
+from gradvitals.app.files import user_lock
 from gradvitals.app.launcher import Launcher
 from gradvitals.app.layer_sync import SyncAnywhere
 from gradvitals.app.put_off import BESIDE_DATA, put_off
 from gradvitals.app.rules import ALIASES
-from gradvitals.app.sweep.lock import FileLock
 from gradvitals.app.write_errors import WriteErrors
 from gradvitals.build import accepts, build, resolve
 from gradvitals.callbacks.history import History
@@ -232,7 +231,7 @@ def _in_turn() -> Iterator[None]:
     if Launcher.at_work() is None:
         yield
         return
-    with FileLock(Path(tempfile.gettempdir()) / f"gradvitals_{os.getuid()}_data.lock"):
+    with user_lock("data"):
         yield
 
 
