@@ -54,6 +54,9 @@ NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 OURS = {"self", "callbacks", "logger", "plugins", "default_root_dir", "barebones", "model_registry"}
 OURS |= {"enable_progress_bar", "enable_model_summary", "enable_checkpointing"}
 
+# Keys that have no part in a LightningModule of one's own, which brings its own.
+NO_PART = ("act", "init", "optimizer", "scheduler", "loss")
+
 
 @dataclass
 class Run:
@@ -195,7 +198,7 @@ def _own_keys(spec: Config, typed: list[str]) -> dict[str, Any]:
 
 def _refuse_without_part(typed: list[str], clip: str) -> None:
     """A LightningModule of one's own brings its loss, optimizer and weights; what would be ignored is refused."""
-    idle = [key for key in typed if key.partition(".")[0] in ("act", "init", "optimizer", "scheduler", "loss")]
+    idle = [key for key in typed if key.partition(".")[0] in NO_PART]
     idle += [f"clip={clip}"] if clip not in ("none", "norm", "value") else []
     if idle:
         raise Refused(f"{idle[0]}: has no part in a LightningModule of your own, which brings its own; leave it out")
