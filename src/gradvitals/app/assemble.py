@@ -25,7 +25,7 @@ from gradvitals.app.checkpoints import check_continues
 from gradvitals.app.csv_logger import csv_logger
 from gradvitals.app.errors import Refused, closest
 from gradvitals.app.files import user_lock
-from gradvitals.app.launcher import Launcher
+from gradvitals.app.launcher import Launcher, is_first_process
 from gradvitals.app.layer_sync import SyncAnywhere
 from gradvitals.app.put_off import BESIDE_DATA, put_off
 from gradvitals.app.rules import ALIASES
@@ -101,7 +101,8 @@ def assemble(config: Config) -> Run:
     model = build_model(config, data)
     begin = 0 if config["resume"] else None
     if config["ckpt_path"]:
-        begin = logged_steps(check_continues(model, Path(config["ckpt_path"]), config["train"]))
+        verify = is_first_process() and not config["resume"]  # resume= has verified the checkpoint that it chose
+        begin = logged_steps(check_continues(model, Path(config["ckpt_path"]), config["train"], verify))
     devices = config["trainer"]["devices"]
     processes = devices if isinstance(devices, int) else 1
     set_threads(config["threads"], model, config["data"].get("batch_size", 1), processes)

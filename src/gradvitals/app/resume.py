@@ -9,14 +9,14 @@ import sys
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gradvitals.app.compose import CONF
 from gradvitals.app.errors import Refused
-from gradvitals.app.launcher import Launcher
+from gradvitals.app.launcher import Launcher, is_first_process
 from gradvitals.app.names import quoted
 from gradvitals.app.replayed import replayed
 from gradvitals.report.natural import natural
@@ -83,7 +83,10 @@ def _saved_words(saved: Path) -> list[str]:
 
 
 def newest(run_dir: Path) -> Path | None:
-    """The newest checkpoint of a run that is whole; it tells of damaged ones. None where there is none at all.
+    """Returns the newest whole checkpoint of a run, and warns of damaged ones; None where there is none at all.
+
+    The first process alone compares checksums, which reads all of the file. The others take the newest that can be
+    opened, until they are given the first one's choice (:class:`gradvitals.app.same_config.SameConfig`).
 
     Raises:
         Refused: there are some, and all are damaged.
@@ -91,13 +94,14 @@ def newest(run_dir: Path) -> Path | None:
     folder = run_dir / "checkpoints"
     by_age = sorted(folder.glob("last-*.ckpt"), key=lambda path: natural(path.name))
     found = [path for path in (folder / "new.ckpt", folder / "last.ckpt", *by_age) if path.is_file()]
-    damaged = list(takewhile(lambda path: not is_whole(path), found))
+    is_usable = is_whole if is_first_process() else is_zipfile
+    damaged = list(takewhile(lambda path: not is_usable(path), found))
     if found and len(damaged) == len(found):
         names = ", ".join(path.name for path in damaged)
         raise Refused(
             f"resume={run_dir}: expected a whole checkpoint; all are damaged: {names}. Start anew without resume"
         )
-    if damaged:
+    if damaged and is_first_process():
         names = ", ".join(path.name for path in damaged)
         print(f"gradvitals: damaged: {names}; going on from {found[len(damaged)].name}", file=sys.stderr)
     return found[len(damaged)] if found else None
