@@ -38,10 +38,15 @@ def main() -> None:
 
 def report(folders: Iterable[Path], output: Path | None = None) -> Path:
     """Write the page of the runs in some folders; returns its file."""
+    from gradvitals.app.remedy_overrides import with_remedy  # Hydra and OmegaConf, which --help can do without
+
     found = locate(folders)
     records = [read(folder) for folder in track(found, "runs")]
     file = output or (found[0] / NAME if len(found) == 1 else Path(NAME))
-    page = run_page(records[0]) if len(found) == 1 else runs_page(records, lambda runs: track(list(runs), "curves"))
+    if len(found) == 1:
+        page = run_page(records[0], with_remedy)
+    else:
+        page = runs_page(records, with_remedy, lambda runs: track(list(runs), "curves"))
     file.write_text(page, encoding="utf-8")
     return file
 

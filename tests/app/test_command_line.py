@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gradvitals.app.errors import Refused
+from gradvitals.app.resume import rewrite
 from tests.conftest import CONF, ROOT
 
 sys.path.insert(0, str(ROOT / "benchmarks" / "speed"))
@@ -123,6 +125,38 @@ def test_resume_continues_in_the_same_directory(command, tmp_path):
     read.Reload()
     assert [point.step for point in read.Scalars("val/acc")] == [39, 79, 119, 159]
     assert len(json.loads((run / "vitals.json").read_text())["layers"]) == 4
+
+
+def a_run_in(folder):
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra" / "overrides.yaml").write_text("- act=elu\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("typed", "folder"),
+    [
+        ([], "logs/train/runs"),
+        (["paths.logs='my logs'"], "my logs/train/runs"),
+        (["task_name=study"], "logs/study/runs"),
+        (["task_name=study", "paths.logs=mine"], "mine/study/runs"),
+    ],
+)
+def test_the_latest_run_is_looked_for_where_runs_are(monkeypatch, tmp_path, typed, folder):
+    monkeypatch.chdir(tmp_path)
+    for place in ("logs/train/runs", "my logs/train/runs", "logs/study/runs", "mine/study/runs"):
+        a_run_in(tmp_path / place / "2026-01-01")
+        newest = a_run_in(tmp_path / place / "2026-01-02").relative_to(tmp_path)
+        assert newest.parent == Path(place)
+    found = rewrite(["train.py", "resume=latest", *typed, "trainer.max_epochs=3"])
+    here = f"'{folder}/2026-01-02'"
+    assert found == ["train.py", "act=elu", "trainer.max_epochs=3", f"resume={here}", f"hydra.run.dir={here}"]
+
+
+def test_where_runs_are_is_typed_beside_latest_alone(tmp_path):
+    run = a_run_in(tmp_path / "run")
+    with pytest.raises(Refused, match=r"may be typed beside; got paths.logs=mine"):
+        rewrite(["train.py", f"resume={run}", "paths.logs=mine"])
 
 
 def test_a_resume_that_is_refused_leaves_the_run_whole(command, tmp_path):

@@ -10,9 +10,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from gradvitals.app import cure as module
-from gradvitals.app.compose import CONF, changed, compose, experiment
+from gradvitals.app.compose import CONF, compose, experiment
 from gradvitals.app.cure import Cure, Tried, check_cure, is_cured, name_of, rank, search, write_experiment
 from gradvitals.app.errors import Refused
+from gradvitals.app.remedy_overrides import with_remedy
 from gradvitals.app.trial import Trial, range_test, run_trial, steepest
 from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.results.objective import Objective
@@ -126,7 +127,7 @@ def test_what_cured_means(sick, full, cured):
     ],
 )
 def test_a_remedy_keeps_what_it_does_not_touch(typed, change, result):
-    assert changed(typed, change) == result
+    assert with_remedy(typed, change) == result
 
 
 @pytest.mark.parametrize(
@@ -135,18 +136,18 @@ def test_a_remedy_keeps_what_it_does_not_touch(typed, change, result):
         ("iris_leaky", ["act=elu"], ["~act.negative_slope"]),
         ("mse_clip_value", ["clip=none"], ["clip.val=null"]),
         ("vanishing", ["act=elu"], []),
-        ("fashion_bn", ["model=prenorm"], []),  # its norm_position is prenorm's own
-        ("fashion_bn_post", ["model=prenorm"], ["model.norm_position=before_linear"]),
+        ("fashion_bn", ["model=prenorm"], ["model.norm_momentum=null"]),  # its norm_position is prenorm's own
+        ("fashion_bn_post", ["model=prenorm"], ["model.norm_position=before_linear", "model.norm_momentum=null"]),
     ],
 )
 def test_what_an_experiment_set_for_the_replaced_option_is_taken_back(name, change, taken_back):
-    words = changed([f"experiment={name}"], change)
+    words = with_remedy([f"experiment={name}"], change)
     assert words == [f"experiment={name}", *change, *taken_back]
     group = change[0].partition("=")[0]
     settings = composed(*words)[group]
     assert settings == {
         **composed(change[0])[group],
-        **{k: settings[k] for k in ("hidden", "input_norm", "norm_eps", "norm_momentum") if k in settings},
+        **{k: settings[k] for k in ("hidden", "input_norm", "norm_eps") if k in settings},
     }
 
 
@@ -271,7 +272,7 @@ def test_a_network_of_ones_own_keeps_its_model():
     settings = composed("act=sigmoid") | {"choices": compose(["act=sigmoid"]).choices}
     done = Cure([], SICK)
     ours = module.remedies_for(done, settings, CONF)
-    settings["model"] |= {"_target_": "mynets.Net"}
+    settings["model"] |= {"_target_": "torch.nn.Linear"}
     own = module.remedies_for(done, settings, CONF)
     assert any("model=bn" in remedy.overrides for remedy in ours)
     assert [r.overrides for r in own] == [r.overrides for r in ours if not any("model" in w for w in r.overrides)] != []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gradvitals.app.remedy_overrides import with_remedy
 from gradvitals.report.records import find, read
 from gradvitals.report.run_page import run_page
 from gradvitals.report.runs_page import runs_page
@@ -46,10 +47,10 @@ def files(tmp_path_factory) -> dict[str, Path]:
     )
     with_curves(evil)
     texts = {
-        "run": run_page(read(one)),
-        "runs": runs_page(find([folder / "runs"])),
-        "evil-run": run_page(read(evil)),
-        "evil-runs": runs_page([read(evil), read(one)]),
+        "run": run_page(read(one), with_remedy),
+        "runs": runs_page(find([folder / "runs"]), with_remedy),
+        "evil-run": run_page(read(evil), with_remedy),
+        "evil-runs": runs_page([read(evil), read(one)], with_remedy),
         "sweep": sweep_page(fold(a_sweep()), [("Every trial", PARALLEL)]),
         "evil-sweep": sweep_page(fold([*a_sweep(), read(evil)])),
     }

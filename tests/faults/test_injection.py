@@ -19,6 +19,7 @@ from gradvitals.app.compose import experiment
 from gradvitals.app.cure import _comment
 from gradvitals.app.guard import leave
 from gradvitals.app.names import slug
+from gradvitals.app.remedy_overrides import with_remedy
 from gradvitals.app.sweep.attend import _tell
 from gradvitals.app.sweep.progress import line
 from gradvitals.app.sweep.summary import Summary, summarise
@@ -137,8 +138,8 @@ def texts(content: Any) -> list[str]:
 
 
 PAGES: dict[str, Callable[[list[Record]], str]] = {
-    "run": lambda records: run_page(records[0]),
-    "runs": runs_page,
+    "run": lambda records: run_page(records[0], with_remedy),
+    "runs": lambda records: runs_page(records, with_remedy),
     "sweep": lambda records: sweep_page(fold(records)),
 }
 

@@ -5,13 +5,14 @@ import time
 
 import pytest
 
+from gradvitals.app.remedy_overrides import with_remedy
 from gradvitals.report.records import read
 from gradvitals.report.run_page import run_page
 from tests.report.made import a_result, a_run, some_vitals, with_curves
 
 
 def text_of(folder):
-    return run_page(read(folder)).partition("<body>")[2]
+    return run_page(read(folder), with_remedy).partition("<body>")[2]
 
 
 def test_it_opens_with_the_verdict_and_what_to_do(tmp_path):
@@ -104,7 +105,7 @@ def test_every_layer_as_a_table(tmp_path):
 
 def test_a_page_is_small_and_quick(tmp_path):
     record = read(with_curves(a_run(tmp_path / "r")))
-    assert len(run_page(record)) < 3e6  # packs Plotly once
+    assert len(run_page(record, with_remedy)) < 3e6  # packs Plotly once
     start = time.perf_counter()
-    run_page(record)
+    run_page(record, with_remedy)
     assert time.perf_counter() - start < 1  # about 0.03 s on a laptop

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from gradvitals.app.remedy_overrides import with_remedy
 from gradvitals.report.compared import compare, differences
 from gradvitals.report.records import Record, find
 from gradvitals.report.runs_page import runs_page
@@ -26,7 +27,7 @@ def three(tmp_path):
 
 
 def test_the_best_is_on_top_and_named_by_what_differs(tmp_path):
-    page = runs_page(three(tmp_path))
+    page = runs_page(three(tmp_path), with_remedy)
     assert "<h1>Best val/acc: 0.9</h1>" in page
     assert "All of them: <code>model=bn</code>" in page
     rows = re.findall(r"data-run=\"\d\".*?<code>(.*?)</code>", page)
@@ -61,23 +62,23 @@ def test_same_overrides_are_told_apart_by_directory(tmp_path):
 def test_different_versions_are_flagged(tmp_path):
     a_run(tmp_path / "1")
     a_run(tmp_path / "2")
-    assert "The same for all runs." in runs_page(find([tmp_path]))
+    assert "The same for all runs." in runs_page(find([tmp_path]), with_remedy)
     a_run(tmp_path / "3", a_result(versions=VERSIONS | {"torch": "2.7.0"}))
-    assert "made by different versions or commits" in runs_page(find([tmp_path]))
+    assert "made by different versions or commits" in runs_page(find([tmp_path]), with_remedy)
 
 
 def test_runs_without_anything_still_make_a_page(tmp_path):
-    page = runs_page([Record(tmp_path / "a"), Record(tmp_path / "b")])
+    page = runs_page([Record(tmp_path / "a"), Record(tmp_path / "b")], with_remedy)
     assert "No run has come to a number" in page
     assert "The configs are the same." in page
     with pytest.raises(ValueError, match="at least one"):
-        runs_page([])
+        runs_page([], with_remedy)
 
 
 def test_the_gradient_of_runs_without_curves_comes_from_their_vitals(tmp_path):
     a_run(tmp_path / "1", vitals=some_vitals())
     a_run(tmp_path / "2", vitals={})
-    page = runs_page(find([tmp_path]))
+    page = runs_page(find([tmp_path]), with_remedy)
     assert '"y":[1e-06,0.0001,0.01,1.0]' in page
     assert "No run left curves" in page
 
@@ -87,7 +88,7 @@ def test_two_hundred_runs_stay_small_and_quick(tmp_path):
     for i in range(1, 200):
         shutil.copytree(first, tmp_path / str(i))
     start = time.perf_counter()
-    page = runs_page(find([tmp_path]))
+    page = runs_page(find([tmp_path]), with_remedy)
     assert time.perf_counter() - start < 20
     assert len(page) < 10e6
     assert page.count("checked=") == 12

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,11 +24,11 @@ from gradvitals.app.atomic_io import AtomicCheckpointIO
 from gradvitals.app.checkpoints import check_continues
 from gradvitals.app.csv_logger import csv_logger
 from gradvitals.app.errors import Refused, closest
-from gradvitals.app.launcher import Launcher
+from gradvitals.app.files import user_lock
+from gradvitals.app.launcher import Launcher, is_first_process
 from gradvitals.app.layer_sync import SyncAnywhere
 from gradvitals.app.put_off import BESIDE_DATA, put_off
 from gradvitals.app.rules import ALIASES
-from gradvitals.app.sweep.lock import FileLock
 from gradvitals.app.write_errors import WriteErrors
 from gradvitals.build import accepts, build, resolve
 from gradvitals.callbacks.history import History
@@ -55,6 +54,9 @@ NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 # What the other groups say, and no key of the trainer.
 OURS = {"self", "callbacks", "logger", "plugins", "default_root_dir", "barebones", "model_registry"}
 OURS |= {"enable_progress_bar", "enable_model_summary", "enable_checkpointing"}
+
+# Keys that have no part in a LightningModule of one's own, which brings its own.
+NO_PART = ("act", "init", "optimizer", "scheduler", "loss")
 
 
 @dataclass
@@ -100,7 +102,8 @@ def assemble(config: Config) -> Run:
     model = build_model(config, data)
     begin = 0 if config["resume"] else None
     if config["ckpt_path"]:
-        begin = logged_steps(check_continues(model, Path(config["ckpt_path"]), config["train"]))
+        verify = is_first_process() and not config["resume"]  # resume= has verified the checkpoint that it chose
+        begin = logged_steps(check_continues(model, Path(config["ckpt_path"]), config["train"], verify))
     devices = config["trainer"]["devices"]
     processes = devices if isinstance(devices, int) else 1
     set_threads(config["threads"], model, config["data"].get("batch_size", 1), processes)
@@ -197,7 +200,7 @@ def _own_keys(spec: Config, typed: list[str]) -> dict[str, Any]:
 
 def _refuse_without_part(typed: list[str], clip: str) -> None:
     """A LightningModule of one's own brings its loss, optimizer and weights; what would be ignored is refused."""
-    idle = [key for key in typed if key.partition(".")[0] in ("act", "init", "optimizer", "scheduler", "loss")]
+    idle = [key for key in typed if key.partition(".")[0] in NO_PART]
     idle += [f"clip={clip}"] if clip not in ("none", "norm", "value") else []
     if idle:
         raise Refused(f"{idle[0]}: has no part in a LightningModule of your own, which brings its own; leave it out")
@@ -233,7 +236,7 @@ def _in_turn() -> Iterator[None]:
     if Launcher.at_work() is None:
         yield
         return
-    with FileLock(Path(tempfile.gettempdir()) / f"gradvitals_{os.getuid()}_data.lock"):
+    with user_lock("data"):
         yield
 
 

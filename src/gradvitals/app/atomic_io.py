@@ -23,11 +23,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     Attributes:
         failed: the places whose latest write failed; what lies there is older than the training knows.
+        instead: checkpoints that are read in place of others.
     """
 
     def __init__(self, errors: WriteErrors) -> None:
         super().__init__()
         self.failed: set[Path] = set()
+        self.instead: dict[str, str | os.PathLike] = {}
         self.errors = errors
         self._folders: set[Path] = set()
 
@@ -41,6 +43,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         except OSError as error:
             self.failed.add(place)
             self.errors.take(short(place), error)
+
+    def load_checkpoint(self, path: str | os.PathLike, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super().load_checkpoint(self.instead.get(str(path), str(path)), *args, **kwargs)
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._folders and not folder.exists():

@@ -39,18 +39,39 @@ def read(path: Path, key: str) -> dict[str, Any]:
         FileNotFoundError: no such file.
         ValueError: the file is no Lightning checkpoint, is damaged, or its weights are no numbers.
     """
+    _need_whole(path, key)
+    checkpoint = _load(path, key)
+    _need_numbers(checkpoint["state_dict"], f"{key}={path}")
+    return checkpoint
+
+
+def read_header(path: Path, key: str) -> dict[str, Any]:
+    """Returns the content of a checkpoint whose tensors stay in the file until they are used.
+
+    No checksums are compared. The file is mapped into memory while any of the tensors is referenced.
+
+    Raises:
+        FileNotFoundError, ValueError: see :func:`read`.
+    """
+    _need_file(path, key)
+    return _load(path, key, mmap=True)
+
+
+def _need_whole(path: Path, key: str) -> None:
     _need_file(path, key)
     if not is_whole(path):  # torch itself compares no checksums
         raise ValueError(
             f"{key}={path}: expected a checkpoint; cannot read it (damaged, or no file that torch.save wrote)"
         )
+
+
+def _load(path: Path, key: str, mmap: bool | None = None) -> dict[str, Any]:
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except Exception as error:  # torch raises whatever the bytes lead it to
         reason = "it holds code, which is not run" if "weights_only" in str(error) else type(error).__name__
         raise ValueError(f"{key}={path}: expected a checkpoint; cannot read it ({reason})") from error
     _need_keys(checkpoint, HOLDS, f"{key}={path}: expected a checkpoint that Lightning wrote")
-    _need_numbers(checkpoint["state_dict"], f"{key}={path}")
     return checkpoint
 
 
@@ -162,13 +183,25 @@ def rebuild(path: Path, key: str) -> Classifier:
     return model
 
 
-def check_continues(model: LightningModule, path: Path, train: bool) -> dict[str, Any]:
-    """Read a checkpoint, and refuse one that a model cannot continue from, or be tested with, before anything is made.
+def check_continues(model: LightningModule, path: Path, train: bool, verify: bool = True) -> dict[str, Any]:
+    """Reads a checkpoint's header, and refuses one that a model cannot continue from, or be tested with.
+
+    Lightning reads the tensors later, and compares no checksums.
+
+    Args:
+        model: that continues.
+        path: the checkpoint.
+        train: whether the model is to be trained on, or only tested.
+        verify: whether to compare the file's checksums; False where that was done when the file was chosen, or where
+            another process does it.
 
     Raises:
         FileNotFoundError, ValueError: see :func:`read`; or something is missing that a fit goes on from.
     """
-    checkpoint = read(path, "ckpt_path")
+    if verify:
+        _need_whole(path, "ckpt_path")
+    checkpoint = read_header(path, "ckpt_path")
+    _need_numbers(checkpoint["state_dict"], f"ckpt_path={path}")
     if train:
         expected = f"ckpt_path={path}: expected a checkpoint to continue from (weights={path} starts afresh)"
         _need_keys(checkpoint, CONTINUES, expected)

@@ -7,6 +7,7 @@ process trains another job. And where one dies, it kills this one without a word
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,7 +15,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from signal import SIGKILL
 
 from hydra.core.hydra_config import HydraConfig
 
@@ -27,6 +27,7 @@ SCRIPT = "GRADVITALS_SCRIPT"  # what was typed after `python`; a sweep's workers
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")  # where the processes meet
 OF_A_SWEEP = ("hydra.mode", "hydra.sweep.", "hydra.sweeper", "hydra.launcher", "hydra/sweeper", "hydra/launcher")
 LOOK, PATIENCE = 0.5, 20.0  # seconds between looks, and that processes have to come to their end
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows os.kill ends a process at once by either
 GASP = 3.0  # seconds that a process whose connections are gone takes to be gone itself
 
 
@@ -130,7 +131,7 @@ class Observer(threading.Thread):
             if self._first_dead() and not self._over.wait(PATIENCE):
                 print(f"gradvitals: {self.lost()}", file=sys.stderr, flush=True)
                 self.kill()
-                os.kill(os.getpid(), SIGKILL)
+                os.kill(os.getpid(), KILL)
 
     def _first_dead(self) -> tuple[int, int] | None:
         """Rank and exit code of a process that ended otherwise than well."""

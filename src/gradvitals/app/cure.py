@@ -21,12 +21,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gradvitals.app.compose import changed, experiment
+from gradvitals.app.compose import experiment
 from gradvitals.app.errors import Refused
 from gradvitals.app.files import write_json
 from gradvitals.app.guard import Guard, leave, typed_keys
 from gradvitals.app.job import Job
 from gradvitals.app.names import short, slug
+from gradvitals.app.remedy_overrides import with_remedy
 from gradvitals.app.rule import Rule, either, number, one_of, optional, whole
 from gradvitals.app.trial import Trial, range_test, run_trial
 from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
@@ -40,7 +41,6 @@ CLEARLY = 0.05  # of accuracy or r2
 SAME_SCORE, SAME_LOSS = 0.02, 0.1  # of accuracy; of the share that is learnt: nearer than this says nothing yet
 BY_RATE = ("stalled", "unstable", "non_finite")  # verdicts for which a range test is made
 WORKER_START = 20.0  # seconds until new processes have imported torch and lightning, on a busy machine
-MLP = "gradvitals.nets.mlp.MLP"
 FEW_STEPS = 20  # whose time is that of starting a fit, and says nothing of the pace
 IDLE = ("resume", "ckpt_path", "train", "weights")
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -203,15 +203,13 @@ def _net(settings: dict[str, Any]) -> Net:
 
 
 def remedies_for(done: Cure, settings: dict[str, Any], conf: Path) -> list[Remedy]:
-    """What is prescribed, after a range test where the rate may be to blame; a network of one's own keeps its model."""
+    """What is prescribed, after a range test where the rate may be to blame."""
     net = _net(settings)
     before_any_step = done.sick.verdict == "non_finite" and done.sick.verdict_step == 0  # no rate is to blame
     if done.sick.verdict in BY_RATE and not before_any_step:
         done.usual_lr, done.range_steps, done.range_seconds = range_test(done.overrides, conf=conf)
         log.info(f"range test   {'none' if done.usual_lr is None else f'optimizer.lr={done.usual_lr:.2g}'}")
-    remedies = prescribe(str(done.sick.verdict), replace(net, usual_lr=done.usual_lr))
-    ours = settings["model"]["_target_"] == MLP
-    return [remedy for remedy in remedies if ours or not any(word.startswith("model") for word in remedy.overrides)]
+    return prescribe(str(done.sick.verdict), replace(net, usual_lr=done.usual_lr))
 
 
 def search(done: Cure, options: Mapping[str, Any], conf: Path) -> None:
@@ -261,7 +259,7 @@ def try_all(done: Cure, budget: int, options: Mapping[str, Any], conf: Path) -> 
     log.info(f"remedies     {total}, {budget} of {done.sick.steps_planned} steps each, workers: {workers}")
     for start in range(0, total, workers):
         batch = list(enumerate(done.remedies))[start : start + workers]
-        runs = [(changed(done.overrides, remedy.overrides, conf), budget, conf) for _, remedy in batch]
+        runs = [(with_remedy(done.overrides, remedy.overrides, conf), budget, conf) for _, remedy in batch]
         found = [Tried(i, remedy, trial) for (i, remedy), trial in zip(batch, _run(runs, workers), strict=True)]
         for tried in found:
             left = (time.perf_counter() - began) / (start + len(found)) * (total - start - len(found))

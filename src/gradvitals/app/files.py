@@ -8,9 +8,13 @@ import logging
 import math
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 LOG_FILES = (
@@ -78,6 +82,24 @@ def discard(run_dir: Path) -> None:
     for folder in (run_dir / ".hydra", run_dir):
         with contextlib.suppress(OSError):  # not empty: something else lives there
             folder.rmdir()
+
+
+def user_lock(name: str, folder: Path | None = None) -> BaseFileLock:
+    """Returns a lock that the processes of this user on this machine share; it ends with the process that has it.
+
+    Args:
+        name: what it protects.
+        folder: of the lock file; None: the machine's temporary folder, which users may share.
+
+    Example:
+        >>> with user_lock("example") as lock:
+        ...     lock.is_locked
+        True
+    """
+    from filelock import FileLock
+
+    user = getattr(os, "getuid", lambda: "own")()  # Windows: the temporary folder is the user's own
+    return FileLock((folder or Path(tempfile.gettempdir())) / f"gradvitals_{user}_{name}.lock")
 
 
 def versions() -> dict[str, str]:

@@ -123,10 +123,10 @@ def _drawn_before(ckpt_path: str | None) -> int | None:
         return int(inherited)
     if ckpt_path is None:
         return None
-    from gradvitals.app.checkpoints import read
+    from gradvitals.app.checkpoints import read_header
     from gradvitals.loops.resumable import seed_of
 
-    return seed_of(read(Path(ckpt_path), "ckpt_path"))
+    return seed_of(read_header(Path(ckpt_path), "ckpt_path"))
 
 
 def prepare(settings: dict[str, Any]) -> None:

@@ -9,15 +9,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gradvitals.app.assemble import Config, Run
+from lightning import LightningModule
+from torch import nn
+
+from gradvitals.app.assemble import NO_PART, Config, Run
 from gradvitals.app.files import git_commit, versions, write_json
 from gradvitals.app.names import short
 from gradvitals.app.preflight import content
 from gradvitals.app.sweep.pruning import Pruning
+from gradvitals.build import resolve
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.profile import profile
 from gradvitals.diagnosis.remedies import Net, prescribe
+from gradvitals.nets.mlp import MLP
 from gradvitals.report.gradient_by_layer import title
 from gradvitals.report.records import read_result
 from gradvitals.report.visible import visible
@@ -102,7 +107,17 @@ def net_of(config: Config) -> Net:
     """What remedies depend on."""
     model, act, init, optimizer, clip = (config["choices"].get(key) or "" for key in CHOICES)
     numbers = {"lr": config["optimizer"].get("lr", 0.0), "gain": config["init"].get("gain", 1.0)}
-    return Net(model, act, init, optimizer, clip, **numbers, scaling=config["data"].get("scaling"))
+    fixed = _fixed(config["model"])
+    return Net(model, act, init, optimizer, clip, **numbers, scaling=config["data"].get("scaling"), fixed=fixed)
+
+
+def _fixed(model: Config) -> tuple[str, ...]:
+    """The groups that a network or LightningModule of one's own decides itself."""
+    target = resolve(model["_target_"], nn.Module)
+    if target is MLP:
+        return ()
+    of_module = isinstance(target, type) and issubclass(target, LightningModule)
+    return ("model", *(NO_PART if of_module else ()))
 
 
 def vitals(monitor: GradientVitals, net: Net) -> dict[str, Any]:

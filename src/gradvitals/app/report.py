@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from gradvitals.app.assemble import Run
 from gradvitals.app.files import write_bytes
+from gradvitals.app.remedy_overrides import with_remedy
 from gradvitals.report.records import read
 from gradvitals.report.run_page import run_page
 
@@ -22,6 +23,6 @@ def write_report(run: Run, run_dir: Path) -> None:
         for logger in run.trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.flush()  # its curves are read back from the file
-        write_bytes(run_dir / NAME, run_page(read(run_dir)).encode())
+        write_bytes(run_dir / NAME, run_page(read(run_dir), with_remedy).encode())
     except Exception as error:  # the results are there
         log.warning(f"{NAME} cannot be written: {error}")

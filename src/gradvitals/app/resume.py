@@ -8,22 +8,25 @@ from __future__ import annotations
 import sys
 from itertools import takewhile
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from gradvitals.app.compose import CONF
 from gradvitals.app.errors import Refused
-from gradvitals.app.launcher import Launcher
+from gradvitals.app.launcher import Launcher, is_first_process
 from gradvitals.app.names import quoted
 from gradvitals.app.replayed import replayed
 from gradvitals.report.natural import natural
 from gradvitals.report.records import read_result
 
-RUNS = Path("logs/train/runs")
 LONGER = "trainer.max_epochs"
 # What may be typed beside resume: a longer fit, and on how many devices.
 PLACE = ("trainer.devices=", "trainer.num_nodes=")
 BESIDE = (f"{LONGER}=", "trainer=", *PLACE, "data.batch_size=")
+WHERE = ("paths.logs", "task_name")  # and beside resume=latest: where the runs are
 # What may be typed beside resume_sweep and join_sweep: where its jobs run, and how many more a search tries.
 BESIDE_SWEEP = ("hydra/launcher=", "hydra.launcher.", "hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=")
 AS_BEFORE = ("hydra.sweeper.resume=", "hydra.sweeper.join=")  # how an earlier command came to the sweep
@@ -49,13 +52,14 @@ def rewrite(argv: list[str]) -> list[str]:
             return _rewrite_sweep(argv, key, Path(sweep))
     if (resume := _typed(argv, "resume")) is None:
         return argv
-    typed = [word for word in argv[1:] if not word.startswith("resume=")]
+    where = tuple(f"{key}=" for key in WHERE) if resume == "latest" else ()
+    typed = [word for word in argv[1:] if not word.startswith(("resume=", *where))]
     if foreign := [word for word in typed if not word.startswith(BESIDE)]:
-        allowed = ", ".join(word.rstrip("=") for word in BESIDE)
+        allowed = ", ".join(word.rstrip("=") for word in (*BESIDE, *where))
         raise Refused(
             f"resume={resume}: a run continues as it was; only {allowed} may be typed beside; got {foreign[0]}"
         )
-    run_dir = _latest() if resume == "latest" else Path(resume)
+    run_dir = _latest(argv) if resume == "latest" else Path(resume)
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
         raise Refused(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
@@ -79,7 +83,10 @@ def _saved_words(saved: Path) -> list[str]:
 
 
 def newest(run_dir: Path) -> Path | None:
-    """The newest checkpoint of a run that is whole; it tells of damaged ones. None where there is none at all.
+    """Returns the newest whole checkpoint of a run, and warns of damaged ones; None where there is none at all.
+
+    The first process alone compares checksums, which reads all of the file. The others take the newest that can be
+    opened, until they are given the first one's choice (:class:`gradvitals.app.same_config.SameConfig`).
 
     Raises:
         Refused: there are some, and all are damaged.
@@ -87,13 +94,14 @@ def newest(run_dir: Path) -> Path | None:
     folder = run_dir / "checkpoints"
     by_age = sorted(folder.glob("last-*.ckpt"), key=lambda path: natural(path.name))
     found = [path for path in (folder / "new.ckpt", folder / "last.ckpt", *by_age) if path.is_file()]
-    damaged = list(takewhile(lambda path: not is_whole(path), found))
+    is_usable = is_whole if is_first_process() else is_zipfile
+    damaged = list(takewhile(lambda path: not is_usable(path), found))
     if found and len(damaged) == len(found):
         names = ", ".join(path.name for path in damaged)
         raise Refused(
             f"resume={run_dir}: expected a whole checkpoint; all are damaged: {names}. Start anew without resume"
         )
-    if damaged:
+    if damaged and is_first_process():
         names = ", ".join(path.name for path in damaged)
         print(f"gradvitals: damaged: {names}; going on from {found[len(damaged)].name}", file=sys.stderr)
     return found[len(damaged)] if found else None
@@ -136,11 +144,24 @@ def _rewrite_sweep(argv: list[str], key: str, sweep_dir: Path) -> list[str]:
     return [argv[0], *kept, *typed, f"hydra.sweep.dir={quoted(sweep_dir)}", how]
 
 
-def _latest() -> Path:
-    runs = sorted(path for path in RUNS.glob("*") if (path / ".hydra").is_dir())
+def _latest(argv: list[str]) -> Path:
+    """The newest run where the command line and the config say that runs are."""
+    config = OmegaConf.load(CONF / "train.yaml")
+    logs, task_name = (str(_last_typed(argv, key) or OmegaConf.select(config, key)) for key in WHERE)
+    folder = Path(logs) / task_name / "runs"
+    runs = sorted(path for path in folder.glob("*") if (path / ".hydra").is_dir())
     if not runs:
-        raise Refused(f"resume=latest: expected a run under {RUNS}; there is none in {Path.cwd()}")
+        raise Refused(
+            f"resume=latest: expected a run under {folder}; there is none in {Path.cwd()}. Runs of another folder: set "
+            f"{' or '.join(WHERE)} as they were"
+        )
     return runs[-1]
+
+
+def _last_typed(argv: list[str], key: str) -> Any:
+    """The value of a key as Hydra reads it; None where it is not typed."""
+    words = [word for word in argv[1:] if word.startswith(f"{key}=")]
+    return OverridesParser.create().parse_override(words[-1]).value() if words else None
 
 
 def _how_it_ended(run_dir: Path) -> str:

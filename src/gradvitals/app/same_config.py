@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -22,16 +23,19 @@ class SameConfig(Callback):
 
     Args:
         config: as composed. Where the run's files go is left out: one process alone writes them.
+        ckpt_path: the checkpoint that this process would continue from; the first process's is taken in all.
 
     Raises:
         Refused: in each process, with the keys that differ.
     """
 
-    def __init__(self, config: DictConfig) -> None:
+    def __init__(self, config: DictConfig, ckpt_path: str | None = None) -> None:
         self._config = _without_place(config)
+        self._ckpt_path = ckpt_path
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         processes = Processes.of(trainer)
+        self._agree_on_checkpoint(trainer, processes.gather(self._ckpt_path))
         if len(set(processes.gather(digest(self._config)))) == 1:
             return
         configs = processes.gather(self._config)
@@ -42,6 +46,17 @@ class SameConfig(Callback):
             f"processes 0 and {rank} of this run were given other configs: {', '.join(found[:SHOWN])}{more}. Start all "
             "of them with the same command line, conf/ and environment"
         )
+
+    def _agree_on_checkpoint(self, trainer: Trainer, paths: list[str | None]) -> None:
+        """The first process alone has compared the checksums of the one that it chose."""
+        if len({path is None for path in paths}) > 1:
+            raise Refused(
+                f"the processes of this run were given other checkpoints to continue from: {', '.join(map(str, paths))}"
+                ". Start all of them with the same command line, and where all see the same files"
+            )
+        mine, first = self._ckpt_path, paths[0]
+        if mine is not None and first is not None and Path(mine).name != Path(first).name:
+            trainer.strategy.checkpoint_io.instead = {mine: str(Path(mine).with_name(Path(first).name))}  # type: ignore[attr-defined]
 
 
 def digest(config: Mapping[str, Any]) -> str:

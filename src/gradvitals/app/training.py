@@ -90,7 +90,7 @@ def _others(run: Run, config: DictConfig, job: Job, ckpt_path: str | None) -> Ab
 
     if not isinstance(run.trainer.strategy, ParallelStrategy):
         return nullcontext()
-    run.trainer.callbacks.insert(0, SameConfig(config))  # type: ignore[attr-defined]
+    run.trainer.callbacks.insert(0, SameConfig(config, ckpt_path))  # type: ignore[attr-defined]
     return own_children(job, ckpt_path)
 
 

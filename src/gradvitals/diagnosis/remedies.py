@@ -23,6 +23,7 @@ class Net:
         gain: ``init.gain``.
         scaling: ``data.scaling``; None: the data has none.
         usual_lr: a learning rate that a range test found; None: none was made.
+        fixed: groups of the config that a network or LightningModule of one's own decides itself.
     """
 
     model: str = "plain"
@@ -34,6 +35,11 @@ class Net:
     gain: float = 1.0
     scaling: str | None = None
     usual_lr: float | None = None
+    fixed: tuple[str, ...] = ()
+
+    def decides(self, override: str) -> bool:
+        """Whether an override is one of a fixed group."""
+        return override.partition("=")[0].partition(".")[0] in self.fixed
 
 
 @dataclass(frozen=True)
@@ -178,4 +184,5 @@ def prescribe(verdict: str, net: Net) -> list[Remedy]:
         model=prenorm
     """
     made = (make(net) for make in FOR.get(verdict, ()))
-    return list({remedy.overrides: remedy for remedy in made if remedy is not None}.values())
+    found = {remedy.overrides: remedy for remedy in made if remedy is not None}
+    return [remedy for remedy in found.values() if not any(map(net.decides, remedy.overrides))]

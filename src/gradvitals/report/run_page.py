@@ -26,18 +26,23 @@ from gradvitals.report.run_sections import WANTED, clipping, gradients, layers, 
 from gradvitals.report.sweep import ENDED
 
 
-def run_page(record: Record) -> str:
-    """The page of a run, complete in one file.
+def run_page(record: Record, with_remedy: words.WithRemedy) -> str:
+    """Returns the page of a run, complete in one file.
+
+    Args:
+        record: the run.
+        with_remedy: puts a remedy's overrides into those that were typed, for the commands that the page recommends.
 
     Example:
         >>> from pathlib import Path
-        >>> page = run_page(Record(Path("runs/a"), {"status": "failed", "reason": "no <disk> space"}))
+        >>> record = Record(Path("runs/a"), {"status": "failed", "reason": "no <disk> space"})
+        >>> page = run_page(record, lambda typed, remedy: [*typed, *remedy])
         >>> "no &lt;disk&gt; space" in page
         True
     """
     curves = read_curves(record.folder, WANTED)
     measured = [metrics(record, curves), gradients(record, curves), clipping(record, curves), layers(record, curves)]
-    sections = [_to_do(record), *measured, _config(record), _environment(record)]
+    sections = [_to_do(record, with_remedy), *measured, _config(record), _environment(record)]
     title = f"{record.verdict or record.status}: {record.name}"
     return document(title, _header(record), [part for part in sections if part])
 
@@ -85,15 +90,16 @@ def _facts(record: Record) -> Html:
     return facts(pairs)
 
 
-def _to_do(record: Record) -> Html:
+def _to_do(record: Record, with_remedy: words.WithRemedy) -> Html:
     remedies = record.vitals.get("remedies") or []
     if not remedies:
         return section("What to do", _without_remedy(record))
     first, *others = remedies
     why = paragraph(tag("b", "First: "), first["why"], ". ", tag("span", first["source"], class_="muted"))
-    parts = [why, command(_retyped(record, first))]
+    parts = [why, command(words.remedy_command(record, first, with_remedy))]
     if others:
-        rows = [[tag("code", _retyped(record, each)), each["why"], each["source"]] for each in others]
+        commands = [tag("code", words.remedy_command(record, each, with_remedy)) for each in others]
+        rows = [[typed, each["why"], each["source"]] for typed, each in zip(commands, others, strict=True)]
         summary = "one more remedy" if len(rows) == 1 else f"{len(rows)} more remedies"
         parts.append(details(summary, table(["command", "why", "source"], rows)))
     parts.append(paragraph("Or let all be tried, and the best be trained to its end:"))
@@ -110,10 +116,6 @@ def _without_remedy(record: Record) -> Html:
     if record.verdict is None:
         return paragraph("Nothing watched this run (", tag("code", "monitor=off"), "). Without that it gets a verdict.")
     return paragraph("No remedy is known for this net.")
-
-
-def _retyped(record: Record, remedy: Mapping[str, Any]) -> str:
-    return words.train_command(words.remedied(words.alone(record), remedy["overrides"]))
 
 
 def _config(record: Record) -> Html:

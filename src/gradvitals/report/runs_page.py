@@ -32,11 +32,16 @@ AXES = {"train/loss": "loss", "val/loss": "loss", "val/acc": "accuracy", "val/r2
 POINTS, CELLS = 40_000, 400_000  # of all curves of a metric, and of all heat maps: what keeps 200 runs below 10 MB
 
 
-def runs_page(records: Sequence[Record], track: Callable[[Iterable[Record]], Iterable[Record]] = iter) -> str:
-    """The page of any set of runs, complete in one file.
+def runs_page(
+    records: Sequence[Record],
+    with_remedy: words.WithRemedy,
+    track: Callable[[Iterable[Record]], Iterable[Record]] = iter,
+) -> str:
+    """Returns the page of any set of runs, complete in one file.
 
     Args:
         records: the runs, in any order.
+        with_remedy: see :func:`gradvitals.report.run_page.run_page`.
         track: wraps them while their curves are read, to show progress.
 
     Raises:
@@ -44,7 +49,7 @@ def runs_page(records: Sequence[Record], track: Callable[[Iterable[Record]], Ite
 
     Example:
         >>> from pathlib import Path
-        >>> page = runs_page([Record(Path("a")), Record(Path("b"))])
+        >>> page = runs_page([Record(Path("a")), Record(Path("b"))], lambda typed, remedy: [*typed, *remedy])
         >>> "2 runs" in page
         True
     """
@@ -52,8 +57,14 @@ def runs_page(records: Sequence[Record], track: Callable[[Iterable[Record]], Ite
         raise ValueError("runs_page: expected at least one run; got none")
     found = compare(records)
     curves = [read_curves(record.folder, WANTED) for record in track(found.records)]
-    parts = [_runs(found), _to_do(found), _curves(found, curves), _gradients(found, curves), _heat_maps(found, curves)]
-    sections = [*parts, _differences(found), _environments(found)]
+    parts = [
+        _runs(found),
+        _to_do(found, with_remedy),
+        _curves(found, curves),
+        _gradients(found, curves),
+        _heat_maps(found, curves),
+    ]
+    sections = [*parts, _heat_maps(found, curves), _differences(found), _environments(found)]
     return document(f"{len(records)} runs", _header(found), [part for part in sections if part])
 
 
@@ -111,7 +122,7 @@ def _bar(count: int) -> Html:
     return tag("div", search, *buttons, tag("span", id="chosen", class_="muted"), class_="bar")
 
 
-def _to_do(found: Compared) -> Html | None:
+def _to_do(found: Compared, with_remedy: words.WithRemedy) -> Html | None:
     """For each verdict that is not healthy the first remedy."""
     sick: dict[str, list[int]] = {}
     for place, record in enumerate(found.records):
@@ -119,15 +130,15 @@ def _to_do(found: Compared) -> Html | None:
             sick.setdefault(record.verdict, []).append(place)
     if not sick:
         return None
-    rows = [_remedy(found, verdict, places) for verdict, places in sick.items()]
+    rows = [_remedy(found, verdict, places, with_remedy) for verdict, places in sick.items()]
     return section("What to do", table(["verdict", "runs", "evidence in the best of them", "first remedy"], rows))
 
 
-def _remedy(found: Compared, verdict: str, places: Sequence[int]) -> list[object]:
+def _remedy(found: Compared, verdict: str, places: Sequence[int], with_remedy: words.WithRemedy) -> list[object]:
     record = found.records[places[0]]
     first = next(iter(record.vitals.get("remedies") or []), None)
     evidence = next((finding.get("evidence") for finding in record.vitals.get("findings") or []), None)
-    typed = tag("code", words.train_command(words.remedied(words.alone(record), first["overrides"]))) if first else None
+    typed = tag("code", words.remedy_command(record, first, with_remedy)) if first else None
     return [words.mark(False, verdict), len(places), evidence, typed]
 
 

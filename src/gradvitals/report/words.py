@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gradvitals.report.page import Html, tag
@@ -12,7 +12,7 @@ from gradvitals.report.records import Record
 from gradvitals.report.sweep import ENDED
 
 HEALTHY = "healthy"
-WITH_PARAMETERS = ("act", "init", "optimizer", "clip")  # groups whose options have parameters of their own
+WithRemedy = Callable[[Sequence[str], Sequence[str]], list[str]]  # (typed, remedy) -> what to type
 STATUS = {
     "completed": "trained to its end",
     "stopped": "ended early, as asked",
@@ -94,23 +94,9 @@ def alone(record: Record) -> list[str]:
     return [*record.overrides, *(["hydra.mode=RUN"] if of_a_sweep else [])]
 
 
-def remedied(overrides: Sequence[str], remedy: Sequence[str]) -> list[str]:
-    """Typed overrides with a remedy in them.
-
-    Keys that the remedy sets go, and so do the parameters of an option that it replaces: another activation does not
-    take them.
-
-    Example:
-        >>> remedied(["act=leaky_relu", "act.negative_slope=0.3", "model.depth=9"], ["act=elu", "init=auto"])
-        ['model.depth=9', 'act=elu', 'init=auto']
-    """
-    keys = {_key(word) for word in remedy}
-    groups = tuple(f"{key}." for key in keys if key in WITH_PARAMETERS)
-    return [word for word in overrides if _key(word) not in keys and not _key(word).startswith(groups)] + list(remedy)
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
+def remedy_command(record: Record, remedy: Mapping[str, Any], with_remedy: WithRemedy) -> str:
+    """Returns the command of a run with a remedy in it."""
+    return train_command(with_remedy(alone(record), remedy["overrides"]))
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -10,7 +10,6 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from gradvitals.app.sweep.lock import FileLock
 from gradvitals.app.sweep.pruning import Pruning
 from gradvitals.app.sweep.search import SearchSweeper, direction, figures, tell
 from gradvitals.app.sweep.study import PRUNED, as_logged, ended, open_study, trial_in
@@ -148,15 +147,15 @@ def test_optunas_pictures_are_plain_figures(study):
     assert all("data" in figure and "layout" in figure for figure in found.values())
 
 
-def test_a_lock_is_free_when_its_process_is_gone(tmp_path):
+def test_a_study_is_free_when_the_process_that_wrote_to_it_is_killed(study, tmp_path):
+    """The process is killed while it has the study's lock; Optuna's own lock would stay for good."""
     import subprocess
     import sys
 
-    code = f"import os; from pathlib import Path; from gradvitals.app.sweep.lock import FileLock; l = FileLock(Path({str(tmp_path / 'x')!r})); l.acquire(); os.kill(os.getpid(), 9)"
-    subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
-    lock = FileLock(tmp_path / "x")
-    assert lock.acquire(wait=False)
-    lock.release()
+    code = f"import os, gradvitals.app.sweep.study as s; s._storage(s.Path({str(tmp_path)!r}))._backend._lock.acquire(); os.kill(os.getpid(), 9)"
+    killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert killed.returncode == -9
+    assert study.ask().number == len(study.trials) - 1
 
 
 def by_loss(best: float, status: str = "completed", tag: str = "val/loss") -> Record:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gradvitals.app.sweep.lock import FileLock
+from filelock import Timeout
+
+from gradvitals.app.files import user_lock
 
 
 @contextmanager
@@ -27,12 +28,13 @@ def own_gpu(count: int, folder: Path | None = None) -> Iterator[int | None]:
         ...     print(index)
         None
     """
-    place = folder or Path(tempfile.gettempdir())
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     for index in range(count) if count > 1 else ():
         name = visible[index] if index < len(visible) else str(index)
-        lock = FileLock(place / f"gradvitals_{os.getuid()}_gpu_{name}.lock")
-        if lock.acquire(wait=False):
+        lock = user_lock(f"gpu_{name}", folder)
+        with suppress(Timeout):
+            lock.acquire(blocking=False)
+        if lock.is_locked:
             try:
                 yield index
             finally:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gradvitals.app.errors import Refused
-from gradvitals.app.sweep.lock import FileLock
 from gradvitals.results.objective import Objective
 
 if TYPE_CHECKING:
@@ -93,10 +92,12 @@ def _name(sweep_dir: Path) -> str:
 
 
 def _storage(sweep_dir: Path) -> Any:
+    from filelock import FileLock
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    lock: Any = FileLock(sweep_dir / f"{FILE}.lock")  # Optuna's own outlives a process that was killed with it
+    # Optuna's own lock outlives a process that is killed while it has it.
+    lock: Any = FileLock(sweep_dir / f"{FILE}.lock")
     return JournalStorage(JournalFileBackend(str(sweep_dir / FILE), lock))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gradvitals.app.sweep.lock import FileLock
+from filelock import BaseFileLock, FileLock, Timeout
 
 FOLDER = ".workers"  # in the sweep's directory
 
@@ -30,30 +30,31 @@ def at_work(sweep_dir: Path) -> Iterator[str]:
         False
     """
     name = f"{socket.gethostname()}_{os.getpid()}"
-    with _lock(sweep_dir, name):
-        try:
+    try:
+        with _lock(sweep_dir, name):
             yield name
-        finally:
-            _file(sweep_dir, name).unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):  # Windows removes no file that another worker has open
+            _file(sweep_dir, name).unlink()
 
 
 def is_at_work(sweep_dir: Path, name: str | None) -> bool:
     """Whether a worker still runs; None: one of whom nothing is known does not."""
     if name is None or not _file(sweep_dir, name).exists():
         return False
-    lock = _lock(sweep_dir, name)
-    if not lock.acquire(wait=False):
+    try:
+        with _lock(sweep_dir, name).acquire(blocking=False):
+            return False
+    except Timeout:
         return True
-    lock.release()
-    return False
 
 
-def one_at_a_time(sweep_dir: Path) -> FileLock:
+def one_at_a_time(sweep_dir: Path) -> BaseFileLock:
     """Held by the worker that looks at the study and acts on what it sees, so that no other one comes between."""
     return _lock(sweep_dir, "turn")
 
 
-def _lock(sweep_dir: Path, name: str) -> FileLock:
+def _lock(sweep_dir: Path, name: str) -> BaseFileLock:
     (sweep_dir / FOLDER).mkdir(exist_ok=True)
     return FileLock(_file(sweep_dir, name))
 
