@@ -32,7 +32,8 @@ def test_a_run_directory(train_here):
     found = result(run_dir)
     assert found["status"] == "completed"
     assert (found["steps"], found["epochs"], found["seed"]) == (80, 2, 0)
-    assert found["samples_per_second"] > 100
+    samples = 2 * 1257  # the loop that is timed is a part of the whole fit
+    assert found["samples_per_second"] > samples / found["seconds"]
     assert set(found) >= {"verdict", "overrides", "metrics", "seconds", "clipped_fraction", "versions", "git"}
     assert found["metrics"]["test/acc"]["final"] > 0.8
     vitals = json.loads((run_dir / "vitals.json").read_text())
@@ -45,7 +46,8 @@ def test_a_run_directory(train_here):
 
 
 def test_events_equal_the_files(train_here):
-    run_dir = train_here(*SPOILT, "trainer.max_epochs=8", "monitor.every_n_steps=20")
+    # After a spike more steps are measured, and whether this training has one depends on the machine.
+    run_dir = train_here(*SPOILT, "trainer.max_epochs=8", "monitor.every_n_steps=20", "monitor.spike_steps=0")
     read, found = events(run_dir), result(run_dir)
     losses = [point.value for point in read.Scalars("val/loss")]
     assert min(losses) < losses[-1]

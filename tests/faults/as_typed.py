@@ -86,6 +86,7 @@ def _state_kept() -> Iterator[None]:
     environment, argv, cwd, known = dict(os.environ), sys.argv, Path.cwd(), HydraConfig.instance().cfg
     root, handlers = logging.getLogger(), list(logging.getLogger().handlers)
     level, draws, numbers = root.level, random.getstate(), np.random.get_state()
+    threads = torch.get_num_threads()
     GlobalHydra.instance().clear()
     try:
         yield
@@ -102,7 +103,7 @@ def _state_kept() -> Iterator[None]:
         HydraConfig.instance().cfg = known
         random.setstate(draws)
         np.random.set_state(numbers)
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         torch.set_default_dtype(torch.float32)
         torch.use_deterministic_algorithms(False)
         torch.autograd.set_detect_anomaly(False)

@@ -29,7 +29,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def __init__(self, errors: WriteErrors) -> None:
         super().__init__()
         self.failed: set[Path] = set()
-        self.instead: dict[str, str | os.PathLike] = {}
+        self.instead: dict[str, str] = {}
         self.errors = errors
         self._folders: set[Path] = set()
 
