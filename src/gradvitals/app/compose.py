@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,7 @@ def experiment(overrides: Sequence[str], conf: Path = CONF) -> str:
     return "\n".join(lines if chosen else []) + ("\n" + OmegaConf.to_yaml(values) if values else "")
 
 
+@cache
 def usual_choices(conf: Path) -> dict[str, str]:
     """Returns the options of ``train.yaml``'s defaults list."""
     listed = OmegaConf.load(conf / "train.yaml").defaults

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,7 @@ class _File:
     options: Mapping[str, str]
 
 
+@cache  # a page asks for several remedies, each of which reads the same files
 def _read(conf: Path, group: str, name: str) -> _File:
     file = conf / group / f"{name}.yaml"
     content: Any = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
