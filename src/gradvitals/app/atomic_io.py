@@ -29,7 +29,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def __init__(self, errors: WriteErrors) -> None:
         super().__init__()
         self.failed: set[Path] = set()
-        self.instead: dict[str, str | os.PathLike] = {}
+        self.instead: dict[str, str] = {}
         self.errors = errors
         self._folders: set[Path] = set()
 
@@ -45,7 +45,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             self.errors.take(short(place), error)
 
     def load_checkpoint(self, path: str | os.PathLike, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return super().load_checkpoint(self.instead.get(str(path), path), *args, **kwargs)
+        return super().load_checkpoint(Path(self.instead.get(str(path), str(path))), *args, **kwargs)
 
     def _make_folder(self, folder: Path) -> None:
         if folder in self._folders and not folder.exists():
