@@ -24,10 +24,10 @@ import torch.distributed as dist
 from lightning import Callback
 from torch import Tensor
 
-from gradvitals.app.assemble import assemble
-from gradvitals.app.compose import settings_of
-from gradvitals.app.job import prepare
-from gradvitals.callbacks.processes import Processes
+from gradvitals.app.config.compose import settings_of
+from gradvitals.app.run.assemble import assemble
+from gradvitals.app.run.environment import prepare
+from gradvitals.distributed.collectives import Processes
 
 NETS = {"3 x 128": (3, 128), "20 x 128": (20, 128), "8 x 1024": (8, 1024)}
 MODELS = ("plain", "bn")

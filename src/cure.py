@@ -3,13 +3,13 @@
 import hydra
 from omegaconf import DictConfig
 
-from gradvitals.app.cure import cure
-from gradvitals.app.launch import launch
+from gradvitals.app.commands.entry_point import launch
+from gradvitals.app.cure.cure import cure
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="cure")
 def main(config: DictConfig) -> None:
-    """One sick config; see :func:`gradvitals.app.cure.cure`."""
+    """One sick config; see :func:`gradvitals.app.cure.cure.cure`."""
     cure(config)
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gradvitals.app.errors import explain, full_errors
-from gradvitals.app.evaluation import evaluate
-from gradvitals.app.guard import leave
+from gradvitals.app.commands.evaluate import evaluate
+from gradvitals.app.config.error_messages import explain, full_errors, leave
 
 
 def main() -> None:

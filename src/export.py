@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gradvitals.app.errors import explain, full_errors
-from gradvitals.app.guard import leave
+from gradvitals.app.config.error_messages import explain, full_errors, leave
 
 
 def main() -> None:
@@ -17,7 +16,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/CHECKPOINT.safetensors")
     arguments = parser.parse_args()
     try:
-        from gradvitals.app.export import export
+        from gradvitals.app.commands.export import export
 
         file = export(arguments.run_dir, arguments.checkpoint, arguments.output)
     except Exception as error:

@@ -3,13 +3,13 @@
 import hydra
 from omegaconf import DictConfig
 
-from gradvitals.app.launch import launch
-from gradvitals.app.preflight import preflight
+from gradvitals.app.commands.entry_point import launch
+from gradvitals.app.commands.preflight import preflight
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="preflight")
 def main(config: DictConfig) -> None:
-    """One network; see :func:`gradvitals.app.preflight.preflight`."""
+    """One network; see :func:`gradvitals.app.commands.preflight.preflight`."""
     preflight(config)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from gradvitals.report.records import locate, read
-from gradvitals.report.run_page import run_page
-from gradvitals.report.runs_page import runs_page
+from gradvitals.report.pages.run_page import run_page
+from gradvitals.report.pages.runs_page import runs_page
+from gradvitals.results.record import locate, read
 
 NAME = "report.html"
 MANY = 10  # runs from which on reading shows its progress
@@ -38,7 +38,7 @@ def main() -> None:
 
 def report(folders: Iterable[Path], output: Path | None = None) -> Path:
     """Write the page of the runs in some folders; returns its file."""
-    from gradvitals.app.remedy_overrides import with_remedy  # Hydra and OmegaConf, which --help can do without
+    from gradvitals.app.config.remedy_overrides import with_remedy  # Hydra and OmegaConf, which --help can do without
 
     found = locate(folders)
     records = [read(folder) for folder in track(found, "runs")]

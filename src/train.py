@@ -3,13 +3,13 @@
 import hydra
 from omegaconf import DictConfig
 
-from gradvitals.app.launch import launch
-from gradvitals.app.training import train
+from gradvitals.app.commands.entry_point import launch
+from gradvitals.app.commands.train import train
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(config: DictConfig) -> float | None:
-    """One job; see :func:`gradvitals.app.training.train`."""
+    """One job; see :func:`gradvitals.app.commands.train.train`."""
     return train(config)
 
 

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.names import slug
+from gradvitals.app.config.overrides import slug
 from tests.faults.table import pytest_terminal_summary  # noqa: F401
 
 # Of tests whose names begin alike, which share trainings, or processes that train: each kind goes to one worker.
@@ -23,7 +23,7 @@ from tests.faults.table import pytest_terminal_summary  # noqa: F401
 TOGETHER = (
     "tests/app/sweep/test_ray",
     "tests/browser",
-    "tests/callbacks/test_processes",
+    "tests/monitor/test_processes",
     "tests/distributed/test_runs",
     "tests/distributed/test_same_numbers",
     "tests/distributed",
@@ -68,7 +68,7 @@ def train_here(tmp_path: Path) -> Callable[..., Path]:
     """Train in this process; returns the run directory, the test's own unless another is given."""
 
     def run(*typed: str, run_dir: Path = tmp_path) -> Path:
-        from gradvitals.app.training import train
+        from gradvitals.app.commands.train import train
 
         config = compose_variant(typed, return_hydra_config=True)
         config.hydra.runtime.output_dir = str(run_dir)
@@ -105,7 +105,7 @@ def data_root() -> Path:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first: whole runs and command lines come after the parts they are made of."""
-    last = ("test_training", "test_groups", "test_command_line")
+    last = ("test_train", "test_groups", "test_entry_point")
     items.sort(key=lambda item: last.index(item.path.stem) + 1 if item.path.stem in last else 0)
 
 

@@ -1,64 +1,146 @@
-"""The house of DESIGN: who may import whom, and that Hydra and heavy packages stay where they belong."""
+"""The house: which room may import which, where Hydra and Lightning may be imported, and that no name occurs twice."""
 
 import ast
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 PACKAGE = SRC / "gradvitals"
+# Room -> the rooms that it may import; `app.x` is the room x of app.
 ARROWS = {
-    "activations": set(),
+    "errors": set(),
+    "formatting": set(),
     "build": set(),
-    "spread": set(),
-    "clipping": {"spread"},
-    "loops": set(),
+    "activations": set(),
+    "losses": set(),
     "data": set(),
-    "vitals": {"spread"},
     "diagnosis": set(),
-    "nets": {"activations", "spread"},
+    "loops": set(),
+    "distributed": {"errors"},
+    "results": {"formatting"},
+    "nets": {"activations"},
     "theory": {"activations"},
-    "results": set(),
-    "report": {"diagnosis", "results"},
-    "checkup": {"vitals", "theory", "diagnosis"},
-    "callbacks": {"vitals", "theory", "diagnosis", "report", "checkup", "loops", "spread", "results"},
-    "classifier": {"nets", "clipping", "build", "activations", "spread"},
+    "clipping": {"distributed"},
+    "vitals": {"distributed"},
+    "signal_propagation": {"vitals", "theory", "diagnosis"},
+    "loggers": {"vitals", "results", "build", "errors"},
+    "classifier": {"nets", "clipping", "build", "activations", "losses", "distributed"},
+    "checkpoints": {"distributed", "classifier", "results", "loggers", "errors", "formatting"},
+    "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
+    "report": {"results", "diagnosis", "signal_propagation", "formatting"},
+    "callbacks": {
+        "monitor",
+        "results",
+        "loggers",
+        "report",
+        "loops",
+        "distributed",
+        "diagnosis",
+        "signal_propagation",
+        "vitals",
+    },
+    "app.config": {"build", "distributed", "errors", "formatting"},
+    "app.run": {
+        "app.config",
+        "callbacks",
+        "checkpoints",
+        "classifier",
+        "loggers",
+        "loops",
+        "nets",
+        "report",
+        "results",
+        "signal_propagation",
+        "diagnosis",
+        "vitals",
+        "distributed",
+        "build",
+        "errors",
+        "formatting",
+    },
+    "app.processes": {"app.run", "app.config", "callbacks", "loops", "distributed", "errors", "formatting"},
+    "app.sweep": {
+        "app.run",
+        "app.config",
+        "callbacks",
+        "checkpoints",
+        "report",
+        "results",
+        "distributed",
+        "errors",
+        "formatting",
+    },
+    "app.cure": {"app.run", "app.config", "diagnosis", "report", "results", "errors", "formatting"},
+    "app.commands": {
+        "app.sweep",
+        "app.processes",
+        "app.run",
+        "app.config",
+        "checkpoints",
+        "classifier",
+        "loggers",
+        "report",
+        "results",
+        "signal_propagation",
+        "distributed",
+        "errors",
+        "formatting",
+    },
 }
+HYDRA = {room for room in ARROWS if room.startswith("app.")}
+NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "nets", "results", "report"}
 
 
 def imports(file: Path) -> set[str]:
-    """Every module that a file names in an import."""
+    """Every module that a file names in an import, with the submodules that it takes from a package."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module in ("gradvitals", "gradvitals.app"):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
     return found
 
 
+def room_of(dotted: str) -> str:
+    """The room of a module, without the package's own name in front."""
+    first, *rest = dotted.split(".")
+    return f"app.{rest[0]}" if first == "app" and rest else first
+
+
 def rooms() -> dict[str, list[Path]]:
-    """Room -> its files."""
-    found: dict[str, list[Path]] = {}
+    """Room -> its files; the two packages around them, `gradvitals` and `app`, are no rooms."""
+    found: dict[str, list[Path]] = defaultdict(list)
     for file in PACKAGE.rglob("*.py"):
-        room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        found.setdefault(room, []).append(file)
+        dotted = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
+        if dotted not in ("__init__", "app.__init__"):
+            found[room_of(dotted)].append(file)
     return found
 
 
-@pytest.mark.parametrize("room", sorted(set(rooms()) - {"app", "__init__"}))
+def test_every_room_has_its_arrows():
+    assert set(rooms()) == set(ARROWS)
+
+
+@pytest.mark.parametrize("room", sorted(ARROWS))
 def test_arrows(room):
-    seen = {name.split(".")[1] for file in rooms()[room] for name in imports(file) if name.startswith("gradvitals.")}
-    assert seen - {room} <= ARROWS[room]
+    for file in rooms()[room]:
+        ours = {name.removeprefix("gradvitals.") for name in imports(file) if name.startswith("gradvitals.")}
+        assert {room_of(name) for name in ours} - {room} <= ARROWS[room], file
+
+
+@pytest.mark.parametrize(("package", "allowed"), [("hydra", HYDRA), ("lightning", set(ARROWS) - NO_LIGHTNING)])
+def test_packages_stay_in_their_rooms(package, allowed):
+    also = {"hydra": ("hydra", "omegaconf")}.get(package, (package, "pytorch_lightning"))
+    for room in set(rooms()) - allowed:
+        for file in rooms()[room]:
+            assert not {name for name in imports(file) if name.split(".")[0] in also}, file
 
 
 def test_results_are_read_without_torch():
     for file in rooms()["results"]:
         assert not {name for name in imports(file) if name.split(".")[0] in ("torch", "lightning")}, file
-
-
-def test_hydra_lives_in_the_app_alone():
-    for room, files in rooms().items():
-        if room != "app":
-            for file in files:
-                assert not {name for name in imports(file) if name.split(".")[0] in ("hydra", "omegaconf")}, file

@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals.activations import ACTIVATIONS
-from gradvitals.classifier import Classifier, loss_function
+from gradvitals.classifier import Classifier
+from gradvitals.losses import loss_function
 from gradvitals.nets.init import INITIALIZERS
 
 MLP = "gradvitals.nets.mlp.MLP"

@@ -18,9 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import linear_regression, median
 
-from monitor import NEVER, measures, run
-
 from gradvitals import GradientVitals
+from monitor import NEVER, measures, run
 
 SRC = Path(__file__).parents[2] / "src"
 DEPTHS, WIDTHS, RUNS = (10, 100, 1000), (64, 256, 1024, 4096), (10, 200)

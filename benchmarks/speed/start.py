@@ -25,7 +25,7 @@ def main(config): ...
 main()
 """
 FIRST_STEP = "+callbacks.first_step._target_=first_step.FirstStep"
-PUT_OFF = "from gradvitals.app.put_off import import_lightning; import_lightning()"
+PUT_OFF = "from gradvitals.app.run.lazy_imports import import_lightning; import_lightning()"
 
 
 def empty_app(folder: Path) -> Path:

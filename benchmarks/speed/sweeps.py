@@ -17,7 +17,7 @@ from statistics import median
 
 from turns import HandWritten, assemble, begin, settings
 
-from gradvitals.report.records import read_result
+from gradvitals.results.record import read_result
 
 TRAIN = Path(__file__).parents[2] / "src" / "train.py"
 WORKERS = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")

@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from lightning import Callback, Trainer
 from omegaconf import OmegaConf
 
-from gradvitals.app.assemble import Run, assemble
-from gradvitals.app.compose import settings_of
-from gradvitals.app.names import slug
-from gradvitals.app.quiet import quiet
+from gradvitals.app.config.compose import settings_of
+from gradvitals.app.config.overrides import slug
+from gradvitals.app.run.assemble import Run, assemble
+from gradvitals.app.run.environment import quiet
 from gradvitals.data.images import Images
 from gradvitals.data.tensors import Split, Splits
 

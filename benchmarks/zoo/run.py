@@ -11,8 +11,8 @@ from typing import Any
 from record import Record
 from rivals import RIVALS
 
-from gradvitals.app.compose import CONF, settings_of
-from gradvitals.app.trial import run_trial, silence
+from gradvitals.app.config.compose import CONF, settings_of
+from gradvitals.app.cure.trial import run_trial, silence
 
 # Nothing is saved, and validation comes once, at the end: what takes time is the training.
 BARE = ("logger=none", "callbacks=none", "trainer=cpu", "trainer.num_sanity_val_steps=0", "test=last", "threads=1")
@@ -22,7 +22,7 @@ def train(overrides: Sequence[str], rivals: bool = False) -> dict[str, Any]:
     """Train what is typed; a row of the table as plain values."""
     from lightning import seed_everything
 
-    from gradvitals.app.assemble import assemble
+    from gradvitals.app.run.assemble import assemble
     from gradvitals.callbacks.gradient_vitals import monitor_of
 
     with silence():
@@ -75,7 +75,9 @@ def is_sick(accuracy: float, healthy: float, best_remedy: float | None) -> str:
 
 def cure(overrides: Sequence[str]) -> dict[str, Any]:
     """What ``src/cure.py`` makes of what is typed, one trial after the other; a row of the table."""
-    from gradvitals.app.cure import Cure, remedies_for, search
+    from gradvitals.app.cure.attempts import Cure
+    from gradvitals.app.cure.cure import remedies_for
+    from gradvitals.app.cure.search import search
 
     options = {"share": 0.1, "least_steps": 100, "enough": 0.75, "confirmations": 2, "workers": 1}
     sick = run_trial(overrides)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gradvitals.callbacks.gradient_picture import GradientPicture
     from gradvitals.callbacks.gradient_vitals import GradientVitals
-    from gradvitals.checkup import preflight
     from gradvitals.classifier import Classifier
     from gradvitals.diagnosis.diagnose import diagnose
     from gradvitals.nets.mlp import MLP
+    from gradvitals.signal_propagation.preflight import preflight
 
 __all__ = ["MLP", "Classifier", "GradientPicture", "GradientVitals", "diagnose", "preflight"]
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ _HOMES = {
     "GradientPicture": "gradvitals.callbacks.gradient_picture",
     "GradientVitals": "gradvitals.callbacks.gradient_vitals",
     "diagnose": "gradvitals.diagnosis.diagnose",
-    "preflight": "gradvitals.checkup",
+    "preflight": "gradvitals.signal_propagation.preflight",
     "MLP": "gradvitals.nets.mlp",
 }
 

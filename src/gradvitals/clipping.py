@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.spread import is_spread, own_part
+from gradvitals.distributed.dtensor import is_spread, own_part
 
 TINY = 1e-6  # added to a norm before dividing by it, as torch.nn.utils.clip_grad_norm_ does
 

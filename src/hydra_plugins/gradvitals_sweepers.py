@@ -1,7 +1,7 @@
 """The sweepers, where Hydra looks for plugins."""
 
-from gradvitals.app.sweep.grid import GridSweeper
-from gradvitals.app.sweep.search import SearchSweeper
+from gradvitals.app.sweep.grid_sweeper import GridSweeper
+from gradvitals.app.sweep.optuna_sweeper import SearchSweeper
 
 
 class Grid(GridSweeper):

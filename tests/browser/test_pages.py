@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gradvitals.app.remedy_overrides import with_remedy
-from gradvitals.report.records import find, read
-from gradvitals.report.run_page import run_page
-from gradvitals.report.runs_page import runs_page
-from gradvitals.report.sweep import fold
-from gradvitals.report.sweep_page import sweep_page
+from gradvitals.app.config.remedy_overrides import with_remedy
+from gradvitals.report.pages.run_page import run_page
+from gradvitals.report.pages.runs_page import runs_page
+from gradvitals.report.pages.sweep_page import sweep_page
+from gradvitals.results.aggregate import fold
+from gradvitals.results.record import find, read
 from tests.report.made import FINDING, REMEDIES, a_result, a_run, some_vitals, with_curves
 from tests.report.test_sweep_page import a_sweep
 

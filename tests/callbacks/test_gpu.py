@@ -7,7 +7,7 @@ from lightning import Callback, Trainer, seed_everything
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import Classifier, GradientVitals
-from gradvitals.app.assemble import assemble
+from gradvitals.app.run.assemble import assemble
 from tests.callbacks.twin import Twin
 from tests.conftest import composed
 

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchvision import models
 
 from gradvitals import GradientVitals, preflight
-from gradvitals.checkup import Preflight
+from gradvitals.signal_propagation.reading import Preflight
 from tests.callbacks.trainer import bare_trainer
 
 WIDTH = 8

@@ -15,9 +15,9 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import GradientVitals, preflight
-from gradvitals.callbacks.data_facts import DataFacts
-from gradvitals.callbacks.examining import Examining
-from gradvitals.checkup import Preflight
+from gradvitals.monitor.collectors.batch_statistics import DataFacts
+from gradvitals.monitor.verdict import Examining
+from gradvitals.signal_propagation.reading import Preflight
 from tests.callbacks.trainer import bare_trainer
 
 X = torch.randn(512, 8, generator=torch.Generator().manual_seed(0))

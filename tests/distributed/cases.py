@@ -20,9 +20,9 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.distributed.elastic.multiprocessing.errors import record
 
-from gradvitals.app.names import slug
-from gradvitals.app.training import train
-from gradvitals.nets.sync_batch_norm import desynchronize, synchronize
+from gradvitals.app.commands.train import train
+from gradvitals.app.config.overrides import slug
+from gradvitals.distributed.sync_batch_norm import desynchronize, synchronize
 from tests.conftest import CONF
 from tests.distributed.small_fit import fit, lists, model, trainer
 

@@ -18,12 +18,12 @@ from torch import Tensor
 from torch.distributed.elastic.multiprocessing.errors import record
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gradvitals.app.assemble import Run, assemble
-from gradvitals.app.compose import settings_of
-from gradvitals.app.job import prepare
+from gradvitals.app.config.compose import settings_of
+from gradvitals.app.run.assemble import Run, assemble
+from gradvitals.app.run.environment import prepare
 from gradvitals.callbacks.gradient_vitals import monitor_of
-from gradvitals.callbacks.processes import Processes
-from gradvitals.nets.sharding import whole
+from gradvitals.distributed.collectives import Processes
+from gradvitals.distributed.sharding import whole
 
 BATCH = 1000  # samples of a step in all processes: as many as it takes to call a unit dead
 ALWAYS = (

@@ -12,14 +12,14 @@ from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from gradvitals.app.atomic_io import AtomicCheckpointIO
-from gradvitals.app.layer_sync import SyncAnywhere
-from gradvitals.app.sharded import Sharded
-from gradvitals.app.write_errors import WriteErrors
 from gradvitals.callbacks.last_checkpoint import LastCheckpoint
+from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
 from gradvitals.classifier import Classifier
+from gradvitals.distributed.fsdp_strategy import Sharded
+from gradvitals.distributed.sharding import whole
+from gradvitals.distributed.sync_batch_norm import SyncAnywhere
+from gradvitals.loggers.write_errors import WriteErrors
 from gradvitals.loops.lean import lean
-from gradvitals.nets.sharding import whole
 
 BATCH, FEATURES, CLASSES = 12, 6, 3
 MLP = {"_target_": "gradvitals.nets.mlp.MLP", "hidden": [7, 7, 5]}  # no width that two processes halve

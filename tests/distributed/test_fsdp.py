@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from gradvitals.app.assemble import assemble, build_data
-from gradvitals.app.errors import Refused
+from gradvitals.app.run.assemble import assemble
+from gradvitals.app.run.build_data import build_data
 from gradvitals.classifier import Classifier
-from gradvitals.nets.sharding import shard
+from gradvitals.distributed.sharding import shard
+from gradvitals.errors import Refused
 from tests.conftest import composed
 from tests.distributed.cases import CLIPS, OPTIMIZERS, STEPS
 from tests.distributed.pair import pair

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gradvitals.app.check import check
-from gradvitals.app.errors import Refused
+from gradvitals.app.config.validate import check
+from gradvitals.errors import Refused
 from tests.conftest import composed
 from tests.distributed.cases import CLIPS, OPTIMIZERS, PRECISIONS, STEPS
 from tests.distributed.pair import pair

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from gradvitals.app.assemble import assemble
-from gradvitals.app.layer_sync import SyncAnywhere
-from gradvitals.nets.sync_batch_norm import desynchronize, synchronize
+from gradvitals.app.run.assemble import assemble
+from gradvitals.distributed.sync_batch_norm import SyncAnywhere, desynchronize, synchronize
 from gradvitals.vitals.layers import find_layers
 from tests.conftest import composed
 from tests.distributed.cases import INPUTS, NETS, STEPS, norm_layers, through, whole_batch

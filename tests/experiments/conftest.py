@@ -12,7 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gradvitals.app.names import slug
+from gradvitals.app.config.overrides import slug
 from tests.conftest import CONF
 
 REFERENCE = Path(__file__).parents[1] / "reference"

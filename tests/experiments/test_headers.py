@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gradvitals.app.check import _find, check
+from gradvitals.app.config.validate import _find, check
 from tests.conftest import CONF, ROOT, composed
 from tests.experiments.conftest import RECIPES
 from tests.test_docs import script

@@ -9,9 +9,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gradvitals.app.checkpoints import locate
-from gradvitals.app.job import prepare
-from gradvitals.app.preflight import look
+from gradvitals.app.commands.preflight import look
+from gradvitals.app.run.environment import prepare
+from gradvitals.checkpoints.locate import locate
 from gradvitals.classifier import Classifier
 from tests.conftest import composed
 from tests.experiments.conftest import BARE, RECIPES

@@ -17,12 +17,12 @@ from tests.conftest import ROOT
 
 LIMIT = 90  # seconds
 IMPORTED = (  # what a run imports, once for all processes
-    "gradvitals.app.training",
-    "gradvitals.app.assemble",
-    "gradvitals.app.interruption",
-    "gradvitals.app.outcome",
-    "gradvitals.app.report",
-    "gradvitals.app.tensorboard",
+    "gradvitals.app.commands.train",
+    "gradvitals.app.run.assemble",
+    "gradvitals.app.processes.interruption",
+    "gradvitals.app.run.result",
+    "gradvitals.app.commands.train",
+    "gradvitals.loggers.hparams",
     "gradvitals.data.digits",
     "google_crc32c",
     "sklearn.datasets",

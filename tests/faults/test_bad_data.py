@@ -12,8 +12,8 @@ import pytest
 import torch
 from lightning import Trainer
 
-from gradvitals.app.assemble import describe
-from gradvitals.app.errors import HINT, explain
+from gradvitals.app.config.error_messages import HINT, explain
+from gradvitals.app.run.build_data import describe
 from gradvitals.classifier import Classifier
 from gradvitals.data.csv import Csv
 from gradvitals.data.images import Images

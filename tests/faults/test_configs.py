@@ -9,7 +9,7 @@ import pytest
 from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
-from gradvitals.app.rules import RULES
+from gradvitals.app.config.schema import RULES
 from tests.conftest import CONF
 from tests.faults.as_typed import Ended, TooLong, run
 from tests.faults.configs import GROUPS, OPTIONS, SHORT, drawn, keys_of

@@ -12,10 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from gradvitals.app.checkpoints import check_continues, load_weights, read, rebuild
-from gradvitals.app.errors import explain
-from gradvitals.app.evaluation import evaluate
-from gradvitals.app.export import export
+from gradvitals.app.commands.evaluate import evaluate
+from gradvitals.app.commands.export import export
+from gradvitals.app.config.error_messages import explain
+from gradvitals.checkpoints.read import check_continues, load_weights, read, rebuild
 from gradvitals.classifier import Classifier
 from tests.faults import as_typed
 
@@ -207,7 +207,7 @@ def test_weights_of_another_network(tally, run_dir, model):
 
 def test_many_differences_are_counted():
     deep, flat = nn.Sequential(*[nn.Linear(2, 2) for _ in range(5)]), nn.Linear(2, 2)
-    from gradvitals.app.checkpoints import check_fits
+    from gradvitals.checkpoints.read import check_fits
 
     with pytest.raises(ValueError, match="same network") as error:
         check_fits(deep, flat.state_dict(), "weights=a.ckpt")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from gradvitals.app.resume import is_whole
+from gradvitals.checkpoints.locate import is_whole
 from tests.faults import forked
 from tests.faults.test_interruption import FIT, at_call, curves
 

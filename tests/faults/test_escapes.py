@@ -21,14 +21,15 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from gradvitals.app.assemble import assemble
-from gradvitals.app.checkpoints import rebuild
-from gradvitals.app.errors import Refused, explain
-from gradvitals.app.evaluation import evaluate
-from gradvitals.app.hydra_slots import check_hydra
-from gradvitals.app.resume import rewrite
+from gradvitals.app.commands.evaluate import evaluate
+from gradvitals.app.commands.resume import rewrite
+from gradvitals.app.config.error_messages import explain
+from gradvitals.app.config.hydra_targets import check_hydra
+from gradvitals.app.run.assemble import assemble
 from gradvitals.build import build
+from gradvitals.checkpoints.read import rebuild
 from gradvitals.classifier import Classifier
+from gradvitals.errors import Refused
 from tests.conftest import ROOT, composed
 from tests.faults import as_typed
 
@@ -108,8 +109,8 @@ ESCAPES = [
     "gradvitals.build.build",
     "gradvitals.build.resolve",
     "gradvitals.classifier.Classifier.load_from_checkpoint",
-    "gradvitals.app.trial.run_trial",
-    "gradvitals.app.files.git_commit",
+    "gradvitals.app.cure.trial.run_trial",
+    "gradvitals.results.provenance.git_commit",
 ]
 MALFORMED = [None, "", "torch", "..os.system", "os", 3, ["os.system"], {"_target_": "os.system"}, "torch.load()"]
 MALFORMED += [
@@ -508,7 +509,7 @@ def test_the_other_commands(tally, nothing_called, tmp_path, script):
 @pytest.mark.parametrize("file", [".hydra/config.yaml", ".hydra/overrides.yaml", "multirun.yaml"])
 def test_yaml_makes_no_objects(tally, nothing_called, run_dir, file):
     """Neither where a directory is resumed, nor tested, nor shown."""
-    from gradvitals.report.records import read as read_run
+    from gradvitals.results.record import read as read_run
 
     (run_dir / "result.json").unlink()
     (run_dir / file).write_text("!!python/object/apply:os.system ['touch CANARY']\n")

@@ -15,22 +15,22 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from gradvitals.app.compose import experiment
-from gradvitals.app.cure import _comment
-from gradvitals.app.guard import leave
-from gradvitals.app.names import slug
-from gradvitals.app.remedy_overrides import with_remedy
-from gradvitals.app.sweep.attend import _tell
+from gradvitals.app.config.error_messages import leave
+from gradvitals.app.config.overrides import slug
+from gradvitals.app.config.remedy_overrides import with_remedy
+from gradvitals.app.cure.experiment_file import _comment, experiment
 from gradvitals.app.sweep.progress import line
-from gradvitals.app.sweep.summary import Summary, summarise
-from gradvitals.report import cure, gradient_by_layer, gradient_heatmap, small_multiples
-from gradvitals.report.records import Record, read
-from gradvitals.report.run_page import run_page
-from gradvitals.report.runs_page import runs_page
-from gradvitals.report.sweep import fold
-from gradvitals.report.sweep_page import sweep_page
-from gradvitals.report.sweep_tables import as_csv, markdown, text
-from gradvitals.report.visible import FORMULA, visible
+from gradvitals.app.sweep.summary import Summary, _tell, summarise
+from gradvitals.formatting import FORMULA, visible
+from gradvitals.report.pages.run_page import run_page
+from gradvitals.report.pages.runs_page import runs_page
+from gradvitals.report.pages.sweep_page import sweep_page
+from gradvitals.report.pictures import gradient_by_layer, gradient_heatmap, small_multiples
+from gradvitals.report.pictures.cure import picture
+from gradvitals.report.tables import cure
+from gradvitals.report.tables.sweep import as_csv, markdown, text
+from gradvitals.results.aggregate import fold
+from gradvitals.results.record import Record, read
 from tests.faults import as_typed
 from tests.report import made
 
@@ -242,7 +242,7 @@ def test_pictures(tally):
     tried = [word for word in HOSTILE if "$" in word]
     for word in [*tried, " ".join(HOSTILE)]:
         side = {"profiles": profiles, "curves": {word: points}}
-        assert cure.picture(side, side, (word, word)).startswith(b"\x89PNG")
+        assert picture(side, side, (word, word)).startswith(b"\x89PNG")
         assert small_multiples.small_multiples([(word, [Record(Path("a"))])]).startswith(b"\x89PNG")
         for draw in (gradient_by_layer.gradient_by_layer, gradient_heatmap.gradient_heatmap):
             gradient_by_layer.png(draw(profiles, subtitle=word))

@@ -216,7 +216,7 @@ def test_signals_end_with_a_checkpoint(sent, code, whole, tmp_path, tally):
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"])
 def test_signals_before_the_first_step_leave_nothing(sent, code, tmp_path, tally):
-    from gradvitals.app import assemble
+    from gradvitals.app.run import assemble
     from gradvitals.classifier import Classifier
 
     faults = [at_call(1, assemble, "build_data", send(sent)), at_call(1, Classifier, "validation_step", send(sent))]
@@ -230,7 +230,7 @@ def test_signals_before_the_first_step_leave_nothing(sent, code, tmp_path, tally
 
 
 def test_what_is_resumed_stays_though_it_is_ended_before_its_first_step(tmp_path, tally):
-    from gradvitals.app import assemble
+    from gradvitals.app.run import assemble
 
     assert forked.run(tmp_path, *FIT, fault=in_step(3)) == -signal.SIGKILL
     fault = at_call(1, assemble, "build_data", send(signal.SIGTERM))

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from gradvitals.app.quiet import NO_TELEMETRY
+from gradvitals.app.run.environment import NO_TELEMETRY
 from tests.conftest import CONF, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -149,10 +149,10 @@ def test_loggers_stay_on_this_machine():
 
 def test_telemetry_is_off_unless_the_user_says_otherwise():
     show = "import os; print({k: v for k, v in os.environ.items()})"
-    code = f"from gradvitals.app.quiet import keep_to_itself; keep_to_itself(); {show}"
+    code = f"from gradvitals.app.run.environment import keep_to_itself; keep_to_itself(); {show}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert all(f"'{name}': '{value}'" in done.stdout for name, value in NO_TELEMETRY.items())
-    launch = (ROOT / "src/gradvitals/app/launch.py").read_text()
+    launch = (ROOT / "src/gradvitals/app/commands/entry_point.py").read_text()
     assert launch.index("keep_to_itself()") < launch.index("main()\n")
 
 

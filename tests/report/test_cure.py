@@ -5,7 +5,8 @@ import io
 import pytest
 from matplotlib import image
 
-from gradvitals.report.cure import page, picture, thinned
+from gradvitals.report.pictures.cure import picture, thinned
+from gradvitals.report.tables.cure import page
 
 SIDE = {"profiles": {0: [1e-6, 1e-3], 50: [1e-6, 1e-2]}, "curves": {"val/acc": [(40, 0.1)], "val/loss": [(40, 2.3)]}}
 EFFECT = {

@@ -32,8 +32,8 @@ from gradvitals.theory import (
     variance_map,
     weight_gain,
 )
-from gradvitals.theory.aligned import Gradient, Signal, block_step, even
-from gradvitals.theory.moments import _named
+from gradvitals.theory.aligned_signal import Gradient, Signal, block_step, even
+from gradvitals.theory.gaussian_moments import _named
 
 
 def test_relu_halves_what_passes():

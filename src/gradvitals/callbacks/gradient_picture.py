@@ -11,7 +11,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
-from gradvitals.callbacks.publish import publish_picture
+from gradvitals.loggers.tensorboard import publish_picture
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ class GradientPicture(Callback):
         self._drawing += time.monotonic() - began
 
     def _show(self, monitor: GradientVitals, trainer: Trainer, path: Path | None) -> None:
-        from gradvitals.report.gradient_by_layer import gradient_by_layer, png
-        from gradvitals.report.gradient_heatmap import gradient_heatmap
+        from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, png
+        from gradvitals.report.pictures.gradient_heatmap import gradient_heatmap
 
         limits = (self.limits[0], self.limits[1]) if self.limits else None
         picture = png(gradient_by_layer(monitor.profiles, subtitle=self.subtitle, limits=limits), DPI)

@@ -32,16 +32,18 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gradvitals.callbacks.blocks import by_block
-from gradvitals.callbacks.examining import Examining
-from gradvitals.callbacks.first_look import predicted_decades
-from gradvitals.callbacks.layout import layout
-from gradvitals.callbacks.moments import Moments
-from gradvitals.callbacks.publish import publish, publish_histograms, publish_layout, publish_text
-from gradvitals.callbacks.session import Measured, Session, Settings
-from gradvitals.callbacks.where import largest_gradient, where_in
-from gradvitals.checkup import Preflight
 from gradvitals.diagnosis.diagnose import Diagnosis
+from gradvitals.loggers.custom_scalars import layout
+from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
+from gradvitals.monitor.collectors.non_finite import largest_gradient, where_in
+from gradvitals.monitor.first_batch import predicted_decades
+from gradvitals.monitor.fit_monitor import Session
+from gradvitals.monitor.gradient_history import Moments
+from gradvitals.monitor.layer_blocks import by_block
+from gradvitals.monitor.measurement import Measured
+from gradvitals.monitor.settings import Settings
+from gradvitals.monitor.verdict import Examining
+from gradvitals.signal_propagation.reading import Preflight
 from gradvitals.vitals import Layer
 
 log = logging.getLogger(__name__)

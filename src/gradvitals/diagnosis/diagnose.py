@@ -9,8 +9,8 @@ from typing import Any
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Moment, Subject
+from gradvitals.diagnosis.learning import learnt, patience
 from gradvitals.diagnosis.profile import Profile
-from gradvitals.diagnosis.progress import learnt, patience
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
 

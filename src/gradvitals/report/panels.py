@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from gradvitals.report.page import Html, note, tag
-from gradvitals.report.records import Record
+from gradvitals.report.pages.page import Html, note, tag
+from gradvitals.results.record import Record
 
 WIDTH, HEIGHT = 240, 130
 LEFT, RIGHT, TOP, BOTTOM = 38, 6, 6, 18  # room around a panel's lines

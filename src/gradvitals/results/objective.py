@@ -1,4 +1,4 @@
-"""The metric that a run or a sweep is judged by, and whether lower or higher is better."""
+"""The metric that ranks runs, and whether lower is better."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ Example:
     0.06
 """
 
-from gradvitals.theory.chain import Prediction, Stage, predict
 from gradvitals.theory.correlation import (
     batchnorm_trainable_depth,
     correlation_depth,
@@ -14,6 +13,8 @@ from gradvitals.theory.correlation import (
     trainable_depth,
 )
 from gradvitals.theory.finite_width import born_dead, kurtosis, log_scatter, relu_log_moments
+from gradvitals.theory.gain_prediction import Prediction, Stage, predict
+from gradvitals.theory.gaussian_moments import elementwise, mean, moment, second_moment, slope_moment
 from gradvitals.theory.mean_field import (
     chi,
     critical_sigma_w2,
@@ -25,7 +26,6 @@ from gradvitals.theory.mean_field import (
     variance_map,
     weight_gain,
 )
-from gradvitals.theory.moments import elementwise, mean, moment, second_moment, slope_moment
 from gradvitals.theory.normalised import batchnorm_gain, layernorm_gain, variance
 from gradvitals.theory.residual import dense_growth, residual_growth
 

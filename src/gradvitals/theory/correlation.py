@@ -12,8 +12,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from gradvitals.theory.gaussian_moments import Act, moment, second_moment
 from gradvitals.theory.mean_field import fixed_point
-from gradvitals.theory.moments import Act, moment, second_moment
 from gradvitals.theory.normalised import batchnorm_gain
 
 DEGREE = 100  # of the series; what it leaves out is put into one more term, so that c = 1 is exact

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from gradvitals.theory.moments import Act, slope_moment
+from gradvitals.theory.gaussian_moments import Act, slope_moment
 
 
 def born_dead(width: int, depth: int) -> float:

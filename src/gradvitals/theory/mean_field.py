@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from gradvitals.theory.moments import Act, second_moment, slope_moment
+from gradvitals.theory.gaussian_moments import Act, second_moment, slope_moment
 
 FLAT = 1e-13  # relative change of q below which a step keeps it, as ReLU's does at sigma_w2 = 2
 FARTHEST = 1e8  # variances beyond this, or below its inverse, are on their way to infinity, or to 0

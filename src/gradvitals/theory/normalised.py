@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from gradvitals.theory.moments import Act, mean, resolve, second_moment, slope_moment
+from gradvitals.theory.gaussian_moments import Act, mean, resolve, second_moment, slope_moment
 
 POSITIONS = ("pre", "post")
 

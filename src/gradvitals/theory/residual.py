@@ -6,8 +6,8 @@ of depth where a norm stands in front of the branch.
 
 from __future__ import annotations
 
+from gradvitals.theory.gaussian_moments import Act, second_moment, slope_moment
 from gradvitals.theory.mean_field import chi, variance_map
-from gradvitals.theory.moments import Act, second_moment, slope_moment
 from gradvitals.theory.normalised import variance
 
 NORMS = (None, "layer", "batch")

@@ -16,17 +16,17 @@ Example:
 
 from gradvitals.vitals.activation_gradients import ActivationGradients
 from gradvitals.vitals.activations import ActivationStatistics, Outputs, bounds, is_activation, mean_and_std
-from gradvitals.vitals.chain import Chain, Link
 from gradvitals.vitals.dead_units import DeadUnits
 from gradvitals.vitals.histogram import Histogram, histogram
+from gradvitals.vitals.identical_units import are_copies
 from gradvitals.vitals.input_gradient import InputGradient
+from gradvitals.vitals.layer_graph import Chain, Link
 from gradvitals.vitals.layer_inputs import LayerInputs
 from gradvitals.vitals.layers import ForwardOrder, Layer, find_layers, is_layer, matches, weights
 from gradvitals.vitals.noise_scale import NoiseScale
 from gradvitals.vitals.non_finite import NonFinite, first_non_finite
 from gradvitals.vitals.norms import are_finite, cosine, dot, joint_norm, local, norm, norms, sums, total
-from gradvitals.vitals.parameters import Count, count
-from gradvitals.vitals.symmetry import are_copies
+from gradvitals.vitals.parameter_count import Count, count
 
 __all__ = [
     "ActivationGradients",

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradvitals.spread import is_spread, own_part
+from gradvitals.distributed.dtensor import is_spread, own_part
 
 SMALL = 4096  # entries; smaller tensors are faster summed in one piece than one by one
 

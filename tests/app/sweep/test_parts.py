@@ -11,14 +11,12 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from gradvitals.app.errors import Refused
-from gradvitals.app.resume import rewrite
-from gradvitals.app.sweep.attend import attended
-from gradvitals.app.sweep.claim import claim
-from gradvitals.app.sweep.gpus import own_gpu
-from gradvitals.app.sweep.member import has_failed
+from gradvitals.app.commands.resume import rewrite
+from gradvitals.app.sweep.directory import claim, to_do
 from gradvitals.app.sweep.progress import Progress, duration, line
-from gradvitals.app.sweep.to_do import to_do
+from gradvitals.app.sweep.summary import attended
+from gradvitals.app.sweep.sweep_job import has_failed, own_gpu
+from gradvitals.errors import Refused
 
 SUBDIR = "${hydra.job.num}_x"
 JOBS = [["act=elu"], ["act=relu"], ["act=tanh"]]
@@ -167,7 +165,7 @@ def test_a_line_of_progress():
 
 
 def distributions(*words: str):
-    from gradvitals.app.sweep.space import space_of
+    from gradvitals.app.sweep.search_space import space_of
 
     return space_of(OverridesParser.create().parse_overrides(list(words)))
 
@@ -206,7 +204,7 @@ def test_a_range_that_cannot_be_searched():
 
 
 def test_a_clusters_settings_are_said_again_and_what_runs_code_is_not():
-    from gradvitals.app.replayed import replayed
+    from gradvitals.app.config.overrides import replayed
 
     ray = ["ray.init.address=auto", "ray.init.num_cpus=2", "ray.remote.num_gpus=0.5", "ray.remote.max_retries=3"]
     slurm = ["partition=gpu", "gpus_per_node=2", "mem_gb=32", "signal_delay_s=60", "max_num_timeout=9", "exclude=node7"]

@@ -45,8 +45,8 @@ def test_a_trial_that_is_worse_ends():
     pruning.on_validation_end(fit, None)
     assert fit.should_stop
     assert trial.reported == [(0.4, 3)]
-    assert trial.attributes[PRUNED] == pruning.reason
-    assert pruning.reason == "pruned after epoch 3: val/acc 0.4, half of the others were better"
+    assert trial.attributes[PRUNED] == pruning.ended_because
+    assert pruning.ended_because == "pruned after epoch 3: val/acc 0.4, half of the others were better"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_verdict_without_hope_prunes_too():
     monitor.stopped_it = True
     pruning = Pruning(trial)
     pruning.on_fit_end(trainer(0.6, monitor), None)
-    assert trial.attributes[PRUNED] == pruning.reason == "ended by its verdict: healthy"
+    assert trial.attributes[PRUNED] == pruning.ended_because == "ended by its verdict: healthy"
 
 
 def test_a_fit_that_ended_by_itself_is_no_pruned_one():

@@ -15,10 +15,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gradvitals.app.errors import Refused
-from gradvitals.app.hydra_slots import PLUGINS, check_hydra, checked_targets
-from gradvitals.app.names import slug
-from gradvitals.app.signals import CODES, SAVE, Signals
+from gradvitals.app.config.hydra_targets import PLUGINS, check_hydra, checked_targets
+from gradvitals.app.config.overrides import slug
+from gradvitals.app.processes.signals import CODES, SAVE, Signals
+from gradvitals.errors import Refused
 from tests.app.sweep.test_sweeps import begun, rows, statuses
 from tests.conftest import CONF, ROOT
 from tests.faults import forked

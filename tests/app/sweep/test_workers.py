@@ -16,11 +16,11 @@ import pytest
 from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
-from gradvitals.app.errors import Refused
-from gradvitals.app.resume import rewrite
-from gradvitals.app.sweep.search import in_hand
+from gradvitals.app.commands.resume import rewrite
+from gradvitals.app.sweep.optuna_sweeper import in_hand
 from gradvitals.app.sweep.study import WORKER, given_out, open_study
 from gradvitals.app.sweep.workers import at_work
+from gradvitals.errors import Refused
 from tests.app.sweep.test_search import OPTIONS, SPACE, sweeper
 from tests.app.sweep.test_sweeps import rows, statuses
 from tests.conftest import ROOT

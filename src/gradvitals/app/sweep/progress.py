@@ -9,10 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gradvitals.report.records import RESULT, read_result
-from gradvitals.report.sweep_tables import number
-from gradvitals.report.visible import visible
+from gradvitals.formatting import number, visible
 from gradvitals.results.objective import Objective
+from gradvitals.results.record import RESULT, read_result
 
 EVERY = 0.25  # seconds between looks
 

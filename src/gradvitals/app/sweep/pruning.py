@@ -25,12 +25,12 @@ class Pruning(Callback):
         tag, mode: the config's ``objective`` and ``objective_mode``.
 
     Attributes:
-        reason: why it was ended; None where it was not.
+        ended_because: why it was ended; None where it was not.
     """
 
     def __init__(self, trial: Trial, tag: str = AUTO, mode: str = AUTO) -> None:
         self._trial, self._tag, self._mode = trial, tag, mode
-        self.reason: str | None = None
+        self.ended_because: str | None = None
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.sanity_checking:
@@ -51,9 +51,9 @@ class Pruning(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         monitor = monitor_of(trainer)
-        if self.reason is None and monitor is not None and monitor.stopped_it:
+        if self.ended_because is None and monitor is not None and monitor.stopped_it:
             self._end(f"ended by its verdict: {monitor.diagnosis.verdict}")
 
     def _end(self, reason: str) -> None:
-        self.reason = reason
+        self.ended_because = reason
         self._trial.set_user_attr(PRUNED, reason)

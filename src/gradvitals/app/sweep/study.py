@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gradvitals.app.errors import Refused
+from gradvitals.errors import Refused
 from gradvitals.results.objective import Objective
 
 if TYPE_CHECKING:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gradvitals.app.files import write_bytes
-from gradvitals.app.names import short
-from gradvitals.report.records import below
-from gradvitals.report.sweep import Sweep, fold
-from gradvitals.report.sweep_tables import answer, as_csv, markdown, text
-from gradvitals.report.words import alone, train_command
+from gradvitals.app.sweep.progress import Progress, folders
+from gradvitals.errors import Refused
+from gradvitals.formatting import short, train_command, visible
+from gradvitals.report.pages.phrases import alone
+from gradvitals.report.tables.sweep import answer, as_csv, markdown, text
+from gradvitals.results.aggregate import Sweep, fold
+from gradvitals.results.files import write_bytes
+from gradvitals.results.record import below
 
 log = logging.getLogger(__name__)
 Figures = Sequence[tuple[str, dict[str, Any]]]  # heading and Plotly figure
@@ -53,12 +56,12 @@ def _write_all(sweep: Sweep, sweep_dir: Path, figures: Callable[[], Figures]) ->
     """Write every file; one that cannot be written is told and does not keep the others back."""
 
     def page() -> str:
-        from gradvitals.report.sweep_page import sweep_page
+        from gradvitals.report.pages.sweep_page import sweep_page
 
         return sweep_page(sweep, figures())
 
     def picture() -> bytes:
-        from gradvitals.report.small_multiples import small_multiples
+        from gradvitals.report.pictures.small_multiples import small_multiples
 
         return small_multiples([(row.name, row.runs) for row in sweep.rows])
 
@@ -79,3 +82,53 @@ def _write(path: Path, content: Callable[[], str | bytes]) -> bool:
         log.warning(f"{path.name} cannot be written: {error}")
         return False
     return True
+
+
+@contextmanager
+def attended(
+    sweep_dir: Path,
+    total: int,
+    waiting: int,
+    figures: Callable[[], Figures] = tuple,
+    alone: AbstractContextManager[Any] | None = None,
+) -> Iterator[None]:
+    """Show how far the jobs are; at the end, write the sweep's files and print its table.
+
+    Args:
+        sweep_dir: of the jobs.
+        total: jobs of the sweep.
+        waiting: of these, to be run now.
+        figures: more of them for the sweep's page.
+        alone: held while the files are written, where several commands share the sweep: the last has seen all jobs.
+
+    Raises:
+        SystemExit: 1 where a job failed.
+        Refused: jobs have run and left nothing here.
+    """
+
+    def summary() -> Summary:
+        with alone or nullcontext():
+            return summarise(sweep_dir, figures)
+
+    try:
+        with Progress(sweep_dir, total, waiting):
+            yield
+    except BaseException:
+        _tell(summary(), f"to go on     {_resume(sweep_dir)}")
+        raise
+    if waiting and not folders(sweep_dir):
+        way_out = "Let all machines that run jobs share the folder of hydra.sweep.dir, and the one where this was typed"
+        raise Refused(f"{sweep_dir}: expected directories of {waiting} jobs; there is none. {way_out}")
+    done = summary()
+    _tell(done, f"try again    {_resume(sweep_dir)}" if done.failed else "")
+    if done.failed:
+        raise SystemExit(1)
+
+
+def _tell(done: Summary, more: str) -> None:
+    if done.text:
+        print(visible("\n".join(part for part in (done.text, more) if part)), flush=True)
+
+
+def _resume(sweep_dir: Path) -> str:
+    return f"python src/train.py resume_sweep={short(sweep_dir)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.progress import does_not_learn
+from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = (

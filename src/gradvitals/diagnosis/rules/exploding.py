@@ -10,7 +10,7 @@ import math
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Moment
-from gradvitals.diagnosis.progress import does_not_learn
+from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("non_finite", "unstable", "saturated", "dead_units", "overclipped", "stalled")

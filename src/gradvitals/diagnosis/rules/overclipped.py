@@ -9,7 +9,7 @@ from statistics import median
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.progress import does_not_learn
+from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
 

@@ -6,7 +6,7 @@ from statistics import median
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.progress import does_not_learn, hardly_learns, is_late
+from gradvitals.diagnosis.learning import does_not_learn, hardly_learns, is_late
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ import math
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.progress import does_not_learn
+from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("non_finite", "saturated", "dead_units", "stalled", "overclipped", "exploding", "vanishing")

@@ -11,8 +11,8 @@ import math
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
+from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.profile import Profile
-from gradvitals.diagnosis.progress import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")

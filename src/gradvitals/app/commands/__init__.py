@@ -1,0 +1,1 @@
+"""The commands of `src/*.py`: each parses and calls one function."""

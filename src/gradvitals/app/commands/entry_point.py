@@ -1,0 +1,70 @@
+"""The entry of every Hydra script: resolvers, errors in one line."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable
+from typing import NoReturn
+
+from omegaconf import OmegaConf
+
+from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
+from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
+from gradvitals.app.config.hydra_targets import checked_targets, replaced
+from gradvitals.app.config.overrides import slug
+from gradvitals.app.processes.subprocesses import SCRIPT
+from gradvitals.app.run.environment import keep_to_itself
+from gradvitals.distributed.cluster_environment import is_first_process
+from gradvitals.errors import INTERRUPTED
+
+# Of a process that is not the first of its run: it makes no directory and writes no file.
+ASIDE = (
+    "hydra.run.dir=.",
+    "hydra.output_subdir=null",
+    "hydra/job_logging=stdout",
+    "hydra.job_logging.root.level=ERROR",
+)
+HYDRAS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydra/job_logging=")
+REWRITTEN = "GRADVITALS_REWRITTEN"  # the other processes of a distributed run are started with what was made of argv
+
+
+def launch(main: Callable[[], object], resumes: bool = False) -> None:
+    """Run a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1.
+
+    Args:
+        main: the decorated function.
+        resumes: whether ``resume=`` means something to it.
+    """
+    atexit.register(gc.freeze)  # spares the last look at everything that was imported, a second and more at exit
+    keep_to_itself()
+    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    # Hydra hands an error on instead of printing it only under this variable; the user's own choice is kept beside it.
+    os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ[SCRIPT] = os.path.abspath(sys.argv[0])
+    try:
+        if resumes and REWRITTEN not in os.environ:
+            sys.argv = rewrite(given := sys.argv)
+            os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}
+        if not is_first_process():
+            sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRAS)), *ASIDE]
+        with checked_targets(), replaced(ArgumentParser, "error", _wrong_flag):
+            main()
+    except AlreadyCompleted as done:
+        if is_first_process():
+            print(done)
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except Exception as error:
+        if full_errors():
+            raise
+        leave(explain(error))
+
+
+def _wrong_flag(parser: ArgumentParser, message: str) -> NoReturn:
+    """In place of the usage of all flags, and exit code 2."""
+    leave(f"{message}; expected KEY=VALUE, GROUP=OPTION, -m, --cfg job or another flag of --help")

@@ -1,0 +1,95 @@
+"""Errors in one or two lines: what was expected, what came, what would be accepted, where to set it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
+
+from gradvitals.distributed.cluster_environment import rank
+from gradvitals.errors import LostProcess, closest, out_of_reach
+from gradvitals.formatting import visible
+
+HINT = "HYDRA_FULL_ERROR=1 shows the traceback"
+VERBOSE = "GRADVITALS_FULL_ERROR"  # what the user chose by HYDRA_FULL_ERROR; processes that this one starts see it too
+
+
+def full_errors() -> bool:
+    """Whether the user asked for tracebacks."""
+    return os.environ.get(VERBOSE, os.environ.get("HYDRA_FULL_ERROR")) == "1"
+
+
+def explain(error: BaseException) -> str:
+    """What to print of an error, without a traceback."""
+    if isinstance(error, MissingConfigException):
+        return _missing_option(error)
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: expected KEY=VALUE; quote what the shell or Hydra would take apart"
+    if isinstance(error, (ConfigCompositionException, OmegaConfBaseException)):
+        return _composition(error)
+    message = " ".join(_shortened(part) for part in str(error).split())
+    # Lightning's own refusals, known by name because importing it here would take seconds.
+    if type(error).__name__ == "MisconfigurationException":
+        return f"trainer: {message}"
+    if message.startswith("Config group override must be"):
+        return _no_option(message)
+    if isinstance(error, (ValueError, OSError, LostProcess)):
+        return message
+    if out_of_reach(error):
+        return f"another process of this run has ended, or cannot be reached; what it said stands above ({HINT})"
+    return f"{type(error).__name__}: {message[:300]} ({HINT})"
+
+
+def _shortened(part: str, longest: int = 200) -> str:
+    """A file's name or a value that fills the screen tells no more than its beginning."""
+    return part if len(part) <= longest else f"{part[:longest]}..."
+
+
+def _missing_option(error: MissingConfigException) -> str:
+    group, _, option = str(error.missing_cfg_file).rpartition("/")
+    if not error.options or not group:
+        return str(error).partition("\n")[0]
+    return f"{group}={option}: no such option; expected {closest(option, error.options)}"
+
+
+def _composition(error: Exception) -> str:
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if not isinstance(cause, OmegaConfBaseException):
+        return " ".join(str(error).split())
+    key, first = cause.full_key or str(cause.key), str(cause).partition("\n")[0]
+    if isinstance(cause, GrammarParseError):
+        return f"{key}: expected a value, or ${{KEY}} for that of another key; {first}"
+    if isinstance(cause, InterpolationResolutionError):
+        return f"{key}: expected a value that can be resolved; {first}. Set it by {key}=VALUE"
+    if "not in struct" not in first or not isinstance(cause.parent_node, DictConfig):
+        return f"{key}: {first}"
+    return _no_such_key(key, cause.parent_node)
+
+
+def _no_such_key(key: str, parent_node: DictConfig) -> str:
+    parent, _, last = key.rpartition(".")
+    known = [str(name) for name in parent_node]
+    if parent and "name" in known:  # an activation, an initializer, a clipping
+        takes = ", ".join(name for name in known if name != "name") or "no parameter"
+        return f"{key}: {parent}={parent_node['name']} takes {takes}; got {last}"
+    expected = closest(key, [f"{parent}.{k}" if parent else k for k in known]) or f"+{key}=VALUE, which adds it"
+    return f"{key}: no such key; expected {expected}"
+
+
+def _no_option(message: str) -> str:
+    """Hydra does not say which group was given no name, but what kind of value came."""
+    kind, parse = message.rpartition(" ")[2], OverridesParser.create().parse_override
+    typed = [word for word in sys.argv[1:] if "=" in word and type(parse(word).value()).__name__ == kind]
+    return f"{' '.join(typed)}: expected the name of an option, GROUP=OPTION; got {kind}"
+
+
+def leave(message: str) -> NoReturn:
+    """Say why on stderr and exit with 1."""
+    who = f" (process {number})" if (number := rank()) else ""
+    print(f"gradvitals{who}: {visible(message)}", file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""The cure: remedies tried on a sick run, and proven."""

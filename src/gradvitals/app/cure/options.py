@@ -1,0 +1,51 @@
+"""The options of the cure, checked before it starts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gradvitals.app.config.constraints import Rule, either, number, one_of, optional, whole
+from gradvitals.app.config.error_messages import leave
+from gradvitals.app.config.overrides import typed_keys
+from gradvitals.app.config.pre_run_check import Guard
+from gradvitals.errors import Refused
+
+NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+RULES = {
+    "share": number(above=0, high=1),
+    "least_steps": whole(1),
+    "enough": optional(number(0, 1)),
+    "confirmations": whole(1),
+    "workers": either(whole(1), one_of("auto")),
+    "name": optional(Rule("letters, digits, - and _", lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)))),
+}
+IDLE = ("resume", "ckpt_path", "train", "weights")
+
+
+class CureGuard(Guard):
+    """Checks ``cure.*`` too before a run directory is made."""
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        super().on_run_start(config, **kwargs)
+        try:
+            check_cure(config.cure, typed_keys(config.hydra.overrides.task))
+        except ValueError as error:
+            leave(str(error))
+
+
+def check_cure(options: Mapping[str, Any], typed: Sequence[str] = ()) -> None:
+    """Refuse values of ``cure`` that cannot be meant, and keys that have no part in a cure.
+
+    Raises:
+        Refused: with the key, what was expected and what came.
+    """
+    for key, rule in RULES.items():
+        if not rule.accepts(options[key]):
+            raise Refused(f"cure.{key}: expected {rule.expected}; got {options[key]!r}")
+    if idle := [key for key in typed if key in IDLE]:
+        raise Refused(f"{idle[0]}: has no part in a cure, which trains from scratch; leave it out")

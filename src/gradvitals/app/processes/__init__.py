@@ -1,0 +1,1 @@
+"""The processes of one run: signals, interruption, the same config in each."""

@@ -1,0 +1,1 @@
+"""One run: environment, data, model, trainer, result, summary."""

@@ -1,0 +1,91 @@
+"""The closing lines of a run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from gradvitals.app.run.result import net_of
+from gradvitals.build import Spec
+from gradvitals.callbacks.gradient_vitals import GradientVitals
+from gradvitals.diagnosis.remedies import Net, prescribe
+from gradvitals.formatting import short, visible
+from gradvitals.report.pictures.gradient_by_layer import title
+
+
+def summary(result: dict[str, Any], monitor: GradientVitals | None, config: Spec, run_dir: Path) -> str:
+    """The closing lines of a run."""
+    lines = [_status_line(result), _metrics_line(result["metrics"]), _parameters_line(result["parameters"])]
+    if monitor is not None:
+        lines += _verdict_lines(monitor, net_of(config))
+    if monitor is not None and monitor.profiles:
+        lines.append(f"gradients    {': '.join(title(monitor.profiles))}")
+    if monitor is not None and monitor.clipped_fraction is not None:
+        lines.append(_clipping_line(monitor.clipped_fraction, monitor.start))
+    if result["non_finite"]:
+        skipped = f"; steps skipped: {result['skipped_steps']}" if result["skipped_steps"] else ""
+        lines.append(f"not finite   from step {result['non_finite']['step']}: {result['non_finite']['where']}{skipped}")
+    lines.append(f"run          {short(run_dir)}")
+    if result["status"] == "interrupted":
+        lines.append(f"resume       python src/train.py resume={shlex.quote(short(run_dir))}")
+    if (run_dir / "report.html").exists():
+        lines.append(f"report       {short(run_dir / 'report.html')}")
+    if any(run_dir.glob("events.out.tfevents.*")):
+        lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(short(run_dir))}")
+    return visible("\n".join(lines))
+
+
+def _verdict_lines(monitor: GradientVitals, net: Net) -> list[str]:
+    lines = [f"verdict      {monitor.diagnosis}"]
+    if monitor.seconds_saved is not None:
+        lines.append(f"auto_stop    ended it early: the rest would have taken about {monitor.seconds_saved:.1f} s")
+    remedies = prescribe(monitor.diagnosis.verdict, net)
+    if remedies:
+        first, *others = remedies
+        more = f", or {len(others)} more: python src/cure.py tries them" if others else ""
+        lines.append(f"remedy       {' '.join(first.overrides)}: {first.why}, {first.source}{more}")
+    return lines
+
+
+def _status_line(result: dict[str, Any]) -> str:
+    speed = result["samples_per_second"]
+    rate = f", {speed:,.0f} samples/s" if speed else ""
+    length = f"{result['epochs']} epochs, {result['steps']} steps, {result['seconds']:.1f} s"
+    return f"{result['status']:<12} {length}{rate}"
+
+
+def _metrics_line(metrics: dict[str, dict[str, float | None]]) -> str:
+    parts = [
+        f"{tag} {_number(metrics[tag]['final'])}" + _best(tag, metrics[tag]) for tag in sorted(metrics, reverse=True)
+    ]
+    return "metrics      " + ("  ".join(parts) or "none was logged")
+
+
+def _best(tag: str, values: dict[str, float | None]) -> str:
+    return f" (best {_number(values['best'])})" if tag.startswith("val") else ""
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.4g}"
+
+
+def _parameters_line(counted: dict[str, int]) -> str:
+    kinds = {"trained": counted["trained"], "frozen": counted["frozen"], "moving statistics": counted["statistics"]}
+    parts = [f"{number:,} {kind}" for kind, number in kinds.items() if number]
+    return "parameters   " + (f"{sum(kinds.values()):,}: {', '.join(parts)}" if len(parts) > 1 else "".join(parts))
+
+
+def _clipping_line(fraction: float, start: dict[str, float]) -> str:
+    line = f"clipping     changed {fraction:.0%} of the measured steps"
+    if "clip/cosine" not in start:
+        return line
+    together, per_tensor = start["clip/cosine"], start["clip/cosine_per_tensor"]
+    return f"{line}; at the first, cosine of before and after {together:.3f}, of any tensor {per_tensor:.3f} or more"
+
+
+def _tensorboard() -> str:
+    """The program beside this Python, which an environment that is not activated does not find by name."""
+    program = Path(sys.executable).with_name("tensorboard")
+    return shlex.quote(short(program)) if program.exists() else f"{shlex.quote(sys.executable)} -m tensorboard.main"

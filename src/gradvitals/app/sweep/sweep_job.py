@@ -1,0 +1,139 @@
+"""What a job does as one of a sweep: leave off after a failure, take a GPU of its own, end early without hope."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import Timeout
+from hydra.core.hydra_config import HydraConfig
+
+from gradvitals.app.run.environment import keep_to_itself
+from gradvitals.app.run.job import Sweep
+from gradvitals.checkpoints.locate import newest
+from gradvitals.distributed.cluster_environment import Launcher
+from gradvitals.errors import Refused
+from gradvitals.results.files import user_lock
+from gradvitals.results.record import Record, read, read_result
+from gradvitals.results.status import UNFINISHED
+
+if TYPE_CHECKING:
+    from gradvitals.app.sweep.pruning import Pruning
+
+OF_THE_RUN = ("ckpt_path=", "resume=")  # how a job went on, nothing that it changed
+
+
+def settle_in() -> None:
+    """Be as the process in which the sweep was typed: a cluster's worker was started elsewhere, by somebody else.
+
+    Relative paths, such as ``data.root=data``, mean the folder of that process, and nothing phones home.
+    """
+    keep_to_itself()
+    hydra = HydraConfig.get()
+    if not hydra.job.chdir:
+        os.chdir(hydra.runtime.cwd)
+
+
+def has_failed(sweep_dir: Path) -> bool:
+    """Whether a job of the sweep failed."""
+    return any(read_result(folder).get("status") == "failed" for folder in sweep_dir.iterdir())
+
+
+@contextmanager
+def own_device(trainer: dict[str, Any]) -> Iterator[None]:
+    """Give the job one of several GPUs to itself, where its config asks for one device."""
+    import torch
+
+    devices, any_strategy = trainer.get("devices"), trainer.get("strategy") == "auto"
+    on_gpu = trainer.get("accelerator") in ("auto", "gpu", "cuda")
+    asks_for_one = on_gpu and (devices == 1 or (devices == "auto" and any_strategy))
+    with own_gpu(torch.cuda.device_count() if asks_for_one else 0) as index:
+        if index is not None:
+            trainer["devices"] = [index]
+        yield
+
+
+def pruning(sweep: Sweep, settings: dict[str, Any]) -> Pruning | None:
+    """The callback that ends a search's trial early; None in a sweep that is no search."""
+    if sweep.options.get("trial") is None:
+        return None
+    from gradvitals.app.sweep.pruning import Pruning
+    from gradvitals.app.sweep.study import trial_in
+
+    trial = trial_in(sweep.folder, sweep.options, sweep.options["trial"])
+    return Pruning(trial, settings["objective"], settings["objective_mode"])
+
+
+def before(run_dir: Path, overrides: list[str]) -> Record | None:
+    """What an earlier start of this job left in its directory; None where this is the first one.
+
+    Args:
+        run_dir: of the job.
+        overrides: of the job; a result of others there is another job's.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> before(folder, ["act=elu"]) is None
+        True
+        >>> _ = (folder / "result.json").write_text('{"status": "interrupted", "overrides": ["act=elu"]}')
+        >>> before(folder, ["act=elu"]).status, before(folder, ["act=relu"])
+        ('interrupted', None)
+    """
+    if Launcher.at_work() and not int(os.environ.get("SLURM_RESTART_COUNT", 0)):
+        return None  # what lies there may be another process's, of this very start
+    if all(path.name == ".hydra" or path.suffix == ".log" for path in run_dir.iterdir()):  # Hydra's own, of this start
+        return None
+    left = read(run_dir)
+    mine = [word for word in overrides if not word.startswith(OF_THE_RUN)]
+    return left if not left.result or left.overrides == mine else None
+
+
+def has_ended(left: Record) -> bool:
+    """Whether nothing is left to do: its worker was lost between its last word and its return."""
+    return left.status not in UNFINISHED
+
+
+def go_on(settings: dict[str, Any], left: Record) -> None:
+    """Set a job to go on from its newest whole checkpoint, or to begin anew where there is none.
+
+    Either way what is logged again takes the place of what was logged before.
+    """
+    settings["resume"] = str(left.folder)
+    with suppress(Refused):  # all are damaged: it begins anew
+        if checkpoint := newest(left.folder):
+            settings["ckpt_path"] = str(checkpoint)
+
+
+@contextmanager
+def own_gpu(count: int, folder: Path | None = None) -> Iterator[int | None]:
+    """Hold the first GPU that no other sweep's job of this user holds, until the block or the process ends.
+
+    Args:
+        count: of visible GPUs.
+        folder: of the lock files; None: the machine's temporary one.
+
+    Yields:
+        Its index; None where all are held, or there is only one.
+
+    Example:
+        >>> with own_gpu(1) as index:
+        ...     print(index)
+        None
+    """
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    for index in range(count) if count > 1 else ():
+        name = visible[index] if index < len(visible) else str(index)
+        lock = user_lock(f"gpu_{name}", folder)
+        with suppress(Timeout):
+            lock.acquire(blocking=False)
+        if lock.is_locked:
+            try:
+                yield index
+            finally:
+                lock.release()
+            return
+    yield None

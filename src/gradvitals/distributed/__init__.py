@@ -1,0 +1,1 @@
+"""What several processes need: DTensors, collectives, sharding, SyncBatchNorm, the cluster environment."""

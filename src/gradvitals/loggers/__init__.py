@@ -1,0 +1,1 @@
+"""What TensorBoard and CSV files are given."""

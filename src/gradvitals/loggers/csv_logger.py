@@ -1,0 +1,83 @@
+"""Lightning's CSV logger, with a file that survives a kill and goes on in a resumed run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import warnings
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import CSVLogger
+
+from gradvitals.build import build
+from gradvitals.results.files import write_bytes
+
+Row = dict[str, str]
+
+
+def csv_logger(spec: Mapping[str, Any], step: int | None) -> CSVLogger:
+    """The logger of a spec.
+
+    Lightning deletes the file of an earlier part; its rows, up to a step, are written back. And where a new column
+    comes up, it writes the file over in place; here aside, because a kill or a full disk would tear it.
+
+    Args:
+        spec: of a ``CSVLogger``.
+        step: from which on the rows of an earlier part come again; None: there was none.
+    """
+    logger = build(spec, CSVLogger)
+    file = Path(logger.log_dir) / "metrics.csv"
+    before = file.with_name("metrics.csv.before")  # without the other: a kill came between the two
+    rows = [] if step is None else rows_before(file if file.exists() else before, step)
+    if rows:
+        write_bytes(before, _as_csv(rows[0], rows))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*will be deleted when the new ones are saved")  # they are written back
+        writer: Any = logger.experiment
+    if rows:
+        os.replace(before, file)
+        writer.metrics_keys = list(rows[0])
+    writer.save = partial(_save, writer, file)
+    return logger
+
+
+def rows_before(file: Path, step: float = math.inf) -> list[Row]:
+    """The rows of smaller steps; a last one that was torn is none."""
+    if not file.is_file():
+        return []
+    whole, _, _ = file.read_text(encoding="utf-8").rpartition("\n")
+    return [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) < step]
+
+
+def _save(writer: Any, file: Path) -> None:
+    """Append what was logged, or write all anew where a column is new; what fails is tried again the next time."""
+    columns = _columns(writer.metrics, writer.metrics_keys)
+    try:
+        if columns != writer.metrics_keys:
+            rows = [*rows_before(file), *writer.metrics]
+            columns = _columns(rows, columns)
+            write_bytes(file, _as_csv(columns, rows))
+        else:
+            with file.open("a", newline="", encoding="utf-8") as lines:
+                csv.DictWriter(lines, columns).writerows(writer.metrics)
+    except OSError:
+        writer.metrics_keys = []  # a row may be torn: all is written anew
+        raise
+    writer.metrics_keys, writer.metrics = columns, []
+
+
+def _columns(rows: Iterable[Mapping[str, Any]], known: Iterable[str]) -> list[str]:
+    return sorted({*known, *(key for row in rows for key in row)})
+
+
+def _as_csv(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(columns))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,113 @@
+"""Sending many numbers to the loggers at once."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+from gradvitals.loggers.event_file import speed_up
+from gradvitals.vitals import Histogram
+
+
+@rank_zero_only
+def publish(loggers: Iterable[Logger], values: Mapping[str, float], step: int) -> None:
+    """Write tagged numbers of one step.
+
+    TensorBoard gets one event with many values; ``log_metrics`` would write an event for each and cost half a training
+    step. Every other logger gets ``log_metrics``.
+    """
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            _one_event(logger, values, step)
+        else:
+            logger.log_metrics(dict(values), step)
+
+
+@rank_zero_only
+def publish_picture(loggers: Iterable[Logger], tag: str, png: bytes, step: int) -> None:
+    """Show a PNG in TensorBoard as it is, without decoding it."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            from tensorboard.compat.proto.summary_pb2 import Summary
+
+            width, height = struct.unpack(">II", png[16:24])  # where the format has them
+            image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
+            summary = Summary(value=[Summary.Value(tag=tag, image=image)])
+            logger.experiment._get_file_writer().add_summary(summary, step)
+
+
+@rank_zero_only
+def publish_layout(loggers: Iterable[Logger], layout: Mapping[str, Mapping[str, list[Any]]]) -> None:
+    """Lay out TensorBoard's page of custom scalars."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            from torch.utils.tensorboard.summary import custom_scalars
+
+            logger.experiment._get_file_writer().add_summary(custom_scalars(layout))
+
+
+@rank_zero_only
+def publish_text(loggers: Iterable[Logger], tag: str, text: str, step: int) -> None:
+    """Show a text in TensorBoard."""
+    for logger in loggers:
+        if isinstance(logger, TensorBoardLogger):
+            from torch.utils.tensorboard.summary import text as summary_of
+
+            summary = summary_of(tag, text)
+            summary.value[0].tag = tag  # torch's own ends with /text_summary
+            logger.experiment._get_file_writer().add_summary(summary, step)
+
+
+@rank_zero_only
+def publish_histograms(loggers: Iterable[Logger], histograms: Mapping[str, Histogram], step: int) -> None:
+    """Show histograms in TensorBoard and W&B; the other loggers have none."""
+    for logger in loggers if histograms else ():
+        if isinstance(logger, TensorBoardLogger):
+            from tensorboard.compat.proto.summary_pb2 import Summary
+
+            values = [Summary.Value(tag=tag, histo=_proto(found)) for tag, found in histograms.items()]
+            logger.experiment._get_file_writer().add_summary(Summary(value=values), step)
+        elif isinstance(logger, WandbLogger):
+            import wandb
+
+            pairs = {tag: (found.counts, found.edges) for tag, found in histograms.items()}
+            shown = {tag: wandb.Histogram(np_histogram=pair) for tag, pair in pairs.items()}
+            logger.experiment.log(shown | {"trainer/global_step": step})
+
+
+def _proto(found: Histogram) -> Any:
+    from tensorboard.compat.proto.summary_pb2 import HistogramProto
+
+    middles = [(low + high) / 2 for low, high in pairwise(found.edges)]
+    return HistogramProto(
+        min=found.edges[0],
+        max=found.edges[-1],
+        num=sum(found.counts),
+        sum=sum(n * x for n, x in zip(found.counts, middles, strict=True)),
+        sum_squares=sum(n * x * x for n, x in zip(found.counts, middles, strict=True)),
+        bucket_limit=found.edges[1:],
+        bucket=found.counts,
+    )
+
+
+def _one_event(logger: TensorBoardLogger, values: Mapping[str, float], step: int) -> None:
+    summary = _summary(tuple(values))
+    for place, number in zip(summary.value, values.values(), strict=True):
+        place.simple_value = number
+    writer = logger.experiment._get_file_writer()
+    speed_up(writer)
+    writer.add_summary(summary, step)
+
+
+@lru_cache(maxsize=16)
+def _summary(tags: tuple[str, ...]) -> Any:
+    """A summary to be filled in; building one of 200 values takes five times as long."""
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    return Summary(value=[Summary.Value(tag=tag) for tag in tags])

@@ -1,0 +1,117 @@
+"""What a run does where the disk is full, read-only or gone: go on, or end with one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from gradvitals.errors import Refused
+from gradvitals.loggers.event_file import records_of, speed_up
+
+log = logging.getLogger(__name__)
+
+WRITES = ("log_metrics", "log_hyperparams", "save", "finalize")
+
+
+class WriteErrors:
+    """Takes the errors of writing: the first of each kind is told, or ends the training.
+
+    Args:
+        on_error: ``continue`` or ``stop``.
+
+    Example:
+        >>> errors = WriteErrors("stop")
+        >>> errors.take("last.ckpt", OSError(28, "No space left on device"))
+        Traceback (most recent call last):
+        ...
+        gradvitals.errors.Refused: cannot write last.ckpt: No space left on device. Training ends, by \
+on_write_error=stop; what was saved before is whole
+    """
+
+    def __init__(self, on_error: str) -> None:
+        self._on_error = on_error
+        self._told: set[str] = set()
+        self._waiting: Refused | None = None
+
+    def take(self, what: str, error: OSError) -> None:
+        """An error in writing something.
+
+        Raises:
+            Refused: by ``stop``.
+        """
+        words = f"cannot write {what}: {error.strerror or error}"
+        if self._on_error == "stop":
+            raise Refused(f"{words}. Training ends, by on_write_error=stop; what was saved before is whole") from error
+        if what not in self._told:
+            self._told.add(what)
+            log.warning(f"{words}. Training goes on, by on_write_error=continue; what was saved before is whole")
+
+    def take_elsewhere(self, what: str, error: OSError) -> None:
+        """The same in another thread, or where nothing may be raised; it is raised at the next chance."""
+        try:
+            self.take(what, error)
+        except Refused as refused:
+            self._waiting = refused
+
+    def raise_what_waits(self) -> None:
+        """Raise what came up elsewhere.
+
+        Raises:
+            Refused: by ``stop``.
+        """
+        if self._waiting is not None:
+            raise self._waiting
+
+    def watch(self, logger: Logger) -> None:
+        """Let a logger's errors come here. TensorBoard's come from a thread of its own, which would die of them."""
+        if isinstance(logger, TensorBoardLogger):
+            self._watch_events(logger)
+        for name in WRITES:
+            setattr(logger, name, self._guarded(type(logger).__name__, getattr(logger, name)))
+
+    def watch_log(self) -> None:
+        """Let errors of the run's log file come here."""
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.handleError = partial(self._log_failed, handler.baseFilename)  # type: ignore[method-assign]
+
+    def _watch_events(self, logger: TensorBoardLogger) -> None:
+        writer = logger.experiment._get_file_writer()
+        speed_up(writer)
+        records: Any = records_of(writer)
+        if records is None:  # built otherwise than we know
+            return
+        write, flush, broken = records.write, records.flush, False
+
+        def guarded(do: Callable[..., None], *args: Any) -> None:
+            nonlocal broken
+            if broken:  # behind a torn record nobody would read on
+                return
+            try:
+                do(*args)
+            except OSError as error:
+                broken = True
+                self.take_elsewhere("TensorBoard's events, whose curves end here", error)
+
+        records.write, records.flush = partial(guarded, write), partial(guarded, flush)
+
+    def _guarded(self, name: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(do)
+        def guarded(*args: Any, **settings: Any) -> Any:
+            self.raise_what_waits()
+            try:
+                return do(*args, **settings)
+            except OSError as error:
+                self.take(f"what {name} logs", error)
+
+        return guarded
+
+    def _log_failed(self, file: str, record: logging.LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self.take_elsewhere(file, error)

@@ -1,0 +1,1 @@
+"""When to measure, for any training loop."""

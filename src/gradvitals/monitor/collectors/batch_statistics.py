@@ -1,0 +1,118 @@
+"""What the first batches tell of the data."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from gradvitals.distributed.collectives import ALONE, Processes
+from gradvitals.monitor.collectors.readings import Numbers, Readings
+from gradvitals.vitals.batch import entropy, faults, inputs_and_labels, largest_feature
+
+CLASSES = 1000  # counted in several processes, where the network's outputs do not tell how many there are
+
+
+@dataclass
+class _Seen:
+    """Of some batches: how often each label came, whether inputs are finite, and the largest feature."""
+
+    labels: Counter[int] = field(default_factory=Counter)
+    finite: bool = True
+    features: float | None = None
+
+    def update(self, other: _Seen) -> None:
+        self.labels.update(other.labels)
+        self.finite = self.finite and other.finite
+        self.features = max((f for f in (self.features, other.features) if f is not None), default=None)
+
+
+class DataFacts:
+    """Looks at the inputs and labels of some batches. Waits for the device.
+
+    Example:
+        >>> facts = DataFacts(batches=1)
+        >>> facts.see((torch.ones(100, 2), torch.zeros(100, dtype=torch.long)))
+        >>> facts.faults(outputs=3)
+        ['all of the first 100 labels are 0']
+
+    Args:
+        batches: how many.
+        processes: those that share them; what the others saw is known once :meth:`add_to` went round.
+    """
+
+    def __init__(self, batches: int, processes: Processes = ALONE) -> None:
+        self._left = batches
+        self._processes = processes
+        self._known = _Seen()
+        self._mine: _Seen | None = self._known if processes.total == 1 else None  # not yet told to the others
+
+    @property
+    def features(self) -> float | None:
+        """The largest root mean square of an input feature; None: none was seen."""
+        return self._known.features
+
+    def see(self, batch: Any) -> None:
+        """Look at one more batch."""
+        if self._left <= 0:
+            return
+        self._left -= 1
+        if self._mine is None:
+            self._mine = _Seen()
+        self._mine.update(_look(batch))
+
+    def add_to(self, readings: Readings, outputs: int | None) -> None:
+        """Let the processes tell each other what they saw: counts of labels, and a place for the rest of each."""
+        seen = self._mine
+        if seen is None or self._processes.total == 1:
+            return
+        self._mine, known = None, self._processes
+        counts = [seen.labels[label] / known.copies for label in range(outputs or CLASSES)]
+        low, high = min(seen.labels, default=0), max(seen.labels, default=0)
+        rest = [seen.features is not None, seen.features or 0.0, not seen.finite, bool(seen.labels), low, high]
+        places = [0.0] * (len(rest) * known.total)
+        places[known.rank * len(rest) : (known.rank + 1) * len(rest)] = rest
+
+        def finish(values: Sequence[float], numbers: Numbers) -> None:
+            self._take(values[: len(counts)], values[len(counts) :])
+
+        readings.add_shares(torch.tensor([*counts, *places], dtype=torch.float64), finish)
+
+    def _take(self, counts: Sequence[float], places: Sequence[float]) -> None:
+        """Take in what all processes saw."""
+        self._known.update(_Seen(Counter({label: round(count) for label, count in enumerate(counts) if count})))
+        size = len(places) // self._processes.total
+        for at in range(0, len(places), size):
+            has_inputs, features, unfit, has_labels, low, high = places[at : at + size]
+            beyond = {label for label in (int(low), int(high)) if has_labels and not 0 <= label < len(counts)}
+            self._known.update(_Seen(Counter(beyond), not unfit, features if has_inputs else None))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        seen = {"left": self._left, "labels": dict(self._known.labels), "finite": self._known.finite}
+        return seen | {"features": self._known.features}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._left = state["left"]
+        self._known.update(_Seen(Counter(state["labels"]), state["finite"], state["features"]))
+
+    def faults(self, outputs: int | None) -> list[str]:
+        """What no network can learn from; see :func:`gradvitals.vitals.batch.faults`."""
+        return faults(self._known.finite, self._known.labels, outputs)
+
+    def chance(self, loss: float) -> float | None:
+        """The loss of guessing the labels, if that may be what the loss measures; None where it may not."""
+        guess = entropy(self._known.labels.values())
+        return guess if guess > 0 and math.isfinite(loss) and loss > guess / 2 else None
+
+
+def _look(batch: Any) -> _Seen:
+    x, y = inputs_and_labels(batch)
+    size = largest_feature(x).item() if x is not None else None
+    finite = size is None or math.isfinite(size)
+    return _Seen(Counter(y.tolist() if y is not None else ()), finite, size if finite else None)

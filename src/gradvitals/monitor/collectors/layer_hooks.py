@@ -1,0 +1,125 @@
+"""Everything that hooks into a network while a measured batch runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gradvitals.distributed.dtensor import is_spread
+from gradvitals.monitor.collectors.readings import Numbers, Readings
+from gradvitals.vitals import (
+    ActivationGradients,
+    ActivationStatistics,
+    InputGradient,
+    Layer,
+    LayerInputs,
+    mean_and_std,
+    norms,
+    total,
+)
+from gradvitals.vitals.hooks import on_forward, remove
+from gradvitals.vitals.norms import LatestSums, wide
+
+
+class Watch:
+    """Watches one batch, or several that make one step, and tells what was seen of chosen layers.
+
+    Args:
+        network: whose input is watched.
+        layers: the modules that are layers.
+        activations: the modules that are activations.
+        entry: the module that the input comes in by, where known.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[nn.Module],
+        activations: Sequence[nn.Module],
+        entry: nn.Module | None = None,
+    ) -> None:
+        self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        self._sums = LatestSums()
+        self._input = InputGradient(*([entry] if entry is not None else network.modules()))
+        spread = {layer for layer in layers if any(map(is_spread, layer.parameters(recurse=False)))}
+        self._gradients, self._inputs = ActivationGradients(spread=spread), LayerInputs(sums=self._sums)
+        self._outputs = ActivationStatistics(sums=self._sums)
+        of_layer = (self._gradients, self._inputs, self._outputs.attribution)
+        self._hooks = on_forward(layers, *(watcher.layer_called for watcher in of_layer))
+        self._hooks += on_forward(activations, self._outputs.attribution.activation_called)
+
+    @property
+    def entry(self) -> nn.Module | None:
+        """The module that the input came in by."""
+        return self._input.entry
+
+    def take(self, layers: Sequence[Layer], scale: float, readings: Readings) -> None:
+        """Add what was seen of these layers since the last call, and their gradients corrected for their inputs.
+
+        Args:
+            layers: the same in each process.
+            scale: what the loss was multiplied by.
+            readings: to which it is added; the layers' ``grad_norm`` is among them.
+        """
+        layers = sorted(layers, key=lambda layer: layer.name)  # in the same order in each process
+        rows = _Rows(layers, scale * readings.processes.number)  # each process's loss is the mean over its part
+        modules = [layer.module for layer in layers if layer.module is not None]
+        gradients, inputs = self._gradients.take(modules), self._inputs.take(modules)
+        outputs = self._outputs.take(modules)
+        none = torch.zeros((), device=self._device, dtype=wide(self._device))
+        scalars: list[Tensor] = []
+        counts: list[int] = []
+        for module in modules:
+            out, (squares, samples) = outputs.get(module), inputs.get(module, (none, 0))
+            outside = none if out is None or out.outside is None else out.outside.to(none.dtype)
+            scalars += [gradients.get(module, none), squares, outside]
+            scalars += [out.sum, out.squares] if out else [none, none]
+            counts += [samples, out.count if out else 0]
+            rows.seen.append((module in gradients, bool(out and out.outside is not None)))
+        if not modules:
+            return
+        self._sums.forget()
+        values = torch.stack(scalars)
+        values[::5] = values[::5].square()  # norms, of which squares add up
+        host = torch.tensor(counts, device=self._device, dtype=none.dtype)
+        readings.add_sums(torch.cat([values, host]), rows.finish)
+
+    def take_input(self, tag: str, scale: float, readings: Readings) -> None:
+        """Add the norm of the gradient with respect to the network's input since the last call, where there is one."""
+        received, scale = self._input.take(), scale * readings.processes.number
+        if received:
+            square = total(norms(received)).square().reshape(1)
+            readings.add_sums(square, lambda values, numbers: numbers.update({tag: math.sqrt(values[0]) / scale}))
+
+    def close(self) -> None:
+        """Take every hook off."""
+        remove(self._hooks)
+        self._input.close()
+
+
+class _Rows:
+    """From sums per layer to its numbers."""
+
+    def __init__(self, layers: Sequence[Layer], scale: float) -> None:
+        self.layers, self.scale = layers, scale
+        self.seen: list[tuple[bool, bool]] = []  # per layer: whether backward reached it, whether it can saturate
+
+    def finish(self, values: Sequence[float], numbers: Numbers) -> None:
+        many = len(self.layers)
+        for i, (layer, (reached, saturable)) in enumerate(zip(self.layers, self.seen, strict=True)):
+            gradient, inputs, outside, summed, squares = values[5 * i : 5 * i + 5]
+            samples, count = values[5 * many + 2 * i : 5 * many + 2 * i + 2]
+            if reached:
+                numbers[f"activation_grad_norm/{layer.label}"] = math.sqrt(gradient) / self.scale
+            if samples and f"grad_norm/{layer.label}" in numbers:
+                size = math.sqrt(inputs / samples)
+                corrected = numbers[f"grad_norm/{layer.label}"] / size if size else math.nan
+                numbers[f"grad_norm_corrected/{layer.label}"] = corrected
+            if count:
+                mean, std = mean_and_std(count, summed, squares)
+                numbers |= {f"activation_mean/{layer.label}": mean, f"activation_std/{layer.label}": std}
+            if count and saturable:
+                numbers[f"saturated_fraction/{layer.label}"] = outside / count

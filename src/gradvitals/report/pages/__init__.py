@@ -1,0 +1,1 @@
+"""HTML pages of runs and sweeps, each in one file."""

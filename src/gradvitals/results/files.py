@@ -1,0 +1,71 @@
+"""The files of a run directory: JSON that is always finite, written aside and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file whole or not at all; numbers that are not finite become null."""
+    write_bytes(path, f"{json.dumps(finite(content), indent=2, allow_nan=False)}\n".encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with written_aside(path) as aside:
+        aside.write_bytes(content)
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """A path beside the file to write to, which takes the file's place at the end; nothing of it stays on an error."""
+    aside = path.with_name(path.name + ".part")
+    try:
+        yield aside
+        os.replace(aside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
+
+
+def finite(content: Any) -> Any:
+    """The same content with null for every number that is not finite.
+
+    Example:
+        >>> finite({"a": [1.0, float("nan")]})
+        {'a': [1.0, None]}
+    """
+    if isinstance(content, dict):
+        return {key: finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def user_lock(name: str, folder: Path | None = None) -> BaseFileLock:
+    """Returns a lock that the processes of this user on this machine share; it ends with the process that has it.
+
+    Args:
+        name: what it protects.
+        folder: of the lock file; None: the machine's temporary folder, which users may share.
+
+    Example:
+        >>> with user_lock("example") as lock:
+        ...     lock.is_locked
+        True
+    """
+    from filelock import FileLock
+
+    user = getattr(os, "getuid", lambda: "own")()  # Windows: the temporary folder is the user's own
+    return FileLock((folder or Path(tempfile.gettempdir())) / f"gradvitals_{user}_{name}.lock")

@@ -1,0 +1,57 @@
+"""Every option of every group composes and builds; and what each is for is said in its file."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from gradvitals.app.config.validate import check
+from gradvitals.app.run.assemble import assemble
+from tests.conftest import CONF, composed
+
+# Experiments are trained, and their headers read, in tests/experiments.
+OPTIONS = [(file.parent.name, file.stem) for file in sorted(CONF.glob("*/*.yaml")) if file.parent.name != "experiment"]
+NEEDS_FILES = {"fashion_mnist", "mnist", "cifar10", "csv"}
+NEEDS_A_DEVICE = {"gpu", "mps", "ddp"}
+NEEDS_A_PACKAGE = {"mlflow", "wandb"}
+CONTRACT = {
+    "model": "plain bn ln residual gn instance rms skip prenorm rezero",
+    "act": "sigmoid tanh relu leaky_relu prelu elu selu gelu silu mish softplus softsign hardtanh erf exponential identity",
+    "init": "default auto he_uniform he_normal glorot_uniform glorot_normal lecun_uniform lecun_normal orthogonal "
+    "variance_scaling uniform normal lsuv",
+    "clip": "none norm value per_parameter agc percentile",
+    "optimizer": "sgd adam adamw nadam rmsprop",
+    "scheduler": "none cosine onecycle plateau step",
+    "data": "digits iris fashion_mnist mnist cifar10 csv circles blobs noise",
+    "logger": "tensorboard csv mlflow wandb many none",
+}
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_composes_and_builds(group, option, tmp_path: Path):
+    config = composed(f"{group}={option}", run_dir=str(tmp_path))
+    check(config)
+    if option in NEEDS_FILES | NEEDS_A_DEVICE | NEEDS_A_PACKAGE:
+        return
+    run = assemble(config)
+    assert run.trainer.callbacks
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS)
+def test_every_option_says_what_it_is(group, option):
+    comments = [line for line in (CONF / group / f"{option}.yaml").read_text().splitlines() if line.startswith("# ")]
+    assert [line for line in comments if "@package" not in line]
+
+
+@pytest.mark.parametrize("group", CONTRACT)
+def test_the_names_of_the_contract(group):
+    assert {option for of, option in OPTIONS if of == group} == set(CONTRACT[group].split())
+
+
+@pytest.mark.parametrize("option", [option for of, option in OPTIONS if of == "act"])
+def test_an_activations_parameters_stand_in_its_file(option):
+    from gradvitals.activations import ACTIVATIONS
+
+    config = OmegaConf.to_container(OmegaConf.load(CONF / "act" / f"{option}.yaml"))
+    assert config.pop("name") == option
+    assert config == dict(ACTIVATIONS[option].params)

@@ -1,0 +1,109 @@
+"""Each command that a page recommends is accepted, and is the run's own config but for the remedy."""
+
+import html
+import re
+import shlex
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from lightning import LightningDataModule
+
+from gradvitals.app.config.compose import CONF, compose, settings_of
+from gradvitals.app.config.remedy_overrides import with_remedy
+from gradvitals.app.run.build_model import build_model
+from gradvitals.app.run.build_trainer import build_trainer
+from gradvitals.app.run.result import net_of
+from gradvitals.callbacks.metric_history import History
+from gradvitals.diagnosis.remedies import FOR, Remedy, prescribe
+from gradvitals.report.pages.run_page import run_page
+from gradvitals.results.record import Record
+
+EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
+TYPED = {name: [f"experiment={name}"] for name in EXPERIMENTS} | {
+    "typed": ["act=leaky_relu", "act.negative_slope=0.3", "+optimizer.maximize=false", "data=fashion_mnist"],
+    "sweep": ["sweep=depth", "init.gain=0.7", "hydra.mode=RUN"],
+    "by trainer": ["optimizer=sgd", "optimizer.momentum=0.9", "trainer.gradient_clip_val=1", "init=uniform"],
+    "own network": ["model._target_=torch.nn.Linear", "act=sigmoid"],
+}
+FEW = ("iris_leaky", "mse_clip_value", "fashion_bn_post", "typed", "sweep", "by trainer", "own network")  # of each kind
+
+
+def remedies_of(typed: list[str]) -> list[Remedy]:
+    """All that may be prescribed, whatever is wrong with the net."""
+    settings = settings_of(typed, Path("unused"))
+    found = [remedy for verdict in FOR for remedy in prescribe(verdict, net_of(settings))]
+    return list({remedy.overrides: remedy for remedy in found}.values())
+
+
+def recommended(typed: list[str], remedies: list[Remedy]) -> list[list[str]]:
+    """What a page says to type, one list of overrides for each remedy."""
+    vitals = {"remedies": [vars(remedy) for remedy in remedies], "verdict": "vanishing"}
+    page = html.unescape(run_page(Record(Path("unused"), {}, vitals, overrides=typed), with_remedy))
+    to_do = page.partition("What to do</h2>")[2].partition("Or let all be tried")[0]
+    return [shlex.split(line)[2:] for line in re.findall(r"python src/train.py [^<]+", to_do)]
+
+
+class Samples(LightningDataModule):
+    """As many features and classes as a recipe's data have, and two samples of them."""
+
+    def __init__(self, regression: bool) -> None:
+        super().__init__()
+        y = torch.rand(2, 1) if regression else torch.tensor([0, 1])
+        task = "regression" if regression else "multiclass"
+        train = SimpleNamespace(x=torch.rand(2, 8), y=y)
+        self.splits = SimpleNamespace(train=train, num_classes=1 if regression else 10, task=task)
+
+
+def built(settings: dict[str, Any]) -> None:
+    """Build all that a run builds of the groups that remedies change; nothing of it refuses the config."""
+    trainer = build_trainer(settings, History())
+    if settings["model"]["_target_"] == "gradvitals.nets.mlp.MLP":  # a network of one's own needs data of its own
+        model = build_model(settings, Samples(regression="csv" in settings["data"]["_target_"]))
+        model.trainer = trainer
+        model.configure_optimizers()
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in TYPED])
+def test_what_a_page_recommends_is_accepted(name):
+    typed, remedies = TYPED[name], remedies_of(TYPED[name])
+    commands = recommended(typed, remedies)
+    assert len(commands) == len(remedies) >= 4
+    before = settings_of(typed, Path("unused"))
+    for words, remedy in zip(commands, remedies, strict=True):
+        settings = settings_of(words, Path("unused"))  # composed and checked as a command is
+        built(settings)
+        assert set(remedy.overrides) <= set(words)
+        groups = {word.partition("=")[0].partition(".")[0] for word in remedy.overrides}
+        others = before.keys() - groups - {"overrides", "typed", "choices", "trainer"}
+        assert {key: settings[key] for key in others} == {key: before[key] for key in others}
+
+
+@pytest.mark.parametrize("name", TYPED)
+def test_the_options_are_those_that_hydra_chooses(name):
+    """They are found without composing, which a page of many remedies has no time for."""
+    from gradvitals.app.config.remedy_overrides import _choices, _flattened, _read
+
+    files = [_read(CONF, group, option) for group, option in _flattened(TYPED[name])]
+    chosen = compose(TYPED[name]).choices
+    found = _choices(TYPED[name], files, CONF)
+    assert found == {group: chosen[group] for group in found}
+
+
+def test_the_command_line_takes_what_a_page_recommends(command):
+    typed = TYPED["iris_leaky"]
+    (words,) = recommended(
+        typed, [remedy for remedy in remedies_of(typed) if remedy.overrides == ("act=elu", "init=auto")]
+    )
+    done = command(*words, "trainer.max_epochs=1", "logger=none", "report=false")
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_a_lightning_module_of_ones_own_decides_is_not_recommended(tmp_path, monkeypatch):
+    (tmp_path / "own_nets.py").write_text("from lightning import LightningModule\nclass Own(LightningModule): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADVITALS_ALLOW", "own_nets")
+    found = [word for remedy in remedies_of(["model._target_=own_nets.Own"]) for word in remedy.overrides]
+    assert {word.partition("=")[0] for word in found} == {"clip", "clip.val"}

@@ -1,0 +1,434 @@
+"""A sick config in, a cured experiment out: its parts, and whole cures of small nets."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from omegaconf import OmegaConf
+
+from gradvitals.app.config.compose import CONF, compose
+from gradvitals.app.config.remedy_overrides import with_remedy
+from gradvitals.app.cure import cure as module
+from gradvitals.app.cure.attempts import Cure, Tried, is_cured, rank
+from gradvitals.app.cure.experiment_file import experiment, name_of, write_experiment
+from gradvitals.app.cure.lr_range_test import range_test, steepest
+from gradvitals.app.cure.options import check_cure
+from gradvitals.app.cure.result import effect
+from gradvitals.app.cure.search import _run, count_workers, search
+from gradvitals.app.cure.trial import Trial, run_trial
+from gradvitals.diagnosis.remedies import Remedy
+from gradvitals.errors import Refused
+from gradvitals.results.objective import Objective
+from tests.conftest import ROOT, composed
+
+OPTIONS = {"share": 0.1, "least_steps": 30, "enough": 0.75, "confirmations": 2, "workers": 1}
+ACC = Objective("val/acc", "max")
+GOOD = Trial((), "completed", "healthy", objective=ACC, score=0.9, learnt=0.8, val_learnt=0.8)
+SICK = Trial((), "stopped", "vanishing", objective=ACC, score=0.1, steps_planned=800)
+# The weights of 8 layers are so small that no gradient arrives; 66 steps at full length.
+SMALL = [
+    "data=blobs",
+    "data.batch_size=32",
+    "model.width=16",
+    "model.depth=8",
+    "optimizer.lr=0.01",
+    "trainer.max_epochs=3",
+]
+SQUEEZED = [*SMALL, "init.gain=0.05", "monitor.every_n_steps=10", "+monitor.thresholds.patience=20"]
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """A copy of the configs, so that nothing is written into the repository's."""
+    return shutil.copytree(CONF, tmp_path / "conf", ignore=shutil.ignore_patterns("cured"))
+
+
+@pytest.fixture
+def cure_command(tmp_path):
+    """Run a copy of the scripts as a user does; the experiments that it writes go to the copy."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "cured")
+    for folder in ("src", "conf"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
+
+    def run(script, *words):
+        call = [sys.executable, str(tmp_path / "src" / script), *words]
+        return subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+
+    return run
+
+
+def remedy(*overrides):
+    return Remedy(overrides, "because", "someone")
+
+
+def tried(index, **values):
+    return Tried(index, remedy(f"seed={index}"), replace(GOOD, **values))
+
+
+def order(*trials):
+    return [found.index for found in rank(trials)]
+
+
+def test_healthy_trials_come_first():
+    assert order(tried(0, verdict="stalled", score=0.95), tried(1, score=0.5)) == [1, 0]
+    assert order(tried(0, status="stopped", score=0.95), tried(1, score=0.5)) == [1, 0]
+
+
+def test_the_better_metric_comes_first():
+    assert order(tried(0, score=0.80), tried(1, score=0.90)) == [1, 0]
+
+
+def test_at_nearly_equal_metric_the_loss_tells_and_then_the_smaller_change():
+    assert order(tried(0, score=0.89), tried(1, score=0.90)) == [0, 1]
+    assert order(tried(0, score=0.89, learnt=0.5, val_learnt=0.6), tried(1, score=0.90)) == [1, 0]
+    assert order(tried(0, score=0.89, learnt=0.5), tried(1, score=0.90, learnt=float("nan"))) == [0, 1]
+
+
+def test_failed_trials_come_last_and_do_not_end_a_ranking():
+    failed = Tried(0, remedy("seed=9"), Trial((), "failed", reason="no"))
+    assert order(failed, tried(1, verdict="stalled", score=0.1)) == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("sick", "full", "cured"),
+    [
+        ({}, {}, True),
+        ({}, {"score": 0.14}, False),  # hardly above chance
+        ({}, {"verdict": "stalled"}, False),
+        ({}, {"status": "stopped"}, False),
+        ({"score": 0.92}, {"score": 0.95}, False),
+        ({"score": 0.96}, {"score": 0.985}, True),  # more than half of what is missing
+        ({"status": "diverged", "score": 0.9}, {"score": 0.9}, True),
+        ({"score": -2.0}, {"objective": Objective.named("val/loss"), "score": -1.9}, False),
+        ({"score": -2.0}, {"objective": Objective.named("val/loss"), "score": -1.7}, True),
+        ({"score": -9.0}, {"objective": Objective.named("val/perplexity"), "score": -8.9}, False),
+        ({"score": -9.0}, {"objective": Objective.named("val/perplexity"), "score": -8.0}, True),
+    ],
+)
+def test_what_cured_means(sick, full, cured):
+    assert is_cured(replace(SICK, **sick), replace(GOOD, **full)) is cured
+
+
+@pytest.mark.parametrize(
+    ("typed", "change", "result"),
+    [
+        (["act=sigmoid", "model.depth=12"], ["act=elu"], ["model.depth=12", "act=elu"]),
+        (["act=leaky_relu", "act.negative_slope=0.3"], ["act=elu"], ["act=elu"]),
+        (["act=elu", "act.alpha=2"], ["act=elu", "init=auto"], ["act.alpha=2", "act=elu", "init=auto"]),
+        (["init=uniform", "init.low=-1", "init.output=zeros"], ["init=auto"], ["init.output=zeros", "init=auto"]),
+        (["init.gain=2"], ["init=auto", "init.gain=1"], ["init=auto", "init.gain=1"]),
+        (["model.norm=batch", "model.width=5"], ["model=prenorm"], ["model.width=5", "model=prenorm"]),
+        (["clip=norm", "clip.val=1e-3"], ["clip=none"], ["clip=none"]),
+        (
+            ["optimizer=sgd", "optimizer.momentum=0.9"],
+            ["optimizer=adam", "optimizer.lr=0.001"],
+            ["optimizer=adam", "optimizer.lr=0.001"],
+        ),
+        (["trainer.gradient_clip_val=1e-3"], ["clip=none"], ["clip=none"]),
+        (["optimizer.lr=3", "+tags=[a]"], ["optimizer.lr=0.1"], ["+tags=[a]", "optimizer.lr=0.1"]),
+    ],
+)
+def test_a_remedy_keeps_what_it_does_not_touch(typed, change, result):
+    assert with_remedy(typed, change) == result
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "taken_back"),
+    [
+        ("iris_leaky", ["act=elu"], ["~act.negative_slope"]),
+        ("mse_clip_value", ["clip=none"], ["clip.val=null"]),
+        ("vanishing", ["act=elu"], []),
+        ("fashion_bn", ["model=prenorm"], ["model.norm_momentum=null"]),  # its norm_position is prenorm's own
+        ("fashion_bn_post", ["model=prenorm"], ["model.norm_position=before_linear", "model.norm_momentum=null"]),
+    ],
+)
+def test_what_an_experiment_set_for_the_replaced_option_is_taken_back(name, change, taken_back):
+    words = with_remedy([f"experiment={name}"], change)
+    assert words == [f"experiment={name}", *change, *taken_back]
+    group = change[0].partition("=")[0]
+    settings = composed(*words)[group]
+    assert settings == {
+        **composed(change[0])[group],
+        **{k: settings[k] for k in ("hidden", "input_norm", "norm_eps") if k in settings},
+    }
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["act=elu", "model.depth=12"],
+        ["experiment=iris_leaky", "act=elu", "~act.negative_slope"],
+        ["experiment=vanishing", "model=bn", "optimizer.lr=1e-4", "data=circles", "tags=[a,b]"],
+        ["experiment=selu_100", "model=prenorm", "debug=limit"],
+        ["clip=value", "clip.val=0.5", "scheduler=onecycle", "+trainer.inference_mode=false", "~callbacks.summary"],
+    ],
+)
+def test_the_experiment_is_the_config(words, conf):
+    (conf / "experiment" / "cured").mkdir()
+    (conf / "experiment" / "cured" / "it.yaml").write_text("# @package _global_\n" + experiment(words, conf))
+    one, other = (compose(typed, conf).config for typed in (words, ["experiment=cured/it"]))
+    one.callbacks.setdefault("summary", None)
+    assert OmegaConf.to_container(other) == OmegaConf.to_container(one)
+
+
+def test_where_files_go_is_no_part_of_an_experiment(conf):
+    assert experiment(["act=elu", "paths.logs=/x", "task_name=y"], conf) == experiment(["act=elu"], conf)
+
+
+def test_names():
+    assert name_of(["act=sigmoid", "optimizer.lr=1e-6"]) == "act_sigmoid_optimizer_lr_1e-6"
+    assert name_of(["data.root=../../evil"]) == "data_root_evil"
+    assert name_of(["experiment=vanishing", "paths.logs=/x"]) == "vanishing"
+    assert name_of([]) == "default"
+    assert len(name_of([f"tags=[{'x' * 300}]"])) <= 100
+
+
+def test_another_config_gets_another_file(conf):
+    def write(*sick):
+        trial = replace(GOOD, overrides=("act=elu",), metrics={"val/acc": {"best": 0.9, "final": 0.9}})
+        found = Tried(0, remedy("act=elu"), trial)
+        return write_experiment(Cure(list(sick), SICK, cured=found), "it", conf).stem
+
+    assert [write("act=sigmoid"), write("act=sigmoid"), write("act=tanh"), write("act=tanh")] == [
+        "it",
+        "it",
+        "it_2",
+        "it_2",
+    ]
+    text = (conf / "experiment" / "cured" / "it_2.yaml").read_text()
+    assert text.startswith("# @package _global_\n# python src/train.py experiment=cured/it_2\n# Shows ")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("share", 0, "cure.share: expected a number above 0 and at most 1; got 0"),
+        ("least_steps", 0.5, "cure.least_steps: expected a whole number of at least 1; got 0.5"),
+        ("enough", 2, "cure.enough: expected"),
+        ("workers", "many", "cure.workers: expected a whole number of at least 1 or one of auto; got 'many'"),
+        ("confirmations", 0, "cure.confirmations: expected"),
+        ("name", "../evil", "cure.name: expected letters, digits, - and _"),
+    ],
+)
+def test_values_out_of_range(key, value, words):
+    valid = dict(OmegaConf.load(CONF / "cure.yaml").cure)
+    check_cure(valid)
+    with pytest.raises(Refused, match=words.replace(".", r"\.")):
+        check_cure(valid | {key: value})
+
+
+def test_what_has_no_part_in_a_cure():
+    with pytest.raises(Refused, match="weights: has no part in a cure"):
+        check_cure(dict(OmegaConf.load(CONF / "cure.yaml").cure), ["act", "weights"])
+
+
+def test_a_trial_is_the_beginning_of_the_same_training():
+    whole, start = run_trial(SMALL), run_trial(SMALL, max_steps=22)
+    assert (whole.steps, start.steps, start.steps_planned) == (66, 22, 66)
+    assert start.curves["val/loss"] == whole.curves["val/loss"][:1]
+    assert start.profiles.items() <= whole.profiles.items()
+    assert whole.status == start.status == "completed"
+
+
+def test_a_trial_validates_at_its_end():
+    trial = run_trial([*SMALL, "trainer.check_val_every_n_epoch=3"], max_steps=10)
+    assert [step for step, _ in trial.curves["val/acc"]] == [10]
+    assert trial.score == trial.best == trial.curves["val/acc"][0][1]
+
+
+def test_a_trial_that_diverges_and_one_that_cannot_be_built():
+    assert run_trial([*SMALL, "optimizer=sgd", "optimizer.lr=1e30"], max_steps=50).status == "diverged"
+    trial = run_trial([*SMALL, "act=eluu"])
+    assert (trial.status, trial.steps) == ("failed", 0)
+    assert trial.reason.startswith("act=eluu: no such option; expected elu")
+
+
+def test_a_trial_in_a_worker_is_the_trial_here():
+    runs = [([*SMALL, f"seed={seed}"], 10, CONF) for seed in (0, 1)]
+    assert [t.metrics for t in _run(runs, 2)] == [t.metrics for t in _run(runs, 1)]
+
+
+def test_the_range_test_finds_a_usual_rate():
+    rate, steps, _ = range_test(["data=digits", "optimizer=sgd", "optimizer.lr=1e-6"])
+    assert 1e-3 < rate < 1
+    assert steps <= 100
+
+
+def test_no_rate_where_the_loss_falls_nowhere():
+    assert steepest([10.0**-i for i in range(20)], [2.0] * 20) is None
+
+
+def test_no_range_test_where_the_loss_is_not_finite_before_any_step(monkeypatch):
+    monkeypatch.setattr(module, "range_test", lambda overrides, conf: (0.5, 100, 1.0))
+    settings = composed("optimizer=sgd") | {"choices": compose(["optimizer=sgd"]).choices}
+
+    def first(step):
+        done = Cure([], replace(SICK, verdict="non_finite", verdict_step=step))
+        module.remedies_for(done, settings, CONF)
+        return done.usual_lr, done.range_steps
+
+    assert (first(0), first(20)) == ((None, 0), (0.5, 100))
+
+
+def test_a_network_of_ones_own_keeps_its_model():
+    settings = composed("act=sigmoid") | {"choices": compose(["act=sigmoid"]).choices}
+    done = Cure([], SICK)
+    ours = module.remedies_for(done, settings, CONF)
+    settings["model"] |= {"_target_": "torch.nn.Linear"}
+    own = module.remedies_for(done, settings, CONF)
+    assert any("model=bn" in remedy.overrides for remedy in ours)
+    assert [r.overrides for r in own] == [r.overrides for r in ours if not any("model" in w for w in r.overrides)] != []
+
+
+def test_numbers_that_are_not_finite_are_null():
+    assert effect(Trial((), "diverged"))["learnt"] is None
+
+
+@pytest.mark.parametrize(
+    ("workers", "seconds", "steps", "count"),
+    [("auto", 1.0, 100, 1), ("auto", 100.0, 100, 3), ("auto", 2.0, 1, 1), (2, 1.0, 100, 2), (9, 1.0, 100, 3)],
+)
+def test_workers_start_where_they_save_time(workers, seconds, steps, count, monkeypatch):
+    monkeypatch.setattr("joblib.cpu_count", lambda: 4)
+    done = Cure([], replace(SICK, seconds=seconds, steps=steps), remedies=[remedy("seed=1")] * 3)
+    assert count_workers(workers, done, 100) == count
+
+
+@pytest.fixture
+def squeezed(conf):
+    """The diagnosed sick run of a small net, and the configs."""
+    sick = run_trial(SQUEEZED, conf=conf)
+    assert (sick.status, sick.verdict) == ("stopped", "vanishing")
+    return Cure(list(SQUEEZED), sick), conf
+
+
+def test_the_smallest_change_that_does_is_taken(squeezed):
+    done, conf = squeezed
+    done.remedies = [remedy("act=tanh"), remedy("act=nonsense"), remedy("init.gain=1"), remedy("model=bn")]
+    search(done, OPTIONS | {"enough": 0.4}, conf)
+    assert [t.trial.status for t in done.tried] == ["stopped", "failed", "completed"]  # no larger change is tried
+    assert str(done.cured) == "init.gain=1"
+    assert done.steps == {"sick": done.sick.steps, "range_test": 0, "trials": 60, "confirmation": 66}
+    assert done.cost == pytest.approx((done.sick.steps + 60 + 66) / 66)
+
+
+def test_all_are_tried_where_nothing_is_enough(squeezed):
+    done, conf = squeezed
+    done.remedies = [remedy("init.gain=1"), remedy("init.gain=1", "act=elu")]
+    search(done, OPTIONS | {"enough": None}, conf)
+    assert len(done.tried) == 2
+    assert done.cured is not None
+
+
+def test_the_next_best_is_confirmed_where_the_best_is_not_cured(squeezed, monkeypatch):
+    done, conf = squeezed
+    done.remedies = [remedy("init.gain=1"), remedy("act=elu", "init.gain=1"), remedy("model=bn", "init.gain=1")]
+    monkeypatch.setattr(module, "is_cured", lambda sick, full: len(done.confirmed) > 1)
+    search(done, OPTIONS, conf)
+    assert [t.index for t in done.confirmed] == [t.index for t in rank(done.tried)][:2]
+    assert [t.trial.steps for t in done.confirmed] == [66, 66]
+    assert done.cured is done.confirmed[1]
+
+
+def test_nothing_helps(squeezed):
+    done, conf = squeezed
+    done.remedies = [remedy("seed=1"), remedy("seed=3"), remedy("seed=2")]
+    search(done, OPTIONS, conf)
+    assert done.cured is None
+    assert len(done.confirmed) == OPTIONS["confirmations"]
+    assert len(done.tried) == 3
+
+
+def test_a_trial_of_full_length_is_its_own_confirmation(squeezed):
+    done, conf = squeezed
+    done.remedies = [remedy("init.gain=1")]
+    search(done, OPTIONS | {"share": 1.0}, conf)
+    assert done.cured is done.tried[0]
+    assert done.steps["confirmation"] == 0
+
+
+STUB = """
+import gradvitals.app.cure as app
+from gradvitals.diagnosis.remedies import Remedy
+app.prescribe = lambda verdict, net: [Remedy(("seed=7",), "luck", "nobody")]
+"""
+
+
+def test_the_command_line_where_nothing_helps(cure_command, tmp_path):
+    script = tmp_path / "src" / "cure.py"
+    script.write_text(script.read_text().replace("\n\n\n@hydra", f"\n{STUB}\n\n@hydra"))
+    done = cure_command("cure.py", *SQUEEZED, "cure.least_steps=20")
+    assert done.returncode == 3, done.stderr
+    assert "not cured    none of 1 remedies helped enough: seed=7" in done.stdout
+    (run_dir,) = (tmp_path / "logs/cure/runs").iterdir()
+    found = json.loads((run_dir / "cure.json").read_text())
+    assert (found["outcome"], found["experiment"], found["cured"]) == ("not cured", None, None)
+    assert found["remedies"][0]["effect"]["verdict"] == "vanishing"
+    assert (run_dir / "cure.md").read_text().startswith("# Not cured")
+    assert not (tmp_path / "conf/experiment/cured").exists()
+
+
+def test_the_command_line_cures_and_the_experiment_trains(cure_command, tmp_path):
+    done = cure_command("cure.py", *SQUEEZED, "cure.least_steps=20", "cure.name=it")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "type         python src/train.py experiment=cured/it" in done.stdout
+    (run_dir,) = (tmp_path / "logs/cure/runs").iterdir()
+    found = json.loads((run_dir / "cure.json").read_text())
+    assert (found["outcome"], found["verdict"], found["overrides"]) == ("cured", "vanishing", SQUEEZED)
+    assert found["cost"] == pytest.approx(sum(found["steps"].values()) / 66)
+    assert (run_dir / "cure.png").read_bytes().startswith(b"\x89PNG")
+    done = cure_command("train.py", *found["command"].split()[2:])
+    assert done.returncode == 0, done.stderr
+    (run_dir,) = (tmp_path / "logs/train/runs").iterdir()
+    result = json.loads((run_dir / "result.json").read_text())
+    full = found["confirmed"][-1]["effect"]
+    assert (result["verdict"], result["steps"]) == ("healthy", 66)
+    assert result["metrics"]["val/acc"]["best"] == pytest.approx(full["best"])
+
+
+def test_a_healthy_net_needs_no_cure(cure_command):
+    done = cure_command("cure.py", *SMALL)
+    assert done.returncode == 0
+    assert "nothing to cure" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cure.share=2"], "cure.share: expected a number above 0 and at most 1; got 2"),
+        (["act=leaky_relu", "act.negative_slope=x"], "act.negative_slope: expected a number; got 'x'"),
+        (["loss=nonsense"], "loss: a multiclass task has auto, ce, bce, mse, mean; got 'nonsense'"),
+        (["monitor=off"], "monitor=off: expected a monitor"),
+        (["trainer=ddp_cpu"], "trainer.devices: a cure trains in one process each; expected 1; got 2"),
+        (["weights=x"], "weights: has no part in a cure"),
+    ],
+)
+def test_what_is_refused_leaves_no_directory(cure_command, tmp_path, words, message):
+    done = cure_command("cure.py", *words)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert not list((tmp_path / "logs").rglob("cure.log"))
+    assert not list((tmp_path / "logs").glob("cure/runs/*"))
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_training(cure_command, tmp_path):
+    (tmp_path / "conf/experiment/cured").write_text("a file where the folder belongs")
+    done = cure_command("cure.py", *SMALL)
+    assert done.returncode == 1
+    assert "conf/experiment/cured: expected a folder that can be written" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_vanishing_sigmoid_net_is_cured(cure_command, tmp_path):
+    done = cure_command("cure.py", "act=sigmoid", "model.depth=12", "cure.workers=2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run_dir,) = (tmp_path / "logs/cure/runs").iterdir()
+    found = json.loads((run_dir / "cure.json").read_text())
+    assert found["verdict"] == "vanishing"
+    assert found["sick"]["best"] < 0.15
+    assert found["confirmed"][-1]["effect"]["best"] > 0.9
+    assert found["cost"] < 2
+    assert (tmp_path / "conf/experiment/cured/act_sigmoid_model_depth_12.yaml").is_file()

@@ -1,0 +1,36 @@
+"""How a run is put together for speed."""
+
+import os
+
+import torch
+
+from gradvitals.app.run.assemble import assemble
+from gradvitals.app.run.build_trainer import NVML_CHECK
+from gradvitals.loops.lean import LeanEpochLoop
+from tests.conftest import composed
+
+
+def test_a_run_has_the_lean_loop(tmp_path):
+    assert isinstance(assemble(composed(run_dir=str(tmp_path))).trainer.fit_loop.epoch_loop, LeanEpochLoop)
+
+
+def test_on_a_processor_adam_does_not_ask_the_driver_for_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv(NVML_CHECK, "1")
+    assemble(composed("trainer=cpu", run_dir=str(tmp_path)))
+    assert NVML_CHECK not in os.environ
+
+
+def test_the_network_is_compiled_when_that_is_asked_for(tmp_path):
+    plain = assemble(composed(run_dir=str(tmp_path)))
+    compiled = assemble(composed("compile=reduce-overhead", run_dir=str(tmp_path)))
+    assert plain.model.net._compiled_call_impl is None
+    assert compiled.model.net._compiled_call_impl is not None
+    assert compiled.model.state_dict().keys() == plain.model.state_dict().keys()
+
+
+def test_turning_determinism_off_undoes_turning_it_on(tmp_path):
+    asked = []
+    for value in ("true", "false"):
+        assemble(composed(f"trainer.deterministic={value}", run_dir=str(tmp_path)))
+        asked.append(torch.are_deterministic_algorithms_enabled())
+    assert asked == [True, False]

@@ -1,0 +1,65 @@
+"""What several processes tell each other in the one collective call, by hand."""
+
+from collections import Counter
+
+import pytest
+import torch
+
+from gradvitals.distributed.collectives import Processes
+from gradvitals.monitor.collectors.batch_statistics import DataFacts
+from gradvitals.monitor.collectors.non_finite import Guard
+from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.vitals import NonFinite
+
+
+class Recorded(Readings):
+    """Keeps what would be added up, and lets the sum be told afterwards."""
+
+    def add_shares(self, values, finish):
+        self.values, self.finish = values, finish
+
+
+def agreed(*batches, outputs=None) -> list[DataFacts]:
+    """One for each process that saw one batch."""
+    facts, told = [], []
+    for rank, batch in enumerate(batches):
+        processes = Processes(number=len(batches), rank=rank)
+        facts.append(DataFacts(batches=3, processes=processes))
+        facts[-1].see(batch)
+        told.append(Recorded(processes))
+        facts[-1].add_to(told[-1], outputs)
+    whole = sum(one.values for one in told)
+    for one in told:
+        one.finish(whole.tolist(), {})
+    return facts
+
+
+def batch(size: float, *labels: int):
+    return torch.full((len(labels), 2), size), torch.tensor(labels)
+
+
+def test_labels_are_counted_over_all_processes():
+    for facts in agreed(batch(1.0, 0, 0, 1), batch(3.0, 1, 2, 2), outputs=3):
+        assert facts._known.labels == Counter({0: 2, 1: 2, 2: 2})
+        assert facts.features == pytest.approx(3.0)
+        assert facts.faults(outputs=3) == []
+
+
+def test_a_label_beyond_the_outputs_in_one_process_is_seen_by_all():
+    for facts in agreed(batch(1.0, 0, 1), batch(1.0, 7, -2), outputs=3):
+        assert facts.faults(outputs=3) == ["labels from -2 to 7; 3 outputs tell classes 0 to 2 apart"]
+
+
+def test_inputs_that_are_not_finite_in_one_process_too():
+    for facts in agreed(batch(1.0, 0), batch(float("nan"), 0), outputs=2):
+        assert facts.faults(outputs=2) == ["inputs that are not finite numbers"]
+        assert facts.features == pytest.approx(1.0)
+
+
+def test_what_comes_first_is_named_with_the_process_that_found_it():
+    first = Guard._first_found
+    inputs, gradient = NonFinite("batch", "inputs"), NonFinite("gradient", "net.weight")
+    assert first(None, [gradient, inputs])[1] == "the inputs of the batch (in process 1)"
+    assert first(None, [gradient, gradient])[1] == "the gradient of net.weight"
+    assert first(None, [inputs])[1] == "the inputs of the batch"
+    assert first(None, [None, None]) == (None, "nothing when the batch is repeated")

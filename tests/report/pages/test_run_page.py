@@ -1,0 +1,109 @@
+"""The page of one run: it opens with the verdict and what to do, and says what was not measured."""
+
+import json
+
+import pytest
+
+from gradvitals.app.config.remedy_overrides import with_remedy
+from gradvitals.report.pages.run_page import run_page
+from gradvitals.results.record import read
+from tests.counting import python_calls
+from tests.report.made import a_result, a_run, some_vitals, with_curves
+
+
+def text_of(folder):
+    return run_page(read(folder), with_remedy).partition("<body>")[2]
+
+
+def test_it_opens_with_the_verdict_and_what_to_do(tmp_path):
+    page = text_of(with_curves(a_run(tmp_path / "r")))
+    places = [
+        page.index(words)
+        for words in (
+            "</span>vanishing</span></h1>",
+            "At step 50: layer 0 receives 1e-06 of layer 3&#x27;s gradient (as theory predicts)",
+            "What to do</h2>",
+            "python src/train.py seed=1 act=elu init=auto</pre>",  # act.slope was sigmoid's
+            "python src/train.py act=sigmoid act.slope=2 seed=1 model=bn</code>",
+            "python src/cure.py act=sigmoid act.slope=2 seed=1</pre>",
+            "Curves</h2>",
+            "dL/dh by layer and step",
+            "Clipping</h2>",
+            "Spread of activations",
+            "Config</h2>",
+            "Environment</h2>",
+        )
+    ]
+    assert places == sorted(places)
+    assert "Dead units: none in any layer" in page
+
+
+def test_without_curves_the_first_and_the_last_numbers_are_drawn(tmp_path):
+    page = text_of(a_run(tmp_path / "r"))
+    assert "No curves: this run had no logger" in page
+    assert '"name":"100"' in page
+    assert "Nothing was clipped" in page
+
+
+def test_what_nothing_watched_is_one_line(tmp_path):
+    folder = a_run(tmp_path / "r", a_result(verdict=None, clipped_fraction=None), vitals={})
+    page = text_of(folder)
+    assert "Nothing watched this run" in page
+    assert "Not measured" in page
+    assert "Activations and updates" not in page
+    assert 'class="plot"' not in page
+
+
+def test_a_healthy_run_has_nothing_to_do(tmp_path):
+    vitals = some_vitals(verdict="healthy", findings=[], remedies=[], step=None)
+    page = text_of(a_run(tmp_path / "r", a_result(verdict="healthy"), vitals))
+    assert "✓</span>healthy" in page
+    assert "Nothing: gradients arrive" in page
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed", "interrupted"])
+def test_a_run_that_did_not_end_well_says_so_first(tmp_path, status):
+    page = text_of(a_run(tmp_path / "r", a_result(status=status, reason="no <space>")))
+    headline = page.partition("<h1>")[2].partition("</h1>")[0]
+    assert status in headline
+    assert "vanishing" in headline
+    assert f"{status}: no &lt;space&gt;" in page
+
+
+def test_what_was_not_finite_is_told_with_its_place(tmp_path):
+    metrics = {"val/acc": {"best": 0.1, "final": 0.1}, "val/loss": {"best": 2.3, "final": None}}
+    place = {"step": 7, "where": "the output of net.head"}
+    page = text_of(a_run(tmp_path / "r", a_result(status="diverged", metrics=metrics, non_finite=place)))
+    assert "Not finite from step 7 on: the output of net.head." in page
+    assert '<td class="number">not finite</td>' in page
+
+
+def test_a_killed_run_can_be_continued(tmp_path):
+    folder = a_run(tmp_path / "a run")
+    (folder / "result.json").unlink()
+    (folder / "vitals.json").unlink()
+    assert f"resume={folder}" in text_of(folder)
+
+
+def test_an_interrupted_run_can_be_continued(tmp_path):
+    folder = a_run(tmp_path / "a run")
+    file = folder / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"status": "interrupted", "verdict": "healthy"}))
+    (folder / "vitals.json").unlink()
+    assert f"resume={folder}" in text_of(folder)
+
+
+def test_an_empty_folder_still_makes_a_page(tmp_path):
+    assert "missing" in text_of(tmp_path)
+
+
+def test_every_layer_as_a_table(tmp_path):
+    page = text_of(a_run(tmp_path / "r"))
+    assert page.count("<td>net.") == 4
+    assert 'data-value="1e-06"' in page
+
+
+def test_a_page_is_small_and_quick(tmp_path):
+    record = read(with_curves(a_run(tmp_path / "r")))
+    assert len(run_page(record, with_remedy)) < 3e6  # packs Plotly once
+    assert python_calls(lambda: run_page(record, with_remedy)) < 20_000  # about 5,000, or 0.03 s on a laptop
