@@ -27,7 +27,7 @@ from torch import Tensor
 from gradvitals.app.config.compose import settings_of
 from gradvitals.app.run.assemble import assemble
 from gradvitals.app.run.environment import prepare
-from gradvitals.distributed.collectives import Processes
+from gradvitals.distributed.collectives import Collectives
 
 NETS = {"3 x 128": (3, 128), "20 x 128": (20, 128), "8 x 1024": (8, 1024)}
 MODELS = ("plain", "bn")
@@ -73,13 +73,13 @@ def fit(words: str, folder: Path) -> tuple[float, int]:
 
 def compare(words: str, folder: Path) -> tuple[float, float, int, int]:
     """Seconds of a step without and with a measurement, bytes of the gradient, bytes that the monitor sent at most."""
-    sent, add, seconds, size = [0], Processes.add, {"monitor=off": [0.0] * 0, OFTEN: []}, 0
+    sent, add, seconds, size = [0], Collectives.add, {"monitor=off": [0.0] * 0, OFTEN: []}, 0
 
-    def noted(processes: Processes, sums: Tensor) -> Tensor:
+    def noted(processes: Collectives, sums: Tensor) -> Tensor:
         sent.append(sums.nbytes)
         return add(processes, sums)
 
-    with patch.object(Processes, "add", noted):
+    with patch.object(Collectives, "add", noted):
         for _ in range(ROUNDS):
             for monitor, found in seconds.items():
                 once, size = fit(f"{words} {monitor}", folder)

@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 from gradvitals.app.config.compose import settings_of
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.run.assemble import Run, assemble
-from gradvitals.app.run.environment import quiet
+from gradvitals.app.run.environment import filter_warnings
 from gradvitals.data.images import Images
 from gradvitals.data.tensors import Split, Splits
 
@@ -155,5 +155,5 @@ def _drain(reader: int) -> None:
 
 def begin() -> None:
     """Of every benchmark in a process of its own."""
-    quiet()
+    filter_warnings()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)

@@ -25,7 +25,7 @@ from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 from gradvitals.activations import activation
 from gradvitals.build import accepts, build, resolve
 from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, clip_to_norm_, percentile_threshold, total_norm
-from gradvitals.distributed.dtensor import is_spread
+from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.distributed.sharding import shard
 from gradvitals.losses import loss_function
 from gradvitals.nets.init import LAYERS, initialize
@@ -133,7 +133,7 @@ class Classifier(LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         parameters = list(self.parameters())
         # Fused, Lightning refuses to clip under mixed precision, and torch some optimizers for weights in parts.
-        unfused = self.trainer.precision.endswith("mixed") or any(map(is_spread, parameters))
+        unfused = self.trainer.precision.endswith("mixed") or any(map(is_sharded, parameters))
         optimizer = self._optimizer(parameters, fused=not unfused)
         spec = self.hparams["scheduler"] or {}
         if not spec.get("_target_"):

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.distributed.dtensor import is_spread, own_part
+from gradvitals.distributed.dtensor import is_sharded, local_shard
 
 TINY = 1e-6  # added to a norm before dividing by it, as torch.nn.utils.clip_grad_norm_ does
 
@@ -53,7 +53,7 @@ def clip_adaptive_(parameters: Iterable[nn.Parameter], ratio: float = 0.01, eps:
     weight_norms, norms = _unit_norms([p for p, _ in both]), _unit_norms([grad for _, grad in both])
     for (_, grad), weight_norm, norm in zip(both, weight_norms, norms, strict=True):
         limit = ratio * weight_norm.clamp(min=eps)
-        own_part(grad).mul_(torch.clamp(limit / norm, max=1.0))  # a limit over 0 is 1 too
+        local_shard(grad).mul_(torch.clamp(limit / norm, max=1.0))  # a limit over 0 is 1 too
 
 
 @torch.no_grad()
@@ -81,7 +81,7 @@ def _unit_norms(tensors: Sequence[Tensor]) -> list[Tensor]:
     """L2 norms of each tensor's rows, kept broadcastable; of the whole where it has one axis or none."""
     of_vectors = iter(_norms([x for x in tensors if x.ndim < 2]))
     return [
-        torch.linalg.vector_norm(own_part(x), dim=tuple(range(1, x.ndim)), keepdim=True)
+        torch.linalg.vector_norm(local_shard(x), dim=tuple(range(1, x.ndim)), keepdim=True)
         if x.ndim > 1
         else next(of_vectors)
         for x in tensors
@@ -90,8 +90,8 @@ def _unit_norms(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 def _norms(tensors: Sequence[Tensor]) -> list[Tensor]:
     """L2 norms of whole tensors, shape ``()`` each."""
-    norms = list(torch._foreach_norm([own_part(x) for x in tensors])) if tensors else []
-    spread = [place for place, x in enumerate(tensors) if is_spread(x)]
+    norms = list(torch._foreach_norm([local_shard(x) for x in tensors])) if tensors else []
+    spread = [place for place, x in enumerate(tensors) if is_sharded(x)]
     if spread:
         together = _over_parts(torch.stack([norms[place] for place in spread]), tensors[spread[0]])
         for place, norm in zip(spread, together.unbind(), strict=True):
@@ -107,7 +107,7 @@ def _over_parts(norms: Tensor, one: Any) -> Tensor:
 
 
 def _scale(grads: Sequence[Tensor], factors: list[Tensor]) -> None:
-    torch._foreach_mul_([own_part(grad) for grad in grads], factors)
+    torch._foreach_mul_([local_shard(grad) for grad in grads], factors)
 
 
 def percentile_threshold(norms: Sequence[float], percentile: float) -> float:

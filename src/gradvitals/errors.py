@@ -21,7 +21,7 @@ FLOAT32_MAX = 3.4e38
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
 
 
-class Refused(ValueError):
+class ConfigError(ValueError):
     """A configuration that is not run; the message is for the user, whole sentences, no traceback."""
 
 

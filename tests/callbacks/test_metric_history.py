@@ -5,13 +5,13 @@ import torch
 from lightning import Callback, Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradvitals.callbacks.metric_history import History
+from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.classifier import Classifier
 from gradvitals.results.objective import Objective
 
 
 def test_best_is_lowest_for_a_loss_and_highest_for_the_rest():
-    history = History()
+    history = MetricHistory()
     for loss, acc in ((2.0, 0.5), (1.0, 0.7), (float("nan"), 0.6)):
         history.record({"val/loss": torch.tensor(loss), "val/acc": acc})
     assert history.metrics == {"val/loss": {"final": None, "best": 1.0}, "val/acc": {"final": 0.6, "best": 0.7}}
@@ -19,14 +19,14 @@ def test_best_is_lowest_for_a_loss_and_highest_for_the_rest():
 
 @pytest.mark.parametrize("tag", ["val/mae", "val/perplexity", "val/error"])
 def test_best_is_lowest_for_every_kind_of_error(tag):
-    history = History()
+    history = MetricHistory()
     for value in (3.0, 2.0, 4.0):
         history.record({tag: value})
     assert history.metrics == {tag: {"final": 4.0, "best": 2.0}}
 
 
 def test_the_objectives_own_mode_wins_over_its_name():
-    history = History(Objective("val/elbo", "min"))
+    history = MetricHistory(Objective("val/elbo", "min"))
     for value in (3.0, 2.0, 4.0):
         history.record({"val/elbo": value, "val/acc": value})
     assert [values["best"] for values in history.metrics.values()] == [2.0, 4.0]
@@ -42,7 +42,7 @@ class SlowValidation(Callback):
 )
 def test_the_loop_is_timed_without_validation_and_samples_are_counted(options, samples):
     # Three epochs of 40 rows in batches of 16: 16 + 16 + 8.
-    history = History()
+    history = MetricHistory()
     data = DataLoader(TensorDataset(torch.randn(40, 4), torch.arange(40) % 3), batch_size=16)
     trainer = Trainer(
         max_epochs=3, accelerator="cpu", logger=False, callbacks=[history, SlowValidation()],

@@ -15,8 +15,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import GradientVitals, preflight
-from gradvitals.monitor.collectors.batch_statistics import DataFacts
-from gradvitals.monitor.verdict import Examining
+from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
+from gradvitals.monitor.verdict import OnlineDiagnosis
 from gradvitals.signal_propagation.reading import Preflight
 from tests.callbacks.trainer import bare_trainer
 
@@ -214,7 +214,7 @@ def test_the_verdict_of_a_fit_that_is_resumed(tmp_path):
 
 
 def test_chance_is_the_entropy_of_the_labels_where_that_may_be_the_loss():
-    facts = DataFacts(batches=2)
+    facts = BatchStatistics(batches=2)
     for _ in range(2):
         facts.see((torch.zeros(300, 2), torch.arange(300) % 3))
     assert facts.chance(1.2) == pytest.approx(math.log(3), abs=0.01)
@@ -222,7 +222,7 @@ def test_chance_is_the_entropy_of_the_labels_where_that_may_be_the_loss():
 
 
 def test_what_is_no_batch_of_inputs_and_labels_is_passed_over():
-    facts = DataFacts(batches=10)
+    facts = BatchStatistics(batches=10)
     for batch in (torch.zeros(4, 2), [], {"x": 1}, (torch.zeros(4, 2),), (torch.zeros(4, 2), torch.zeros(4)), None):
         facts.see(batch)
     assert facts.faults(outputs=3) == []
@@ -233,4 +233,4 @@ def test_a_run_whose_end_is_not_known_tells_no_seconds():
     class Endless:
         global_step = 10
 
-    assert Examining().seconds_left(Endless()) is None
+    assert OnlineDiagnosis().seconds_left(Endless()) is None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradvitals.diagnosis.diagnose import Diagnosis, Examination
-from gradvitals.diagnosis.history import Moment, Subject
+from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.thresholds import Thresholds
 
 LABELS = [f"{i:02d}.net.{i}" for i in range(4)]
@@ -50,6 +50,6 @@ def run(
     for i, step in enumerate(steps):
         now = seen if isinstance(seen, dict) else seen[min(i, len(seen) - 1)]
         loss = losses if isinstance(losses, (int, float)) else losses[min(i, len(losses) - 1)]
-        examined.take(Moment.of(step, [loss] * (step - before), now, LABELS, symmetric))
+        examined.take(Observation.of(step, [loss] * (step - before), now, LABELS, symmetric))
         before = step
     return examined.diagnosis

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from gradvitals.diagnosis.diagnose import Examination, diagnose
-from gradvitals.diagnosis.history import History, Moment, Subject
+from gradvitals.diagnosis.history import History, Observation, Subject
 from gradvitals.diagnosis.remedies import FOR, Net, prescribe
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
@@ -119,8 +119,8 @@ def test_non_finite_names_layer_and_step():
 
 def test_one_loss_that_is_not_finite_is_found_between_measured_steps():
     examined = Examination(Subject(chance=CHANCE))
-    examined.take(Moment.of(0, [CHANCE], numbers(), LABELS))
-    assert examined.take(Moment.of(50, [1.0, math.inf, 1.0], numbers(), LABELS)).verdict == "non_finite"
+    examined.take(Observation.of(0, [CHANCE], numbers(), LABELS))
+    assert examined.take(Observation.of(50, [1.0, math.inf, 1.0], numbers(), LABELS)).verdict == "non_finite"
 
 
 def test_steps_that_rewrite_the_weights_are_unstable_whatever_follows():
@@ -243,7 +243,7 @@ def test_several_optimizers_are_not_judged_by_losses_that_do_not_fall():
 def test_the_verdict_survives_a_checkpoint():
     examined, again = Examination(Subject(chance=CHANCE)), Examination(Subject(chance=CHANCE))
     for step in (0, 50, 100):
-        examined.take(Moment.of(step, [CHANCE] * 50, numbers(VANISHED), LABELS))
+        examined.take(Observation.of(step, [CHANCE] * 50, numbers(VANISHED), LABELS))
     again.load_state_dict(examined.state_dict())
     assert again.diagnosis == examined.diagnosis
     assert diagnose(again.history) == diagnose(examined.history)
@@ -252,7 +252,7 @@ def test_the_verdict_survives_a_checkpoint():
 def test_a_history_stays_bounded():
     examined = Examination(Subject(chance=CHANCE))
     for step in range(1000):
-        examined.take(Moment.of(step, [CHANCE], numbers(), LABELS))
+        examined.take(Observation.of(step, [CHANCE], numbers(), LABELS))
     assert len(examined.history.moments) <= 256
     assert examined.history.moments[0].step == 0
 

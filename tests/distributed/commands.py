@@ -22,7 +22,7 @@ from gradvitals.app.config.compose import settings_of
 from gradvitals.app.run.assemble import Run, assemble
 from gradvitals.app.run.environment import prepare
 from gradvitals.callbacks.gradient_vitals import monitor_of
-from gradvitals.distributed.collectives import Processes
+from gradvitals.distributed.collectives import Collectives
 from gradvitals.distributed.sharding import whole
 
 BATCH = 1000  # samples of a step in all processes: as many as it takes to call a unit dead
@@ -117,13 +117,13 @@ def fit(words: str, trainer: str, folder: Path) -> dict[str, Any]:
 
 def counted(trainer: str, folder: Path) -> dict[str, list[int]]:
     """Collective calls until each step, without and with the monitor, and how many numbers the monitor sent in each."""
-    found, sent, add = {}, list[int](), Processes.add
+    found, sent, add = {}, list[int](), Collectives.add
 
-    def noted(processes: Processes, sums: Tensor) -> Tensor:
+    def noted(processes: Collectives, sums: Tensor) -> Tensor:
         sent.append(len(sums))
         return add(processes, sums)
 
-    with patch.object(Processes, "add", noted):
+    with patch.object(Collectives, "add", noted):
         for monitor, words in (("off", "monitor=off"), ("on", OFTEN)):
             calls = Counting()
             run(f"{ALWAYS} {COUNTED} trainer={trainer} {words}", folder, calls)

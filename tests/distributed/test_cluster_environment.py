@@ -8,8 +8,8 @@ import pytest
 
 from gradvitals.app.processes.same_config import differences
 from gradvitals.app.processes.subprocesses import Observer
-from gradvitals.distributed.cluster_environment import Launcher, is_first_process
-from gradvitals.errors import Refused
+from gradvitals.distributed.cluster_environment import ClusterEnvironment, is_first_process
+from gradvitals.errors import ConfigError
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "RANK": "5", "LOCAL_RANK": "1"}
 SLURM = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_PROCID": "5", "SLURM_JOB_NAME": "x"}
@@ -26,7 +26,7 @@ def environment(monkeypatch):
 @pytest.mark.parametrize(("variables", "name"), [(TORCHRUN, "torchrun"), (SLURM, "srun")])
 def test_a_launcher_is_known_by_its_environment(variables, name, environment):
     environment(variables)
-    assert Launcher.at_work() == Launcher(name, processes=4, machines=2, rank=5)
+    assert ClusterEnvironment.at_work() == ClusterEnvironment(name, processes=4, machines=2, rank=5)
     assert not is_first_process()
 
 
@@ -50,10 +50,10 @@ def test_the_first_process_is_the_first_of_all_machines(variables, first, enviro
 
 def test_a_trainer_takes_the_processes_that_there_are(environment):
     environment(TORCHRUN)
-    launcher, trainer = Launcher.at_work(), {"devices": 1, "num_nodes": 1, "precision": "32-true"}
+    launcher, trainer = ClusterEnvironment.at_work(), {"devices": 1, "num_nodes": 1, "precision": "32-true"}
     assert launcher.place(trainer, []) == {"devices": 4, "num_nodes": 2, "precision": "32-true"}
     assert launcher.place(trainer | {"devices": [0, 1, 2, 3]}, ["trainer.devices"])["devices"] == 4
-    with pytest.raises(Refused, match=r"trainer.num_nodes: torchrun has started 2 machines; got 1. Leave"):
+    with pytest.raises(ConfigError, match=r"trainer.num_nodes: torchrun has started 2 machines; got 1. Leave"):
         launcher.place(trainer, ["trainer.num_nodes"])
 
 

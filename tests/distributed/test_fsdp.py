@@ -9,7 +9,7 @@ from gradvitals.app.run.assemble import assemble
 from gradvitals.app.run.build_data import build_data
 from gradvitals.classifier import Classifier
 from gradvitals.distributed.sharding import shard
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from tests.conftest import composed
 from tests.distributed.cases import CLIPS, OPTIMIZERS, STEPS
 from tests.distributed.pair import pair
@@ -133,5 +133,5 @@ def test_a_module_of_ones_own_that_is_not_cut_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADVITALS_ALLOW", "ownmodule")
     typed = ("trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=2", "logger=none", "data=blobs")
     config = composed(*typed, "model._target_=ownmodule.Whole", run_dir=str(tmp_path))
-    with pytest.raises(Refused, match="trainer=fsdp: expected Whole to have configure_model.*Or set trainer=ddp"):
+    with pytest.raises(ConfigError, match="trainer=fsdp: expected Whole to have configure_model.*Or set trainer=ddp"):
         assemble(config)

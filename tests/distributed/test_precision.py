@@ -3,7 +3,7 @@
 import pytest
 
 from gradvitals.app.config.validate import check
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from tests.conftest import composed
 from tests.distributed.cases import CLIPS, OPTIMIZERS, PRECISIONS, STEPS
 from tests.distributed.pair import pair
@@ -62,7 +62,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("typed", REFUSED, ids=" ".join)
 def test_refused_before_the_start(typed):
-    with pytest.raises(Refused, match=REFUSED[typed]) as told:
+    with pytest.raises(ConfigError, match=REFUSED[typed]) as told:
         check(composed(*typed))
     assert "\n" not in str(told.value)
 

@@ -29,7 +29,7 @@ from gradvitals.app.run.assemble import assemble
 from gradvitals.build import build
 from gradvitals.checkpoints.read import rebuild
 from gradvitals.classifier import Classifier
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from tests.conftest import ROOT, composed
 from tests.faults import as_typed
 
@@ -532,6 +532,6 @@ def ends_in_a_line(call: Callable[[], object]) -> bool:
 
 
 def test_refusals_are_of_this_projects_kind():
-    with pytest.raises(Refused, match="hydra.launcher._target_=os.system: package 'os' is not admitted"):
+    with pytest.raises(ConfigError, match="hydra.launcher._target_=os.system: package 'os' is not admitted"):
         check_hydra(OmegaConf.create({"launcher": {"_target_": "os.system"}}))
     assert issubclass(LightningModule, nn.Module)

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 import torch
 
-from gradvitals.distributed.collectives import Processes
-from gradvitals.monitor.collectors.batch_statistics import DataFacts
-from gradvitals.monitor.collectors.non_finite import Guard
+from gradvitals.distributed.collectives import Collectives
+from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
+from gradvitals.monitor.collectors.non_finite import NonFiniteGuard
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.vitals import NonFinite
 
@@ -19,12 +19,12 @@ class Recorded(Readings):
         self.values, self.finish = values, finish
 
 
-def agreed(*batches, outputs=None) -> list[DataFacts]:
+def agreed(*batches, outputs=None) -> list[BatchStatistics]:
     """One for each process that saw one batch."""
     facts, told = [], []
     for rank, batch in enumerate(batches):
-        processes = Processes(number=len(batches), rank=rank)
-        facts.append(DataFacts(batches=3, processes=processes))
+        processes = Collectives(number=len(batches), rank=rank)
+        facts.append(BatchStatistics(batches=3, processes=processes))
         facts[-1].see(batch)
         told.append(Recorded(processes))
         facts[-1].add_to(told[-1], outputs)
@@ -57,7 +57,7 @@ def test_inputs_that_are_not_finite_in_one_process_too():
 
 
 def test_what_comes_first_is_named_with_the_process_that_found_it():
-    first = Guard._first_found
+    first = NonFiniteGuard._first_found
     inputs, gradient = NonFinite("batch", "inputs"), NonFinite("gradient", "net.weight")
     assert first(None, [gradient, inputs])[1] == "the inputs of the batch (in process 1)"
     assert first(None, [gradient, gradient])[1] == "the gradient of net.weight"

@@ -1,10 +1,10 @@
 import itertools
 
-from gradvitals.monitor.gradient_history import Moments
+from gradvitals.monitor.gradient_history import GradientHistory
 
 
-def filled(steps: int, most: int = 8) -> Moments:
-    moments = Moments(most)
+def filled(steps: int, most: int = 8) -> GradientHistory:
+    moments = GradientHistory(most)
     for step in range(steps):
         moments.add(step, {"00.net": float(step)})
     return moments
@@ -21,7 +21,7 @@ def test_memory_is_bounded_and_the_rest_is_even():
 
 def test_it_goes_on_from_a_checkpoint():
     whole, begun = filled(60), filled(23)
-    continued = Moments(8)
+    continued = GradientHistory(8)
     continued.load_state_dict(begun.state_dict())
     for step in range(23, 60):
         continued.add(step, {"00.net": float(step)})
@@ -29,14 +29,14 @@ def test_it_goes_on_from_a_checkpoint():
 
 
 def test_two_optimizers_share_a_moment():
-    moments = Moments()
+    moments = GradientHistory()
     moments.add(0, {"a": 1.0})
     moments.add(0, {"b": 2.0})
     assert moments.values == {0: {"a": 1.0, "b": 2.0}}
 
 
 def test_thinning_keeps_the_layers_of_both():
-    moments = Moments(most=3)
+    moments = GradientHistory(most=3)
     for step in range(20):
         moments.add(step, {"a": 1.0})
         moments.add(step, {"b": 2.0})

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from gradvitals.report.tables.sweep import answer, as_csv, averaged, failures, markdown, text
-from gradvitals.results.aggregate import fold, settings_of
+from gradvitals.results.aggregate import fold, typed_settings
 from gradvitals.results.record import Record
 
 
 def run(words: str, acc: float | None = None, status: str = "completed", **more: Any) -> Record:
     """A run as its directory would tell it."""
     overrides = words.split()
-    seed = int(settings_of(overrides).get("seed", 0))
+    seed = int(typed_settings(overrides).get("seed", 0))
     metrics = {} if acc is None else {"val/acc": {"best": acc, "final": acc - 0.1}, "val/loss": {"best": 1 - acc}}
     result = {"status": status, "metrics": metrics, "seed": seed, "seconds": 2.0, "verdict": "healthy"} | more
     return Record(Path("x"), result, {"gain_per_layer": 0.5}, {"objective": "auto"}, overrides)
@@ -118,7 +118,7 @@ def test_of_several_attempts_the_one_that_ended_counts():
 
 
 def test_a_run_that_went_on_from_a_checkpoint_is_the_same_run():
-    assert settings_of(["act=elu", "ckpt_path=a/last.ckpt"]) == {"act": "elu"}
+    assert typed_settings(["act=elu", "ckpt_path=a/last.ckpt"]) == {"act": "elu"}
 
 
 def test_no_run_at_all():

@@ -35,14 +35,14 @@ from torch.optim import Optimizer
 from gradvitals.diagnosis.diagnose import Diagnosis
 from gradvitals.loggers.custom_scalars import layout
 from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
-from gradvitals.monitor.collectors.non_finite import largest_gradient, where_in
+from gradvitals.monitor.collectors.non_finite import largest_gradient, non_finite_layer
 from gradvitals.monitor.first_batch import predicted_decades
-from gradvitals.monitor.fit_monitor import Session
-from gradvitals.monitor.gradient_history import Moments
+from gradvitals.monitor.fit_monitor import FitMonitor
+from gradvitals.monitor.gradient_history import GradientHistory
 from gradvitals.monitor.layer_blocks import by_block
 from gradvitals.monitor.measurement import Measured
 from gradvitals.monitor.settings import Settings
-from gradvitals.monitor.verdict import Examining
+from gradvitals.monitor.verdict import OnlineDiagnosis
 from gradvitals.signal_propagation.reading import Preflight
 from gradvitals.vitals import Layer
 
@@ -160,7 +160,7 @@ class GradientVitals(Callback):
             include=include,
             exclude=exclude,
         )
-        self._session: Session | None = None
+        self._session: FitMonitor | None = None
         self._loggers: Sequence[Logger] = []
         self._fitting = True
         self._begin()
@@ -169,11 +169,11 @@ class GradientVitals(Callback):
         self.layers: list[Layer] = []
         self.start: dict[str, float] = {}
         self.end: dict[str, float] = {}
-        self.moments = Moments()
+        self.moments = GradientHistory()
         self.stopped_it = False
         self.seconds_saved: float | None = None
         self.preflight: Preflight | None = None
-        self._examining = Examining(self.thresholds, self.chance)
+        self._examining = OnlineDiagnosis(self.thresholds, self.chance)
         self.non_finite: tuple[int, str] | None = None
         self._steps = self._clipped_steps = 0
         self._latest = 0  # measured step
@@ -207,7 +207,7 @@ class GradientVitals(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._loggers = trainer.loggers
-        self._session = Session(self.settings, trainer, pl_module, self._take_in, self._state)
+        self._session = FitMonitor(self.settings, trainer, pl_module, self._take_in, self._state)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self._session:
@@ -292,7 +292,7 @@ class GradientVitals(Callback):
         self.non_finite = self.non_finite or (self._session.finding if self._session else None)
         if self.non_finite is not None:
             return  # told before
-        where = where_in(measured.numbers, self.layers) if measured else None
+        where = non_finite_layer(measured.numbers, self.layers) if measured else None
         self.non_finite = (step, where or "the loss")
         words = [f"not finite: the loss or its gradient, from step {step} on"]
         if measured and where:

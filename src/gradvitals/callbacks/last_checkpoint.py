@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from gradvitals.loops.resumable import Moment
+from gradvitals.loops.resumable import RestPoint
 
 
 class LastCheckpoint(Callback):
@@ -62,12 +62,12 @@ class LastCheckpoint(Callback):
         self._saved_at, self._time = (trainer.current_epoch, trainer.global_step), time.monotonic()
         self._is_alone = trainer.world_size == 1
 
-    def at_rest(self, trainer: Trainer, moment: Moment) -> None:
+    def at_rest(self, trainer: Trainer, moment: RestPoint) -> None:
         """Save, if it is time."""
         if self._is_due(trainer, moment):
             self.save(trainer)
 
-    def _is_due(self, trainer: Trainer, moment: Moment) -> bool:
+    def _is_due(self, trainer: Trainer, moment: RestPoint) -> bool:
         if moment == "end":
             return True
         if moment == "epoch" and self.every_n_epochs and trainer.current_epoch % self.every_n_epochs == 0:

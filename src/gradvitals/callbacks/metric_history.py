@@ -8,11 +8,11 @@ from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 
-from gradvitals.distributed.collectives import Processes
+from gradvitals.distributed.collectives import Collectives
 from gradvitals.results.objective import Objective
 
 
-class History(Callback):
+class MetricHistory(Callback):
     """Keeps final and best value of every logged metric, and times the training loop without validation.
 
     Which value is best follows from the metric's name; values that are not finite are final but never best.
@@ -113,7 +113,7 @@ class History(Callback):
 def _samples_of_an_epoch(trainer: Trainer) -> int:
     """Batches of the epoch that just ended times their size in all processes, which the last may fall short of."""
     loader: Any = trainer.train_dataloader
-    size = (getattr(loader, "batch_size", None) or 1) * Processes.of(trainer).number
+    size = (getattr(loader, "batch_size", None) or 1) * Collectives.of(trainer).number
     batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
     dataset: Any = getattr(loader, "dataset", None)
     whole = len(dataset) if hasattr(dataset, "__len__") else batches * size

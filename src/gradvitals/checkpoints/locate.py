@@ -8,7 +8,7 @@ from pathlib import Path
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from gradvitals.distributed.cluster_environment import is_first_process
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.formatting import natural
 from gradvitals.results.record import read_result
 
@@ -34,7 +34,7 @@ def newest(run_dir: Path) -> Path | None:
     damaged = list(takewhile(lambda path: not is_usable(path), found))
     if found and len(damaged) == len(found):
         names = ", ".join(path.name for path in damaged)
-        raise Refused(
+        raise ConfigError(
             f"resume={run_dir}: expected a whole checkpoint; all are damaged: {names}. Start anew without resume"
         )
     if damaged and is_first_process():

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gradvitals.diagnosis.finding import Finding
-from gradvitals.diagnosis.history import History, Moment, Subject
+from gradvitals.diagnosis.history import History, Observation, Subject
 from gradvitals.diagnosis.learning import learnt, patience
 from gradvitals.diagnosis.profile import Profile
 from gradvitals.diagnosis.rules import rules
@@ -53,7 +53,7 @@ class Examination:
 
     Example:
         >>> run = Examination(Subject(chance=2.3))
-        >>> run.take(Moment(0, 1, loss=2.3, worst=2.3)).verdict
+        >>> run.take(Observation(0, 1, loss=2.3, worst=2.3)).verdict
         'healthy'
     """
 
@@ -62,7 +62,7 @@ class Examination:
         self.limits = limits or Thresholds()
         self.diagnosis = Diagnosis()
 
-    def take(self, moment: Moment) -> Diagnosis:
+    def take(self, moment: Observation) -> Diagnosis:
         """Add a moment and judge anew."""
         self.history.moments.append(moment)
         if len(self.history.moments) > MOST:  # the first and the latest half are dense enough
@@ -91,7 +91,7 @@ class Examination:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        moments = [Moment(**moment) for moment in state["moments"]]
+        moments = [Observation(**moment) for moment in state["moments"]]
         self.history.moments = [replace(m, gradients=Profile(**m.gradients)) for m in moments]  # type: ignore[arg-type]
         findings = tuple(Finding(**finding) for finding in state["diagnosis"]["findings"])
         self.diagnosis = replace(Diagnosis(**state["diagnosis"]), findings=findings)
@@ -123,7 +123,7 @@ def diagnose(history: History, limits: Thresholds | None = None) -> Diagnosis:
     Example:
         >>> from gradvitals.diagnosis.profile import profile
         >>> vanished = profile([1e-9, 1e-6, 1e-3])
-        >>> losses = [Moment(step, 50, loss=2.3, worst=2.4, gradients=vanished) for step in (0, 50, 100)]
+        >>> losses = [Observation(step, 50, loss=2.3, worst=2.4, gradients=vanished) for step in (0, 50, 100)]
         >>> print(str(diagnose(History(Subject(chance=2.3), losses)))[:90])
         vanishing at step 50: layer 0 receives 1e-06 of layer 2's gradient: 0.001 per layer (activ
     """

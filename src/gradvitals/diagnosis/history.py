@@ -39,7 +39,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Moment:
+class Observation:
     """One measured step, reduced to what a diagnosis looks at.
 
     Attributes:
@@ -80,7 +80,7 @@ class Moment:
         numbers: Mapping[str, float],
         labels: Sequence[str],
         symmetric: Sequence[int] = (),
-    ) -> Moment:
+    ) -> Observation:
         """Reduce the numbers of a step.
 
         Args:
@@ -92,7 +92,7 @@ class Moment:
 
         Example:
             >>> numbers = {"activation_grad_norm/0": 0.001, "activation_grad_norm/1": 1.0, "update_ratio/0": 1e-3}
-            >>> Moment.of(0, [2.3], numbers, ["0", "1"]).gradients.label
+            >>> Observation.of(0, [2.3], numbers, ["0", "1"]).gradients.label
             'vanishing'
         """
 
@@ -149,10 +149,10 @@ class History:
     """
 
     subject: Subject = field(default_factory=Subject)
-    moments: list[Moment] = field(default_factory=list)
+    moments: list[Observation] = field(default_factory=list)
 
     @property
-    def latest(self) -> Moment:
+    def latest(self) -> Observation:
         """The last moment."""
         return self.moments[-1]
 

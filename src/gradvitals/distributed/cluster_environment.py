@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradvitals.errors import Refused, shown
+from gradvitals.errors import ConfigError, shown
 
 INTERACTIVE = ("bash", "interactive")  # names of SLURM jobs in which people type, as Lightning has them
 
 
 @dataclass(frozen=True)
-class Launcher:
+class ClusterEnvironment:
     """One that has started all processes of a run.
 
     Attributes:
@@ -32,7 +32,7 @@ class Launcher:
     rank: int
 
     @classmethod
-    def at_work(cls) -> Launcher | None:
+    def at_work(cls) -> ClusterEnvironment | None:
         """The one that started this process with others; None where there is none, or just one process."""
         env = os.environ
         if "TORCHELASTIC_RUN_ID" in env:
@@ -55,7 +55,7 @@ class Launcher:
             wanted = len(trainer[key]) if isinstance(trainer[key], list) else trainer[key]
             if f"trainer.{key}" in typed and wanted not in (there_are, "auto"):
                 what = "processes on each machine" if key == "devices" else "machines"
-                raise Refused(
+                raise ConfigError(
                     f"trainer.{key}: {self.name} has started {there_are} {what}; got {shown(trainer[key])}. "
                     f"Leave trainer.{key} out"
                 )
@@ -64,7 +64,7 @@ class Launcher:
 
 def rank() -> int:
     """Of this process among those of its run; 0 where it is alone."""
-    if launcher := Launcher.at_work():
+    if launcher := ClusterEnvironment.at_work():
         return launcher.rank
     return int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("NODE_RANK", 0))  # more than 0 is all that counts
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Processes:
+class Collectives:
     """How many processes share the batch, and how many hold each part of it (tensor parallelism).
 
     Attributes:
@@ -20,7 +20,7 @@ class Processes:
 
     Example:
         >>> import torch
-        >>> Processes().add(torch.ones(1))
+        >>> Collectives().add(torch.ones(1))
         tensor([1.])
     """
 
@@ -29,7 +29,7 @@ class Processes:
     rank: int = 0
 
     @classmethod
-    def of(cls, trainer: Trainer) -> Processes:
+    def of(cls, trainer: Trainer) -> Collectives:
         """Those of a Trainer."""
         mesh: Any = getattr(trainer.strategy, "_device_mesh", None)
         names = getattr(mesh, "mesh_dim_names", None) or ()
@@ -60,4 +60,4 @@ class Processes:
         return things
 
 
-ALONE = Processes()
+ALONE = Collectives()

@@ -7,16 +7,16 @@ from typing import Any
 from torch import Tensor, nn
 
 
-def is_spread(value: Any) -> bool:
+def is_sharded(value: Any) -> bool:
     """Whether a tensor lies in parts in several processes.
 
     Example:
-        >>> is_spread(nn.Parameter(Tensor([1.0])))
+        >>> is_sharded(nn.Parameter(Tensor([1.0])))
         False
     """
     return type(value) not in (Tensor, nn.Parameter) and isinstance(value, Tensor) and hasattr(value, "placements")
 
 
-def own_part(tensor: Any) -> Tensor:
+def local_shard(tensor: Any) -> Tensor:
     """What this process holds of a tensor: of one that is whole, all of it."""
-    return tensor.to_local() if is_spread(tensor) else tensor
+    return tensor.to_local() if is_sharded(tensor) else tensor

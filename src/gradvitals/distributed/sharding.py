@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.distributed.dtensor import is_spread
+from gradvitals.distributed.dtensor import is_sharded
 
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
@@ -74,7 +74,7 @@ def whole(value: Any, keep: bool = True) -> Any:
         value: a tensor in parts, or not.
         keep: whether this process wants it; one that only helps the others is given an empty tensor.
     """
-    if not is_spread(value):
+    if not is_sharded(value):
         return value
     together = value.full_tensor()
     return together.cpu() if keep else torch.empty(0)
@@ -89,7 +89,7 @@ def like(value: Any, parts: Any) -> Any:
         value: whole.
         parts: a tensor of the same shape.
     """
-    if not is_spread(parts) or not isinstance(value, Tensor) or value.shape != parts.shape:
+    if not is_sharded(parts) or not isinstance(value, Tensor) or value.shape != parts.shape:
         return value
     from torch.distributed.tensor import distribute_tensor
 

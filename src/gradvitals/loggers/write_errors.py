@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.loggers.event_file import records_of, speed_up
 
 log = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ class WriteErrors:
         >>> errors.take("last.ckpt", OSError(28, "No space left on device"))
         Traceback (most recent call last):
         ...
-        gradvitals.errors.Refused: cannot write last.ckpt: No space left on device. Training ends, by \
+        gradvitals.errors.ConfigError: cannot write last.ckpt: No space left on device. Training ends, by \
 on_write_error=stop; what was saved before is whole
     """
 
     def __init__(self, on_error: str) -> None:
         self._on_error = on_error
         self._told: set[str] = set()
-        self._waiting: Refused | None = None
+        self._waiting: ConfigError | None = None
 
     def take(self, what: str, error: OSError) -> None:
         """An error in writing something.
@@ -46,7 +46,9 @@ on_write_error=stop; what was saved before is whole
         """
         words = f"cannot write {what}: {error.strerror or error}"
         if self._on_error == "stop":
-            raise Refused(f"{words}. Training ends, by on_write_error=stop; what was saved before is whole") from error
+            raise ConfigError(
+                f"{words}. Training ends, by on_write_error=stop; what was saved before is whole"
+            ) from error
         if what not in self._told:
             self._told.add(what)
             log.warning(f"{words}. Training goes on, by on_write_error=continue; what was saved before is whole")
@@ -55,7 +57,7 @@ on_write_error=stop; what was saved before is whole
         """The same in another thread, or where nothing may be raised; it is raised at the next chance."""
         try:
             self.take(what, error)
-        except Refused as refused:
+        except ConfigError as refused:
             self._waiting = refused
 
     def raise_what_waits(self) -> None:

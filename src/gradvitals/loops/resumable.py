@@ -28,13 +28,13 @@ from torch.utils.data import DataLoader
 
 from gradvitals.loops.random_state import random_state, set_random_state
 
-Moment = Literal["batch", "validation", "epoch", "end"]  # what has just ended; "validation" was left halfway
+RestPoint = Literal["batch", "validation", "epoch", "end"]  # what has just ended; "validation" was left halfway
 
 
 class AtRest(Protocol):
     """A callback that is told when the fit is at rest, and may then call ``trainer.save_checkpoint``."""
 
-    def at_rest(self, trainer: Trainer, moment: Moment) -> None: ...
+    def at_rest(self, trainer: Trainer, moment: RestPoint) -> None: ...
 
 
 class LeaveValidation(Exception):
@@ -112,7 +112,7 @@ class ResumableEpochLoop(_TrainingEpochLoop):
         super().__init__(trainer, min_steps, max_steps)
         self.loaded: dict[str, Any] | None = None  # what was saved at rest, until the fit has gone on from it
         self.before_data: dict[str, Any] = {}  # random state before the first epoch's data were begun
-        self._moment: Moment | None = None  # None: it is not at rest
+        self._moment: RestPoint | None = None  # None: it is not at rest
         self._began: dict[str, Any] = {}  # random states before and, where other things came between, after that
         self._before_validation: dict[str, Any] | None = None
 
@@ -128,7 +128,7 @@ class ResumableEpochLoop(_TrainingEpochLoop):
         if not ends and not self._should_accumulate():
             self.rest("batch")
 
-    def rest(self, moment: Moment) -> None:
+    def rest(self, moment: RestPoint) -> None:
         """Tell the callbacks that the fit is at rest."""
         self._moment = moment
         try:
@@ -142,7 +142,7 @@ class ResumableEpochLoop(_TrainingEpochLoop):
         state = super().on_save_checkpoint()
         return state if self._moment is None else state | {"at_rest": self._at_rest(self._moment)}
 
-    def _at_rest(self, moment: Moment) -> dict[str, Any]:
+    def _at_rest(self, moment: RestPoint) -> dict[str, Any]:
         """What it takes to go on exactly."""
         left = moment == "validation"
         return {

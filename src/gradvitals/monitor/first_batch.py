@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.distributed.collectives import ALONE, Processes
+from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.readings import Numbers, Readings
 from gradvitals.signal_propagation.expectation import Theory, assemble
 from gradvitals.signal_propagation.reading import LayerReading, Preflight
@@ -21,7 +21,7 @@ OTHERS = ("name", "index", "kind", "gain_measured", "gain_predicted", "gain_scat
 MEASURED = [name for name in LayerReading.__annotations__ if name not in OTHERS]  # numbers of a step, by their tags
 
 
-class FirstLook:
+class FirstBatch:
     """Finds out how layers follow each other in the first batch of a fit.
 
     Args:
@@ -30,7 +30,7 @@ class FirstLook:
         processes: those that share the batch, in parts of the same size.
     """
 
-    def __init__(self, network: nn.Module, batch: Any, processes: Processes = ALONE) -> None:
+    def __init__(self, network: nn.Module, batch: Any, processes: Collectives = ALONE) -> None:
         x, _ = inputs_and_labels(batch)
         self._samples = len(x) * processes.number if x is not None else None
         self._chain: Chain | None = Chain(network)

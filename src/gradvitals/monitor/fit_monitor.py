@@ -12,19 +12,19 @@ from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradvitals.distributed.collectives import Processes
-from gradvitals.distributed.dtensor import is_spread
-from gradvitals.monitor.collectors.batch_statistics import DataFacts
-from gradvitals.monitor.collectors.dead_units import DeadWindow
-from gradvitals.monitor.collectors.grad_scaler import LossScale
-from gradvitals.monitor.collectors.layer_hooks import Watch
-from gradvitals.monitor.collectors.loss_buffer import LossFlags
-from gradvitals.monitor.collectors.noise_scale import NoisePairs
-from gradvitals.monitor.collectors.non_finite import Guard, clips_itself
+from gradvitals.distributed.collectives import Collectives
+from gradvitals.distributed.dtensor import is_sharded
+from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
+from gradvitals.monitor.collectors.dead_units import DeadUnitCollector
+from gradvitals.monitor.collectors.grad_scaler import GradScalerState
+from gradvitals.monitor.collectors.layer_hooks import LayerHooks
+from gradvitals.monitor.collectors.loss_buffer import LossBuffer
+from gradvitals.monitor.collectors.noise_scale import NoiseScaleCollector
+from gradvitals.monitor.collectors.non_finite import NonFiniteGuard, clips_itself
 from gradvitals.monitor.collectors.optimizer_step import CHANGED, OptimizerStep, Trained, parameters
 from gradvitals.monitor.collectors.readings import Numbers, Readings
 from gradvitals.monitor.collectors.replay import is_compiled, uncompiled
-from gradvitals.monitor.first_batch import FirstLook
+from gradvitals.monitor.first_batch import FirstBatch
 from gradvitals.monitor.measurement import Measured
 from gradvitals.monitor.schedule import Cadence
 from gradvitals.monitor.settings import Settings
@@ -32,7 +32,7 @@ from gradvitals.vitals import ForwardOrder, Layer, are_copies, find_layers, is_a
 from gradvitals.vitals.layers import NORMS, outputs_of
 
 
-class Session:
+class FitMonitor:
     """Hooks into a network for measured batches and hands on what was measured.
 
     Args:
@@ -56,16 +56,16 @@ class Session:
         for cadence, known in zip(self._cadences, state.get("cadences", []), strict=False):
             cadence.load_state_dict(known)
         self._clips = trainer.gradient_clip_val is not None or clips_itself(network)
-        self._processes = Processes.of(trainer)
-        self._scale = LossScale(trainer, **state.get("scale", {}))
-        self._guard: Guard | None = None
+        self._processes = Collectives.of(trainer)
+        self._scale = GradScalerState(trainer, **state.get("scale", {}))
+        self._guard: NonFiniteGuard | None = None
         if settings.on_non_finite != "warn" and self._scale.scaler is None:
-            self._guard = Guard(settings.on_non_finite, trainer, network, state.get("skipped_steps", 0))
-        self._noise = [NoisePairs(self._processes) for _ in trainer.optimizers] if settings.noise_scale else []
-        self._dead = DeadWindow(self._processes)
-        self._losses = LossFlags()
-        self.data = DataFacts(max(settings.first_steps, 1), self._processes)
-        self.first_look: FirstLook | None = None
+            self._guard = NonFiniteGuard(settings.on_non_finite, trainer, network, state.get("skipped_steps", 0))
+        self._noise = [NoiseScaleCollector(self._processes) for _ in trainer.optimizers] if settings.noise_scale else []
+        self._dead = DeadUnitCollector(self._processes)
+        self._losses = LossBuffer()
+        self.data = BatchStatistics(max(settings.first_steps, 1), self._processes)
+        self.first_look: FirstBatch | None = None
         self._symmetric: list[Layer] | None = None  # None: not looked at
         self.layers: list[Layer] = []
         self._step = 0  # as Lightning's loggers count
@@ -73,7 +73,7 @@ class Session:
         self._stepped: set[int] = set()  # optimizers, in this batch
         self._hooks: ExitStack | None = None
         self._order: ForwardOrder | None = None
-        self._watch: Watch | None = None
+        self._watch: LayerHooks | None = None
         self._entry: nn.Module | None = None
         self._trained: dict[int, Trained] = {}
         self._pending: dict[int, OptimizerStep] = {}
@@ -140,7 +140,7 @@ class Session:
             self._hook()
             begins = self.first_look is None and self.trainer.global_step == 0
             if begins and self._watch is not None and len(self.trainer.optimizers) == 1:
-                self.first_look = FirstLook(self._network, batch, self._processes)
+                self.first_look = FirstBatch(self._network, batch, self._processes)
         if self._hooks is not None:
             self.data.see(batch)
         if self._watch is not None:
@@ -154,7 +154,7 @@ class Session:
         if not self.layers:
             self._order = self._hooks.enter_context(closing(ForwardOrder(self._network)))
         if self._settings.activations:
-            watch = Watch(self._network, self._watched, self._activations, self._entry)
+            watch = LayerHooks(self._network, self._watched, self._activations, self._entry)
             self._watch = self._hooks.enter_context(closing(watch))
         for optimizer in self.trainer.optimizers if self._waits_for_steps else ():
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
@@ -266,7 +266,7 @@ class Session:
             )  # a sum of shares
 
         copies = torch.stack([are_copies(layer.weights[0]) for layer in candidates])
-        if any(is_spread(layer.weights[0]) for layer in candidates):  # in the part of each process
+        if any(is_sharded(layer.weights[0]) for layer in candidates):  # in the part of each process
             readings.add_shares(copies.double() / self._processes.total, finish)
         else:
             readings.add(copies, finish)

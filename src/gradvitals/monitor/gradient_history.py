@@ -7,7 +7,7 @@ from typing import Any
 MOST = 256  # moments; more lines than that tell nothing more in a picture
 
 
-class Moments:
+class GradientHistory:
     """Steps and the numbers measured at them, evenly thinned: the first always stays, memory stays bounded.
 
     When there are more than ``most``, every second one is dropped, and from then on every second one is kept.
@@ -16,7 +16,7 @@ class Moments:
         values: step -> layer's label -> number.
 
     Example:
-        >>> moments = Moments(most=3)
+        >>> moments = GradientHistory(most=3)
         >>> for step in range(0, 60, 10):
         ...     moments.add(step, {"00.net": 1.0})
         >>> list(moments.values)

@@ -10,17 +10,17 @@ from typing import Any
 from lightning import Trainer
 
 from gradvitals.diagnosis.diagnose import Diagnosis, Examination
-from gradvitals.diagnosis.history import Moment, Subject
+from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.learning import learnt, patience
 from gradvitals.diagnosis.thresholds import Thresholds
-from gradvitals.monitor.collectors.batch_statistics import DataFacts
+from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
 from gradvitals.monitor.measurement import Measured
 from gradvitals.vitals.layers import outputs_of
 
 AT_ONCE = ("non_finite", "bad_data", "poor_init")  # no step more can help
 
 
-class Examining:
+class OnlineDiagnosis:
     """The diagnosis of one fit.
 
     Args:
@@ -40,19 +40,19 @@ class Examining:
     def diagnosis(self) -> Diagnosis:
         return self._run.diagnosis
 
-    def take(self, measured: Measured, data: DataFacts, trainer: Trainer, predicted: float | None) -> None:
+    def take(self, measured: Measured, data: BatchStatistics, trainer: Trainer, predicted: float | None) -> None:
         """Take in a measured step."""
         self._run.history.subject = self._subject(measured, data, trainer, predicted)
         labels = [layer.label for layer in measured.layers]
         losses = measured.losses if measured.diverged is None else [*measured.losses, math.inf]
-        self._run.take(Moment.of(measured.step, losses, measured.numbers, labels, measured.symmetric))
+        self._run.take(Observation.of(measured.step, losses, measured.numbers, labels, measured.symmetric))
 
     def take_last(self, step: int, losses: list[float]) -> None:
         """Take in the losses after the last measured step."""
         if losses:
-            self._run.take(Moment.of(step, losses, {}, ()))
+            self._run.take(Observation.of(step, losses, {}, ()))
 
-    def _subject(self, measured: Measured, data: DataFacts, trainer: Trainer, predicted: float | None) -> Subject:
+    def _subject(self, measured: Measured, data: BatchStatistics, trainer: Trainer, predicted: float | None) -> Subject:
         known = self._run.history.subject
         several = len(trainer.optimizers) > 1  # losses of players do not fall
         first = next(iter(measured.losses), math.nan)

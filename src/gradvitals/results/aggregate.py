@@ -17,7 +17,7 @@ OF_THE_RUN = ("ckpt_path",)  # how a run went on, no setting of it
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanStd:
     """Mean and standard deviation of some numbers.
 
     Attributes:
@@ -26,7 +26,7 @@ class Spread:
         n: how many.
 
     Example:
-        >>> Spread.of([1.0, None, 3.0])
+        >>> MeanStd.of([1.0, None, 3.0])
         Spread(mean=2.0, sd=1.4142135623730951, n=2)
     """
 
@@ -35,7 +35,7 @@ class Spread:
     n: int
 
     @classmethod
-    def of(cls, values: Iterable[float | None]) -> Spread:
+    def of(cls, values: Iterable[float | None]) -> MeanStd:
         """Of those that are finite numbers."""
         known = [value for value in values if value is not None and math.isfinite(value)]
         if not known:
@@ -61,13 +61,13 @@ class Configuration:
 
     settings: dict[str, str]
     runs: list[Record]
-    objective: Spread
-    best: Spread
-    final: Spread
+    objective: MeanStd
+    best: MeanStd
+    final: MeanStd
     worth: float | None
-    gain: Spread
-    seconds: Spread
-    trainable: Spread
+    gain: MeanStd
+    seconds: MeanStd
+    trainable: MeanStd
 
     @property
     def name(self) -> str:
@@ -109,8 +109,8 @@ class Sweep:
     objective: Objective | None
     metric: Objective | None
     rows: list[Configuration]
-    effects: dict[str, dict[str, Spread]] = field(default_factory=dict)
-    interactions: dict[tuple[str, str], dict[tuple[str, str], Spread]] = field(default_factory=dict)
+    effects: dict[str, dict[str, MeanStd]] = field(default_factory=dict)
+    interactions: dict[tuple[str, str], dict[tuple[str, str], MeanStd]] = field(default_factory=dict)
 
     @property
     def runs(self) -> list[Record]:
@@ -133,11 +133,11 @@ def shows_trainable(sweep: Sweep) -> bool:
     return any("depth" in key for key in sweep.keys) and any(row.trainable.n for row in sweep.rows)
 
 
-def settings_of(overrides: Iterable[str]) -> dict[str, str]:
+def typed_settings(overrides: Iterable[str]) -> dict[str, str]:
     """Typed overrides by key, without signs of addition.
 
     Example:
-        >>> settings_of(["act=elu", "+model.x=1", "~callbacks.best"])
+        >>> typed_settings(["act=elu", "+model.x=1", "~callbacks.best"])
         {'act': 'elu', 'model.x': '1', '~callbacks.best': ''}
     """
     pairs = (word.lstrip("+").partition("=") for word in overrides)
@@ -166,7 +166,7 @@ def _latest(records: Sequence[Record]) -> list[tuple[dict[str, str], Record]]:
     """Settings and run, the last and furthest attempt of each."""
     found: dict[tuple[tuple[str, str], ...], tuple[dict[str, str], Record]] = {}
     for record in records:
-        settings = settings_of(record.overrides)
+        settings = typed_settings(record.overrides)
         key = tuple(sorted(settings.items()))
         if key not in found or _ended(record) >= _ended(found[key][1]):
             found[key] = (settings, record)
@@ -194,8 +194,8 @@ def _configuration(
 ) -> Configuration:
     ended = [run for run in runs if run.status in ENDED]
 
-    def spread(shown: Objective | None, which: str) -> Spread:
-        return Spread.of(run.metric(shown.tag, which) for run in ended) if shown else Spread.of([])
+    def spread(shown: Objective | None, which: str) -> MeanStd:
+        return MeanStd.of(run.metric(shown.tag, which) for run in ended) if shown else MeanStd.of([])
 
     return Configuration(
         settings,
@@ -204,27 +204,27 @@ def _configuration(
         best=spread(metric, "best"),
         final=spread(metric, "final"),
         worth=_worth(runs, objective),
-        gain=Spread.of(run.vitals.get("gain_per_layer") for run in runs),
-        seconds=Spread.of(run.seconds for run in ended),
-        trainable=Spread.of((run.vitals.get("preflight") or {}).get("trainable_depth") for run in runs),
+        gain=MeanStd.of(run.vitals.get("gain_per_layer") for run in runs),
+        seconds=MeanStd.of(run.seconds for run in ended),
+        trainable=MeanStd.of((run.vitals.get("preflight") or {}).get("trainable_depth") for run in runs),
     )
 
 
 def _worth(runs: Sequence[Record], objective: Objective | None) -> float | None:
     if objective is None:
         return None
-    mean = Spread.of(objective.value(run.result) for run in runs if run.status in (*ENDED, "diverged")).mean
+    mean = MeanStd.of(objective.value(run.result) for run in runs if run.status in (*ENDED, "diverged")).mean
     return None if mean is None else objective.score(mean)
 
 
-def _effects(rows: Sequence[Configuration], keys: Sequence[str]) -> dict[str, dict[str, Spread]]:
+def _effects(rows: Sequence[Configuration], keys: Sequence[str]) -> dict[str, dict[str, MeanStd]]:
     """Of each key the means of configurations by value: where every combination was run, the mean over all the rest."""
     return {key: {v: _of(rows, {key: v}) for v in _values(rows, key)} for key in keys}
 
 
 def _interactions(
     rows: Sequence[Configuration], keys: Sequence[str]
-) -> dict[tuple[str, str], dict[tuple[str, str], Spread]]:
+) -> dict[tuple[str, str], dict[tuple[str, str], MeanStd]]:
     return {
         (a, b): {(x, y): _of(rows, {a: x, b: y}) for x in _values(rows, a) for y in _values(rows, b)}
         for a, b in combinations(keys, 2)
@@ -244,6 +244,6 @@ def _is_number(value: str) -> bool:
         return False
 
 
-def _of(rows: Sequence[Configuration], wanted: Mapping[str, str]) -> Spread:
+def _of(rows: Sequence[Configuration], wanted: Mapping[str, str]) -> MeanStd:
     chosen = (row for row in rows if all(row.settings.get(key, "") == value for key, value in wanted.items()))
-    return Spread.of(row.objective.mean for row in chosen)
+    return MeanStd.of(row.objective.mean for row in chosen)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradvitals.distributed.dtensor import is_spread, own_part
+from gradvitals.distributed.dtensor import is_sharded, local_shard
 
 SMALL = 4096  # entries; smaller tensors are faster summed in one piece than one by one
 
@@ -32,7 +32,7 @@ def local(tensor: Tensor) -> Tensor:
 
     Complex numbers become pairs, which have the same norm.
     """
-    tensor = own_part(tensor)
+    tensor = local_shard(tensor)
     if tensor.is_complex():
         return torch.view_as_real(tensor.resolve_conj())
     return tensor.coalesce().values() if tensor.is_sparse else tensor
@@ -95,7 +95,7 @@ def norms(tensors: Sequence[Tensor]) -> Tensor:
     if not tensors:
         return torch.zeros(0, dtype=torch.float64)
     found = _of_parts(tensors)
-    return _over_shards(found.square(), tensors).sqrt() if any(map(is_spread, tensors)) else found
+    return _over_shards(found.square(), tensors).sqrt() if any(map(is_sharded, tensors)) else found
 
 
 def _of_parts(tensors: Sequence[Tensor]) -> Tensor:
@@ -115,7 +115,7 @@ def shares(tensors: Sequence[Tensor], sums: Tensor, processes: int) -> Tensor:
         >>> shares([torch.ones(3)], torch.tensor([3.0]), processes=2)
         tensor([1.5000])
     """
-    holders = [_copies(t) * processes // t.device_mesh.size() if is_spread(t) else processes for t in tensors]  # type: ignore[attr-defined]
+    holders = [_copies(t) * processes // t.device_mesh.size() if is_sharded(t) else processes for t in tensors]  # type: ignore[attr-defined]
     return sums / torch.tensor(holders, dtype=sums.dtype, device=sums.device)
 
 
@@ -157,7 +157,7 @@ def are_finite(tensors: Sequence[Tensor]) -> bool:
     """
     if not tensors:
         return True
-    if any(map(is_spread, tensors)):  # all processes must come to the same answer
+    if any(map(is_sharded, tensors)):  # all processes must come to the same answer
         return bool(joint_norm(tensors).isfinite())
     narrow = torch.stack(torch._foreach_norm([local(tensor) for tensor in _few(tensors)]))
     return bool(narrow.sum().isfinite()) or bool(joint_norm(tensors).isfinite())
@@ -168,7 +168,7 @@ def _few(tensors: Sequence[Tensor]) -> list[Tensor]:
     small: list[Tensor] = []
     rest: list[Tensor] = []
     for tensor in tensors:
-        apart = tensor.numel() > SMALL or tensor.is_sparse or is_spread(tensor)
+        apart = tensor.numel() > SMALL or tensor.is_sparse or is_sharded(tensor)
         (rest if apart else small).append(tensor if apart else local(tensor))
     together = [torch.cat([t if t.ndim == 1 else t.flatten() for t in small])] if small else []
     return [*rest, *together]
@@ -207,7 +207,7 @@ def dot(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
         tensor(11., dtype=torch.float64)
     """
     found = products(a, b)
-    return (_over_shards(found, a) if any(map(is_spread, a)) else found).sum()
+    return (_over_shards(found, a) if any(map(is_sharded, a)) else found).sum()
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
@@ -222,8 +222,8 @@ def _over_shards(sums: Tensor, tensors: Sequence[Any]) -> Tensor:
     import torch.distributed as dist
 
     whole = sums.clone()
-    for mesh in dict.fromkeys(t.device_mesh for t in tensors if is_spread(t)):
-        at = [i for i, t in enumerate(tensors) if is_spread(t) and t.device_mesh == mesh]
+    for mesh in dict.fromkeys(t.device_mesh for t in tensors if is_sharded(t)):
+        at = [i for i, t in enumerate(tensors) if is_sharded(t) and t.device_mesh == mesh]
         copies = torch.tensor([_copies(tensors[i]) for i in at], dtype=sums.dtype, device=sums.device)
         share = sums[at] / copies
         for axis in range(mesh.ndim):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gradvitals.app.commands.resume import rewrite
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from tests.conftest import CONF, ROOT
 from tests.counting import python_calls_of_a_script
 
@@ -155,7 +155,7 @@ def test_the_latest_run_is_looked_for_where_runs_are(monkeypatch, tmp_path, type
 
 def test_where_runs_are_is_typed_beside_latest_alone(tmp_path):
     run = a_run_in(tmp_path / "run")
-    with pytest.raises(Refused, match=r"may be typed beside; got paths.logs=mine"):
+    with pytest.raises(ConfigError, match=r"may be typed beside; got paths.logs=mine"):
         rewrite(["train.py", f"resume={run}", "paths.logs=mine"])
 
 

@@ -10,7 +10,7 @@ from gradvitals.app.commands.resume import rewrite
 from gradvitals.app.processes.same_config import SameConfig
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
 from gradvitals.checkpoints.locate import newest
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.loggers.write_errors import WriteErrors
 
 SMALL = ("model.depth=1", "model.width=4", "logger=none", "report=false", "test=false", "seed=null")
@@ -92,5 +92,5 @@ def test_all_processes_read_the_checkpoint_that_the_first_one_verified(tmp_path)
     paths = [str(tmp_path / "1.ckpt"), str(tmp_path / "2.ckpt")]
     for rank in (0, 1):
         assert agreed(paths, rank).load_checkpoint(paths[rank], weights_only=True) == {"number": 1}
-    with pytest.raises(Refused, match="other checkpoints to continue from"):
+    with pytest.raises(ConfigError, match="other checkpoints to continue from"):
         agreed([paths[0], None], 1)

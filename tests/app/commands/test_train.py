@@ -360,13 +360,13 @@ def test_a_network_of_ones_own_is_given_what_was_typed_and_no_more(own):
 def test_groups_that_a_module_of_ones_own_ignores_are_refused(own):
     from gradvitals.app.run.build_model import build_model
     from gradvitals.data.digits import Digits
-    from gradvitals.errors import Refused
+    from gradvitals.errors import ConfigError
 
     config = composed("model._target_=mypackage.Module")
     build_model(config, Digits())
-    with pytest.raises(Refused, match=r"optimizer.lr: has no part in a LightningModule of your own"):
+    with pytest.raises(ConfigError, match=r"optimizer.lr: has no part in a LightningModule of your own"):
         build_model(config | {"typed": ["optimizer.lr"]}, Digits())
-    with pytest.raises(Refused, match="clip=agc: has no part"):
+    with pytest.raises(ConfigError, match="clip=agc: has no part"):
         build_model(composed("model._target_=mypackage.Module", "clip=agc"), Digits())
 
 

@@ -16,7 +16,7 @@ from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
 from gradvitals.app.run.result import net_of
-from gradvitals.callbacks.metric_history import History
+from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.diagnosis.remedies import FOR, Remedy, prescribe
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.results.record import Record
@@ -59,7 +59,7 @@ class Samples(LightningDataModule):
 
 def built(settings: dict[str, Any]) -> None:
     """Build all that a run builds of the groups that remedies change; nothing of it refuses the config."""
-    trainer = build_trainer(settings, History())
+    trainer = build_trainer(settings, MetricHistory())
     if settings["model"]["_target_"] == "gradvitals.nets.mlp.MLP":  # a network of one's own needs data of its own
         model = build_model(settings, Samples(regression="csv" in settings["data"]["_target_"]))
         model.trainer = trainer

@@ -13,7 +13,7 @@ from gradvitals.app.config.schema import RULES
 from gradvitals.app.config.validate import _find, check
 from gradvitals.app.run.job import discard
 from gradvitals.diagnosis.profile import profile
-from gradvitals.errors import Refused, closest
+from gradvitals.errors import ConfigError, closest
 from gradvitals.report.tables.preflight import table
 from gradvitals.results.files import write_json
 from gradvitals.results.provenance import git_commit, versions
@@ -127,7 +127,7 @@ def test_the_default_passes():
     ],
 )
 def test_absurd_values_are_refused(key, value, words):
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(ConfigError, match=words):
         check(changed(key, value))
 
 
@@ -142,7 +142,7 @@ def test_odd_values_that_are_meant_pass(key, value):
 def test_widths_are_said_once():
     config = changed("model.hidden", [3])
     check(config)
-    with pytest.raises(Refused, match=r"model.depth: model.hidden=\[3\] says the widths already"):
+    with pytest.raises(ConfigError, match=r"model.depth: model.hidden=\[3\] says the widths already"):
         check(config, typed=["model.depth"])
 
 
@@ -150,35 +150,35 @@ def test_clipping_is_said_once():
     config = changed("trainer.gradient_clip_val", 1.0)
     check(config)
     config["clip"] = {"name": "value", "val": 1.0}
-    with pytest.raises(Refused, match="trainer.gradient_clip_val=1.0 and clip=value both clip"):
+    with pytest.raises(ConfigError, match="trainer.gradient_clip_val=1.0 and clip=value both clip"):
         check(config)
 
 
 def test_clipping_needs_a_threshold():
-    with pytest.raises(Refused, match="clip.val: clip=norm needs a threshold"):
+    with pytest.raises(ConfigError, match="clip.val: clip=norm needs a threshold"):
         check(changed("clip", {"name": "norm", "val": None}))
-    with pytest.raises(Refused, match="at most 100; got 101"):
+    with pytest.raises(ConfigError, match="at most 100; got 101"):
         check(changed("clip", {"name": "percentile", "val": 101}))
 
 
 def test_what_would_be_ignored_is_refused():
-    with pytest.raises(Refused, match="clip.val=3: clip=none clips nothing"):
+    with pytest.raises(ConfigError, match="clip.val=3: clip=none clips nothing"):
         check(changed("clip.val", 3))
-    with pytest.raises(Refused, match="expected trainer.gradient_clip_val beside it"):
+    with pytest.raises(ConfigError, match="expected trainer.gradient_clip_val beside it"):
         check(changed("trainer.gradient_clip_algorithm", "value"), typed=["trainer.gradient_clip_algorithm"])
 
 
 def test_fused_with_clipping_under_mixed_precision():
     config = changed("optimizer.fused", True)
     config["trainer"] |= {"precision": "bf16-mixed", "gradient_clip_val": 1.0}
-    with pytest.raises(Refused, match="optimizer.fused=false"):
+    with pytest.raises(ConfigError, match="optimizer.fused=false"):
         check(config)
     config["optimizer"]["fused"] = "auto"
     check(config)
 
 
 def test_a_group_that_was_taken_away():
-    with pytest.raises(Refused, match="optimizer: expected an option of the group; got none"):
+    with pytest.raises(ConfigError, match="optimizer: expected an option of the group; got none"):
         check({key: value for key, value in BASE.items() if key != "optimizer"})
 
 
@@ -187,7 +187,7 @@ def test_batch_norm_needs_a_batch(model):
     config = changed("data.batch_size", 1)
     check(config)
     config["model"] |= model
-    with pytest.raises(Refused, match="BatchNorm needs at least 2 samples in a batch; got 1"):
+    with pytest.raises(ConfigError, match="BatchNorm needs at least 2 samples in a batch; got 1"):
         check(config)
 
 

@@ -20,7 +20,7 @@ from gradvitals.app.cure.result import effect
 from gradvitals.app.cure.search import _run, count_workers, search
 from gradvitals.app.cure.trial import Trial, run_trial
 from gradvitals.diagnosis.remedies import Remedy
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.results.objective import Objective
 from tests.conftest import ROOT, composed
 
@@ -216,12 +216,12 @@ def test_another_config_gets_another_file(conf):
 def test_values_out_of_range(key, value, words):
     valid = dict(OmegaConf.load(CONF / "cure.yaml").cure)
     check_cure(valid)
-    with pytest.raises(Refused, match=words.replace(".", r"\.")):
+    with pytest.raises(ConfigError, match=words.replace(".", r"\.")):
         check_cure(valid | {key: value})
 
 
 def test_what_has_no_part_in_a_cure():
-    with pytest.raises(Refused, match="weights: has no part in a cure"):
+    with pytest.raises(ConfigError, match="weights: has no part in a cure"):
         check_cure(dict(OmegaConf.load(CONF / "cure.yaml").cure), ["act", "weights"])
 
 

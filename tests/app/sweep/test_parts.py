@@ -12,11 +12,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gradvitals.app.commands.resume import rewrite
-from gradvitals.app.sweep.directory import claim, to_do
+from gradvitals.app.sweep.directory import claim_directory, pending_jobs
 from gradvitals.app.sweep.progress import Progress, duration, line
-from gradvitals.app.sweep.summary import attended
+from gradvitals.app.sweep.summary import watched_sweep
 from gradvitals.app.sweep.sweep_job import has_failed, own_gpu
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 
 SUBDIR = "${hydra.job.num}_x"
 JOBS = [["act=elu"], ["act=relu"], ["act=tanh"]]
@@ -37,24 +37,24 @@ def job(sweep_dir: Path, name: str, words: list[str], status: str | None = None,
 
 
 def test_all_is_to_do_in_an_empty_directory(tmp_path):
-    places = [words[-1] for words in to_do(JOBS, tmp_path, SUBDIR)]
+    places = [words[-1] for words in pending_jobs(JOBS, tmp_path, SUBDIR)]
     assert places == ["hydra.sweep.subdir='0_x'", "hydra.sweep.subdir='1_x'", "hydra.sweep.subdir='2_x'"]
 
 
 @pytest.mark.parametrize("status", ["completed", "stopped", "diverged"])
 def test_what_ended_is_not_run_again(tmp_path, status):
     job(tmp_path, "1_x", ["act=relu"], status)
-    assert [words[0] for words in to_do(JOBS, tmp_path, SUBDIR)] == ["act=elu", "act=tanh"]
+    assert [words[0] for words in pending_jobs(JOBS, tmp_path, SUBDIR)] == ["act=elu", "act=tanh"]
 
 
 def test_what_failed_is_run_again_beside_the_first_attempt(tmp_path):
     job(tmp_path, "1_x", ["act=relu"], "failed", checkpoint=True)
-    assert to_do(JOBS, tmp_path, SUBDIR)[1] == ["act=relu", "hydra.sweep.subdir='1_x_attempt2'"]
+    assert pending_jobs(JOBS, tmp_path, SUBDIR)[1] == ["act=relu", "hydra.sweep.subdir='1_x_attempt2'"]
 
 
 def test_what_was_killed_goes_on_from_its_checkpoint_where_it_is(tmp_path):
     folder = job(tmp_path, "1_x", ["act=relu"], checkpoint=True)
-    checkpoint, place = to_do(JOBS, tmp_path, SUBDIR)[1][1:]
+    checkpoint, place = pending_jobs(JOBS, tmp_path, SUBDIR)[1][1:]
     assert checkpoint == f"ckpt_path='{folder / 'checkpoints/last.ckpt'}'"
     assert place == "hydra.sweep.subdir='1_x'"
 
@@ -63,29 +63,29 @@ def test_where_the_last_checkpoint_is_damaged_the_one_before_is_taken(tmp_path):
     folder = job(tmp_path, "1_x", ["act=relu"], checkpoint=True) / "checkpoints"
     (folder / "last.ckpt").rename(folder / "last-1.ckpt")
     (folder / "last.ckpt").write_bytes(b"torn")
-    assert "last-1.ckpt" in to_do(JOBS, tmp_path, SUBDIR)[1][1]
+    assert "last-1.ckpt" in pending_jobs(JOBS, tmp_path, SUBDIR)[1][1]
     (folder / "last-1.ckpt").write_bytes(b"torn")
-    assert to_do(JOBS, tmp_path, SUBDIR)[1] == ["act=relu", "hydra.sweep.subdir='1_x_attempt2'"]
+    assert pending_jobs(JOBS, tmp_path, SUBDIR)[1] == ["act=relu", "hydra.sweep.subdir='1_x_attempt2'"]
 
 
 def test_a_second_attempt_that_ended_counts(tmp_path):
     job(tmp_path, "1_x", ["act=relu"], "failed")
     job(tmp_path, "1_x_attempt2", ["act=relu"], "completed")
-    assert len(to_do(JOBS, tmp_path, SUBDIR)) == 2
+    assert len(pending_jobs(JOBS, tmp_path, SUBDIR)) == 2
 
 
 def test_a_sweeps_directory_is_claimed_once(tmp_path):
     config = OmegaConf.create({"a": 1})
-    claim(tmp_path / "sweep", config, resume=False)
-    with pytest.raises(Refused, match="already holds a sweep. Go on with it by resume_sweep="):
-        claim(tmp_path / "sweep", config, resume=False)
-    claim(tmp_path / "sweep", config, resume=True)
+    claim_directory(tmp_path / "sweep", config, resume=False)
+    with pytest.raises(ConfigError, match="already holds a sweep. Go on with it by resume_sweep="):
+        claim_directory(tmp_path / "sweep", config, resume=False)
+    claim_directory(tmp_path / "sweep", config, resume=True)
 
 
 def _claim(folder: Path) -> bool:
     try:
-        claim(folder, OmegaConf.create({"a": 1}), resume=False)
-    except Refused:
+        claim_directory(folder, OmegaConf.create({"a": 1}), resume=False)
+    except ConfigError:
         return False
     return True
 
@@ -109,9 +109,9 @@ def test_resuming_is_the_same_command_in_the_same_directory(tmp_path):
 
 
 def test_a_sweep_that_is_resumed_stays_what_it_was(tmp_path):
-    with pytest.raises(Refused, match="only hydra/launcher, hydra.launcher.* may be typed beside; got act=gelu"):
+    with pytest.raises(ConfigError, match="only hydra/launcher, hydra.launcher.* may be typed beside; got act=gelu"):
         rewrite(["train.py", f"resume_sweep={saved(tmp_path)}", "act=gelu"])
-    with pytest.raises(Refused, match="expected a sweep's directory"):
+    with pytest.raises(ConfigError, match="expected a sweep's directory"):
         rewrite(["train.py", "resume_sweep=nowhere"])
 
 
@@ -199,7 +199,7 @@ def test_a_typed_word_replaces_that_of_the_file():
 
 
 def test_a_range_that_cannot_be_searched():
-    with pytest.raises(Refused, match="no range that can be searched"):
+    with pytest.raises(ConfigError, match="no range that can be searched"):
         distributions("optimizer.lr=tag(log,interval(0.0,1.0))")
 
 
@@ -213,13 +213,13 @@ def test_a_clusters_settings_are_said_again_and_what_runs_code_is_not():
     runs = ["setup=[reboot]", "+srun_args=[--prolog=x]", "additional_parameters.prolog=x", "submitit_folder=pickles"]
     runs += ["ray.init.address=192.0.2.9:6379", "+ray.init.runtime_env.working_dir=x", "+ray.remote.runtime_env=x"]
     for word in runs:
-        with pytest.raises(Refused, match="expected settings of a run"):
+        with pytest.raises(ConfigError, match="expected settings of a run"):
             replayed([word.replace("+", "+hydra.launcher.") if "+" in word else f"hydra.launcher.{word}"], Path("x"))
 
 
 def test_jobs_that_leave_nothing_here_are_told(tmp_path):
     with (
-        pytest.raises(Refused, match="expected directories of 2 jobs; there is none. Let all machines"),
-        attended(tmp_path, total=2, waiting=2),
+        pytest.raises(ConfigError, match="expected directories of 2 jobs; there is none. Let all machines"),
+        watched_sweep(tmp_path, total=2, waiting=2),
     ):
         pass

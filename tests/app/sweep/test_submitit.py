@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from gradvitals.app.config.hydra_targets import PLUGINS, check_hydra, checked_targets
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.processes.signals import CODES, SAVE, Signals
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from tests.app.sweep.test_sweeps import begun, rows, statuses
 from tests.conftest import CONF, ROOT
 from tests.faults import forked
@@ -166,7 +166,7 @@ def test_what_slurm_is_asked_for(tmp_path, monkeypatch):
 
 def test_a_launcher_that_is_not_installed_says_how(monkeypatch):
     monkeypatch.setitem(PLUGINS, "no_such_launcher", "ray")
-    with pytest.raises(Refused, match=r'needs a package: no-such-launcher. Install it by pip install "\.\[ray\]"'):
+    with pytest.raises(ConfigError, match=r'needs a package: no-such-launcher. Install it by pip install "\.\[ray\]"'):
         check_hydra(OmegaConf.create({"launcher": {"_target_": "hydra_plugins.no_such_launcher.Launcher"}}))
 
 

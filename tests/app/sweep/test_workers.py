@@ -20,7 +20,7 @@ from gradvitals.app.commands.resume import rewrite
 from gradvitals.app.sweep.optuna_sweeper import in_hand
 from gradvitals.app.sweep.study import WORKER, given_out, open_study
 from gradvitals.app.sweep.workers import at_work
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from tests.app.sweep.test_search import OPTIONS, SPACE, sweeper
 from tests.app.sweep.test_sweeps import rows, statuses
 from tests.conftest import ROOT
@@ -105,14 +105,14 @@ def test_the_second_command_is_that_of_the_first(tmp_path):
     argv = rewrite(["train.py", f"join_sweep={tmp_path}", "hydra/launcher=joblib"])
     here = [f"hydra.sweep.dir='{tmp_path}'", "hydra.sweeper.join=true"]
     assert argv == ["train.py", "act=choice(relu,elu)", "hydra/sweeper=optuna", "hydra/launcher=joblib", *here]
-    with pytest.raises(Refused, match="join_sweep: a sweep continues as it was; only .* got act=gelu"):
+    with pytest.raises(ConfigError, match="join_sweep: a sweep continues as it was; only .* got act=gelu"):
         rewrite(["train.py", f"join_sweep={tmp_path}", "act=gelu"])
 
 
 def test_a_grid_is_not_joined(tmp_path):
     saved = {"hydra": {"overrides": {"task": ["seed=0,1"], "hydra": []}, "sweeper": {"resume": False}}}
     OmegaConf.save(OmegaConf.create(saved), tmp_path / "multirun.yaml")
-    with pytest.raises(Refused, match="expected a search, .* hydra/launcher=ray or submitit_slurm"):
+    with pytest.raises(ConfigError, match="expected a search, .* hydra/launcher=ray or submitit_slurm"):
         rewrite(["train.py", f"join_sweep={tmp_path}"])
 
 

@@ -17,7 +17,7 @@ from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, 
 from gradvitals.app.config.hydra_targets import checked_targets, replaced
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.processes.subprocesses import SCRIPT
-from gradvitals.app.run.environment import keep_to_itself
+from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED
 
@@ -40,7 +40,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
         resumes: whether ``resume=`` means something to it.
     """
     atexit.register(gc.freeze)  # spares the last look at everything that was imported, a second and more at exit
-    keep_to_itself()
+    disable_telemetry()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
     # Hydra hands an error on instead of printing it only under this variable; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from gradvitals.app.config.overrides import typed_keys
 from gradvitals.app.config.validate import check_values
 from gradvitals.app.run.lazy_imports import import_lightning
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 
 
 def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "best") -> dict[str, float]:
@@ -29,9 +29,9 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     path = run_dir / "checkpoints" / f"{checkpoint}.ckpt"
     for needed in (file, path):
         if not needed.is_file():
-            raise Refused(f"expected a run directory with {needed.relative_to(run_dir)}; {run_dir} has none")
+            raise ConfigError(f"expected a run directory with {needed.relative_to(run_dir)}; {run_dir} has none")
     if foreign := [word for word in overrides if not word.startswith("data.") or "=" not in word]:
-        raise Refused(f"expected data.KEY=VALUE; got {foreign[0]}")
+        raise ConfigError(f"expected data.KEY=VALUE; got {foreign[0]}")
     merged = OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist([*overrides]))
     data_spec: Any = OmegaConf.to_container(merged.data, resolve=True)
     check_values({"data": data_spec})
@@ -41,10 +41,10 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
 
     from gradvitals.app.run.build_data import build_data
     from gradvitals.app.run.build_model import build_own_module
-    from gradvitals.app.run.environment import quiet
+    from gradvitals.app.run.environment import filter_warnings
     from gradvitals.checkpoints.read import load_weights, rebuild
 
-    quiet()
+    filter_warnings()
     data = build_data(data_spec)
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
     typed = typed_keys([str(word) for word in OmegaConf.load(run_dir / ".hydra" / "overrides.yaml")])

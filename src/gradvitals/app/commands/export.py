@@ -8,7 +8,7 @@ from typing import Any
 
 from gradvitals.checkpoints.locate import SAFETENSORS
 from gradvitals.checkpoints.read import read
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.results.files import write_bytes
 from gradvitals.results.provenance import versions
 from gradvitals.results.record import read as read_run
@@ -30,7 +30,7 @@ def export(run_dir: Path, checkpoint: str = "best", output: Path | None = None) 
 
     file = output or run_dir / f"{checkpoint}{SAFETENSORS}"
     if file.suffix != SAFETENSORS:
-        raise Refused(f"--output: expected FILE{SAFETENSORS}; got {file}")
+        raise ConfigError(f"--output: expected FILE{SAFETENSORS}; got {file}")
     content = read(run_dir / "checkpoints" / f"{checkpoint}.ckpt", "checkpoint")
     weights = {name: value.contiguous().clone() for name, value in content["state_dict"].items()}  # none shares memory
     write_bytes(file, save(weights, metadata(run_dir, content)))

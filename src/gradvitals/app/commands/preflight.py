@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from gradvitals.app.run.environment import prepare
 from gradvitals.app.run.job import Job
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.report.tables.preflight import table
 from gradvitals.results.files import write_json
 from gradvitals.signal_propagation.reading import content
@@ -31,7 +31,7 @@ def preflight(config: DictConfig) -> None:
     with job.refusals():
         settings = job.settings(config)
         if idle := [key for key in settings["typed"] if key in IDLE]:
-            raise Refused(f"{idle[0]}: has no part in a preflight, which does not train; leave it out")
+            raise ConfigError(f"{idle[0]}: has no part in a preflight, which does not train; leave it out")
         prepare(settings)
         found = look(settings)
         write_json(job.run_dir / "preflight.json", content(found))
@@ -51,7 +51,7 @@ def look(settings: dict[str, Any]) -> Preflight:
     data = build_data(settings["data"])
     model = build_model(settings, data)
     if not isinstance(model, Classifier):
-        raise Refused("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")
+        raise ConfigError("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")
     if settings["weights"]:
         load_weights(model, locate(settings["weights"], settings["paths"]["logs"]))
     set_threads(settings["threads"], model, settings["data"].get("batch_size", 1))

@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from gradvitals.app.config.compose import CONF
 from gradvitals.app.config.overrides import quoted, replayed
 from gradvitals.checkpoints.locate import newest
-from gradvitals.distributed.cluster_environment import Launcher
-from gradvitals.errors import Refused
+from gradvitals.distributed.cluster_environment import ClusterEnvironment
+from gradvitals.errors import ConfigError
 from gradvitals.results.record import read_result
 
 LONGER = "trainer.max_epochs"
@@ -52,18 +52,18 @@ def rewrite(argv: list[str]) -> list[str]:
     typed = [word for word in argv[1:] if not word.startswith(("resume=", *where))]
     if foreign := [word for word in typed if not word.startswith(BESIDE)]:
         allowed = ", ".join(word.rstrip("=") for word in (*BESIDE, *where))
-        raise Refused(
+        raise ConfigError(
             f"resume={resume}: a run continues as it was; only {allowed} may be typed beside; got {foreign[0]}"
         )
     run_dir = _latest(argv) if resume == "latest" else Path(resume)
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
-        raise Refused(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
+        raise ConfigError(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
     if _nothing_left(run_dir, typed):
         raise AlreadyCompleted(f"{run_dir} {_how_it_ended(run_dir)}. To train longer: resume={run_dir} {LONGER}=N")
     words, checkpoint = _saved_words(saved), newest(run_dir)
     mine = ("resume=", *(word.partition("=")[0] + "=" for word in typed), *(["ckpt_path="] if checkpoint else []))
-    mine += PLACE if Launcher.at_work() else ()  # it says how many there are
+    mine += PLACE if ClusterEnvironment.at_work() else ()  # it says how many there are
     kept = [word for word in words if not word.startswith(mine)]
     begin = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint else []  # killed before the first one: from the start
     as_it_was = [] if typed else ["hydra.output_subdir=null"]  # what is not written anew cannot be torn by a kill
@@ -74,7 +74,7 @@ def rewrite(argv: list[str]) -> list[str]:
 def _saved_words(saved: Path) -> list[str]:
     """The overrides that a run was started with."""
     if not saved.read_text(encoding="utf-8").strip():
-        raise Refused(f"{saved} is empty: the run was killed while it was being written. Start it anew")
+        raise ConfigError(f"{saved} is empty: the run was killed while it was being written. Start it anew")
     return replayed(OmegaConf.load(saved), saved)
 
 
@@ -89,13 +89,13 @@ def _rewrite_sweep(argv: list[str], key: str, sweep_dir: Path) -> list[str]:
     typed = [word for word in argv[1:] if not word.startswith(f"{key}=") and word not in ("-m", "--multirun")]
     if foreign := [word for word in typed if not word.startswith(BESIDE_SWEEP)]:
         allowed = ", ".join(word.rstrip("=.") for word in BESIDE_SWEEP)
-        raise Refused(f"{key}: a sweep continues as it was; only {allowed} may be typed beside; got {foreign[0]}")
+        raise ConfigError(f"{key}: a sweep continues as it was; only {allowed} may be typed beside; got {foreign[0]}")
     saved = sweep_dir / "multirun.yaml"
     if not saved.is_file():
-        raise Refused(f"{key}={sweep_dir}: expected a sweep's directory; there is no {saved}")
+        raise ConfigError(f"{key}={sweep_dir}: expected a sweep's directory; there is no {saved}")
     config = OmegaConf.load(saved).hydra
     if key == "join_sweep" and "n_trials" not in config.sweeper:
-        raise Refused(
+        raise ConfigError(
             f"join_sweep={sweep_dir}: expected a search, whose workers choose trial by trial; the jobs of a grid are"
             " all given out by its first command. To run one on many machines: hydra/launcher=ray or submitit_slurm"
         )
@@ -113,7 +113,7 @@ def _latest(argv: list[str]) -> Path:
     folder = Path(logs) / task_name / "runs"
     runs = sorted(path for path in folder.glob("*") if (path / ".hydra").is_dir())
     if not runs:
-        raise Refused(
+        raise ConfigError(
             f"resume=latest: expected a run under {folder}; there is none in {Path.cwd()}. Runs of another folder: set "
             f"{' or '.join(WHERE)} as they were"
         )

@@ -17,12 +17,20 @@ from omegaconf import DictConfig
 from gradvitals.app.config.error_messages import explain, full_errors
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.processes.signals import Signals
-from gradvitals.app.processes.subprocesses import own_children
+from gradvitals.app.processes.subprocesses import job_subprocesses
 from gradvitals.app.run.environment import prepare
 from gradvitals.app.run.job import Job, discard
-from gradvitals.app.sweep.sweep_job import before, go_on, has_ended, has_failed, own_device, pruning, settle_in
+from gradvitals.app.sweep.sweep_job import (
+    has_failed,
+    is_finished,
+    previous_attempt,
+    pruning,
+    reserve_gpu,
+    restore_environment,
+    resume_from,
+)
 from gradvitals.distributed.cluster_environment import is_first_process
-from gradvitals.errors import INTERRUPTED, Refused
+from gradvitals.errors import INTERRUPTED, ConfigError
 from gradvitals.formatting import short
 from gradvitals.results.files import write_bytes
 from gradvitals.results.objective import UNKNOWN_WORST, Objective
@@ -50,12 +58,12 @@ def train(config: DictConfig) -> float | None:
     job = Job.at_hand()
     if job.sweep is None:
         return _train(config, job)
-    settle_in()
+    restore_environment()
     if config.on_failure == "stop" and has_failed(job.sweep.folder):
         discard(job.run_dir)
         return _penalty(config)
-    left = before(job.run_dir, job.overrides)
-    if left is not None and has_ended(left):
+    left = previous_attempt(job.run_dir, job.overrides)
+    if left is not None and is_finished(left):
         value = left.objective.value(left.result) if left.objective else None
         return _penalty(config) if value is None else value
     try:
@@ -78,10 +86,10 @@ def _train(config: DictConfig, job: Job, left: Record | None = None) -> float | 
         signals = stack.enter_context(Signals())
         settings = job.settings(config)
         if left is not None:
-            go_on(settings, left)
+            resume_from(settings, left)
         prepare(settings)
         if job.sweep is not None:
-            stack.enter_context(own_device(settings["trainer"]))
+            stack.enter_context(reserve_gpu(settings["trainer"]))
         run = _assemble(settings)
         if job.sweep is not None and (callback := pruning(job.sweep, settings)):
             run.trainer.callbacks.append(callback)  # type: ignore[attr-defined]
@@ -97,7 +105,7 @@ def _others(run: Run, config: DictConfig, job: Job, ckpt_path: str | None) -> Ab
     if not isinstance(run.trainer.strategy, ParallelStrategy):
         return nullcontext()
     run.trainer.callbacks.insert(0, SameConfig(config, ckpt_path))  # type: ignore[attr-defined]
-    return own_children(job, ckpt_path)
+    return job_subprocesses(job, ckpt_path)
 
 
 def _assemble(settings: dict[str, Any]) -> Run:
@@ -106,7 +114,7 @@ def _assemble(settings: dict[str, Any]) -> Run:
     from gradvitals.checkpoints.read import load_weights
 
     if not settings["train"] and not (settings["weights"] or settings["ckpt_path"]):
-        raise Refused("train=false: nothing to test. Set weights=RUN_DIR or ckpt_path=FILE")
+        raise ConfigError("train=false: nothing to test. Set weights=RUN_DIR or ckpt_path=FILE")
     if not settings["weights"] or settings["ckpt_path"]:  # a run that is resumed has its own
         return assemble(settings)
     settings["weights"] = str(locate(settings["weights"], settings["paths"]["logs"]))
@@ -155,7 +163,7 @@ def execute(
     if code:
         raise SystemExit(code)
     if unwritten:
-        raise Refused(unwritten)
+        raise ConfigError(unwritten)
     return outcome.objective_value(result)
 
 

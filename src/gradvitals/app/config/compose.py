@@ -69,7 +69,7 @@ def settings_of(overrides: Sequence[str], run_dir: Path, conf: Path = CONF) -> d
 
     Raises:
         hydra.errors.HydraException: see :func:`compose`.
-        gradvitals.errors.Refused: see :func:`gradvitals.app.config.validate.check`.
+        gradvitals.errors.ConfigError: see :func:`gradvitals.app.config.validate.check`.
     """
     composed = compose([*overrides, f"paths.run={quoted(run_dir)}"], conf)
     settings: dict[str, Any] = OmegaConf.to_container(composed.config, resolve=True)  # type: ignore[assignment]

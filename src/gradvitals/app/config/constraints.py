@@ -11,14 +11,14 @@ from gradvitals.errors import FLOAT32_MAX
 
 
 @dataclass(frozen=True)
-class Rule:
+class Constraint:
     """What a value must be, in words and as a test."""
 
     expected: str
     accepts: Callable[[Any], bool]
 
 
-def number(low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Rule:
+def number(low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Constraint:
     """A number that float32 holds, of at least ``low``, at most ``high``, greater than ``above``."""
     bounds = [f"of at least {low:g}"] * (low > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
     bounds += [f"at most {high:g}"] * (high < math.inf)
@@ -27,48 +27,50 @@ def number(low: float = -math.inf, high: float = math.inf, above: float = -math.
         real = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= FLOAT32_MAX
         return real and low <= value <= high and value > above
 
-    return Rule(" ".join(["a number", " and ".join(bounds)]).strip(), accepts)
+    return Constraint(" ".join(["a number", " and ".join(bounds)]).strip(), accepts)
 
 
-def whole(low: int, high: int = 2**63 - 1) -> Rule:
+def integer(low: int, high: int = 2**63 - 1) -> Constraint:
     """A whole number between two."""
     upto = f"from {low} to {high}" if high < 2**63 - 1 else f"of at least {low}"
-    return Rule(
+    return Constraint(
         f"a whole number {upto}",
         lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
     )
 
 
-def one_of(*values: Any) -> Rule:
+def one_of(*values: Any) -> Constraint:
     """One of some words; true and false are not 1 and 0."""
     words = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
-    return Rule(
+    return Constraint(
         f"one of {words}", lambda value: any(value is v or (value == v and type(value) is type(v)) for v in values)
     )
 
 
-def either(*rules: Rule) -> Rule:
+def either(*rules: Constraint) -> Constraint:
     """Any of several rules."""
-    return Rule(" or ".join(rule.expected for rule in rules), lambda value: any(rule.accepts(value) for rule in rules))
+    return Constraint(
+        " or ".join(rule.expected for rule in rules), lambda value: any(rule.accepts(value) for rule in rules)
+    )
 
 
-def optional(rule: Rule) -> Rule:
+def optional(rule: Constraint) -> Constraint:
     """The rule, or null."""
-    return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.accepts(value))
+    return Constraint(f"{rule.expected}, or null", lambda value: value is None or rule.accepts(value))
 
 
-def list_of(rule: Rule, length: int | None = None) -> Rule:
+def list_of(rule: Constraint, length: int | None = None) -> Constraint:
     """A list whose items follow the rule."""
-    return Rule(
+    return Constraint(
         f"a list{f' of {length}' if length else ''}, each {rule.expected}",
         lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(rule.accepts, value)),
     )
 
 
-def mapping_of(rule: Rule, *keys: str) -> Rule:
+def mapping_of(rule: Constraint, *keys: str) -> Constraint:
     """A mapping from names, of ``keys`` where there are any, to what follows the rule."""
     names = f"any of {', '.join(keys)}" if keys else "names"
-    return Rule(
+    return Constraint(
         f"a mapping from {names} to {rule.expected}",
         lambda value: (
             isinstance(value, Mapping)
@@ -79,5 +81,5 @@ def mapping_of(rule: Rule, *keys: str) -> Rule:
 
 
 boolean = one_of(True, False)
-text = Rule("a text", lambda value: isinstance(value, str))
-word = Rule("a name", lambda value: isinstance(value, str) and value.strip() != "")
+string = Constraint("a text", lambda value: isinstance(value, str))
+name = Constraint("a name", lambda value: isinstance(value, str) and value.strip() != "")

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from gradvitals.build import resolve
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 
 TRUSTED = frozenset({"gradvitals", "hydra", "hydra_plugins", "logging", "colorlog"})
 DEFAULT_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -74,7 +74,7 @@ def check_hydra(config: DictConfig) -> None:
         >>> check_hydra(DictConfig({"launcher": {"_target_": "os.system"}}))
         Traceback (most recent call last):
         ...
-        gradvitals.errors.Refused: hydra.launcher._target_=os.system: package 'os' is not admitted. If it is yours, set GRADVITALS_ALLOW=os
+        gradvitals.errors.ConfigError: hydra.launcher._target_=os.system: package 'os' is not admitted. If it is yours, set GRADVITALS_ALLOW=os
     """  # noqa: E501
     parts = {key: _plain(_value(config, key)) for key in (*SLOTS, *LOGS, "callbacks", "job") if config.get(key)}
     for name, spec in parts.get("callbacks", {}).items():
@@ -85,7 +85,7 @@ def check_hydra(config: DictConfig) -> None:
         _check_logging(f"hydra.{name}", parts.get(name, {}))
     if variables := parts.get("job", {}).get("env_set"):
         why = "the environment admits code, so no config sets it"
-        raise Refused(f"hydra.job.env_set: {why}; got {next(iter(variables))}. Set it in the shell")
+        raise ConfigError(f"hydra.job.env_set: {why}; got {next(iter(variables))}. Set it in the shell")
 
 
 def _plain(node: Any) -> Any:
@@ -110,7 +110,7 @@ def _check_spec(key: str, spec: Mapping[str, Any] | None, kind: type) -> None:
         _resolve(f"{key}._target_", path, kind)
     for name, last, value in _leaves(key, arguments):
         if last == "_target_":
-            raise Refused(f"{name}={value}: expected a plain value; nothing is built inside {key}")
+            raise ConfigError(f"{name}={value}: expected a plain value; nothing is built inside {key}")
 
 
 def _check_logging(key: str, config: Mapping[str, Any]) -> None:
@@ -122,11 +122,11 @@ def _check_logging(key: str, config: Mapping[str, Any]) -> None:
     for name, last, value in _leaves(key, config):
         is_slot = last in ("()", "class") and name.removeprefix(key).count(".") == 3 and name.split(".")[2] in LOGGING
         if last in CALLED and not is_slot:
-            raise Refused(f"{name}={value}: expected a plain value; nothing is called there")
+            raise ConfigError(f"{name}={value}: expected a plain value; nothing is called there")
         if "ext://" in value and value not in STREAMS:
-            raise Refused(f"{name}={value}: expected {' or '.join(STREAMS)}")
+            raise ConfigError(f"{name}={value}: expected {' or '.join(STREAMS)}")
         if "${" in value and last != "filename":
-            raise Refused(f"{name}={value}: expected a value that is known before the job")
+            raise ConfigError(f"{name}={value}: expected a value that is known before the job")
 
 
 def _resolve(key: str, path: Any, kind: type) -> None:
@@ -134,7 +134,7 @@ def _resolve(key: str, path: Any, kind: type) -> None:
         resolve(str(path), kind, TRUSTED)
     except ValueError as error:
         _need_plugin(str(path))
-        raise Refused(str(error).replace("_target_", key, 1)) from None
+        raise ConfigError(str(error).replace("_target_", key, 1)) from None
 
 
 def _need_plugin(path: str) -> None:
@@ -142,7 +142,7 @@ def _need_plugin(path: str) -> None:
     package = next((name for name in PLUGINS if path.startswith(f"hydra_plugins.{name}.")), None)
     if package and find_spec(f"hydra_plugins.{package}") is None:
         name, extra = package.replace("_", "-"), PLUGINS[package]
-        raise Refused(f'hydra/launcher needs a package: {name}. Install it by pip install ".[{extra}]"')
+        raise ConfigError(f'hydra/launcher needs a package: {name}. Install it by pip install ".[{extra}]"')
 
 
 def _leaves(name: str, value: Any, last: str = "") -> Iterator[tuple[str, str, str]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 
 OVERRIDE = re.compile(r"(\+\+|\+|~)?[A-Za-z_][\w./@:$-]*(=.*)?", re.DOTALL)  # and no flag, such as --config-dir
 SLURM = (  # not setup, additional_parameters and submitit_folder: they run commands, or read pickles
@@ -40,16 +40,16 @@ def replayed(words: Iterable[object], source: Path) -> list[str]:
     Example:
         >>> replayed(["act=elu", "hydra.launcher.n_jobs=2"], Path("multirun.yaml"))
         ['act=elu', 'hydra.launcher.n_jobs=2']
-        >>> replayed(["hydra.callbacks.x._target_=os.system"], Path("overrides.yaml"))
+        >>> replayed(["hydra.callbacks.x._target_=os.system"], Path("o.yaml"))
         Traceback (most recent call last):
         ...
-        gradvitals.errors.Refused: overrides.yaml: expected settings of a run; got hydra.callbacks.x._target_=os.system
+        gradvitals.errors.ConfigError: o.yaml: expected settings of a run; got hydra.callbacks.x._target_=os.system
     """
     found = [str(word) for word in words]
     for word in found:
         is_hydras = word.lstrip("+~").startswith(("hydra.", "hydra/", "hydra@", "hydra="))
         if not OVERRIDE.fullmatch(word) or (is_hydras and not HARMLESS.fullmatch(word)):
-            raise Refused(f"{source}: expected settings of a run; got {word}")
+            raise ConfigError(f"{source}: expected settings of a run; got {word}")
     return found
 
 

@@ -13,10 +13,10 @@ from gradvitals.app.config.error_messages import explain, leave
 from gradvitals.app.config.overrides import typed_keys
 from gradvitals.app.config.validate import check
 from gradvitals.distributed.cluster_environment import is_first_process
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 
 
-class Guard(Callback):
+class PreRunCheck(Callback):
     """Checks a single run's config. Hydra lets only SystemExit through; a sweep's jobs check themselves."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -27,7 +27,7 @@ class Guard(Callback):
             occupied = any((run_dir / name).exists() for name in ("result.json", ".hydra"))
             if is_first_process() and occupied and not resumed:
                 way_out = f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
-                raise Refused(f"{run_dir} already holds a run. {way_out}")
+                raise ConfigError(f"{run_dir} already holds a run. {way_out}")
         except (ValueError, OSError, OmegaConfBaseException) as error:
             leave(explain(error))
 
@@ -50,7 +50,9 @@ def _plain(node: Any, key: Any) -> Any:
         return str(node._get_node(key)._value())
     except (MissingMandatoryValue, RecursionError):
         name = node._get_full_key(key)
-        raise Refused(f"{name}: expected a value; got {node._get_node(key)._value()}. Set it by {name}=VALUE") from None
+        raise ConfigError(
+            f"{name}: expected a value; got {node._get_node(key)._value()}. Set it by {name}=VALUE"
+        ) from None
     if isinstance(value, DictConfig):
         return {str(inner): _plain(value, inner) for inner in value}
     return [_plain(value, place) for place in range(len(value))] if isinstance(value, ListConfig) else value

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 from gradvitals.app.config.schema import ALIASES, RULES
-from gradvitals.errors import Refused, shown
+from gradvitals.errors import ConfigError, shown
 
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "monitor", "trainer")
 SEVERAL = ("callbacks", "logger")  # groups of several specs, each by a name of its own
@@ -52,14 +52,14 @@ def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
 def _check_sections(config: Mapping[str, Any]) -> None:
     for group in GROUPS:
         if not isinstance(config.get(group), Mapping):
-            raise Refused(f"{group}: expected an option of the group; got none. Set it by {group}=OPTION")
+            raise ConfigError(f"{group}: expected an option of the group; got none. Set it by {group}=OPTION")
     for group in SEVERAL:
         for name, spec in (config.get(group) or {}).items():
             if spec is not None and not isinstance(spec, Mapping):
-                raise Refused(f"{group}.{name}: expected a class and its arguments, or null; got {shown(spec)}")
+                raise ConfigError(f"{group}.{name}: expected a class and its arguments, or null; got {shown(spec)}")
     for key in NEEDED:
         if not _find(config, key)[1] and _is_ours(config, key):
-            raise Refused(f"{key}: expected {RULES[key].expected}; got none. Every run needs it: leave ~{key} out")
+            raise ConfigError(f"{key}: expected {RULES[key].expected}; got none. Every run needs it: leave ~{key} out")
 
 
 def check_values(config: Mapping[str, Any]) -> None:
@@ -68,7 +68,7 @@ def check_values(config: Mapping[str, Any]) -> None:
         value, present = _find(config, key)
         waits = isinstance(value, str) and "${" in value  # known only inside the job
         if present and not waits and _is_ours(config, key) and not rule.accepts(value):
-            raise Refused(f"{key}: expected {rule.expected}; got {shown(value)}")
+            raise ConfigError(f"{key}: expected {rule.expected}; got {shown(value)}")
 
 
 def _is_ours(config: Mapping[str, Any], key: str) -> bool:
@@ -91,36 +91,36 @@ def _check_model(config: Mapping[str, Any], typed: set[str]) -> None:
     model = config["model"]
     for key in ("depth", "width"):
         if f"model.{key}" in typed and model.get("hidden") is not None:
-            raise Refused(
+            raise ConfigError(
                 f"model.{key}: model.hidden={model['hidden']} says the widths already. "
                 f"Set model.hidden=null to use depth and width, or leave model.{key} out"
             )
     batch_norm = "batch" in (model.get("norm"), model.get("input_norm")) or model.get("input_norm") is True
     if batch_norm and config["data"].get("batch_size") == 1:
-        raise Refused("data.batch_size: BatchNorm needs at least 2 samples in a batch; got 1. Or use model=ln")
+        raise ConfigError("data.batch_size: BatchNorm needs at least 2 samples in a batch; got 1. Or use model=ln")
 
 
 def _check_clipping(config: Mapping[str, Any], typed: set[str]) -> None:
     name, val, trainer = config["clip"].get("name"), config["clip"].get("val"), config["trainer"]
     by_trainer = trainer.get("gradient_clip_val")
     if by_trainer is not None and name != "none":
-        raise Refused(
+        raise ConfigError(
             f"trainer.gradient_clip_val={by_trainer} and clip={name} both clip. Keep one: clip=none, or leave "
             "trainer.gradient_clip_val out"
         )
     if "trainer.gradient_clip_algorithm" in typed and by_trainer is None:
-        raise Refused(
+        raise ConfigError(
             "trainer.gradient_clip_algorithm: expected trainer.gradient_clip_val beside it; or type clip=value"
         )
     if name == "none" and val is not None:
-        raise Refused(f"clip.val={val}: clip=none clips nothing. Set clip=norm, or another of that group")
+        raise ConfigError(f"clip.val={val}: clip=none clips nothing. Set clip=norm, or another of that group")
     if name != "none" and val is None:
-        raise Refused(f"clip.val: clip={name} needs a threshold; got null")
+        raise ConfigError(f"clip.val: clip={name} needs a threshold; got null")
     if name == "percentile" and val > 100:
-        raise Refused(f"clip.val: expected a percentile, above 0 and at most 100; got {val}")
+        raise ConfigError(f"clip.val: expected a percentile, above 0 and at most 100; got {val}")
     clips = by_trainer is not None or name != "none"
     if clips and config["optimizer"].get("fused") is True and _precision(trainer).endswith("mixed"):
-        raise Refused(
+        raise ConfigError(
             "optimizer.fused=true: Lightning cannot clip under mixed precision then. Set optimizer.fused=false"
         )
 
@@ -133,7 +133,7 @@ def _precision(trainer: Mapping[str, Any]) -> str:
 def _check_precision(trainer: Mapping[str, Any], optimizer: Mapping[str, Any]) -> None:
     eps = optimizer.get("eps")
     if _precision(trainer) == "16-true" and isinstance(eps, float) and eps < SMALLEST_HALF:
-        raise Refused(
+        raise ConfigError(
             f"trainer.precision=16-true: expected optimizer.eps of at least {SMALLEST_HALF:g}; got {eps:g}, by which "
             "float16 divides as by 0. Set optimizer.eps=1e-4, trainer.precision=bf16-true or 16-mixed"
         )
@@ -143,17 +143,17 @@ def _check_sharding(trainer: Mapping[str, Any], optimizer: Mapping[str, Any]) ->
     """What Lightning and torch refuse of FSDP, but after the processes have started."""
     strategy = trainer.get("strategy")
     if isinstance(strategy, str) and strategy.startswith("fsdp"):
-        raise Refused(f"trainer.strategy={strategy}: an older FSDP, which clips wrongly. Set trainer=fsdp")
+        raise ConfigError(f"trainer.strategy={strategy}: an older FSDP, which clips wrongly. Set trainer=fsdp")
     target = str(strategy.get("_target_")) if isinstance(strategy, Mapping) else ""
     if not target.endswith((".Sharded", ".ModelParallelStrategy")):
         return
     if _precision(trainer) not in SHARDED_PRECISIONS:
-        raise Refused(
+        raise ConfigError(
             f"trainer.precision: trainer=fsdp takes {', '.join(SHARDED_PRECISIONS)}; got {_precision(trainer)}. "
             "Set one of them, or trainer=ddp"
         )
     if optimizer.get("fused") is True and optimizer.get("_target_") not in FUSED_IN_PARTS:
-        raise Refused(
+        raise ConfigError(
             f"optimizer.fused=true: trainer=fsdp takes it with {' or '.join(FUSED_IN_PARTS)}; got "
             f"{optimizer.get('_target_')}. Set optimizer.fused=auto"
         )
@@ -162,7 +162,7 @@ def _check_sharding(trainer: Mapping[str, Any], optimizer: Mapping[str, Any]) ->
 def _check_nodes(num_nodes: int | None) -> None:
     """Several machines wait for each other; without word of the others, for ever."""
     if (num_nodes or 1) > 1 and not any(name in os.environ for name in RENDEZVOUS):
-        raise Refused(
+        raise ConfigError(
             f"trainer.num_nodes: expected 1, or a launcher that brings the machines together (torchrun, SLURM, or "
             f"MASTER_ADDR and NODE_RANK in the environment); got {num_nodes}"
         )
@@ -176,12 +176,12 @@ def check_memory(config: Mapping[str, Any]) -> None:
     """
     model, data, has = config["model"], config["data"], _machine()
     if model.get("_target_") == MLP and (takes := 2 * FLOAT * hidden_weights(model)) > has:
-        raise Refused(
+        raise ConfigError(
             f"model.width and model.depth: expected a net that fits in {has / 1e9:.0f} GB of memory; got one whose "
             f"weights and gradients take {takes / 1e9:,.0f} GB"
         )
     if data.get("_target_") == NOISE and (takes := 3 * FLOAT * data["num_samples"] * data["num_features"]) > has:
-        raise Refused(
+        raise ConfigError(
             f"data.num_samples and data.num_features: expected data that fit in {has / 1e9:.0f} GB of memory; got "
             f"{takes / 1e9:,.0f} GB"
         )

@@ -28,7 +28,7 @@ from gradvitals.app.cure.search import search
 from gradvitals.app.cure.trial import run_trial
 from gradvitals.app.run.job import Job
 from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.formatting import short, train_command
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def cure(config: DictConfig) -> None:
         log.info(f"sick         {' '.join(overrides) or 'the default config'}: training until it is diagnosed")
         sick = run_trial(overrides, conf=conf)
         if sick.status == "failed":
-            raise Refused(sick.reason)
+            raise ConfigError(sick.reason)
         if sick.status == "diverged" and sick.verdict == "healthy":  # validation alone, which the monitor does not see
             sick = replace(
                 sick, verdict="non_finite", evidence="non_finite: the validation loss is not a finite number"
@@ -77,14 +77,16 @@ def conf_folder() -> Path:
 def _check_settings(settings: Mapping[str, Any], conf: Path) -> None:
     """Refuse what a cure cannot work with, before anything is trained."""
     if not settings["monitor"].get("_target_"):
-        raise Refused("monitor=off: expected a monitor, whose verdict tells what to cure. Set monitor=default")
+        raise ConfigError("monitor=off: expected a monitor, whose verdict tells what to cure. Set monitor=default")
     for key, one in (("devices", (1, "auto")), ("strategy", ("auto",)), ("num_nodes", (1,))):
         if (value := settings["trainer"].get(key, one[0])) not in one:
-            raise Refused(f"trainer.{key}: a cure trains in one process each; expected {one[0]}; got {value!r}")
+            raise ConfigError(f"trainer.{key}: a cure trains in one process each; expected {one[0]}; got {value!r}")
     folder = conf / "experiment" / "cured"
     nearest = folder if folder.exists() else folder.parent
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
-        raise Refused(f"{short(folder)}: expected a folder that can be written, for the cured experiment; it cannot")
+        raise ConfigError(
+            f"{short(folder)}: expected a folder that can be written, for the cured experiment; it cannot"
+        )
 
 
 def sick_overrides(settings: Mapping[str, Any]) -> list[str]:

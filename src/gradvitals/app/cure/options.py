@@ -8,26 +8,26 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from gradvitals.app.config.constraints import Rule, either, number, one_of, optional, whole
+from gradvitals.app.config.constraints import Constraint, either, integer, number, one_of, optional
 from gradvitals.app.config.error_messages import leave
 from gradvitals.app.config.overrides import typed_keys
-from gradvitals.app.config.pre_run_check import Guard
-from gradvitals.errors import Refused
+from gradvitals.app.config.pre_run_check import PreRunCheck
+from gradvitals.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 RULES = {
     "share": number(above=0, high=1),
-    "least_steps": whole(1),
+    "least_steps": integer(1),
     "enough": optional(number(0, 1)),
-    "confirmations": whole(1),
-    "workers": either(whole(1), one_of("auto")),
-    "name": optional(Rule("letters, digits, - and _", lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)))),
+    "confirmations": integer(1),
+    "workers": either(integer(1), one_of("auto")),
+    "name": optional(Constraint("letters, digits, - and _", lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)))),
 }
 IDLE = ("resume", "ckpt_path", "train", "weights")
 
 
-class CureGuard(Guard):
+class CureGuard(PreRunCheck):
     """Checks ``cure.*`` too before a run directory is made."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -46,6 +46,6 @@ def check_cure(options: Mapping[str, Any], typed: Sequence[str] = ()) -> None:
     """
     for key, rule in RULES.items():
         if not rule.accepts(options[key]):
-            raise Refused(f"cure.{key}: expected {rule.expected}; got {options[key]!r}")
+            raise ConfigError(f"cure.{key}: expected {rule.expected}; got {options[key]!r}")
     if idle := [key for key in typed if key in IDLE]:
-        raise Refused(f"{idle[0]}: has no part in a cure, which trains from scratch; leave it out")
+        raise ConfigError(f"{idle[0]}: has no part in a cure, which trains from scratch; leave it out")

@@ -13,7 +13,7 @@ from typing import Any
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.cure.attempts import Cure, Tried, _value, is_cured, rank, words
 from gradvitals.app.cure.trial import Trial, run_trial
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 
 log = logging.getLogger(__name__)
 WORKER_START = 20.0  # seconds until new processes have imported torch and lightning, on a busy machine
@@ -33,7 +33,7 @@ def search(done: Cure, options: Mapping[str, Any], conf: Path) -> None:
     """
     planned = done.sick.steps_planned
     if planned is None:
-        raise Refused("cure: needs to know the full length: set trainer.max_epochs or trainer.max_steps")
+        raise ConfigError("cure: needs to know the full length: set trainer.max_epochs or trainer.max_steps")
     budget = min(max(math.ceil(options["share"] * planned), options["least_steps"]), planned)
     trials = try_all(done, budget, options, conf)
     while done.cured is None and len(done.confirmed) < options["confirmations"]:

@@ -9,7 +9,7 @@ from lightning import Callback, LightningModule, Trainer
 
 from gradvitals.app.processes.signals import SAVE, Signals
 from gradvitals.callbacks.last_checkpoint import LastCheckpoint
-from gradvitals.loops.resumable import LeaveValidation, Moment
+from gradvitals.loops.resumable import LeaveValidation, RestPoint
 
 
 class Interruption(Callback):
@@ -26,7 +26,7 @@ class Interruption(Callback):
         self._signals.listen()  # Lightning has taken them over for the fit
         self._signals.waits = True
 
-    def at_rest(self, trainer: Trainer, moment: Moment) -> None:
+    def at_rest(self, trainer: Trainer, moment: RestPoint) -> None:
         """Save and leave, if a signal asks for it."""
         code = self._signals.wish if trainer.world_size == 1 else self._agreed(trainer, moment)
         if not code:
@@ -39,7 +39,7 @@ class Interruption(Callback):
             self._signals.code = code
             raise SystemExit(code)
 
-    def _agreed(self, trainer: Trainer, moment: Moment) -> int:
+    def _agreed(self, trainer: Trainer, moment: RestPoint) -> int:
         """The code that any of several processes was asked for: all leave after the same step; asked now and then."""
         if moment == "batch" and trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return 0

@@ -11,8 +11,8 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.distributed.collectives import Processes
-from gradvitals.errors import Refused, shown
+from gradvitals.distributed.collectives import Collectives
+from gradvitals.errors import ConfigError, shown
 
 SHOWN = 3  # keys that differ
 
@@ -33,7 +33,7 @@ class SameConfig(Callback):
         self._ckpt_path = ckpt_path
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        processes = Processes.of(trainer)
+        processes = Collectives.of(trainer)
         self._agree_on_checkpoint(trainer, processes.gather(self._ckpt_path))
         if len(set(processes.gather(digest(self._config)))) == 1:
             return
@@ -41,7 +41,7 @@ class SameConfig(Callback):
         rank, other = next((rank, config) for rank, config in enumerate(configs) if config != configs[0])
         found = [f"{key}={shown(a)} and {shown(b)}" for key, a, b in differences(configs[0], other)]
         more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise Refused(
+        raise ConfigError(
             f"processes 0 and {rank} of this run were given other configs: {', '.join(found[:SHOWN])}{more}. Start all "
             "of them with the same command line, conf/ and environment"
         )
@@ -49,7 +49,7 @@ class SameConfig(Callback):
     def _agree_on_checkpoint(self, trainer: Trainer, paths: list[str | None]) -> None:
         """The first process alone has compared the checksums of the one that it chose."""
         if len({path is None for path in paths}) > 1:
-            raise Refused(
+            raise ConfigError(
                 f"the processes of this run were given other checkpoints to continue from: {', '.join(map(str, paths))}"
                 ". Start all of them with the same command line, and where all see the same files"
             )

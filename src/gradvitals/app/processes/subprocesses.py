@@ -33,7 +33,7 @@ GASP = 3.0  # seconds that a process whose connections are gone takes to be gone
 
 
 @contextmanager
-def own_children(job: Job, ckpt_path: str | None) -> Iterator[None]:
+def job_subprocesses(job: Job, ckpt_path: str | None) -> Iterator[None]:
     """Inside, processes that Lightning starts train this job; at the end none is left, and the next job may start some.
 
     Args:

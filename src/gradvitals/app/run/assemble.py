@@ -16,12 +16,12 @@ from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
 from gradvitals.app.run.environment import set_threads
 from gradvitals.build import Spec
-from gradvitals.callbacks.metric_history import History
+from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
 from gradvitals.checkpoints.read import check_continues
 from gradvitals.classifier import Classifier
 from gradvitals.distributed.cluster_environment import is_first_process
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.loops.resumable import logged_steps
 from gradvitals.results.objective import Objective
 from gradvitals.vitals.batch import best_constant
@@ -37,7 +37,7 @@ class Run:
     trainer: Trainer
     model: LightningModule
     data: LightningDataModule
-    history: History
+    history: MetricHistory
 
     @property
     def began(self) -> bool:
@@ -68,7 +68,7 @@ def assemble(config: Spec) -> Run:
         ValueError: with a message for the user.
     """
     if config["loss"] == "mean":
-        raise Refused("loss=mean: a mean output has no target to learn; it is for python src/preflight.py")
+        raise ConfigError("loss=mean: a mean output has no target to learn; it is for python src/preflight.py")
     data = build_data(config["data"])
     model = build_model(config, data)
     begin = 0 if config["resume"] else None
@@ -80,7 +80,7 @@ def assemble(config: Spec) -> Run:
     set_threads(config["threads"], model, config["data"].get("batch_size", 1), processes)
     if config["compile"]:
         (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
-    history = History(Objective.resolve((), config["objective"], config["objective_mode"]))  # None: auto
+    history = MetricHistory(Objective.resolve((), config["objective"], config["objective_mode"]))  # None: auto
     run = Run(build_trainer(config, history, _chance(model, data), begin), model, data, history)
     _check_monitored(run, config["scheduler"])
     _check_test_share(run)
@@ -99,7 +99,7 @@ def _check_monitored(run: Run, scheduler: Spec) -> None:
     watching += [("scheduler", scheduler.get("monitor"))] if scheduler.get("_target_") else []
     for name, metric in watching:
         if metric is not None and metric not in logged:
-            raise Refused(f"{name}.monitor: expected one of {', '.join(logged)}; got {metric!r}")
+            raise ConfigError(f"{name}.monitor: expected one of {', '.join(logged)}; got {metric!r}")
 
 
 def _check_test_share(run: Run) -> None:
@@ -109,14 +109,16 @@ def _check_test_share(run: Run) -> None:
         return
     batches = len(run.data.test_dataloader())
     if share * batches < 1:
-        raise Refused(f"trainer.limit_test_batches: expected a share of {batches} batches that makes one; got {share}")
+        raise ConfigError(
+            f"trainer.limit_test_batches: expected a share of {batches} batches that makes one; got {share}"
+        )
 
 
 def _check_sharding(run: Run) -> None:
     """Our networks know how they are cut into parts; a LightningModule of one's own has to say it."""
     cuts = isinstance(run.trainer.strategy, ModelParallelStrategy)
     if cuts and not is_overridden("configure_model", run.model):
-        raise Refused(
+        raise ConfigError(
             f"trainer=fsdp: expected {type(run.model).__name__} to have configure_model, which spreads its weights by "
             "gradvitals.distributed.sharding.shard(self, self.device_mesh['data_parallel']); it has none. "
             "Or set trainer=ddp"

@@ -8,17 +8,17 @@ from typing import Any
 
 from lightning import LightningDataModule
 
-from gradvitals.app.run.lazy_imports import BESIDE_DATA, put_off
+from gradvitals.app.run.lazy_imports import BESIDE_DATA, defer_imports
 from gradvitals.build import Spec, build
-from gradvitals.distributed.cluster_environment import Launcher
-from gradvitals.errors import Refused
+from gradvitals.distributed.cluster_environment import ClusterEnvironment
+from gradvitals.errors import ConfigError
 from gradvitals.results.files import user_lock
 
 
 def build_data(spec: Spec) -> LightningDataModule:
     """The data module; one of ours need not wait for what its packages import besides."""
     ours = str(spec.get("_target_")).startswith("gradvitals.")
-    with put_off(BESIDE_DATA if ours else ()):
+    with defer_imports(BESIDE_DATA if ours else ()):
         return build(spec, LightningDataModule)
 
 
@@ -42,14 +42,16 @@ def describe(data: LightningDataModule) -> dict[str, Any]:
     task = getattr(data, "task", "regression" if y.is_floating_point() else "multiclass")
     num_classes = getattr(data, "num_classes", {"regression": 1, "binary": 2}.get(task))
     if num_classes is None:
-        raise Refused(f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none")
+        raise ConfigError(
+            f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none"
+        )
     return {"in_features": getattr(data, "in_features", x[0].numel()), "num_classes": num_classes, "task": task}
 
 
 @contextmanager
 def _in_turn() -> Iterator[None]:
     """One process of this machine after the other, where a launcher started several: one downloads what all need."""
-    if Launcher.at_work() is None:
+    if ClusterEnvironment.at_work() is None:
         yield
         return
     with user_lock("data"):

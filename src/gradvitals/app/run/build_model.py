@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gradvitals.app.run.build_data import describe
 from gradvitals.build import Spec, accepts, build, resolve
 from gradvitals.classifier import Classifier
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.nets.init import lsuv_, remark
 from gradvitals.nets.mlp import MLP
 
@@ -59,7 +59,9 @@ def _refuse_without_part(typed: list[str], clip: str) -> None:
     idle = [key for key in typed if key.partition(".")[0] in NO_PART]
     idle += [f"clip={clip}"] if clip not in ("none", "norm", "value") else []
     if idle:
-        raise Refused(f"{idle[0]}: has no part in a LightningModule of your own, which brings its own; leave it out")
+        raise ConfigError(
+            f"{idle[0]}: has no part in a LightningModule of your own, which brings its own; leave it out"
+        )
 
 
 def _some_inputs(data: LightningDataModule, samples: int = 1024) -> Tensor:

@@ -16,10 +16,10 @@ from lightning.pytorch.strategies import Strategy
 
 from gradvitals.app.config.schema import ALIASES
 from gradvitals.build import Spec, accepts, build, resolve
-from gradvitals.callbacks.metric_history import History
+from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
 from gradvitals.distributed.sync_batch_norm import SyncAnywhere
-from gradvitals.errors import Refused, closest
+from gradvitals.errors import ConfigError, closest
 from gradvitals.loggers.csv_logger import csv_logger
 from gradvitals.loggers.write_errors import WriteErrors
 from gradvitals.loops.lean import lean
@@ -32,7 +32,9 @@ OURS |= {"enable_progress_bar", "enable_model_summary", "enable_checkpointing"}
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
 
 
-def build_trainer(config: Spec, history: History, chance: float | None = None, begin: int | None = None) -> Trainer:
+def build_trainer(
+    config: Spec, history: MetricHistory, chance: float | None = None, begin: int | None = None
+) -> Trainer:
     """The Trainer with its callbacks and loggers; quiet where the output is no terminal.
 
     Args:
@@ -80,7 +82,7 @@ def build_trainer(config: Spec, history: History, chance: float | None = None, b
 def _check_arguments(arguments: Spec) -> None:
     takes = [name for name in accepts(Trainer)[0] if name not in OURS]
     if unknown := [name for name in arguments if name not in takes]:
-        raise Refused(f"trainer.{unknown[0]}: no such key; expected {closest(unknown[0], takes)}")
+        raise ConfigError(f"trainer.{unknown[0]}: no such key; expected {closest(unknown[0], takes)}")
 
 
 def _trainer(**arguments: Any) -> Trainer:
@@ -88,7 +90,7 @@ def _trainer(**arguments: Any) -> Trainer:
     try:
         return Trainer(**arguments)
     except (ModuleNotFoundError, ValueError, TypeError) as error:
-        raise Refused(f"trainer: {error}") from error
+        raise ConfigError(f"trainer: {error}") from error
 
 
 def _build_logger(spec: Spec, begin: int | None) -> Logger:
@@ -102,4 +104,6 @@ def _build_logger(spec: Spec, begin: int | None) -> Logger:
         return build(spec, Logger)  # type: ignore[type-abstract]
     except ModuleNotFoundError as error:
         extra = spec["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
-        raise Refused(f'logger={extra} needs a package: {error.msg}. Install it by pip install ".[{extra}]"') from None
+        raise ConfigError(
+            f'logger={extra} needs a package: {error.msg}. Install it by pip install ".[{extra}]"'
+        ) from None

@@ -56,13 +56,13 @@ NO_TELEMETRY = {  # what optional packages ask of the environment, to keep what 
 SMALL_STEP = 5e7
 
 
-def keep_to_itself() -> None:
+def disable_telemetry() -> None:
     """Nothing phones home, unless the user's own environment says so; call before anything else is imported."""
     for name, value in NO_TELEMETRY.items():
         os.environ.setdefault(name, value)
 
 
-def quiet() -> None:
+def filter_warnings() -> None:
     """Silence advertisements, hardware listings and the warnings above; call after Lightning was imported."""
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -75,7 +75,7 @@ def prepare(settings: dict[str, Any]) -> None:
     import_lightning()
     from lightning import seed_everything
 
-    quiet()
+    filter_warnings()
     if settings["seed"] is None:
         drawn = _drawn_before(settings.get("ckpt_path"))
         settings["seed"] = secrets.randbelow(2**32) if drawn is None else drawn

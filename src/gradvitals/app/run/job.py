@@ -19,8 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 from gradvitals.app.config.error_messages import explain, full_errors, leave
 from gradvitals.app.config.overrides import typed_keys
 from gradvitals.app.config.validate import check
-from gradvitals.distributed.cluster_environment import Launcher, is_first_process
-from gradvitals.errors import INTERRUPTED, Refused
+from gradvitals.distributed.cluster_environment import ClusterEnvironment, is_first_process
+from gradvitals.errors import INTERRUPTED, ConfigError
 from gradvitals.results.files import write_json
 from gradvitals.results.objective import AUTO, warn_if_guessed
 
@@ -81,10 +81,10 @@ class Job:
         settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         settings |= {"overrides": self.overrides, "typed": typed_keys(self.overrides), "choices": self.choices}
         settings["in_sweep"] = self.sweep is not None
-        if launcher := Launcher.at_work():
+        if launcher := ClusterEnvironment.at_work():
             settings["trainer"] = launcher.place(settings["trainer"], settings["typed"])
             if settings["seed"] is None and SEED not in os.environ:
-                raise Refused(
+                raise ConfigError(
                     f"seed: expected a number; each process of {launcher.name} would draw its own. Set seed=NUMBER"
                 )
         check(settings, settings["typed"])

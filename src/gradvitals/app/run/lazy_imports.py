@@ -26,11 +26,11 @@ BESIDE_DATA = ("scipy.stats", "pandas", "torch._dynamo")  # of scikit-learn and 
 
 
 @contextmanager
-def put_off(names: Sequence[str]) -> Iterator[None]:
+def defer_imports(names: Sequence[str]) -> Iterator[None]:
     """Let modules that are not imported yet wait, while others that want them are imported.
 
     Example:
-        >>> with put_off(["tabnanny"]):
+        >>> with defer_imports(["tabnanny"]):
         ...     from tabnanny import format_witnesses
         >>> "tabnanny" in sys.modules
         False
@@ -121,7 +121,7 @@ def import_lightning() -> None:
         return
     import torch
 
-    with put_off(BESIDE_LIGHTNING), patch.object(torch.compiler, "disable", _disable):
+    with defer_imports(BESIDE_LIGHTNING), patch.object(torch.compiler, "disable", _disable):
         import lightning  # noqa: F401
     for kind in vars(torch.optim).values():
         if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):

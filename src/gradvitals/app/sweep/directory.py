@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from gradvitals.app.config.overrides import quoted
 from gradvitals.app.config.validate import check_values
 from gradvitals.checkpoints.locate import newest
-from gradvitals.distributed.cluster_environment import Launcher
-from gradvitals.errors import Refused
+from gradvitals.distributed.cluster_environment import ClusterEnvironment
+from gradvitals.errors import ConfigError
 from gradvitals.results.record import Record, below
 from gradvitals.results.status import UNFINISHED
 
@@ -30,7 +30,7 @@ def attempts(sweep_dir: Path) -> dict[Overrides, list[Record]]:
     return found
 
 
-def to_do(jobs: Sequence[Sequence[str]], sweep_dir: Path, subdir: str) -> list[list[str]]:
+def pending_jobs(jobs: Sequence[Sequence[str]], sweep_dir: Path, subdir: str) -> list[list[str]]:
     """The jobs that have not ended, each with the directory that it goes to.
 
     What was lost with a checkpoint goes on from it where it is. What failed or never got so far is run again in a
@@ -71,7 +71,7 @@ def _place(number: int, tried: Sequence[Record], subdir: str) -> list[str]:
     lost = [record for record in tried if record.status != "failed"]
     checkpoint = None
     for record in reversed(lost):
-        with suppress(Refused):  # all are damaged: it is run again
+        with suppress(ConfigError):  # all are damaged: it is run again
             checkpoint = newest(record.folder)
         if checkpoint is not None:
             return [f"ckpt_path={quoted(checkpoint)}", f"hydra.sweep.subdir={quoted(Path(record.folder.name))}"]
@@ -79,14 +79,14 @@ def _place(number: int, tried: Sequence[Record], subdir: str) -> list[str]:
     return [in_subdir(subdir, number, again)]
 
 
-def claim(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
+def claim_directory(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
     """Make the directory this sweep's own by writing its config there, which only one can do.
 
     Raises:
         Refused: another sweep was first.
     """
-    if launcher := Launcher.at_work():
-        raise Refused(
+    if launcher := ClusterEnvironment.at_work():
+        raise ConfigError(
             f"a multirun starts the processes of each job itself; {launcher.name} has started "
             f"{launcher.processes * launcher.machines}, of which each would run it all. Type trainer=ddp without "
             f"{launcher.name}, or hydra/launcher=submitit_slurm"
@@ -101,7 +101,7 @@ def claim(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
             file.write(OmegaConf.to_yaml(config))
     except FileExistsError:
         way_out = f"Go on with it by resume_sweep={sweep_dir}, or choose another hydra.sweep.dir"
-        raise Refused(f"{sweep_dir} already holds a sweep. {way_out}") from None
+        raise ConfigError(f"{sweep_dir} already holds a sweep. {way_out}") from None
 
 
 def pin_down(config: DictConfig) -> None:

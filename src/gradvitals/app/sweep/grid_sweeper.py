@@ -9,7 +9,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gradvitals.app.sweep.directory import claim, pin_down, subdir_of, to_do
+from gradvitals.app.sweep.directory import claim_directory, pending_jobs, pin_down, subdir_of
 from gradvitals.results.objective import AUTO, warn_if_guessed
 
 
@@ -29,7 +29,9 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launch the jobs; each leaves its result in its directory."""
-        from gradvitals.app.sweep.summary import attended  # Hydra imports its plugins at every command: this can wait
+        from gradvitals.app.sweep.summary import (
+            watched_sweep,  # Hydra imports its plugins at every command: this can wait
+        )
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -37,11 +39,11 @@ class GridSweeper(BasicSweeper):
         jobs = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)[0]
         self.validate_batch_is_legal(telling(jobs, self.hydra_context.config_loader.list_groups("")))
         sweep_dir = Path(self.config.hydra.sweep.dir)
-        claim(sweep_dir, self.config, self.resume)
+        claim_directory(sweep_dir, self.config, self.resume)
         pin_down(self.config)
         warn_if_guessed(*(str(self.config.get(key, AUTO)) for key in ("objective", "objective_mode")))
-        waiting = to_do(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
-        with attended(sweep_dir, total=len(jobs), waiting=len(waiting)):
+        waiting = pending_jobs(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
+        with watched_sweep(sweep_dir, total=len(jobs), waiting=len(waiting)):
             return self._launch(waiting)
 
     def _launch(self, jobs: Sequence[Sequence[str]]) -> list[Any]:

@@ -16,7 +16,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
 
-from gradvitals.app.sweep.directory import attempts, claim, in_subdir, pin_down, subdir_of
+from gradvitals.app.sweep.directory import attempts, claim_directory, in_subdir, pin_down, subdir_of
 from gradvitals.app.sweep.search_space import Space, space_of
 from gradvitals.app.sweep.study import (
     PRUNED,
@@ -66,14 +66,14 @@ class SearchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Search until the number of trials is reached."""
-        from gradvitals.app.sweep.summary import attended  # as in the grid
+        from gradvitals.app.sweep.summary import watched_sweep  # as in the grid
 
         need_optuna()
         parser = OverridesParser.create(config_loader=self._loader)
         typed = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         space, shared = space_of(parser.parse_overrides(typed))
         sweep_dir = Path(self._config.hydra.sweep.dir)
-        claim(sweep_dir, self._config, self.options["resume"] or self.options["join"])
+        claim_directory(sweep_dir, self._config, self.options["resume"] or self.options["join"])
         pin_down(self._config)
         warn_if_guessed(*self._asked())
         study = open_study(sweep_dir, self.options, direction(*self._asked()))
@@ -82,7 +82,7 @@ class SearchSweeper(Sweeper):
                 self._take_up(study, shared, sweep_dir)
         total = self.options["n_trials"]
         waiting, turn = max(total - len(ended(study)), 0), one_at_a_time(sweep_dir)
-        with at_work(sweep_dir) as self._name, attended(sweep_dir, total, waiting, lambda: figures(study), turn):
+        with at_work(sweep_dir) as self._name, watched_sweep(sweep_dir, total, waiting, lambda: figures(study), turn):
             self._search(study, space, shared)
         if words := in_hand(study, sweep_dir):
             print(words, flush=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override, RangeSweep
 
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -44,7 +44,7 @@ def _distribution(override: Override) -> BaseDistribution:
     try:
         return _range(value) if isinstance(value, RangeSweep) else _interval(value)
     except ValueError as error:  # an empty range, a logarithm of zero
-        raise Refused(f"{override.input_line}: no range that can be searched: {error}") from None
+        raise ConfigError(f"{override.input_line}: no range that can be searched: {error}") from None
 
 
 def _range(value: RangeSweep) -> BaseDistribution:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.results.objective import Objective
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def need_optuna() -> None:
     try:
         import optuna  # noqa: F401
     except ModuleNotFoundError:
-        raise Refused('sweep=optuna needs a package: Optuna. Install it by pip install ".[optuna]"') from None
+        raise ConfigError('sweep=optuna needs a package: Optuna. Install it by pip install ".[optuna]"') from None
 
 
 def ended(study: Study) -> list[FrozenTrial]:

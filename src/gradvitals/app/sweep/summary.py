@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gradvitals.app.sweep.progress import Progress, folders
-from gradvitals.errors import Refused
+from gradvitals.errors import ConfigError
 from gradvitals.formatting import short, train_command, visible
 from gradvitals.report.pages.phrases import alone
 from gradvitals.report.tables.sweep import answer, as_csv, markdown, text
@@ -85,7 +85,7 @@ def _write(path: Path, content: Callable[[], str | bytes]) -> bool:
 
 
 @contextmanager
-def attended(
+def watched_sweep(
     sweep_dir: Path,
     total: int,
     waiting: int,
@@ -118,7 +118,7 @@ def attended(
         raise
     if waiting and not folders(sweep_dir):
         way_out = "Let all machines that run jobs share the folder of hydra.sweep.dir, and the one where this was typed"
-        raise Refused(f"{sweep_dir}: expected directories of {waiting} jobs; there is none. {way_out}")
+        raise ConfigError(f"{sweep_dir}: expected directories of {waiting} jobs; there is none. {way_out}")
     done = summary()
     _tell(done, f"try again    {_resume(sweep_dir)}" if done.failed else "")
     if done.failed:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from filelock import Timeout
 from hydra.core.hydra_config import HydraConfig
 
-from gradvitals.app.run.environment import keep_to_itself
+from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.app.run.job import Sweep
 from gradvitals.checkpoints.locate import newest
-from gradvitals.distributed.cluster_environment import Launcher
-from gradvitals.errors import Refused
+from gradvitals.distributed.cluster_environment import ClusterEnvironment
+from gradvitals.errors import ConfigError
 from gradvitals.results.files import user_lock
 from gradvitals.results.record import Record, read, read_result
 from gradvitals.results.status import UNFINISHED
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 OF_THE_RUN = ("ckpt_path=", "resume=")  # how a job went on, nothing that it changed
 
 
-def settle_in() -> None:
+def restore_environment() -> None:
     """Be as the process in which the sweep was typed: a cluster's worker was started elsewhere, by somebody else.
 
     Relative paths, such as ``data.root=data``, mean the folder of that process, and nothing phones home.
     """
-    keep_to_itself()
+    disable_telemetry()
     hydra = HydraConfig.get()
     if not hydra.job.chdir:
         os.chdir(hydra.runtime.cwd)
@@ -43,7 +43,7 @@ def has_failed(sweep_dir: Path) -> bool:
 
 
 @contextmanager
-def own_device(trainer: dict[str, Any]) -> Iterator[None]:
+def reserve_gpu(trainer: dict[str, Any]) -> Iterator[None]:
     """Give the job one of several GPUs to itself, where its config asks for one device."""
     import torch
 
@@ -67,7 +67,7 @@ def pruning(sweep: Sweep, settings: dict[str, Any]) -> Pruning | None:
     return Pruning(trial, settings["objective"], settings["objective_mode"])
 
 
-def before(run_dir: Path, overrides: list[str]) -> Record | None:
+def previous_attempt(run_dir: Path, overrides: list[str]) -> Record | None:
     """What an earlier start of this job left in its directory; None where this is the first one.
 
     Args:
@@ -77,13 +77,13 @@ def before(run_dir: Path, overrides: list[str]) -> Record | None:
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> before(folder, ["act=elu"]) is None
+        >>> previous_attempt(folder, ["act=elu"]) is None
         True
         >>> _ = (folder / "result.json").write_text('{"status": "interrupted", "overrides": ["act=elu"]}')
-        >>> before(folder, ["act=elu"]).status, before(folder, ["act=relu"])
+        >>> previous_attempt(folder, ["act=elu"]).status, previous_attempt(folder, ["act=relu"])
         ('interrupted', None)
     """
-    if Launcher.at_work() and not int(os.environ.get("SLURM_RESTART_COUNT", 0)):
+    if ClusterEnvironment.at_work() and not int(os.environ.get("SLURM_RESTART_COUNT", 0)):
         return None  # what lies there may be another process's, of this very start
     if all(path.name == ".hydra" or path.suffix == ".log" for path in run_dir.iterdir()):  # Hydra's own, of this start
         return None
@@ -92,18 +92,18 @@ def before(run_dir: Path, overrides: list[str]) -> Record | None:
     return left if not left.result or left.overrides == mine else None
 
 
-def has_ended(left: Record) -> bool:
+def is_finished(left: Record) -> bool:
     """Whether nothing is left to do: its worker was lost between its last word and its return."""
     return left.status not in UNFINISHED
 
 
-def go_on(settings: dict[str, Any], left: Record) -> None:
+def resume_from(settings: dict[str, Any], left: Record) -> None:
     """Set a job to go on from its newest whole checkpoint, or to begin anew where there is none.
 
     Either way what is logged again takes the place of what was logged before.
     """
     settings["resume"] = str(left.folder)
-    with suppress(Refused):  # all are damaged: it begins anew
+    with suppress(ConfigError):  # all are damaged: it begins anew
         if checkpoint := newest(left.folder):
             settings["ckpt_path"] = str(checkpoint)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from gradvitals.diagnosis.finding import Finding
-from gradvitals.diagnosis.history import History, Moment
+from gradvitals.diagnosis.history import History, Observation
 from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
@@ -45,6 +45,6 @@ def _forward(history: History) -> Finding | None:
 
 
 def _cause(history: History) -> str:
-    first: Moment = history.moments[0]
+    first: Observation = history.moments[0]
     grown = first.gradients.label != "exploding"
     return "weights grew in training" if grown else "scale of the weights, or normalisation at this depth"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gradvitals.distributed.collectives import ALONE, Processes
+from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.readings import Numbers, Readings
 from gradvitals.vitals.batch import entropy, faults, inputs_and_labels, largest_feature
 
@@ -31,11 +31,11 @@ class _Seen:
         self.features = max((f for f in (self.features, other.features) if f is not None), default=None)
 
 
-class DataFacts:
+class BatchStatistics:
     """Looks at the inputs and labels of some batches. Waits for the device.
 
     Example:
-        >>> facts = DataFacts(batches=1)
+        >>> facts = BatchStatistics(batches=1)
         >>> facts.see((torch.ones(100, 2), torch.zeros(100, dtype=torch.long)))
         >>> facts.faults(outputs=3)
         ['all of the first 100 labels are 0']
@@ -45,7 +45,7 @@ class DataFacts:
         processes: those that share them; what the others saw is known once :meth:`add_to` went round.
     """
 
-    def __init__(self, batches: int, processes: Processes = ALONE) -> None:
+    def __init__(self, batches: int, processes: Collectives = ALONE) -> None:
         self._left = batches
         self._processes = processes
         self._known = _Seen()

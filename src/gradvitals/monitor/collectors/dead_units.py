@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gradvitals.distributed.collectives import Processes
+from gradvitals.distributed.collectives import Collectives
 from gradvitals.monitor.collectors.readings import Numbers, Readings
 from gradvitals.vitals import DeadUnits, Layer
 
@@ -28,7 +28,7 @@ def _again(
     return units
 
 
-class DeadWindow:
+class DeadUnitCollector:
     """Watches as many batches in a row as hold a thousand samples, then rests for nineteen times as long.
 
     Where the network is compiled, and measured batches alone run as they were written, only those are watched.
@@ -37,7 +37,7 @@ class DeadWindow:
         processes: those that share the batch.
     """
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: Collectives) -> None:
         self._processes = processes
         self._open: DeadUnits | None = None
         self._seen: DeadUnits | None = None

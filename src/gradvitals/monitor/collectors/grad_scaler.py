@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from gradvitals.monitor.collectors.readings import Readings
 
 
-class LossScale:
+class GradScalerState:
     """Counts skipped steps by the falling scale, on the device: no step waits for it.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from gradvitals.distributed.dtensor import is_spread
+from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.readings import Numbers, Readings
 from gradvitals.vitals import (
     ActivationGradients,
@@ -24,7 +24,7 @@ from gradvitals.vitals.hooks import on_forward, remove
 from gradvitals.vitals.norms import LatestSums, wide
 
 
-class Watch:
+class LayerHooks:
     """Watches one batch, or several that make one step, and tells what was seen of chosen layers.
 
     Args:
@@ -44,7 +44,7 @@ class Watch:
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
         self._input = InputGradient(*([entry] if entry is not None else network.modules()))
-        spread = {layer for layer in layers if any(map(is_spread, layer.parameters(recurse=False)))}
+        spread = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
         self._gradients, self._inputs = ActivationGradients(spread=spread), LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
         of_layer = (self._gradients, self._inputs, self._outputs.attribution)

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradvitals.distributed.collectives import ALONE, Processes
+from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.readings import Numbers, Readings
 
 MOST = 10_000  # losses kept between measured steps
 
 
-class LossFlags:
+class LossBuffer:
     """Keeps each step's loss on the device, so that none is waited for, until a measured step looks at them.
 
     Example:
-        >>> losses = LossFlags()
+        >>> losses = LossBuffer()
         >>> for step, loss in enumerate([1.0, float("nan"), 1.0]):
         ...     losses.keep(torch.tensor(loss), step)
         >>> losses.look()
@@ -73,7 +73,7 @@ class LossFlags:
         first, self._first = self._first, None
         return first
 
-    def look(self, processes: Processes = ALONE) -> int | None:
+    def look(self, processes: Collectives = ALONE) -> int | None:
         """The same, at once. Waits for the device, and for the processes."""
         readings = Readings(processes)
         self.add_to(readings)

@@ -7,20 +7,20 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gradvitals.distributed.collectives import Processes
+from gradvitals.distributed.collectives import Collectives
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.vitals import NoiseScale
 from gradvitals.vitals.hooks import tensors_in
 
 
-class NoisePairs:
+class NoiseScaleCollector:
     """Keeps the gradient of a measured step of one optimizer until its next step, and estimates the noise scale.
 
     Args:
         processes: those that share the batch.
     """
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: Collectives) -> None:
         self._processes = processes
         self._scale = NoiseScale()
         self._pairs = self._samples = 0

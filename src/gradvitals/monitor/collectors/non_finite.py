@@ -15,16 +15,16 @@ from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradvitals.distributed.collectives import Processes
-from gradvitals.distributed.dtensor import is_spread
+from gradvitals.distributed.collectives import Collectives
+from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.optimizer_step import gradients, parameters
-from gradvitals.monitor.collectors.replay import unnoticed
+from gradvitals.monitor.collectors.replay import replayed_step
 from gradvitals.vitals import Layer, NonFinite, are_finite, first_non_finite
 
 log = logging.getLogger(__name__)
 
 
-class Guard:
+class NonFiniteGuard:
     """Keeps the weights finite: a step whose gradient is not is skipped, or ends the fit.
 
     Moving statistics, which the forward pass had spoilt, are put back.
@@ -51,7 +51,7 @@ class Guard:
         self.finding: tuple[int, str] | None = None
         self._ends = mode == "stop"
         self._trainer, self._network = trainer, network
-        self._processes = Processes.of(trainer)
+        self._processes = Collectives.of(trainer)
         self._batches: list[tuple[Any, int, Tensor]] = []
         self._statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point() and buffer.ndim]
         self._kept = [buffer.clone() for buffer in self._statistics]  # before the step; a forward spoils them at once
@@ -81,7 +81,7 @@ class Guard:
         """In place of the precision plugin's own, which does the same and lets go of the norm."""
         of_optimizer = self._trainer.precision_plugin.main_params(optimizer)
         norm: Any = torch.nn.utils.clip_grad_norm_(list(of_optimizer), clip_val)
-        if not math.isfinite((norm.full_tensor() if is_spread(norm) else norm).item()):
+        if not math.isfinite((norm.full_tensor() if is_sharded(norm) else norm).item()):
             self._drop(optimizer)
 
     def _drop(self, optimizer: Optimizer) -> None:
@@ -123,7 +123,7 @@ class Guard:
     def _find(self, optimizer: Optimizer) -> NonFinite | None:
         if not _needs_others(self._network):
             for batch, batch_idx, rng in self._batches:
-                with unnoticed(self._trainer, self._network, rng):
+                with replayed_step(self._trainer, self._network, rng):
                     loss = partial(_loss_of, self._network, batch, batch_idx)
                     if found := first_non_finite(self._network, batch, loss):
                         return found
@@ -133,7 +133,7 @@ class Guard:
 def _needs_others(network: nn.Module) -> bool:
     """Whether a forward pass waits for other processes, which may not repeat the batch as this one does."""
     synced = any("SyncBatchNorm" in type(module).__name__ for module in network.modules())
-    return synced or any(map(is_spread, network.parameters()))
+    return synced or any(map(is_sharded, network.parameters()))
 
 
 def clips_itself(network: LightningModule) -> bool:
@@ -154,7 +154,7 @@ def _in_gradients(module: nn.Module, optimizer: Optimizer) -> NonFinite | None:
     return NonFinite("gradient", bad[-1]) if bad else None  # the last one is where backward began
 
 
-def where_in(measured: Mapping[str, float], layers: Sequence[Layer]) -> str | None:
+def non_finite_layer(measured: Mapping[str, float], layers: Sequence[Layer]) -> str | None:
     """Which layer a measured step names: in order of the forward pass, then of the backward pass; None: none.
 
     Args:
@@ -163,7 +163,7 @@ def where_in(measured: Mapping[str, float], layers: Sequence[Layer]) -> str | No
 
     Example:
         >>> layer = Layer("net", 0, "00.net", "Linear", 4)
-        >>> where_in({"weight_norm/00.net": 1.0, "activation_grad_norm/00.net": float("inf")}, [layer])
+        >>> non_finite_layer({"weight_norm/00.net": 1.0, "activation_grad_norm/00.net": float("inf")}, [layer])
         'the gradient of the loss with respect to the output of net (Linear)'
     """
     ways = {

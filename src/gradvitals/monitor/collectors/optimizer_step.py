@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradvitals.distributed.dtensor import is_spread
+from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.readings import Finish, Numbers, Readings
 from gradvitals.vitals import Histogram, Layer, histogram
 from gradvitals.vitals.norms import products, shares
@@ -47,7 +47,7 @@ class Trained:
         self.labels = [layer.label for layer in self.layers]
         at = {weight: place for place, weight in enumerate(self.weights)}
         self.places = [[at[weight] for weight in owned] for owned in self.owned]
-        self.spread = any(map(is_spread, self.parameters))
+        self.spread = any(map(is_sharded, self.parameters))
         self._room: list[Tensor] = []
 
     def still_holds(self, optimizer: Optimizer, layers: Sequence[Layer]) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradvitals.distributed.collectives import ALONE, Processes
+from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.vitals.norms import joint_norm, norms, shares_of_squares, wide
 
 Numbers = dict[str, float]
@@ -38,7 +38,7 @@ class Readings:
         {'norm': 5.0, 'loss': 2.0}
     """
 
-    def __init__(self, processes: Processes = ALONE) -> None:
+    def __init__(self, processes: Collectives = ALONE) -> None:
         self.processes = processes
         self._parts: list[_Part] = []
 
@@ -70,7 +70,7 @@ class Readings:
         Args:
             tensors: the same in each process; or, where ``spread``, some of them in parts.
             finish: is given the norms.
-            spread: see :func:`gradvitals.distributed.dtensor.is_spread`.
+            spread: see :func:`gradvitals.distributed.dtensor.is_sharded`.
         """
         if not spread:
             self.add(norms(tensors), finish)

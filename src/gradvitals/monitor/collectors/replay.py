@@ -17,7 +17,7 @@ from gradvitals.vitals.hooks import buffers_kept
 
 
 @contextmanager
-def unnoticed(trainer: Trainer, module: LightningModule, rng: Tensor) -> Iterator[None]:
+def replayed_step(trainer: Trainer, module: LightningModule, rng: Tensor) -> Iterator[None]:
     """Let a training step be repeated with the same random numbers; moving statistics, metrics and logs stay.
 
     Args:

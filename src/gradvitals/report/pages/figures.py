@@ -146,7 +146,7 @@ def by_layer_lines(found: ByLayer, y: str, *, log: bool = True, predicted: Seque
         >>> [trace["y"] for trace in made["data"]]
         [[0.001, 1.0], [None, 1.0]]
     """
-    wanted = spread(found.steps, FEW_STEPS)
+    wanted = spaced(found.steps, FEW_STEPS)
     traces = [_profile(found, step, i / max(len(wanted) - 1, 1), log) for i, step in enumerate(wanted)]
     if any(value is not None for value in predicted):
         traces.append(_prediction(found.layers, predicted))
@@ -161,11 +161,11 @@ def value_axis(what: str, log: bool = False) -> dict[str, Any]:
     return {"title": what} | ({"type": "log"} if log else {})
 
 
-def spread(steps: Sequence[int], most: int) -> list[int]:
+def spaced(steps: Sequence[int], most: int) -> list[int]:
     """The first, the last, and some between them, as far apart as can be.
 
     Example:
-        >>> spread([0, 1, 2, 3, 50, 100], 3)
+        >>> spaced([0, 1, 2, 3, 50, 100], 3)
         [0, 50, 100]
     """
     if len(steps) <= most:

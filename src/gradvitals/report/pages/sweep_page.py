@@ -13,7 +13,7 @@ from gradvitals.report.pages.page import Drawing, Html, command, document, figur
 from gradvitals.report.pages.sweep_figures import Grid, grids, points
 from gradvitals.report.panels import panels
 from gradvitals.report.tables.sweep import averaged, failures, spread_words
-from gradvitals.results.aggregate import Configuration, Spread, Sweep, shows_trainable
+from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
 from gradvitals.results.status import ENDED
 
 MOST_PANELS = 60
@@ -104,12 +104,12 @@ def _effects(sweep: Sweep) -> Html | None:
     return section("What each key does", says, tag("div", *drawn, class_="row"))
 
 
-def _tells(effects: Mapping[str, Spread]) -> bool:
+def _tells(effects: Mapping[str, MeanStd]) -> bool:
     """Whether values of a key can be compared, and be shown side by side."""
     return len(effects) <= MOST_VALUES and sum(spread.n > 0 for spread in effects.values()) > 1
 
 
-def _limits(spreads: Sequence[Spread]) -> list[float]:
+def _limits(spreads: Sequence[MeanStd]) -> list[float]:
     """Ends of an axis that holds all means with their deviations."""
     known = [(spread.mean, spread.sd or 0.0) for spread in spreads if spread.mean is not None]
     low, high = min(mean - sd for mean, sd in known), max(mean + sd for mean, sd in known)
@@ -117,12 +117,12 @@ def _limits(spreads: Sequence[Spread]) -> list[float]:
     return [low - room, high + room]
 
 
-def _points(effects: Mapping[str, Spread], sweep: Sweep, limits: list[float]) -> Drawing:
+def _points(effects: Mapping[str, MeanStd], sweep: Sweep, limits: list[float]) -> Drawing:
     rows = [(value or DEFAULT, spread.mean, spread.sd) for value, spread in effects.items()]
     return points(rows, str(sweep.objective), limits)
 
 
-def _span(effects: Mapping[str, Spread]) -> str:
+def _span(effects: Mapping[str, MeanStd]) -> str:
     """How much the key decides, in a few words."""
     means = [spread.mean for spread in effects.values() if spread.mean is not None]
     return f"Best and worst value differ by {max(means) - min(means):.3g}."

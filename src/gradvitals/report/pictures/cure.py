@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradvitals.formatting import visible
-from gradvitals.report.pictures.gradient_by_layer import LONGEST, Moments, draw_lines, png, shortened, title
+from gradvitals.report.pictures.gradient_by_layer import LONGEST, Profiles, draw_lines, png, shortened, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
     return png(figure)
 
 
-def _gradients(axes: Axes, profiles: Moments, name: str, words: str) -> None:
+def _gradients(axes: Axes, profiles: Profiles, name: str, words: str) -> None:
     if profiles:
         draw_lines(axes, thinned(profiles))
         if not any(norm and math.isfinite(norm) for norms in profiles.values() for norm in norms):
@@ -56,7 +56,7 @@ def _gradients(axes: Axes, profiles: Moments, name: str, words: str) -> None:
     axes.set(xlabel="layer index (0 is next to the input)", ylabel="gradient size: L2 norm of dL/dh")
 
 
-def thinned(moments: Moments) -> Moments:
+def thinned(moments: Profiles) -> Profiles:
     """The first, the last and a few in between, so that a legend can name each.
 
     Example:

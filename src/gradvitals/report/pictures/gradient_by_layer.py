@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Colour = tuple[float, float, float, float]
-Moments = Mapping[int, Sequence[float | None]]
+Profiles = Mapping[int, Sequence[float | None]]
 LONGEST = 90  # characters of a subtitle
 FEW = 8  # layers up to which each has a dot and a tick of its own, and moments up to which a legend names each
 
 
 def gradient_by_layer(
-    moments: Moments, *, subtitle: str | None = None, limits: tuple[float, float] | None = None
+    moments: Profiles, *, subtitle: str | None = None, limits: tuple[float, float] | None = None
 ) -> Figure:
     """Draw the norm of dL/dh at every layer, one line per moment, early ones dark.
 
@@ -66,7 +66,7 @@ def shortened(words: str, longest: int = LONGEST) -> str:
     return words if len(words) <= longest else words[: longest - 3] + "..."
 
 
-def draw_lines(axes: Axes, moments: Moments) -> None:
+def draw_lines(axes: Axes, moments: Profiles) -> None:
     """One line per moment; colour tells the step, a legend or a colour bar which is which."""
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
@@ -129,7 +129,7 @@ def _lines(axes: Axes, many: Sequence[Sequence[float]], colours: Sequence[Colour
     axes.autoscale_view(scalex=False)
 
 
-def title(moments: Moments) -> tuple[str, str]:
+def title(moments: Profiles) -> tuple[str, str]:
     """The verdict of the picture and its evidence: the first number that is not finite, else the first moment's shape.
 
     Example:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gradvitals.report.pictures.gradient_by_layer import Moments, shortened
+from gradvitals.report.pictures.gradient_by_layer import Profiles, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +17,7 @@ NAMED = 9  # steps, the first and the last among them
 LEAST = 2.0  # decades from the darkest to the brightest colour, so that a healthy net looks even
 
 
-def gradient_heatmap(moments: Moments, *, subtitle: str | None = None) -> Figure:
+def gradient_heatmap(moments: Profiles, *, subtitle: str | None = None) -> Figure:
     """Draw the norm of dL/dh by layer (upwards, from the input) and measured step (to the right).
 
     Args:
@@ -45,7 +45,7 @@ def gradient_heatmap(moments: Moments, *, subtitle: str | None = None) -> Figure
     return figure
 
 
-def _cells(axes: Axes, moments: Moments) -> None:
+def _cells(axes: Axes, moments: Profiles) -> None:
     """A column for each measured step, side by side: the first steps are the densest, and worth their room."""
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gradvitals.formatting import counted, markdown_text, number, spreadsheet_text
-from gradvitals.results.aggregate import Configuration, Spread, Sweep, shows_trainable
+from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
 from gradvitals.results.status import ENDED
 
 LONGEST = 32  # characters of a cell in the terminal
@@ -56,7 +56,7 @@ def markdown(sweep: Sweep) -> str:
     return "\n\n".join([*parts, "![Gradient by layer of each configuration](sweep.png)"]) + "\n"
 
 
-def averaged(sweep: Sweep) -> dict[str, dict[str, Spread]]:
+def averaged(sweep: Sweep) -> dict[str, dict[str, MeanStd]]:
     """The effects of keys whose values are shared by several configurations; others say no more than the table."""
     return {key: found for key, found in sweep.effects.items() if any(spread.n > 1 for spread in found.values())}
 
@@ -130,11 +130,11 @@ def _words(row: Configuration, keys: Sequence[str], own: bool) -> list[str]:
     return [*settings, *map(spread_words, spreads), end, *tail]
 
 
-def spread_words(spread: Spread) -> str:
+def spread_words(spread: MeanStd) -> str:
     """Such as ``0.9722 ± 0.0031``.
 
     Example:
-        >>> spread_words(Spread.of([1.0, 3.0]))
+        >>> spread_words(MeanStd.of([1.0, 3.0]))
         '2 ± 1.4'
     """
     return number(spread.mean) + (f" ± {spread.sd:.2g}" if spread.sd is not None else "")
