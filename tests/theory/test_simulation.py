@@ -44,7 +44,7 @@ def test_plain(act, sigma_w2):
 @pytest.mark.parametrize("norm", ["batch", "layer", "rms"])
 @pytest.mark.parametrize("act", ["relu", "tanh"])
 def test_norms(act, norm, position):
-    logs, expected, _ = compared(act, 1.5, norm=norm, norm_position=position)
+    logs, expected, _ = compared(act, 1.5, seeds=8, norm=norm, norm_position=position)
     hold(logs, expected)
 
 
@@ -63,7 +63,8 @@ def test_residual(act, depth):
 
 
 def test_small_batches():
-    logs, expected, _ = compared("relu", 2.0, seeds=8, batch=8, norm="batch")
+    # The first and the last layer are 0.1 off, and a draw scatters by 0.1: the mean of 48 is known to 0.015.
+    logs, expected, _ = compared("relu", 2.0, seeds=48, batch=8, norm="batch")
     assert geometric_mean(logs[:, 1:-1]) == pytest.approx(batchnorm_gain("relu", 8), rel=0.05)
     hold(logs, expected)
     logs, expected, _ = compared("tanh", 2.0, seeds=8, batch=16, norm="batch")  # between theorem 8 and large batches
@@ -141,8 +142,8 @@ def test_batchnorm_forgets_the_weights_size():
 
 @pytest.mark.parametrize("act", ["relu", "tanh", "gelu", "identity"])
 def test_scatter_of_one_sample(act):
-    """300 draws of two layers, one sample: the sd itself is known to 4 %."""
-    logs = log_ratios(mlp(2, 128, act=act), range(300), sigma_w2=1.0, batch=1, width=128)[:, 0]
+    """900 draws of two layers, one sample: the tails are heavy, and the sd itself is known to 3.5 %."""
+    logs = log_ratios(mlp(2, 128, act=act), range(900), sigma_w2=1.0, batch=1, width=128)[:, 0]
     # h is random as well, so that the slopes' scatter around a given q is not all; the input fixes it to 1.
     assert logs.std().item() == pytest.approx(log_scatter(act, 1.0, 128), rel=0.12)
     assert predict(stages(act, 1.0, 2, 128), q1=1.0)[0].scatter == pytest.approx(log_scatter(act, 1.0, 128), rel=1e-6)
@@ -150,8 +151,8 @@ def test_scatter_of_one_sample(act):
 
 def test_scatter_of_a_residual_block():
     net = {"act": "relu", "block": "residual", "norm": "layer", "norm_position": "before_linear"}
-    logs, _, scatter = compared(sigma_w2=2.0, seeds=300, batch=1, depth=4, width=96, **net)
-    assert (logs.std(0) / scatter)[:3].mean().item() == pytest.approx(1.0, abs=0.06)
+    logs, _, scatter = compared(sigma_w2=2.0, seeds=900, batch=1, depth=4, width=96, **net)
+    assert (logs.std(0) / scatter)[:3].mean().item() == pytest.approx(1.0, abs=0.08)  # known to 2.5 %
 
 
 def test_a_batch_scatters_less_than_one_sample():
