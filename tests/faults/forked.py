@@ -67,8 +67,12 @@ def start(folder: Path, *words: str, script: str = "train.py", fault: Callable[[
 
 def _become(folder: Path, script: str, words: tuple[str, ...]) -> None:
     """A process in which nothing of the tests is left but what was imported."""
+    import torch
     from hydra.core.global_hydra import GlobalHydra
 
+    torch.set_num_threads(
+        1
+    )  # OpenMP's threads are not forked, and a computation on several would wait for them forever
     os.chdir(folder)
     for key in [key for key in os.environ if key.startswith(("HYDRA", "GRADVITALS_", "PYTEST"))]:
         del os.environ[key]

@@ -85,10 +85,11 @@ def test_notebook_weights_to_the_digit():
 
 
 def test_he_uniform_is_sqrt6_times_torchs_default():
-    ratio = drawn("he_uniform", 30, 20) / drawn("default", 30, 20)
+    # How the bounds are rounded depends on the machine, and a weight near 0 shows it most.
     reference = REFERENCE["init.ratio_sqrt6"]
-    assert ratio.min() == pytest.approx(reference["value"], rel=reference["tolerance"]["rel"])
-    assert ratio.max() == pytest.approx(reference["value"], rel=reference["tolerance"]["rel"])
+    expected = reference["value"] * drawn("default", 30, 20)
+    rounding = 4 * torch.finfo(torch.float32).eps * float(expected.abs().max())
+    torch.testing.assert_close(drawn("he_uniform", 30, 20), expected, rtol=reference["tolerance"]["rel"], atol=rounding)
 
 
 def test_truncation_is_relative_and_corrected():

@@ -394,7 +394,8 @@ def test_a_classifier_is_pickled():
 
 
 @pytest.mark.parametrize(
-    ("typed", "threads"), [(["threads=auto"], 1), (["threads=auto", "model.width=4096"], None), (["threads=1", "model.width=4096"], 1)]
+    ("typed", "threads"),
+    [(["threads=auto"], 1), (["threads=auto", "model.width=4096"], None), (["threads=1", "model.width=4096"], 1)],
 )
 def test_small_nets_take_one_thread(typed, threads, tmp_path):
     import os
