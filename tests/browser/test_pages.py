@@ -14,7 +14,7 @@ from gradvitals.report.pages.sweep_page import sweep_page
 from gradvitals.results.aggregate import fold
 from gradvitals.results.record import find, read
 from tests.report.made import FINDING, REMEDIES, a_result, a_run, some_vitals, with_curves
-from tests.report.test_sweep_page import a_sweep
+from tests.report.pages.test_sweep_page import a_sweep
 
 EVIL = "</script><script>document.body.dataset.hacked=1</script><img src=x onerror=document.body.dataset.hacked=1>"
 PARALLEL = {  # as Optuna draws its trials

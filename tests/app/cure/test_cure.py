@@ -326,7 +326,7 @@ def test_all_are_tried_where_nothing_is_enough(squeezed):
 def test_the_next_best_is_confirmed_where_the_best_is_not_cured(squeezed, monkeypatch):
     done, conf = squeezed
     done.remedies = [remedy("init.gain=1"), remedy("act=elu", "init.gain=1"), remedy("model=bn", "init.gain=1")]
-    monkeypatch.setattr(module, "is_cured", lambda sick, full: len(done.confirmed) > 1)
+    monkeypatch.setattr("gradvitals.app.cure.search.is_cured", lambda sick, full: len(done.confirmed) > 1)
     search(done, OPTIONS, conf)
     assert [t.index for t in done.confirmed] == [t.index for t in rank(done.tried)][:2]
     assert [t.trial.steps for t in done.confirmed] == [66, 66]
@@ -351,7 +351,7 @@ def test_a_trial_of_full_length_is_its_own_confirmation(squeezed):
 
 
 STUB = """
-import gradvitals.app.cure as app
+import gradvitals.app.cure.cure as app
 from gradvitals.diagnosis.remedies import Remedy
 app.prescribe = lambda verdict, net: [Remedy(("seed=7",), "luck", "nobody")]
 """

@@ -1,6 +1,6 @@
 """What a config may hold, told before anything heavy is imported and before a run directory is made.
 
-What one key may hold stands in :mod:`gradvitals.app.rules`; here, what goes together.
+What one key may hold stands in :mod:`gradvitals.app.config.schema`; here, what goes together.
 """
 
 from __future__ import annotations
