@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gradvitals.results.record import find, read
+from gradvitals.results.result import Result
 
 RESULT = {
     "status": "completed",
@@ -54,7 +55,7 @@ def test_a_torn_result_counts_as_missing(tmp_path, torn):
     a_run(tmp_path / "a")
     (tmp_path / "a" / "result.json").write_bytes(torn.encode("latin-1"))
     run = read(tmp_path / "a")
-    assert (run.result, run.status, run.verdict, run.overrides) == ({}, "missing", None, ["act=elu"])
+    assert (run.result, run.status, run.verdict, run.overrides) == (Result(), "missing", None, ["act=elu"])
 
 
 def test_a_torn_config_counts_as_none(tmp_path):

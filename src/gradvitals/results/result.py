@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from gradvitals.results.files import write_json
+from gradvitals.results.files import read_json, write_json
 from gradvitals.results.objective import Mode, Objective
 from gradvitals.results.status import Status
 
@@ -18,12 +17,7 @@ Shape = TypeVar("Shape")
 
 @dataclass(frozen=True)
 class MetricSummary:
-    """Values of one metric; None where none was finite.
-
-    Attributes:
-        final: the last one.
-        best: by the metric's mode.
-    """
+    """The last and the best value of a metric; None where none was finite."""
 
     final: float | None = None
     best: float | None = None
@@ -31,12 +25,7 @@ class MetricSummary:
 
 @dataclass(frozen=True)
 class FirstNonFinite:
-    """The first number of a run that was not finite.
-
-    Attributes:
-        step: at which it was seen.
-        where: the layer or the loss that it was in.
-    """
+    """The step and the place of the first number of a run that was not finite."""
 
     step: int | None = None
     where: str | None = None
@@ -44,13 +33,7 @@ class FirstNonFinite:
 
 @dataclass(frozen=True)
 class Parameters:
-    """How many numbers a network has.
-
-    Attributes:
-        trained: parameters that an optimizer may change.
-        frozen: parameters that it may not.
-        statistics: moving means and variances.
-    """
+    """How many parameters of a network are trained, how many are frozen, and how many moving statistics it has."""
 
     trained: int = 0
     frozen: int = 0
@@ -130,11 +113,7 @@ class Result:
     @classmethod
     def read(cls, run_dir: Path) -> Result:
         """Returns the result in a run directory; the default where there is none, or a torn one."""
-        try:
-            content = json.loads((run_dir / RESULT).read_bytes())
-        except (OSError, ValueError):
-            return cls()
-        return cls.from_json(content) if isinstance(content, dict) else cls()
+        return cls.from_json(read_json(run_dir / RESULT))
 
     def write(self, run_dir: Path) -> None:
         """Writes ``result.json`` whole or not at all; numbers that are not finite become null."""

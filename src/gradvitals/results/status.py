@@ -39,7 +39,3 @@ class Status(StrEnum):
     def precedence(self) -> int:
         """Which of several attempts at one job counts: the one with the highest number; all that are over are equal."""
         return 3 if self.is_over else list(Status).index(self)
-
-
-UNFINISHED = tuple(status for status in Status if not status.is_over)
-ENDED = tuple(status for status in Status if status.counts)

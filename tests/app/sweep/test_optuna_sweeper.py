@@ -14,6 +14,7 @@ from gradvitals.app.sweep.optuna_sweeper import SearchSweeper, direction, figure
 from gradvitals.app.sweep.pruning import Pruning
 from gradvitals.app.sweep.study import PRUNED, as_logged, ended, open_study, trial_in
 from gradvitals.results.record import Record
+from gradvitals.results.result import Result
 
 OPTIONS = {"n_trials": 4, "n_jobs": 1, "seed": 0, "startup_trials": 2, "prune_after_trials": 1, "prune_after_epochs": 0}
 SPACE = {"x": optuna.distributions.CategoricalDistribution(["a", "b", "c", "d"])}
@@ -25,7 +26,8 @@ def study(tmp_path):
 
 
 def ran(status: str, best: float | None = None) -> Record:
-    return Record(Path("x"), {"status": status, "metrics": {"val/acc": {"best": best}, "val/loss": {"best": 2.0}}})
+    metrics = {"val/acc": {"best": best}, "val/loss": {"best": 2.0}}
+    return Record(Path("x"), Result.from_json({"status": status, "metrics": metrics}))
 
 
 def test_a_study_lies_on_disk(study, tmp_path):
@@ -160,7 +162,7 @@ def test_a_study_is_free_when_the_process_that_wrote_to_it_is_killed(study, tmp_
 
 def by_loss(best: float, status: str = "completed", tag: str = "val/loss") -> Record:
     """What a LightningModule leaves that logs a loss and nothing else."""
-    return Record(Path("x"), {"status": status, "metrics": {tag: {"best": best, "final": best}}})
+    return Record(Path("x"), Result.from_json({"status": status, "metrics": {tag: {"best": best, "final": best}}}))
 
 
 def pruned(study: optuna.Study, tmp_path: Path, values: list[float], name: str, *asked: str) -> bool:
@@ -212,6 +214,6 @@ def test_a_study_compares_one_metric_whatever_later_trials_log(study):
 
 
 def test_a_study_that_was_begun_before_any_metric_was_known_still_ends(study):
-    tell(study, study.ask(SPACE).number, Record(Path("x"), {"status": "diverged", "metrics": {}}))
+    tell(study, study.ask(SPACE).number, Record(Path("x"), Result.from_json({"status": "diverged", "metrics": {}})))
     tell(study, study.ask(SPACE).number, by_loss(2.0))
     assert study.best_trial.number == 1

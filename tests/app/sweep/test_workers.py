@@ -21,7 +21,7 @@ from gradvitals.app.sweep.optuna_sweeper import in_hand
 from gradvitals.app.sweep.study import WORKER, given_out, open_study
 from gradvitals.app.sweep.workers import at_work
 from gradvitals.errors import ConfigError
-from tests.app.sweep.test_search import OPTIONS, SPACE, sweeper
+from tests.app.sweep.test_optuna_sweeper import OPTIONS, SPACE, sweeper
 from tests.app.sweep.test_sweeps import rows, statuses
 from tests.conftest import ROOT
 

@@ -9,6 +9,7 @@ from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.report.pages.comparison import compare, differences
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.results.record import Record, find
+from gradvitals.results.result import Result
 from tests.counting import python_calls
 from tests.report.made import VERSIONS, a_result, a_run, some_vitals, with_curves
 
@@ -48,7 +49,8 @@ def test_a_run_without_a_config_does_not_make_all_keys_differ(tmp_path):
 
 def test_a_loss_ranks_upwards_and_what_diverged_comes_last(tmp_path):
     def run(name, loss, status="completed"):
-        return Record(tmp_path / name, {"status": status, "metrics": {"val/loss": {"best": loss, "final": loss}}})
+        metrics = {"val/loss": {"best": loss, "final": loss}}
+        return Record(tmp_path / name, Result.from_json({"status": status, "metrics": metrics}))
 
     found = compare([run("a", 0.1, "diverged"), run("b", 0.9), run("c", 0.5)])
     assert found.names == ["c", "b", "a"]
