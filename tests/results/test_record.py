@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gradvitals.results.record import find, read
+from gradvitals.results.record import locate, read
 from gradvitals.results.result import Result
 
 RESULT = {
@@ -15,6 +15,10 @@ RESULT = {
     "seconds": 2.5,
     "metrics": {"val/acc": {"final": 0.9, "best": 0.95}, "val/loss": {"final": None, "best": 0.2}},
 }
+
+
+def find(folders):
+    return [read(folder) for folder in locate(folders)]
 
 
 def a_run(folder, result=RESULT, config="seed: 1\nmodel:\n  depth: 3\n", overrides="- act=elu\n"):
@@ -47,7 +51,8 @@ def test_a_run_that_changed_nothing_is_called_by_its_directory(tmp_path):
 
 
 def test_how_a_run_went_on_is_nothing_that_it_changed(tmp_path):
-    assert read(a_run(tmp_path / "a", None, overrides="- act=elu\n- ckpt_path=/x/last.ckpt\n")).overrides == ["act=elu"]
+    typed = "- act=elu\n- ckpt_path=/x/last.ckpt\n- resume=/x\n"
+    assert read(a_run(tmp_path / "a", None, overrides=typed)).overrides == ["act=elu"]
 
 
 @pytest.mark.parametrize("torn", ['{"status": "comple', "", "[1]", "\xff\xfe"])

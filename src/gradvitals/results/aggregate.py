@@ -35,7 +35,7 @@ class MeanStd:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> MeanStd:
-        """Returns those of the finite numbers among some values."""
+        """Returns mean and standard deviation of the finite numbers among some values."""
         known = [value for value in values if value is not None and math.isfinite(value)]
         if not known:
             return cls(None, None, 0)

@@ -104,11 +104,6 @@ def read(folder: Path) -> Record:
     return Record(folder, result, read_json(folder / "vitals.json"), settings, without_run_keys(typed))
 
 
-def find(folders: Iterable[Path]) -> list[Record]:
-    """Reads the runs that :func:`locate` finds in some folders."""
-    return [read(folder) for folder in locate(folders)]
-
-
 def below(folder: Path) -> list[Record]:
     """Reads the runs in a folder; there may be none."""
     return [read(run) for run in _sorted_runs(folder)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,8 +14,10 @@ from optuna.trial import TrialState
 from gradvitals.app.sweep.optuna_sweeper import SearchSweeper, direction, figures, tell
 from gradvitals.app.sweep.pruning import Pruning
 from gradvitals.app.sweep.study import PRUNED, as_logged, ended, open_study, trial_in
+from gradvitals.errors import ConfigError
 from gradvitals.results.record import Record
 from gradvitals.results.result import Result
+from hydra_plugins.gradvitals_sweepers import Grid, Search
 
 OPTIONS = {"n_trials": 4, "n_jobs": 1, "seed": 0, "startup_trials": 2, "prune_after_trials": 1, "prune_after_epochs": 0}
 SPACE = {"x": optuna.distributions.CategoricalDistribution(["a", "b", "c", "d"])}
@@ -28,6 +31,15 @@ def study(tmp_path):
 def ran(status: str, best: float | None = None) -> Record:
     metrics = {"val/acc": {"best": best}, "val/loss": {"best": 2.0}}
     return Record(Path("x"), Result.from_json({"status": status, "metrics": metrics}))
+
+
+def test_without_optuna_a_search_is_refused_and_a_grid_is_not(monkeypatch):
+    for name in ("optuna_sweeper", "search_space", "study"):
+        monkeypatch.delitem(sys.modules, f"gradvitals.app.sweep.{name}")
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    Grid()
+    with pytest.raises(ConfigError, match="sweep=optuna needs a package: Optuna. Install it by pip install"):
+        Search(n_trials=1).setup(hydra_context=None, task_function=None, config=None)
 
 
 def test_a_study_lies_on_disk(study, tmp_path):
