@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ Curves = dict[str, list[Point]]
 
 EVENT_FILES, CSV_FILE = "events.out.tfevents.*", "metrics.csv"
 HEADER, CHECKSUM = 12, 4  # bytes of a record: its length and a checksum before the content, another checksum after it
-LAYER = re.compile(r"\d+(-\d+)?\.")  # with which labels of layers, and of blocks of them, begin
+LAYER = re.compile(r"\d+(-\d+)?\.")  # the beginning of a label, of a layer or a block of layers
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,7 @@ def _curves(scalars: Iterable[tuple[str, Point]]) -> Curves:
     found: Curves = {}
     for tag, point in scalars:
         found.setdefault(tag, []).append(point)
-    return {tag: points if _is_ascending(points) else sorted(dict(points).items()) for tag, points in found.items()}
-
-
-def _is_ascending(points: Sequence[Point]) -> bool:
-    return all(before[0] < after[0] for before, after in pairwise(points))
+    return {tag: sorted(dict(points).items()) for tag, points in found.items()}
 
 
 def _scalars(data: bytes, prefixes: tuple[str, ...]) -> Iterator[tuple[str, Point]]:

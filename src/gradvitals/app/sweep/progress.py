@@ -69,8 +69,8 @@ class Progress:
             elif stamp != self._known.get(folder):
                 self._known[folder] = stamp
                 self._print(folder)
-        words = f"{running} running, {self._failed} failed, {self._left()}"
-        self._bar.update(self._task, completed=self._done, description=words)
+        description = f"{running} running, {self._failed} failed, {self._left()}"
+        self._bar.update(self._task, completed=self._done, description=description)
 
     def _print(self, folder: Path) -> None:
         result = Result.read(folder)
@@ -78,8 +78,7 @@ class Progress:
         self._failed += result.status is Status.FAILED
         width = len(str(self._total))
         left = f"  {self._left()}" if self._done < self._total else ""
-        words = visible(line(result, folder.name))
-        self._console.print(f"[{self._done:>{width}}/{self._total}] {words}{left}")
+        self._console.print(f"[{self._done:>{width}}/{self._total}] {visible(line(result, folder.name))}{left}")
 
     def _left(self) -> str:
         """The time that the rest takes at the pace so far."""
