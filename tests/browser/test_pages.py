@@ -12,7 +12,7 @@ from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.report.pages.sweep_page import sweep_page
 from gradvitals.results.aggregate import fold
-from gradvitals.results.record import find, read
+from gradvitals.results.record import below, read
 from tests.report.made import FINDING, REMEDIES, a_result, a_run, some_vitals, with_curves
 from tests.report.pages.test_sweep_page import a_sweep
 
@@ -48,7 +48,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     with_curves(evil)
     texts = {
         "run": run_page(read(one), with_remedy),
-        "runs": runs_page(find([folder / "runs"]), with_remedy),
+        "runs": runs_page(below(folder / "runs"), with_remedy),
         "evil-run": run_page(read(evil), with_remedy),
         "evil-runs": runs_page([read(evil), read(one)], with_remedy),
         "sweep": sweep_page(fold(a_sweep()), [("Every trial", PARALLEL)]),

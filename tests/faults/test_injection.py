@@ -7,6 +7,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from gradvitals.app.config.overrides import slug
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.cure.experiment_file import _comment, experiment
 from gradvitals.app.sweep.progress import line
-from gradvitals.app.sweep.summary import Summary, _tell, summarise
+from gradvitals.app.sweep.summary import Summary, _print, summarize
 from gradvitals.formatting import FORMULA, visible
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
@@ -31,6 +32,8 @@ from gradvitals.report.tables import cure
 from gradvitals.report.tables.sweep import as_csv, markdown, text
 from gradvitals.results.aggregate import fold
 from gradvitals.results.record import Record, read
+from gradvitals.results.result import Result
+from gradvitals.results.status import Status
 from tests.faults import as_typed
 from tests.report import made
 
@@ -98,7 +101,7 @@ def a_run(folder: Path, word: str) -> Record:
 
 def two_runs(folder: Path, word: str) -> list[Record]:
     first, second = (a_run(folder / f"{len(word)}_{i}", word) for i in range(2))
-    failed = {**second.result, "status": "failed", "overrides": [f"act={word}2"]}
+    failed = replace(second.result, status=Status.FAILED, overrides=[f"act={word}2"])
     return [first, Record(second.folder, failed, second.vitals, second.config, [f"act={word}2"])]
 
 
@@ -167,9 +170,11 @@ def a_sweep(word: str) -> list[Record]:
     def run(i: int) -> Record:
         metrics = {"val/acc": {"final": 0.5, "best": 0.5 + i / 10}}
         result = {"status": "completed", "metrics": metrics, "verdict": word}
-        return Record(Path(f"{i}"), result, overrides=[f"{word}={word}{i % 2}", f"x={word}", f"y={i}"])
+        return Record(
+            Path(f"{i}"), Result.from_json(result), overrides=[f"{word}={word}{i % 2}", f"x={word}", f"y={i}"]
+        )
 
-    failed = Record(Path("9"), {"status": "failed", "reason": word}, overrides=[f"x={word}z", "y=9"])
+    failed = Record(Path("9"), Result(Status.FAILED, word), overrides=[f"x={word}z", "y=9"])
     return [*map(run, range(4)), failed]
 
 
@@ -226,11 +231,11 @@ def steers(output: str) -> bool:
 def test_terminal(tally, capsys):
     survived = 0
     for word in HOSTILE:
-        _tell(Summary(text(fold(a_sweep(word))), 0), word)
+        _print(Summary(text(fold(a_sweep(word))), 0), word)
         with pytest.raises(SystemExit):
             leave(word)
         shown = capsys.readouterr()
-        job = visible(line({"status": "failed", "reason": word, "overrides": [word]}, word))
+        job = visible(line(Result(Status.FAILED, word, overrides=[word]), word))
         survived += not steers(shown.out + shown.err + job)
     tally("injection: terminal", len(HOSTILE), survived)
 
@@ -355,7 +360,7 @@ def test_sweeps_summary_of_hostile_directories(tally, tmp_path, capsys):
     for i, word in enumerate(HOSTILE):
         sweep = tmp_path / str(i)
         two_runs(sweep, word)
-        summarise(sweep)
+        summarize(sweep)
         names = {path.name for path in sweep.iterdir() if path.is_file()}
         assert names == {"sweep.csv", "sweep.md", "sweep.html", "sweep.png"}, (word, names)
     tally("injection: a sweep's summary", len(HOSTILE), len(HOSTILE))

@@ -10,6 +10,7 @@ import pytest
 from gradvitals.report.tables.sweep import answer, as_csv, averaged, failures, markdown, text
 from gradvitals.results.aggregate import fold, typed_settings
 from gradvitals.results.record import Record
+from gradvitals.results.result import Result
 
 
 def run(words: str, acc: float | None = None, status: str = "completed", **more: Any) -> Record:
@@ -18,7 +19,7 @@ def run(words: str, acc: float | None = None, status: str = "completed", **more:
     seed = int(typed_settings(overrides).get("seed", 0))
     metrics = {} if acc is None else {"val/acc": {"best": acc, "final": acc - 0.1}, "val/loss": {"best": 1 - acc}}
     result = {"status": status, "metrics": metrics, "seed": seed, "seconds": 2.0, "verdict": "healthy"} | more
-    return Record(Path("x"), result, {"gain_per_layer": 0.5}, {"objective": "auto"}, overrides)
+    return Record(Path("x"), Result.from_json(result), {"gain_per_layer": 0.5}, {"objective": "auto"}, overrides)
 
 
 def test_seeds_fold_into_mean_and_deviation():

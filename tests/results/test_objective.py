@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from gradvitals.results.objective import Objective, mode_of, warn_if_guessed
+from gradvitals.results.record import Record
+from gradvitals.results.result import Result
 
 
 @pytest.mark.parametrize(
@@ -49,9 +52,10 @@ def test_a_run_that_diverged_counts_with_a_finite_penalty():
 
 @pytest.mark.parametrize("damaged", [None, [], "val/acc", {}, {"tag": "val/x", "mode": "up"}, {"mode": ["min"]}])
 def test_a_result_without_a_whole_objective_falls_back_to_the_config(damaged):
-    result = {"objective": damaged, "metrics": {"val/loss": {"best": 1.0}}}
-    assert Objective.of_run(result) == Objective("val/loss", "min")
-    assert Objective.of_run(result, {"objective": "val/x", "objective_mode": "min"}) == Objective("val/x", "min")
+    result = Result.from_json({"objective": damaged, "metrics": {"val/loss": {"best": 1.0}}})
+    assert Record(Path("x"), result).objective == Objective("val/loss", "min")
+    asked = {"objective": "val/x", "objective_mode": "min"}
+    assert Record(Path("x"), result, config=asked).objective == Objective("val/x", "min")
 
 
 def test_only_a_mode_that_nothing_tells_is_reported(caplog):

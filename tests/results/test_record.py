@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from gradvitals.results.record import find, read
+from gradvitals.results.record import locate, read
+from gradvitals.results.result import Result
 
 RESULT = {
     "status": "completed",
@@ -14,6 +15,10 @@ RESULT = {
     "seconds": 2.5,
     "metrics": {"val/acc": {"final": 0.9, "best": 0.95}, "val/loss": {"final": None, "best": 0.2}},
 }
+
+
+def find(folders):
+    return [read(folder) for folder in locate(folders)]
 
 
 def a_run(folder, result=RESULT, config="seed: 1\nmodel:\n  depth: 3\n", overrides="- act=elu\n"):
@@ -46,7 +51,8 @@ def test_a_run_that_changed_nothing_is_called_by_its_directory(tmp_path):
 
 
 def test_how_a_run_went_on_is_nothing_that_it_changed(tmp_path):
-    assert read(a_run(tmp_path / "a", None, overrides="- act=elu\n- ckpt_path=/x/last.ckpt\n")).overrides == ["act=elu"]
+    typed = "- act=elu\n- ckpt_path=/x/last.ckpt\n- resume=/x\n"
+    assert read(a_run(tmp_path / "a", None, overrides=typed)).overrides == ["act=elu"]
 
 
 @pytest.mark.parametrize("torn", ['{"status": "comple', "", "[1]", "\xff\xfe"])
@@ -54,7 +60,7 @@ def test_a_torn_result_counts_as_missing(tmp_path, torn):
     a_run(tmp_path / "a")
     (tmp_path / "a" / "result.json").write_bytes(torn.encode("latin-1"))
     run = read(tmp_path / "a")
-    assert (run.result, run.status, run.verdict, run.overrides) == ({}, "missing", None, ["act=elu"])
+    assert (run.result, run.status, run.verdict, run.overrides) == (Result(), "missing", None, ["act=elu"])
 
 
 def test_a_torn_config_counts_as_none(tmp_path):

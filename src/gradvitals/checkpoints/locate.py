@@ -10,7 +10,8 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import ConfigError
 from gradvitals.formatting import natural
-from gradvitals.results.record import read_result
+from gradvitals.results.result import Result
+from gradvitals.results.status import Status
 
 # What may be typed beside an experiment and leave its net, data and training as they are.
 HARMLESS = ("seed=", "tags=", "threads=", "task_name=", "data.root=", "logger", "hydra.", "paths.", "monitor")
@@ -78,7 +79,7 @@ def locate(source: str, logs: str) -> Path:
 
 def _is_completed(run: Path, experiment: str) -> bool:
     """Whether a run is complete and is that experiment as it stands, not a variant of it."""
-    result = read_result(run)
-    others = [word for word in result.get("overrides", []) if word != experiment]
-    as_it_stands = len(others) < len(result.get("overrides", [])) and all(o.startswith(HARMLESS) for o in others)
-    return result.get("status") == "completed" and as_it_stands
+    result = Result.read(run)
+    others = [word for word in result.overrides if word != experiment]
+    as_it_stands = len(others) < len(result.overrides) and all(o.startswith(HARMLESS) for o in others)
+    return result.status is Status.COMPLETED and as_it_stands

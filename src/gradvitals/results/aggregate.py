@@ -1,4 +1,4 @@
-"""A sweep's runs folded into an answer: configurations over seeds, ranked, and what each swept key does on average."""
+"""A sweep's runs aggregated: configurations over seeds, ranked, and the average effect of each swept key."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Literal
 
 from gradvitals.results.objective import Objective
-from gradvitals.results.record import Record
-from gradvitals.results.status import ENDED, UNFINISHED
+from gradvitals.results.record import RUN_KEYS, Record
 
 SEED = "seed"
-OF_THE_RUN = ("ckpt_path",)  # how a run went on, no setting of it
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class MeanStd:
 
     Example:
         >>> MeanStd.of([1.0, None, 3.0])
-        Spread(mean=2.0, sd=1.4142135623730951, n=2)
+        MeanStd(mean=2.0, sd=1.4142135623730951, n=2)
     """
 
     mean: float | None
@@ -36,7 +35,7 @@ class MeanStd:
 
     @classmethod
     def of(cls, values: Iterable[float | None]) -> MeanStd:
-        """Of those that are finite numbers."""
+        """Returns mean and standard deviation of the finite numbers among some values."""
         known = [value for value in values if value is not None and math.isfinite(value)]
         if not known:
             return cls(None, None, 0)
@@ -50,13 +49,13 @@ class Configuration:
     """One combination of the swept keys, whatever the seed.
 
     Attributes:
-        settings: swept key -> value as typed; the seed is none of them.
+        settings: swept key -> value as typed, without the seed.
         runs: one for each seed.
-        objective, best, final: of the runs that ended: the sweep's objective, and the shown metric's two values.
-        worth: what ranks it, the higher the better: a run that diverged counts with the worst value; None: no run
-            ended or diverged.
+        objective, best, final: of the runs that count: the sweep's objective, and the shown metric's two values.
+        score: what ranks it, the higher the better; a run that diverged enters with the objective's worst value; None
+            where no run is over.
         gain, seconds: gain per layer at the first step, and time of the fit.
-        trainable: depth that theory allows before any training; where it sets no limit there is no number.
+        trainable: depth up to which theory expects training to work; without a number where it sets no limit.
     """
 
     settings: dict[str, str]
@@ -64,35 +63,35 @@ class Configuration:
     objective: MeanStd
     best: MeanStd
     final: MeanStd
-    worth: float | None
+    score: float | None
     gain: MeanStd
     seconds: MeanStd
     trainable: MeanStd
 
     @property
     def name(self) -> str:
-        """The settings as one types them."""
+        """The settings as typed."""
         return " ".join(f"{key}={value}" for key, value in self.settings.items()) or "(defaults)"
 
     @property
     def statuses(self) -> Counter[str]:
-        """How many runs came to which end."""
+        """How many runs have which status."""
         return Counter(run.status for run in self.runs)
 
     @property
     def verdicts(self) -> Counter[str]:
-        """How many runs were given which verdict."""
+        """How many runs have which verdict."""
         return Counter(run.verdict for run in self.runs if run.verdict)
 
     @property
     def ended(self) -> list[Record]:
         """The runs whose numbers count."""
-        return [run for run in self.runs if run.status in ENDED]
+        return [run for run in self.runs if run.status.counts]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep has found.
+    """The aggregate of a sweep.
 
     Attributes:
         keys: the swept keys in the order they were typed, without the seed.
@@ -100,7 +99,8 @@ class Sweep:
         objective: the metric that ranks; None where no run has one.
         metric: the metric whose best and final value are shown.
         rows: the configurations, the best first.
-        effects: key -> value -> the objective over all configurations that have it.
+        effects: key -> value -> the objective over all configurations that have it: where every combination was run,
+            its mean over all other keys.
         interactions: pair of keys -> pair of values -> the same.
     """
 
@@ -119,7 +119,7 @@ class Sweep:
 
     @property
     def statuses(self) -> Counter[str]:
-        """How many runs came to which end."""
+        """How many runs have which status."""
         return Counter(run.status for run in self.runs)
 
     @property
@@ -129,53 +129,54 @@ class Sweep:
 
 
 def shows_trainable(sweep: Sweep) -> bool:
-    """Whether depths are compared, and theory has a word on them."""
+    """Returns whether depths are compared, and theory sets a limit to them."""
     return any("depth" in key for key in sweep.keys) and any(row.trainable.n for row in sweep.rows)
 
 
 def typed_settings(overrides: Iterable[str]) -> dict[str, str]:
-    """Typed overrides by key, without signs of addition.
+    """Returns the settings that some overrides make, by key without signs of addition.
 
     Example:
         >>> typed_settings(["act=elu", "+model.x=1", "~callbacks.best"])
         {'act': 'elu', 'model.x': '1', '~callbacks.best': ''}
     """
     pairs = (word.lstrip("+").partition("=") for word in overrides)
-    return {key: value for key, _, value in pairs if key not in OF_THE_RUN}
+    return {key: value for key, _, value in pairs if key not in RUN_KEYS}
 
 
 def fold(records: Sequence[Record]) -> Sweep:
-    """Group runs that differ in nothing but the seed, rank the groups, and average over the rest.
+    """Groups runs that differ in nothing but the seed, ranks the groups, and averages over them.
 
-    Of several runs of the very same settings (a killed one and its repetition) the last that ended counts.
+    Of several runs of the very same settings (such as a killed one and its repetition) the last that is over counts.
     """
     latest = _latest(records)
     keys = _swept([settings for settings, _ in latest])
     groups: dict[tuple[str, ...], list[Record]] = {}
     for settings, record in latest:
         groups.setdefault(tuple(settings.get(key, "") for key in keys), []).append(record)
-    objective, metric = Objective.common(record.objective for record in records), _shown(records)
+    objective = Objective.common(record.objective for record in records)
+    metric = Objective.resolve({tag for record in records for tag in record.result.metrics})
     named = [({k: v for k, v in zip(keys, values, strict=True) if v}, runs) for values, runs in groups.items()]
     rows = [_configuration(settings, runs, objective, metric) for settings, runs in named]
-    rows.sort(key=lambda row: (row.worth is None, -(row.worth or 0.0)))
+    rows.sort(key=lambda row: (row.score is None, -(row.score or 0.0)))
     seeds = len({record.seed for record in records})
-    return Sweep(keys, seeds, objective, metric, rows, _effects(rows, keys), _interactions(rows, keys))
+    effects = {key: {value: _mean_where(rows, {key: value}) for value in _values(rows, key)} for key in keys}
+    interactions = {
+        (a, b): {(x, y): _mean_where(rows, {a: x, b: y}) for x in _values(rows, a) for y in _values(rows, b)}
+        for a, b in combinations(keys, 2)
+    }
+    return Sweep(keys, seeds, objective, metric, rows, effects, interactions)
 
 
 def _latest(records: Sequence[Record]) -> list[tuple[dict[str, str], Record]]:
-    """Settings and run, the last and furthest attempt of each."""
+    """Settings and run, of several attempts the one that counts."""
     found: dict[tuple[tuple[str, str], ...], tuple[dict[str, str], Record]] = {}
     for record in records:
         settings = typed_settings(record.overrides)
         key = tuple(sorted(settings.items()))
-        if key not in found or _ended(record) >= _ended(found[key][1]):
+        if key not in found or record.status.precedence >= found[key][1].status.precedence:
             found[key] = (settings, record)
     return list(found.values())
-
-
-def _ended(record: Record) -> int:
-    """How far an attempt came: what was lost or failed is replaced by what was not."""
-    return UNFINISHED.index(record.status) if record.status in UNFINISHED else len(UNFINISHED)
 
 
 def _swept(all_settings: Sequence[Mapping[str, str]]) -> list[str]:
@@ -184,66 +185,43 @@ def _swept(all_settings: Sequence[Mapping[str, str]]) -> list[str]:
     return [key for key in keys if len({settings.get(key) for settings in all_settings}) > 1]
 
 
-def _shown(records: Sequence[Record]) -> Objective | None:
-    """The metric that most people look at, whatever the objective is."""
-    return Objective.resolve({tag for record in records for tag in record.result.get("metrics", {})})
-
-
 def _configuration(
     settings: dict[str, str], runs: list[Record], objective: Objective | None, metric: Objective | None
 ) -> Configuration:
-    ended = [run for run in runs if run.status in ENDED]
+    counted = [run for run in runs if run.status.counts]
 
-    def spread(shown: Objective | None, which: str) -> MeanStd:
-        return MeanStd.of(run.metric(shown.tag, which) for run in ended) if shown else MeanStd.of([])
+    def mean_std(shown: Objective | None, which: Literal["best", "final"]) -> MeanStd:
+        return MeanStd.of(run.metric(shown.tag, which) for run in counted) if shown else MeanStd.of([])
 
     return Configuration(
         settings,
         runs,
-        objective=spread(objective, "best"),
-        best=spread(metric, "best"),
-        final=spread(metric, "final"),
-        worth=_worth(runs, objective),
+        objective=mean_std(objective, "best"),
+        best=mean_std(metric, "best"),
+        final=mean_std(metric, "final"),
+        score=_score(runs, objective),
         gain=MeanStd.of(run.vitals.get("gain_per_layer") for run in runs),
-        seconds=MeanStd.of(run.seconds for run in ended),
+        seconds=MeanStd.of(run.seconds for run in counted),
         trainable=MeanStd.of((run.vitals.get("preflight") or {}).get("trainable_depth") for run in runs),
     )
 
 
-def _worth(runs: Sequence[Record], objective: Objective | None) -> float | None:
+def _score(runs: Sequence[Record], objective: Objective | None) -> float | None:
     if objective is None:
         return None
-    mean = MeanStd.of(objective.value(run.result) for run in runs if run.status in (*ENDED, "diverged")).mean
+    mean = MeanStd.of(run.result.value_of(objective) for run in runs if run.status.is_over).mean
     return None if mean is None else objective.score(mean)
 
 
-def _effects(rows: Sequence[Configuration], keys: Sequence[str]) -> dict[str, dict[str, MeanStd]]:
-    """Of each key the means of configurations by value: where every combination was run, the mean over all the rest."""
-    return {key: {v: _of(rows, {key: v}) for v in _values(rows, key)} for key in keys}
-
-
-def _interactions(
-    rows: Sequence[Configuration], keys: Sequence[str]
-) -> dict[tuple[str, str], dict[tuple[str, str], MeanStd]]:
-    return {
-        (a, b): {(x, y): _of(rows, {a: x, b: y}) for x in _values(rows, a) for y in _values(rows, b)}
-        for a, b in combinations(keys, 2)
-    }
-
-
 def _values(rows: Sequence[Configuration], key: str) -> list[str]:
-    """Numbers by size, words by the alphabet."""
-    values = list(dict.fromkeys(row.settings.get(key, "") for row in rows))
-    return sorted(values, key=float) if all(map(_is_number, values)) else sorted(values)
-
-
-def _is_number(value: str) -> bool:
+    """The values of a key: numbers by size, names by the alphabet."""
+    values = dict.fromkeys(row.settings.get(key, "") for row in rows)
     try:
-        return math.isfinite(float(value))
+        return sorted(values, key=float)
     except ValueError:
-        return False
+        return sorted(values)
 
 
-def _of(rows: Sequence[Configuration], wanted: Mapping[str, str]) -> MeanStd:
+def _mean_where(rows: Sequence[Configuration], wanted: Mapping[str, str]) -> MeanStd:
     chosen = (row for row in rows if all(row.settings.get(key, "") == value for key, value in wanted.items()))
     return MeanStd.of(row.objective.mean for row in chosen)

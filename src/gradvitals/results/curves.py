@@ -11,7 +11,8 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,18 @@ Point = tuple[int, float]
 Curves = dict[str, list[Point]]
 
 EVENT_FILES, CSV_FILE = "events.out.tfevents.*", "metrics.csv"
-HEADER, CHECKSUM = 12, 4  # of a record: its length as 8 bytes and a checksum in front, another checksum behind
-LAYER = re.compile(r"\d+(-\d+)?\.")  # how labels of layers, and of blocks of them, begin
+HEADER, CHECKSUM = 12, 4  # bytes of a record: its length and a checksum before the content, another checksum after it
+LAYER = re.compile(r"\d+(-\d+)?\.")  # the beginning of a label, of a layer or a block of layers
 
 
 @dataclass(frozen=True)
 class ByLayer:
-    """One kind of number, by layer and step.
+    """One kind of number by layer and step.
 
     Attributes:
         layers: labels, input side first.
         steps: the measured ones, ascending.
-        values: for each step one for each layer; None where it was not measured.
+        values: one list for each step, with one number for each layer; None where it was not measured.
     """
 
     layers: list[str]
@@ -41,10 +42,10 @@ class ByLayer:
 
 
 def read_curves(folder: Path, prefixes: tuple[str, ...] = ("",)) -> Curves:
-    """Tag -> points of step and value, of the tags that begin with one of the prefixes.
+    """Returns tag -> points of step and value, of the tags that begin with one of the prefixes.
 
-    Where a run was resumed, what was logged before from that step on does not count. Without event files the numbers
-    are those of ``metrics.csv``; without both there are none.
+    Where a run was resumed, points that an earlier file has from that step on do not count. Without event files the
+    numbers are those of ``metrics.csv``; without both there are none.
     """
     files = sorted(folder.glob(EVENT_FILES), key=lambda file: natural(file.name))
     curves: Curves = {}
@@ -59,7 +60,7 @@ def read_curves(folder: Path, prefixes: tuple[str, ...] = ("",)) -> Curves:
 
 
 def _resumed_at(data: bytes) -> float:
-    """The step from which a file counts over those before it, as TensorBoard has it: of a start among the first."""
+    """The step from which a file replaces those before it: that of a session start among its first events."""
     from tensorboard.compat.proto.event_pb2 import SessionLog
 
     starts = (e.step for e in islice(_events(data), 4) if e.session_log.status == SessionLog.START)
@@ -71,11 +72,7 @@ def _curves(scalars: Iterable[tuple[str, Point]]) -> Curves:
     found: Curves = {}
     for tag, point in scalars:
         found.setdefault(tag, []).append(point)
-    return {tag: points if _ascending(points) else sorted(dict(points).items()) for tag, points in found.items()}
-
-
-def _ascending(points: Sequence[Point]) -> bool:
-    return all(before[0] < after[0] for before, after in pairwise(points))
+    return {tag: sorted(dict(points).items()) for tag, points in found.items()}
 
 
 def _scalars(data: bytes, prefixes: tuple[str, ...]) -> Iterator[tuple[str, Point]]:
@@ -97,7 +94,7 @@ def _events(data: bytes) -> Iterator[Any]:
 
 
 def _records(data: bytes) -> Iterator[bytes]:
-    """The whole records of an event file; the last one may be torn."""
+    """The whole records of an event file, whose last one may be torn."""
     at = 0
     while at + HEADER <= len(data):
         (length,) = struct.unpack_from("<Q", data, at)
@@ -128,7 +125,7 @@ def _number(text: str | None) -> float | None:
 
 
 def by_layer(curves: Mapping[str, Sequence[Point]], kind: str) -> ByLayer:
-    """The curves ``kind/LAYER`` as a table.
+    """Returns the curves ``kind/LAYER`` as a table.
 
     Example:
         >>> by_layer({"norm/0.a": [(0, 1.0), (5, 2.0)], "norm/1.b": [(5, 3.0)], "norm/total": []}, "norm")
@@ -142,7 +139,7 @@ def by_layer(curves: Mapping[str, Sequence[Point]], kind: str) -> ByLayer:
 
 
 def thin(points: Sequence[Point], most: int) -> list[Point]:
-    """At most so many points: the first, the last, and the smallest and largest of each stretch between them.
+    """Returns at most so many points: the first, the last, and the extremes of each interval between them.
 
     Example:
         >>> thin([(step, float(step == 5)) for step in range(100)], 6)
@@ -150,17 +147,10 @@ def thin(points: Sequence[Point], most: int) -> list[Point]:
     """
     if len(points) <= most:
         return list(points)
-    inner, stretches = points[1:-1], max((most - 2) // 2, 1)
+    inner, intervals = points[1:-1], max((most - 2) // 2, 1)
     kept = [points[0]]
-    for i in range(stretches):
-        stretch = inner[i * len(inner) // stretches : (i + 1) * len(inner) // stretches]
-        kept += sorted({min(stretch, key=_low), max(stretch, key=_high)})
+    for i in range(intervals):
+        interval = inner[i * len(inner) // intervals : (i + 1) * len(inner) // intervals]
+        numbers = [point for point in interval if not math.isnan(point[1])] or interval
+        kept += sorted({min(numbers, key=itemgetter(1)), max(numbers, key=itemgetter(1))})
     return [*kept, points[-1]]
-
-
-def _low(point: Point) -> float:
-    return math.inf if math.isnan(point[1]) else point[1]
-
-
-def _high(point: Point) -> float:
-    return -math.inf if math.isnan(point[1]) else point[1]

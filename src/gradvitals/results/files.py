@@ -1,4 +1,4 @@
-"""The files of a run directory: JSON that is always finite, written aside and renamed."""
+"""The files of a run directory: written whole or not at all, JSON with finite numbers alone; and locks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,28 @@ if TYPE_CHECKING:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a JSON file whole or not at all; numbers that are not finite become null."""
+    """Writes a JSON file whole or not at all; numbers that are not finite become null."""
     write_bytes(path, f"{json.dumps(finite(content), indent=2, allow_nan=False)}\n".encode())
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads a JSON file; empty where there is none, or a torn one."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Writes a file whole or not at all."""
     with written_aside(path) as aside:
         aside.write_bytes(content)
 
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A path beside the file to write to, which takes the file's place at the end; nothing of it stays on an error."""
+    """Yields a path beside the file, which replaces the file at the end, and is removed after an error."""
     aside = path.with_name(path.name + ".part")
     try:
         yield aside
@@ -40,7 +49,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def finite(content: Any) -> Any:
-    """The same content with null for every number that is not finite.
+    """Returns the same content with None in place of every number that is not finite.
 
     Example:
         >>> finite({"a": [1.0, float("nan")]})
@@ -54,7 +63,7 @@ def finite(content: Any) -> Any:
 
 
 def user_lock(name: str, folder: Path | None = None) -> BaseFileLock:
-    """Returns a lock that the processes of this user on this machine share; it ends with the process that has it.
+    """Returns a lock that all processes of this user on this machine share; it ends with the process that has it.
 
     Args:
         name: what it protects.

@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Literal
 
 log = logging.getLogger(__name__)
 
 Mode = Literal["min", "max"]
 AUTO = "auto"
 CANDIDATES = ("val/acc", "val/r2", "val/loss")  # what objective=auto takes, the first that is logged
-# What the last word of a metric's name says.
+# By the last word of a metric's name; all that end in `loss` are losses.
 LOWER_IS_BETTER = (
-    "loss mae mse rmse msle rmsle mape smape error err perplexity ppl nll ce bce xent bpc bpb bpd kl brier ece "
+    "mae mse rmse msle rmsle mape smape error err perplexity ppl nll ce bce xent bpc bpb bpd kl brier ece "
     "wer cer ter eer fid deviance cost risk regret"
 )
 HIGHER_IS_BETTER = (
@@ -50,15 +50,9 @@ class Objective:
 
     @classmethod
     def named(cls, tag: str, mode: str = AUTO) -> Objective:
-        """Returns the objective of a metric, by its name where the mode is ``auto``; an unknown name is maximized.
-
-        Example:
-            >>> Objective.named("val/perplexity").mode, Objective.named("val/f1").mode, Objective.named("val/x", "min")
-            ('min', 'max', Objective(tag='val/x', mode='min'))
-        """
-        if mode == AUTO:
-            return cls(tag, mode_of(tag) or "max")
-        return cls(tag, "min" if mode == "min" else "max")
+        """Returns the objective of a metric, by its name where the mode is ``auto``; an unknown name is maximized."""
+        known = mode_of(tag) if mode == AUTO else mode
+        return cls(tag, "min" if known == "min" else "max")
 
     @classmethod
     def resolve(cls, metrics: Iterable[str], tag: str = AUTO, mode: str = AUTO) -> Objective | None:
@@ -66,17 +60,13 @@ class Objective:
 
         Args:
             metrics: the tags that were logged.
-            tag: a metric; ``auto``: the first of ``val/acc``, ``val/r2`` and ``val/loss`` that was logged.
+            tag: a metric; ``auto``: the first of ``val/acc``, ``val/r2`` and ``val/loss`` that was logged; where none
+                was, the objective is None.
             mode: ``min``, ``max``, or ``auto``: by the metric's name. Beside ``tag="auto"`` it restricts the choice.
 
-        Returns:
-            None where ``auto`` finds no metric.
-
         Example:
-            >>> Objective.resolve(["val/loss", "val/acc"])
-            Objective(tag='val/acc', mode='max')
-            >>> Objective.resolve(["val/loss", "val/acc"], mode="min"), Objective.resolve(["val/loss"])
-            (Objective(tag='val/loss', mode='min'), Objective(tag='val/loss', mode='min'))
+            >>> Objective.resolve(["val/loss", "val/acc"]), Objective.resolve(["val/loss", "val/acc"], mode="min")
+            (Objective(tag='val/acc', mode='max'), Objective(tag='val/loss', mode='min'))
         """
         if tag != AUTO:
             return cls.named(tag, mode)
@@ -84,30 +74,9 @@ class Objective:
         known = (cls.named(candidate) for candidate in CANDIDATES if candidate in logged)
         return next((objective for objective in known if mode in (AUTO, objective.mode)), None)
 
-    @classmethod
-    def of_run(cls, result: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> Objective | None:
-        """Returns the objective that ``result.json`` names; where it names none, what the config means.
-
-        Example:
-            >>> Objective.of_run({"objective": {"tag": "val/x", "mode": "min"}})
-            Objective(tag='val/x', mode='min')
-            >>> Objective.of_run({"metrics": {"val/mae": {}}}, {"objective": "val/mae"})
-            Objective(tag='val/mae', mode='min')
-        """
-        written, asked = result.get("objective"), config or {}
-        if isinstance(written, Mapping) and written.get("mode") in get_args(Mode):
-            return cls(str(written.get("tag")), written["mode"])
-        tag, mode = (str(asked.get(key) or AUTO) for key in ("objective", "objective_mode"))
-        return cls.resolve(result.get("metrics") or {}, tag, mode)
-
     @staticmethod
     def common(objectives: Iterable[Objective | None]) -> Objective | None:
-        """Returns the most frequent one, of equally frequent ones the first; None where there is none.
-
-        Example:
-            >>> Objective.common([None, Objective("val/acc", "max"), None])
-            Objective(tag='val/acc', mode='max')
-        """
+        """Returns the most frequent objective, of equally frequent ones the first; None where there is none."""
         return next((found for found, _ in Counter(filter(None, objectives)).most_common(1)), None)
 
     @property
@@ -117,7 +86,7 @@ class Objective:
 
     @property
     def worst(self) -> float:
-        """The finite value of a run that diverged, with which a sampler can calculate."""
+        """The finite value of a run that diverged, so that a sampler can calculate with it."""
         if self.lower_is_better:
             return WORST_LOSS
         return WORST_ACCURACY if _last_word(self.tag) in ACCURACIES else UNKNOWN_WORST
@@ -130,23 +99,9 @@ class Objective:
         """Returns the best of some values."""
         return max(values, key=self.score)
 
-    def value(self, result: Mapping[str, Any]) -> float | None:
-        """Returns the metric's best value in a run's result; :attr:`worst` where the run diverged; None without one.
-
-        Example:
-            >>> metrics = {"val/loss": {"best": 0.25, "final": 0.5}}
-            >>> Objective("val/loss", "min").value({"status": "completed", "metrics": metrics})
-            0.25
-            >>> Objective("val/loss", "min").value({"status": "diverged", "metrics": metrics})
-            1000000.0
-        """
-        if result.get("status") == "diverged":
-            return self.worst
-        return ((result.get("metrics") or {}).get(self.tag) or {}).get("best")
-
 
 def mode_of(tag: str) -> Mode | None:
-    """Returns which values of a metric are better, by the last word of its name; None where that does not tell.
+    """Returns which values of a metric are better, by the last word of its name; None where that is unknown.
 
     Example:
         >>> mode_of("val/loss"), mode_of("val_mae"), mode_of("val/acc/dataloader_idx_0"), mode_of("val/depth")
@@ -169,19 +124,17 @@ def is_loss(tag: str) -> bool:
 
 
 def warn_if_guessed(tag: str, mode: str) -> None:
-    """Logs that a metric is maximized for want of knowledge; called once for each run or sweep.
+    """Warns where a metric is maximized although nothing says so; called once for each run or sweep.
 
     Args:
-        tag: the config's ``objective``.
-        mode: its ``objective_mode``.
+        tag, mode: the config's ``objective`` and ``objective_mode``.
     """
     if tag != AUTO and mode == AUTO and mode_of(tag) is None:
         log.warning(
-            f"objective={tag}: the name does not tell whether lower or higher is better, so higher is taken to be. "
+            f"objective={tag}: the name does not say whether lower or higher is better, so higher is assumed. "
             "Set objective_mode=min or max"
         )
 
 
 def _last_word(tag: str) -> str:
-    plain = ADDED_BY_LIGHTNING.sub("", tag.lower())
-    return re.split(r"[^a-z0-9]+", plain)[-1]
+    return re.split(r"[^a-z0-9]+", ADDED_BY_LIGHTNING.sub("", tag.lower()))[-1]

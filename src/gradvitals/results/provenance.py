@@ -8,7 +8,7 @@ PACKAGES = ("gradvitals", "torch", "torchvision", "lightning", "hydra-core")
 
 
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
+    """Returns the versions of the packages that determine the numbers."""
     from importlib.metadata import PackageNotFoundError, version  # a tenth of the time that --cfg takes
 
     found = {}
@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the working folder, with ``+`` where files differ from it; None outside a repository."""
+    """Returns the commit of the working folder, with ``+`` where files differ from it; None outside a repository."""
     try:
         call = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
         done = subprocess.run(call, capture_output=True, text=True, timeout=5, check=False)

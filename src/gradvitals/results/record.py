@@ -1,22 +1,23 @@
-"""What run directories hold, as plain values: the one place that reads them for reports."""
+"""What a run directory contains, read back as plain values."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gradvitals.formatting import natural
-from gradvitals.results.objective import Objective
+from gradvitals.results.files import read_json
+from gradvitals.results.objective import AUTO, Objective
+from gradvitals.results.result import RESULT, Result
+from gradvitals.results.status import Status
 
-MISSING = "missing"
-RESULT, CONFIG = "result.json", ".hydra/config.yaml"
-OTHERS = ("preflight.json", "cure.json")  # what other commands leave behind beside a `.hydra`
+CONFIG = ".hydra/config.yaml"
+OTHER_COMMANDS = ("preflight.json", "cure.json")  # their directories have a `.hydra`, too
 NO_RUNS_BELOW = ("checkpoints", ".hydra")
-OF_THE_RUN = ("ckpt_path=",)  # how a run went on, nothing that it changed
+RUN_KEYS = ("ckpt_path", "resume")  # how a run was resumed, which is no setting of it
 
 
 @dataclass(frozen=True)
@@ -25,130 +26,125 @@ class Record:
 
     Attributes:
         folder: the directory.
-        result: ``result.json``; empty where there is none, or a torn one.
-        vitals: ``vitals.json``, likewise.
-        config: the composed config; empty where there is none.
-        overrides: what was typed.
+        result: of ``result.json``.
+        vitals: of ``vitals.json``; empty where there is none, or a torn one.
+        config: the composed config, likewise.
+        overrides: what was typed, without what resumed it.
 
     Example:
-        >>> run = Record(Path("runs/a"), {"status": "completed", "metrics": {"val/acc": {"final": 0.9, "best": 0.95}}})
-        >>> run.name, run.status, run.metric("val/acc"), run.metric("val/loss")
-        ('a', 'completed', 0.95, None)
+        >>> found = {"status": "completed", "metrics": {"val/acc": {"final": 0.9, "best": 0.95}}}
+        >>> run = Record(Path("runs/a"), Result.from_json(found))
+        >>> run.name, run.status.value, run.metric("val/acc"), run.metric("val/loss"), str(run.objective)
+        ('a', 'completed', 0.95, None, 'val/acc')
     """
 
     folder: Path
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Result = field(default_factory=Result)
     vitals: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        """What it changed, for people; the directory's name where it changed nothing."""
+        """The overrides; the directory's name where there are none."""
         return " ".join(self.overrides) or self.folder.absolute().name
 
     @property
-    def status(self) -> str:
-        """How it ended; ``missing`` where it left no result."""
-        return self.result.get("status") or MISSING
+    def status(self) -> Status:
+        """How the run ended."""
+        return self.result.status
 
     @property
     def verdict(self) -> str | None:
-        """What was wrong with it; None where nothing watched it."""
-        return self.result.get("verdict") or self.vitals.get("verdict")
+        """What was wrong with the run; None where nothing watched it."""
+        return self.result.verdict or self.vitals.get("verdict")
 
     @property
     def seed(self) -> int | None:
-        """Its seed."""
-        return self.result.get("seed", self.config.get("seed"))
+        """The seed, of the config where the result has none."""
+        return self.config.get("seed") if self.result.seed is None else self.result.seed
 
     @property
     def seconds(self) -> float | None:
         """Time of the fit."""
-        return self.result.get("seconds")
+        return self.result.seconds
 
     @property
     def objective(self) -> Objective | None:
-        """The metric that it was asked to be good at; None where it logged none."""
-        return Objective.of_run(self.result, self.config)
+        """The metric that the run is judged by: the result's, else the config's; None where it logged none."""
+        tag, mode = (str(self.config.get(key) or AUTO) for key in ("objective", "objective_mode"))
+        return self.result.objective or Objective.resolve(self.result.metrics, tag, mode)
 
-    def gradients(self, moment: str) -> list[float | None]:
-        """dL/dh by layer, input side first, at the first (``start``) or the last (``end``) measured step."""
+    def gradients(self, step: str) -> list[float | None]:
+        """Returns dL/dh by layer, input side first, at the first (``start``) or the last (``end``) measured step."""
         layers = self.vitals.get("layers") or []
-        return [(layer.get("activation_grad_norm") or {}).get(moment) for layer in layers]
+        return [(layer.get("activation_grad_norm") or {}).get(step) for layer in layers]
 
-    def metric(self, tag: str, which: str = "best") -> float | None:
-        """The ``best`` or ``final`` value of a metric; None where it was not logged, or was not finite."""
-        return (self.result.get("metrics", {}).get(tag) or {}).get(which)
+    def metric(self, tag: str, which: Literal["best", "final"] = "best") -> float | None:
+        """Returns a value of a metric; None where it was not logged, or was not finite."""
+        found = self.result.metrics.get(tag)
+        return None if found is None else getattr(found, which)
+
+
+def without_run_keys(overrides: Iterable[str]) -> list[str]:
+    """Returns the overrides that are settings of a run.
+
+    Example:
+        >>> without_run_keys(["act=elu", "ckpt_path=a/last.ckpt"])
+        ['act=elu']
+    """
+    return [override for override in overrides if override.partition("=")[0] not in RUN_KEYS]
 
 
 def read(folder: Path) -> Record:
-    """Read a run directory; what is missing or torn counts as empty."""
-    result = read_result(folder)
-    typed = result.get("overrides") or _yaml(folder / ".hydra" / "overrides.yaml") or []
-    overrides = [str(word) for word in typed if not str(word).startswith(OF_THE_RUN)]
-    config = _yaml(folder / CONFIG)
-    return Record(folder, result, _json(folder / "vitals.json"), config if isinstance(config, dict) else {}, overrides)
+    """Reads a run directory; what is missing or torn counts as empty."""
+    result, config = Result.read(folder), _yaml(folder / CONFIG)
+    typed = result.overrides or [str(word) for word in _yaml(folder / ".hydra" / "overrides.yaml") or []]
+    settings = config if isinstance(config, dict) else {}
+    return Record(folder, result, read_json(folder / "vitals.json"), settings, without_run_keys(typed))
 
 
-def read_result(folder: Path) -> dict[str, Any]:
-    """The content of a run's ``result.json``; empty where there is none, or a torn one."""
-    return _json(folder / RESULT)
+def below(folder: Path) -> list[Record]:
+    """Reads the runs in a folder; there may be none."""
+    return [read(run) for run in _sorted_runs(folder)]
 
 
-def find(folders: Iterable[Path]) -> list[Record]:
-    """The runs in some folders, each a run directory itself or one that holds them at any depth.
+def locate(folders: Iterable[Path]) -> list[Path]:
+    """Finds run directories, each once: folders that are some themselves, or that contain some at any depth.
 
     Folders in the order they were given, runs within them in natural order: ``2_x`` before ``10_x``.
 
     Raises:
         ValueError: a folder without a run.
     """
-    return [read(folder) for folder in locate(folders)]
-
-
-def below(folder: Path) -> list[Record]:
-    """The runs in a folder, as :func:`find` has them; none where there is none."""
-    try:
-        return find([folder])
-    except ValueError:
-        return []
-
-
-def locate(folders: Iterable[Path]) -> list[Path]:
-    """The run directories that :func:`find` reads, each once."""
     found: dict[Path, Path] = {}
     for folder in folders:
-        runs = sorted(_runs(folder), key=lambda run: [natural(name) for name in run.parts])
+        runs = _sorted_runs(folder)
         if not runs:
             what = "no run in it" if folder.is_dir() else "no such directory"
-            raise ValueError(f"{folder}: {what}. Expected a run directory ({RESULT}) or a folder that holds some")
+            raise ValueError(f"{folder}: {what}. Expected a run directory ({RESULT}) or a folder that contains some")
         for run in runs:
             found.setdefault(run.resolve(), run)
     return list(found.values())
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a directory is one of a training, ended or not."""
-    if (folder / RESULT).exists():
-        return True
-    return (folder / CONFIG).exists() and not any((folder / name).exists() for name in OTHERS)
+def _sorted_runs(folder: Path) -> list[Path]:
+    return sorted(_runs(folder), key=lambda run: [natural(name) for name in run.parts])
 
 
 def _runs(folder: Path) -> Iterator[Path]:
     for root, folders, _ in os.walk(folder):
-        if is_run(Path(root)):
+        if _is_run(Path(root)):
             yield Path(root)
             folders.clear()
         folders[:] = [name for name in folders if name not in NO_RUNS_BELOW]
 
 
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def _is_run(folder: Path) -> bool:
+    """Whether a directory is one of a training, ended or not."""
+    if (folder / RESULT).exists():
+        return True
+    return (folder / CONFIG).exists() and not any((folder / name).exists() for name in OTHER_COMMANDS)
 
 
 def _yaml(file: Path) -> Any:

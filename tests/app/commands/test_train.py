@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gradvitals.classifier import Classifier
 from gradvitals.results.objective import Objective
+from gradvitals.results.result import Result
 from tests.conftest import SEED, composed
 
 SHORT = ("trainer.max_epochs=2", "monitor.every_n_steps=20")
@@ -84,8 +85,9 @@ def test_a_diverged_run_is_a_result(train_here):
     found = json.loads(text)
     assert found["status"] == "diverged"
     assert "NaN" not in text
-    assert Objective.of_run(found).value(found) == 0.0
-    assert Objective.named("val/loss").value(found) == 1e6
+    result = Result.from_json(found)
+    assert result.value_of(result.objective) == 0.0
+    assert result.value_of(Objective.named("val/loss")) == 1e6
 
 
 def test_early_stopping_is_a_status(train_here):

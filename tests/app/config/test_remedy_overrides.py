@@ -41,7 +41,7 @@ def remedies_of(typed: list[str]) -> list[Remedy]:
 def recommended(typed: list[str], remedies: list[Remedy]) -> list[list[str]]:
     """What a page says to type, one list of overrides for each remedy."""
     vitals = {"remedies": [vars(remedy) for remedy in remedies], "verdict": "vanishing"}
-    page = html.unescape(run_page(Record(Path("unused"), {}, vitals, overrides=typed), with_remedy))
+    page = html.unescape(run_page(Record(Path("unused"), vitals=vitals, overrides=typed), with_remedy))
     to_do = page.partition("What to do</h2>")[2].partition("Or let all be tried")[0]
     return [shlex.split(line)[2:] for line in re.findall(r"python src/train.py [^<]+", to_do)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,10 @@ from optuna.trial import TrialState
 from gradvitals.app.sweep.optuna_sweeper import SearchSweeper, direction, figures, tell
 from gradvitals.app.sweep.pruning import Pruning
 from gradvitals.app.sweep.study import PRUNED, as_logged, ended, open_study, trial_in
+from gradvitals.errors import ConfigError
 from gradvitals.results.record import Record
+from gradvitals.results.result import Result
+from hydra_plugins.gradvitals_sweepers import Grid, Search
 
 OPTIONS = {"n_trials": 4, "n_jobs": 1, "seed": 0, "startup_trials": 2, "prune_after_trials": 1, "prune_after_epochs": 0}
 SPACE = {"x": optuna.distributions.CategoricalDistribution(["a", "b", "c", "d"])}
@@ -25,7 +29,17 @@ def study(tmp_path):
 
 
 def ran(status: str, best: float | None = None) -> Record:
-    return Record(Path("x"), {"status": status, "metrics": {"val/acc": {"best": best}, "val/loss": {"best": 2.0}}})
+    metrics = {"val/acc": {"best": best}, "val/loss": {"best": 2.0}}
+    return Record(Path("x"), Result.from_json({"status": status, "metrics": metrics}))
+
+
+def test_without_optuna_a_search_is_refused_and_a_grid_is_not(monkeypatch):
+    for name in ("optuna_sweeper", "search_space", "study"):
+        monkeypatch.delitem(sys.modules, f"gradvitals.app.sweep.{name}")
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    Grid()
+    with pytest.raises(ConfigError, match="sweep=optuna needs a package: Optuna. Install it by pip install"):
+        Search(n_trials=1).setup(hydra_context=None, task_function=None, config=None)
 
 
 def test_a_study_lies_on_disk(study, tmp_path):
@@ -160,7 +174,7 @@ def test_a_study_is_free_when_the_process_that_wrote_to_it_is_killed(study, tmp_
 
 def by_loss(best: float, status: str = "completed", tag: str = "val/loss") -> Record:
     """What a LightningModule leaves that logs a loss and nothing else."""
-    return Record(Path("x"), {"status": status, "metrics": {tag: {"best": best, "final": best}}})
+    return Record(Path("x"), Result.from_json({"status": status, "metrics": {tag: {"best": best, "final": best}}}))
 
 
 def pruned(study: optuna.Study, tmp_path: Path, values: list[float], name: str, *asked: str) -> bool:
@@ -212,6 +226,6 @@ def test_a_study_compares_one_metric_whatever_later_trials_log(study):
 
 
 def test_a_study_that_was_begun_before_any_metric_was_known_still_ends(study):
-    tell(study, study.ask(SPACE).number, Record(Path("x"), {"status": "diverged", "metrics": {}}))
+    tell(study, study.ask(SPACE).number, Record(Path("x"), Result.from_json({"status": "diverged", "metrics": {}})))
     tell(study, study.ask(SPACE).number, by_loss(2.0))
     assert study.best_trial.number == 1

@@ -17,6 +17,7 @@ from gradvitals.app.sweep.progress import Progress, duration, line
 from gradvitals.app.sweep.summary import watched_sweep
 from gradvitals.app.sweep.sweep_job import has_failed, own_gpu
 from gradvitals.errors import ConfigError
+from gradvitals.results.result import Result
 
 SUBDIR = "${hydra.job.num}_x"
 JOBS = [["act=elu"], ["act=relu"], ["act=tanh"]]
@@ -77,7 +78,7 @@ def test_a_second_attempt_that_ended_counts(tmp_path):
 def test_a_sweeps_directory_is_claimed_once(tmp_path):
     config = OmegaConf.create({"a": 1})
     claim_directory(tmp_path / "sweep", config, resume=False)
-    with pytest.raises(ConfigError, match="already holds a sweep. Go on with it by resume_sweep="):
+    with pytest.raises(ConfigError, match="already contains a sweep. Resume it by resume_sweep="):
         claim_directory(tmp_path / "sweep", config, resume=False)
     claim_directory(tmp_path / "sweep", config, resume=True)
 
@@ -142,7 +143,7 @@ def test_on_failure_stop_sees_a_failed_job(tmp_path):
 
 def test_progress_tells_each_job_once(tmp_path, capsys):
     job(tmp_path, "0_x", ["act=elu"], "completed")
-    with Progress(tmp_path, total=3, waiting=2):
+    with Progress(tmp_path, total=3, pending=2):
         job(tmp_path, "1_x", ["act=relu"], "failed")
         job(tmp_path, "2_x", ["act=tanh"])
     lines = capsys.readouterr().out.splitlines()
@@ -160,7 +161,7 @@ def test_a_line_of_progress():
         "seconds": 3.21,
         "overrides": ["act=elu"],
     }
-    assert line(result, "0_x") == "act=elu  completed  val/acc 0.9123  healthy  3.2 s"
+    assert line(Result.from_json(result), "0_x") == "act=elu  completed  val/acc 0.9123  healthy  3.2 s"
     assert duration(59.6) == "1 min 0 s"
 
 
@@ -220,6 +221,6 @@ def test_a_clusters_settings_are_said_again_and_what_runs_code_is_not():
 def test_jobs_that_leave_nothing_here_are_told(tmp_path):
     with (
         pytest.raises(ConfigError, match="expected directories of 2 jobs; there is none. Let all machines"),
-        watched_sweep(tmp_path, total=2, waiting=2),
+        watched_sweep(tmp_path, total=2, pending=2),
     ):
         pass

@@ -161,7 +161,7 @@ def test_a_directory_that_holds_a_sweep_is_refused(command, tmp_path):
     (tmp_path / "sweep/multirun.yaml").touch()
     done = command("-m", "seed=0,1", "hydra.sweep.dir=sweep")
     assert done.returncode == 1
-    assert "sweep already holds a sweep. Go on with it by resume_sweep=sweep" in done.stderr
+    assert "sweep already contains a sweep. Resume it by resume_sweep=sweep" in done.stderr
 
 
 OWN = """

@@ -8,7 +8,8 @@ import pytest
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.report.pages.comparison import compare, differences
 from gradvitals.report.pages.runs_page import runs_page
-from gradvitals.results.record import Record, find
+from gradvitals.results.record import Record, below
+from gradvitals.results.result import Result
 from tests.counting import python_calls
 from tests.report.made import VERSIONS, a_result, a_run, some_vitals, with_curves
 
@@ -23,7 +24,7 @@ def three(tmp_path):
             overrides=["model=bn", f"act={act}"], metrics=acc(best), verdict="healthy" if best == 0.9 else "vanishing"
         )
         with_curves(a_run(tmp_path / name, result, config=f"act:\n  name: {act}\npaths:\n  run: {name}\n"))
-    return find([tmp_path])
+    return below(tmp_path)
 
 
 def test_the_best_is_on_top_and_named_by_what_differs(tmp_path):
@@ -48,7 +49,8 @@ def test_a_run_without_a_config_does_not_make_all_keys_differ(tmp_path):
 
 def test_a_loss_ranks_upwards_and_what_diverged_comes_last(tmp_path):
     def run(name, loss, status="completed"):
-        return Record(tmp_path / name, {"status": status, "metrics": {"val/loss": {"best": loss, "final": loss}}})
+        metrics = {"val/loss": {"best": loss, "final": loss}}
+        return Record(tmp_path / name, Result.from_json({"status": status, "metrics": metrics}))
 
     found = compare([run("a", 0.1, "diverged"), run("b", 0.9), run("c", 0.5)])
     assert found.names == ["c", "b", "a"]
@@ -62,9 +64,9 @@ def test_same_overrides_are_told_apart_by_directory(tmp_path):
 def test_different_versions_are_flagged(tmp_path):
     a_run(tmp_path / "1")
     a_run(tmp_path / "2")
-    assert "The same for all runs." in runs_page(find([tmp_path]), with_remedy)
+    assert "The same for all runs." in runs_page(below(tmp_path), with_remedy)
     a_run(tmp_path / "3", a_result(versions=VERSIONS | {"torch": "2.7.0"}))
-    assert "made by different versions or commits" in runs_page(find([tmp_path]), with_remedy)
+    assert "made by different versions or commits" in runs_page(below(tmp_path), with_remedy)
 
 
 def test_runs_without_anything_still_make_a_page(tmp_path):
@@ -78,7 +80,7 @@ def test_runs_without_anything_still_make_a_page(tmp_path):
 def test_the_gradient_of_runs_without_curves_comes_from_their_vitals(tmp_path):
     a_run(tmp_path / "1", vitals=some_vitals())
     a_run(tmp_path / "2", vitals={})
-    page = runs_page(find([tmp_path]), with_remedy)
+    page = runs_page(below(tmp_path), with_remedy)
     assert '"y":[1e-06,0.0001,0.01,1.0]' in page
     assert "No run left curves" in page
 
@@ -88,7 +90,7 @@ def test_two_hundred_runs_stay_small_and_quick(tmp_path):
     for i in range(1, 200):
         shutil.copytree(first, tmp_path / str(i))
     pages: list[str] = []
-    calls = python_calls(lambda: pages.append(runs_page(find([tmp_path]), with_remedy)))
+    calls = python_calls(lambda: pages.append(runs_page(below(tmp_path), with_remedy)))
     assert calls < 200 * 3000  # about 900 for each run, or 0.3 s for all on a laptop
     (page,) = pages
     assert len(page) < 10e6
@@ -102,13 +104,13 @@ def test_the_best_run_is_the_one_with_the_lowest_error(tmp_path, tag):
         metrics = {tag: {"best": value, "final": value}}
         result = a_result(metrics=metrics, overrides=[f"act={name}"], objective={"tag": tag, "mode": "min"})
         a_run(tmp_path / name, result)
-    page = runs_page(find([tmp_path]), with_remedy)
+    page = runs_page(below(tmp_path), with_remedy)
     assert f"Best {tag}: 2</h1>" in page
-    assert [record.name for record in compare(find([tmp_path])).records] == ["act=b", "act=a", "act=c"]
+    assert [record.name for record in compare(below(tmp_path)).records] == ["act=b", "act=a", "act=c"]
 
 
 def test_an_older_result_is_judged_by_its_config(tmp_path):
     for name, value in (("a", 3.0), ("b", 2.0)):
         result = a_result(metrics={"val/mae": {"best": value, "final": value}}, overrides=[f"act={name}"])
         a_run(tmp_path / name, result, config="objective: val/mae")
-    assert "Best val/mae: 2</h1>" in runs_page(find([tmp_path]), with_remedy)
+    assert "Best val/mae: 2</h1>" in runs_page(below(tmp_path), with_remedy)

@@ -8,6 +8,7 @@ from gradvitals.report.pages.sweep_page import sweep_page
 from gradvitals.report.panels import panels, scale_of
 from gradvitals.results.aggregate import fold
 from gradvitals.results.record import Record
+from gradvitals.results.result import Result
 from tests.report.made import a_result, some_vitals
 
 
@@ -15,7 +16,7 @@ def run(model, act, seed, best, status="completed", **values):
     overrides = [f"model={model}", f"act={act}", f"seed={seed}"]
     metrics = {"val/acc": {"best": best, "final": best}} if best is not None else {}
     result = a_result(status=status, overrides=overrides, seed=seed, metrics=metrics, verdict="healthy", **values)
-    return Record(Path(f"{model}_{act}_{seed}"), result, some_vitals(), {}, overrides)
+    return Record(Path(f"{model}_{act}_{seed}"), Result.from_json(result), some_vitals(), {}, overrides)
 
 
 def a_sweep():
@@ -55,7 +56,10 @@ def test_what_failed_says_why_and_leaves_a_gap():
 
 
 def test_a_key_with_a_value_for_each_run_has_no_effect_of_its_own():
-    runs = [Record(Path(str(i)), a_result(), {}, {}, [f"optimizer.lr={i / 100}", "act=elu"]) for i in range(1, 50)]
+    runs = [
+        Record(Path(str(i)), Result.from_json(a_result()), {}, {}, [f"optimizer.lr={i / 100}", "act=elu"])
+        for i in range(1, 50)
+    ]
     page = sweep_page(fold(runs))
     assert "What each key does" not in page
     assert "Two keys together" not in page
@@ -89,7 +93,9 @@ def test_panels_share_one_scale_and_show_gaps():
 
 
 def test_sixty_panels_at_most():
-    runs = [Record(Path(str(i)), a_result(), some_vitals(), {}, [f"model.width={i}"]) for i in range(70)]
+    runs = [
+        Record(Path(str(i)), Result.from_json(a_result()), some_vitals(), {}, [f"model.width={i}"]) for i in range(70)
+    ]
     page = sweep_page(fold(runs))
     assert page.count("<svg") == 60
     assert "The best 60 of 70." in page

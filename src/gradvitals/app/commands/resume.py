@@ -16,7 +16,7 @@ from gradvitals.app.config.overrides import quoted, replayed
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
-from gradvitals.results.record import read_result
+from gradvitals.results.result import Result
 
 LONGER = "trainer.max_epochs"
 # What may be typed beside resume: a longer fit, and on how many devices.
@@ -26,7 +26,6 @@ WHERE = ("paths.logs", "task_name")  # and beside resume=latest: where the runs 
 # What may be typed beside resume_sweep and join_sweep: where its jobs run, and how many more a search tries.
 BESIDE_SWEEP = ("hydra/launcher=", "hydra.launcher.", "hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=")
 AS_BEFORE = ("hydra.sweeper.resume=", "hydra.sweeper.join=")  # how an earlier command came to the sweep
-ENDED = ("completed", "stopped", "diverged")  # what a resume leaves alone
 
 
 class AlreadyCompleted(Exception):
@@ -127,14 +126,14 @@ def _last_typed(argv: list[str], key: str) -> Any:
 
 
 def _how_it_ended(run_dir: Path) -> str:
-    status = read_result(run_dir)["status"]
+    status = Result.read(run_dir).status
     return "is complete" if status == "completed" else f"has ended: {status}"
 
 
 def _nothing_left(run_dir: Path, typed: list[str]) -> bool:
     """Whether the run has come to its end and is asked for no more epochs than it has."""
-    result = read_result(run_dir)
+    result = Result.read(run_dir)
     wanted = [word.partition("=")[2] for word in typed if word.startswith(f"{LONGER}=")]
-    if result.get("status") not in ENDED or not wanted:
-        return result.get("status") in ENDED
-    return wanted[-1].isdecimal() and int(wanted[-1]) <= result.get("epochs", 0)
+    if not result.status.is_over or not wanted:
+        return result.status.is_over
+    return wanted[-1].isdecimal() and int(wanted[-1]) <= (result.epochs or 0)

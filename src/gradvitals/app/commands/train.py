@@ -64,7 +64,7 @@ def train(config: DictConfig) -> float | None:
         return _penalty(config)
     left = previous_attempt(job.run_dir, job.overrides)
     if left is not None and is_finished(left):
-        value = left.objective.value(left.result) if left.objective else None
+        value = left.result.value_of(left.objective) if left.objective else None
         return _penalty(config) if value is None else value
     try:
         return _train(config, job, left)

@@ -22,6 +22,7 @@ from gradvitals.app.config.error_messages import explain
 from gradvitals.app.run.environment import prepare
 from gradvitals.errors import TERMINATED
 from gradvitals.results.objective import Objective
+from gradvitals.results.result import Result
 
 if TYPE_CHECKING:
     from gradvitals.app.run.assemble import Run
@@ -208,7 +209,7 @@ def _result(run: Run, watch: Any, settings: dict[str, Any], overrides: tuple[str
     found = monitor.diagnosis if monitor else None
     status, steps = _status(run, watch, reason), run.trainer.global_step
     objective = Objective.resolve(metrics, settings["objective"], settings["objective_mode"])
-    value = objective.value({"metrics": metrics, "status": status}) if objective else None
+    value = Result.from_json({"metrics": metrics, "status": status}).value_of(objective) if objective else None
     chance = monitor.chance if monitor else None
     val_loss = metrics.get("val/loss", {}).get("final")
     return Trial(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from gradvitals.nets.mlp import MLP
 from gradvitals.results.files import write_json
 from gradvitals.results.objective import Objective, is_loss
 from gradvitals.results.provenance import git_commit, versions
-from gradvitals.results.record import read_result
+from gradvitals.results.record import without_run_keys
+from gradvitals.results.result import Result
+from gradvitals.results.status import Status
 from gradvitals.signal_propagation.reading import content
 from gradvitals.vitals import count
 
@@ -49,7 +51,7 @@ def result(run: Run, config: Spec, status: str, reason: str | None = None) -> di
         "status": status,
         "reason": reason or _why_ended(run),
         "verdict": monitor.diagnosis.verdict if monitor else None,
-        "overrides": [word for word in config["overrides"] if not word.startswith(("ckpt_path=", "resume="))],
+        "overrides": without_run_keys(config["overrides"]),
         "seed": config["seed"],
         "weights": config["weights"],
         "metrics": {tag: values for tag, values in history.metrics.items() if not tag.startswith("lr-")},
@@ -83,8 +85,9 @@ def _non_finite(monitor: GradientVitals | None) -> dict[str, Any] | None:
 
 def mark_unfinished(run_dir: Path) -> None:
     """What a run that went on from its end says of itself, should it be killed."""
-    if known := read_result(run_dir):
-        write_json(run_dir / "result.json", known | {"status": "interrupted", "reason": None})
+    known = Result.read(run_dir)
+    if known.status is not Status.MISSING:
+        replace(known, status=Status.INTERRUPTED, reason=None).write(run_dir)
 
 
 def write(result: dict[str, Any], run: Run, config: Spec, run_dir: Path) -> str | None:
@@ -170,8 +173,9 @@ def status(run: Run, interrupted: bool) -> str:
 
 def objective_value(result: dict[str, Any]) -> float | None:
     """Returns the best value of a run's objective; a finite penalty where it diverged; None where it was not logged."""
-    objective = Objective.of_run(result)
-    value = objective.value(result) if objective else None
+    read = Result.from_json(result)
+    objective = read.objective
+    value = read.value_of(objective) if objective else None
     if objective and value is None and objective.tag not in result["metrics"]:
         log.warning(
             f"objective={objective}: no such metric; there are {', '.join(sorted(result['metrics'])) or 'none'}"

@@ -1,4 +1,4 @@
-"""Which jobs of a sweep are still to be run, told from the directories of those that were."""
+"""A sweep's directory: one command claims it, and it says which jobs are still to be run."""
 
 from __future__ import annotations
 
@@ -13,78 +13,34 @@ from gradvitals.app.config.validate import check_values
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
+from gradvitals.results.objective import AUTO, warn_if_guessed
 from gradvitals.results.record import Record, below
-from gradvitals.results.status import UNFINISHED
 
 NUMBER = "${hydra.job.num}"
+CONFIG = "multirun.yaml"  # as Hydra names it
 Overrides = tuple[str, ...]
 
-CONFIG = "multirun.yaml"  # as Hydra names it
 
-
-def attempts(sweep_dir: Path) -> dict[Overrides, list[Record]]:
-    """The runs in a sweep's directory by what was typed for them, in the order they were made."""
-    found: dict[Overrides, list[Record]] = {}
-    for record in below(sweep_dir):
-        found.setdefault(tuple(record.overrides), []).append(record)
-    return found
-
-
-def pending_jobs(jobs: Sequence[Sequence[str]], sweep_dir: Path, subdir: str) -> list[list[str]]:
-    """The jobs that have not ended, each with the directory that it goes to.
-
-    What was lost with a checkpoint goes on from it where it is. What failed or never got so far is run again in a
-    directory beside the first one: nothing is overwritten.
+def begin_sweep(config: DictConfig, is_known: bool) -> Path:
+    """Prepares the directory of a sweep, and returns it.
 
     Args:
-        jobs: overrides of every job of the sweep, in their order.
-        sweep_dir: where they lie.
-        subdir: ``hydra.sweep.subdir``, not resolved.
+        config: the sweep's; all jobs get the absolute path of its directory, because a cluster's workers may have been
+            started in another one.
+        is_known: whether the sweep is resumed or joined.
+
+    Raises:
+        ConfigError: another sweep has the directory, or a launcher of processes has started this command.
     """
-    made = attempts(sweep_dir)
-    waiting = []
-    for number, job in enumerate(jobs):
-        tried = made.get(tuple(job), [])
-        if all(record.status in UNFINISHED for record in tried):
-            waiting.append([*job, *_place(number, tried, subdir)])
-    return waiting
-
-
-def subdir_of(config: DictConfig) -> str:
-    """Where the jobs of a sweep go in its directory, not resolved."""
-    subdir: str = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[call-overload,index]
-    return subdir
-
-
-def in_subdir(subdir: str, number: int, again: str = "") -> str:
-    """The override that sends a job to the directory of its number, whatever number its launcher gives it.
-
-    Example:
-        >>> in_subdir("${hydra.job.num}_x", 7)
-        "hydra.sweep.subdir='7_x'"
-    """
-    return f"hydra.sweep.subdir='{subdir.replace(NUMBER, str(number))}{again}'"
-
-
-def _place(number: int, tried: Sequence[Record], subdir: str) -> list[str]:
-    """Where a job goes, and the checkpoint that it continues from."""
-    lost = [record for record in tried if record.status != "failed"]
-    checkpoint = None
-    for record in reversed(lost):
-        with suppress(ConfigError):  # all are damaged: it is run again
-            checkpoint = newest(record.folder)
-        if checkpoint is not None:
-            return [f"ckpt_path={quoted(checkpoint)}", f"hydra.sweep.subdir={quoted(Path(record.folder.name))}"]
-    again = f"_attempt{len(tried) + 1}" if tried else ""
-    return [in_subdir(subdir, number, again)]
+    sweep_dir = Path(config.hydra.sweep.dir)
+    claim_directory(sweep_dir, config, is_known)
+    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(sweep_dir.absolute())}")
+    warn_if_guessed(*(str(config.get(key, AUTO)) for key in ("objective", "objective_mode")))
+    return sweep_dir
 
 
 def claim_directory(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
-    """Make the directory this sweep's own by writing its config there, which only one can do.
-
-    Raises:
-        Refused: another sweep was first.
-    """
+    """Claims a directory for a sweep by writing its config there, which only one command can do."""
     if launcher := ClusterEnvironment.at_work():
         raise ConfigError(
             f"a multirun starts the processes of each job itself; {launcher.name} has started "
@@ -100,10 +56,60 @@ def claim_directory(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
         with (sweep_dir / CONFIG).open("x", encoding="utf-8") as file:
             file.write(OmegaConf.to_yaml(config))
     except FileExistsError:
-        way_out = f"Go on with it by resume_sweep={sweep_dir}, or choose another hydra.sweep.dir"
-        raise ConfigError(f"{sweep_dir} already holds a sweep. {way_out}") from None
+        remedy = f"Resume it by resume_sweep={sweep_dir}, or choose another hydra.sweep.dir"
+        raise ConfigError(f"{sweep_dir} already contains a sweep. {remedy}") from None
 
 
-def pin_down(config: DictConfig) -> None:
-    """Send all jobs to this directory by its absolute path: a cluster's workers may have been started anywhere."""
-    config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(Path(config.hydra.sweep.dir).absolute())}")
+def attempts(sweep_dir: Path) -> dict[Overrides, list[Record]]:
+    """Reads the runs in a sweep's directory, by their overrides, in the order in which they were made."""
+    found: dict[Overrides, list[Record]] = {}
+    for record in below(sweep_dir):
+        found.setdefault(tuple(record.overrides), []).append(record)
+    return found
+
+
+def pending_jobs(jobs: Sequence[Sequence[str]], sweep_dir: Path, subdir: str) -> list[list[str]]:
+    """Returns the jobs that are not over, each with the override that names its directory.
+
+    A job that was lost is resumed from its newest checkpoint in its own directory. One that failed, or has no
+    checkpoint, is run again in a directory beside the first one: nothing is overwritten.
+
+    Args:
+        jobs: overrides of every job of the sweep, in their order.
+        sweep_dir: of the sweep.
+        subdir: ``hydra.sweep.subdir``, not resolved.
+    """
+    made = attempts(sweep_dir)
+    tried = [made.get(tuple(job), []) for job in jobs]
+    return [
+        [*job, *_directory_of(number, records, subdir)]
+        for number, (job, records) in enumerate(zip(jobs, tried, strict=True))
+        if not any(record.status.is_over for record in records)
+    ]
+
+
+def _directory_of(number: int, tried: Sequence[Record], subdir: str) -> list[str]:
+    """Overrides that name the directory of a job, and the checkpoint that it is resumed from."""
+    for record in reversed(tried):
+        checkpoint = None
+        with suppress(ConfigError):  # all are damaged
+            checkpoint = newest(record.folder) if record.status.is_lost else None
+        if checkpoint is not None:
+            return [f"ckpt_path={quoted(checkpoint)}", f"hydra.sweep.subdir={quoted(Path(record.folder.name))}"]
+    return [in_subdir(subdir, number, f"_attempt{len(tried) + 1}" if tried else "")]
+
+
+def subdir_of(config: DictConfig) -> str:
+    """Returns ``hydra.sweep.subdir``, not resolved."""
+    subdir: str = OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"]  # type: ignore[call-overload,index]
+    return subdir
+
+
+def in_subdir(subdir: str, number: int, suffix: str = "") -> str:
+    """Returns the override that names a job's directory by its number in the sweep, not in its launcher.
+
+    Example:
+        >>> in_subdir("${hydra.job.num}_x", 7)
+        "hydra.sweep.subdir='7_x'"
+    """
+    return f"hydra.sweep.subdir='{subdir.replace(NUMBER, str(number))}{suffix}'"

@@ -1,24 +1,23 @@
-"""Every combination of the typed values: Hydra's own sweeper, which can also go on where an earlier one was ended."""
+"""The sweeper that runs every combination of the typed values: Hydra's own, which can also be resumed."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gradvitals.app.sweep.directory import claim_directory, pending_jobs, pin_down, subdir_of
-from gradvitals.results.objective import AUTO, warn_if_guessed
+from gradvitals.app.config.overrides import typed_keys
+from gradvitals.app.sweep.directory import begin_sweep, pending_jobs, subdir_of
 
 
 class GridSweeper(BasicSweeper):
     """Runs every combination.
 
     Args:
-        max_batch_size, params: as of Hydra's basic sweeper.
-        resume: go on in the sweep's directory with what is missing or failed.
+        max_batch_size, params: see Hydra's basic sweeper.
+        resume: whether to run only the jobs of the sweep's directory that are not over.
     """
 
     def __init__(
@@ -28,46 +27,41 @@ class GridSweeper(BasicSweeper):
         self.resume = resume
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Launch the jobs; each leaves its result in its directory."""
-        from gradvitals.app.sweep.summary import (
-            watched_sweep,  # Hydra imports its plugins at every command: this can wait
-        )
+        """Launches the jobs, and summarizes their results."""
+        from gradvitals.app.sweep.summary import watched_sweep  # Hydra imports its plugins in every command
 
         assert self.config is not None
         assert self.hydra_context is not None
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        loader = self.hydra_context.config_loader
+        parser = OverridesParser.create(config_loader=loader)
         jobs = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)[0]
-        self.validate_batch_is_legal(telling(jobs, self.hydra_context.config_loader.list_groups("")))
-        sweep_dir = Path(self.config.hydra.sweep.dir)
-        claim_directory(sweep_dir, self.config, self.resume)
-        pin_down(self.config)
-        warn_if_guessed(*(str(self.config.get(key, AUTO)) for key in ("objective", "objective_mode")))
-        waiting = pending_jobs(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
-        with watched_sweep(sweep_dir, total=len(jobs), waiting=len(waiting)):
-            return self._launch(waiting)
+        self.validate_batch_is_legal(representative(jobs, loader.list_groups("")))
+        sweep_dir = begin_sweep(self.config, self.resume)
+        pending = pending_jobs(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
+        with watched_sweep(sweep_dir, total=len(jobs), pending=len(pending)):
+            return self._launch(pending)
 
     def _launch(self, jobs: Sequence[Sequence[str]]) -> list[Any]:
         assert self.launcher is not None
         size = self.max_batch_size or len(jobs) or 1
-        batches = [(start, jobs[start : start + size]) for start in range(0, len(jobs), size)]
-        return [self.launcher.launch(batch, initial_job_idx=start) for start, batch in batches]
+        starts = range(0, len(jobs), size)
+        return [self.launcher.launch(jobs[start : start + size], initial_job_idx=start) for start in starts]
 
 
-def telling(jobs: Sequence[Sequence[str]], groups: Collection[str]) -> list[Sequence[str]]:
-    """Jobs that together choose every option and set every key: composing these finds what the others would.
+def representative(jobs: Sequence[Sequence[str]], groups: Collection[str]) -> list[Sequence[str]]:
+    """Returns jobs that together choose every option and set every key, so that composing these finds all errors.
 
-    Whether a key can be set depends on options, not on its value, so that one value of it is enough.
+    Whether a key can be set depends on options and not on its value, so that one value of it is enough.
 
     Example:
-        >>> telling([["act=elu", "seed=0"], ["act=elu", "seed=1"], ["act=tanh", "seed=0"]], groups=["act"])
+        >>> representative([["act=elu", "seed=0"], ["act=elu", "seed=1"], ["act=tanh", "seed=0"]], groups=["act"])
         [['act=elu', 'seed=0'], ['act=tanh', 'seed=0']]
     """
-    said: set[str] = set()
+    covered: set[str] = set()
     chosen = []
     for job in jobs:
-        keys = [word.lstrip("+").partition("=")[0] for word in job]
-        says = {word if key in groups else key for key, word in zip(keys, job, strict=True)}
-        if not said.issuperset(says):
-            said |= says
+        covers = {word if key in groups else key for key, word in zip(typed_keys(list(job)), job, strict=True)}
+        if not covered.issuperset(covers):
+            covered |= covers
             chosen.append(job)
     return chosen

@@ -1,56 +1,58 @@
-"""Search by Optuna: each next trial by what the ones before have shown.
+"""Search by Optuna: it chooses each next trial by the results of those before.
 
-Hydra's own Optuna sweeper is held at an Optuna whose storages no longer work; this one asks Optuna itself, and leaves
-the running to Hydra's launchers.
+Hydra's own Optuna sweeper needs an old version of Optuna whose storages no longer work; this one asks Optuna itself,
+and lets Hydra's launchers run the trials.
 """
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import DictConfig
+from optuna import Study, Trial, visualization
+from optuna.trial import FrozenTrial, TrialState
 
-from gradvitals.app.sweep.directory import attempts, claim_directory, in_subdir, pin_down, subdir_of
+from gradvitals.app.sweep.directory import attempts, begin_sweep, in_subdir, subdir_of
 from gradvitals.app.sweep.search_space import Space, space_of
 from gradvitals.app.sweep.study import (
     PRUNED,
     WORKER,
     as_logged,
-    draw_anew,
     ended,
     given_out,
-    need_optuna,
     objective_of,
     open_study,
     oriented,
     queued,
+    reseed,
     result_of,
     running,
 )
+from gradvitals.app.sweep.summary import Figures, resume_command, watched_sweep
 from gradvitals.app.sweep.workers import at_work, is_at_work, one_at_a_time
-from gradvitals.formatting import short
-from gradvitals.results.objective import UNKNOWN_WORST, Objective, warn_if_guessed
+from gradvitals.results.objective import UNKNOWN_WORST, Objective
 from gradvitals.results.record import Record, read
-from gradvitals.results.status import UNFINISHED
 
-if TYPE_CHECKING:
-    from optuna import Study, Trial
-    from optuna.trial import FrozenTrial
-
-REPEATS = 50  # draws in a row of what is known already, after which the space counts as searched
+REPEATS = 50  # after so many draws in a row of known parameters the space counts as searched
+PLOTS: dict[str, Callable[[Study], Any]] = {
+    "Search history": visualization.plot_optimization_history,
+    "What decides (importance by fANOVA)": visualization.plot_param_importances,
+    "Every trial": visualization.plot_parallel_coordinate,
+}
 
 
 class SearchSweeper(Sweeper):
-    """Asks Optuna's tree-structured Parzen estimator (Bergstra et al., 2011) for trials and tells it their results.
+    """Asks Optuna's tree-structured Parzen estimator (Bergstra et al., 2011) for trials and reports their results.
 
     Args:
-        params: key -> values to search, in Hydra's words; see :func:`gradvitals.app.sweep.search_space.space_of`.
+        params: key -> values to search, in Hydra's syntax; see :func:`gradvitals.app.sweep.search_space.space_of`.
         options: the other keys of ``conf/hydra/sweeper/optuna.yaml``.
     """
 
@@ -59,47 +61,34 @@ class SearchSweeper(Sweeper):
         self._name: str | None = None  # as a worker
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
-        """Hydra's call: who launches, and with what."""
+        """Keeps the config and its loader, and instantiates the launcher; called by Hydra."""
         self._config: DictConfig = config
         self._loader = hydra_context.config_loader
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Search until the number of trials is reached."""
-        from gradvitals.app.sweep.summary import watched_sweep  # as in the grid
-
-        need_optuna()
+        """Searches until the number of trials is reached."""
         parser = OverridesParser.create(config_loader=self._loader)
         typed = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         space, shared = space_of(parser.parse_overrides(typed))
-        sweep_dir = Path(self._config.hydra.sweep.dir)
-        claim_directory(sweep_dir, self._config, self.options["resume"] or self.options["join"])
-        pin_down(self._config)
-        warn_if_guessed(*self._asked())
-        study = open_study(sweep_dir, self.options, direction(*self._asked()))
+        sweep_dir = begin_sweep(self._config, self.options["resume"] or self.options["join"])
+        asked = str(self._config.objective), str(self._config.objective_mode)
+        study = open_study(sweep_dir, self.options, direction(*asked))
         if not self.options["join"]:
             with one_at_a_time(sweep_dir):
                 self._take_up(study, shared, sweep_dir)
         total = self.options["n_trials"]
-        waiting, turn = max(total - len(ended(study)), 0), one_at_a_time(sweep_dir)
-        with at_work(sweep_dir) as self._name, watched_sweep(sweep_dir, total, waiting, lambda: figures(study), turn):
+        pending, turn = max(total - len(ended(study)), 0), one_at_a_time(sweep_dir)
+        with at_work(sweep_dir) as self._name, watched_sweep(sweep_dir, total, pending, lambda: figures(study), turn):
             self._search(study, space, shared)
-        if words := in_hand(study, sweep_dir):
-            print(words, flush=True)
-
-    def _asked(self) -> tuple[str, str]:
-        return str(self._config.objective), str(self._config.objective_mode)
+        if line := in_hand(study, sweep_dir):
+            print(line, flush=True)
 
     def _take_up(self, study: Study, shared: Sequence[str], sweep_dir: Path) -> None:
-        """Tell the study of what ended while nobody listened, and queue what was lost or failed again, each once.
-
-        What other workers have in hand stays theirs.
-        """
-        from optuna.trial import TrialState
-
+        """Reports the results of trials whose worker is gone, and queues those without one again, each once."""
         made = attempts(sweep_dir)
         for trial in _lost(study, sweep_dir):
-            tried = made.get(tuple(_words(trial.params, shared)), [])
+            tried = made.get(tuple(_overrides(trial.params, shared)), [])
             tell(study, trial.number, tried[-1] if tried else None)
         known = queued(study) + [trial.params for trial in running(study)]
         for trial in study.get_trials(states=(TrialState.FAIL,)):
@@ -112,13 +101,12 @@ class SearchSweeper(Sweeper):
             jobs = [self._job(trial, shared) for trial in trials]
             returns: Sequence[Any] = self._launcher.launch(jobs, initial_job_idx=trials[0].number)
             for trial, job in zip(trials, returns, strict=True):
-                ran = read(Path(job.hydra_cfg.hydra.runtime.output_dir))
-                tell(study, trial.number, ran)
+                tell(study, trial.number, read(Path(job.hydra_cfg.hydra.runtime.output_dir)))
 
     def _next(self, study: Study, space: Space) -> list[Trial]:
         """As many trials as are run at a time, and no more than all workers together have left."""
         with one_at_a_time(Path(self._config.hydra.sweep.dir)):
-            draw_anew(study, self.options)
+            reseed(study, self.options)
             left = self.options["n_trials"] - given_out(study)
             asked = [_ask(study, space) for _ in range(min(left, self.options["n_jobs"]))]
             trials = [trial for trial in asked if trial is not None]
@@ -128,7 +116,7 @@ class SearchSweeper(Sweeper):
 
     def _job(self, trial: Trial, shared: Sequence[str]) -> list[str]:
         place = in_subdir(subdir_of(self._config), trial.number)
-        return [*_words(trial.params, shared), place, f"hydra.sweeper.trial={trial.number}"]
+        return [*_overrides(trial.params, shared), place, f"hydra.sweeper.trial={trial.number}"]
 
 
 def direction(tag: str, mode: str) -> Literal["maximize", "minimize"]:
@@ -148,27 +136,21 @@ def _lost(study: Study, sweep_dir: Path) -> list[FrozenTrial]:
 
 
 def in_hand(study: Study, sweep_dir: Path) -> str:
-    """What a worker that has nothing left to do says of the others' trials."""
+    """Returns what a worker that has nothing left to do reports of the others' trials."""
     if lost := len(_lost(study, sweep_dir)):
-        return f"lost         trials whose worker is gone: {lost}. python src/train.py resume_sweep={short(sweep_dir)}"
+        return f"lost         trials whose worker is gone: {lost}. {resume_command(sweep_dir)}"
     others = len(running(study))
     return f"in hand      trials of other workers: {others}. The last worker sums up all" if others else ""
 
 
-def _words(params: Mapping[str, Any], shared: Sequence[str]) -> list[str]:
-    """What is typed for a trial."""
-    return [*shared, *(f"{key}={_word(value)}" for key, value in params.items())]
-
-
-def _word(value: Any) -> str:
-    """A value as one types it; of a drawn rate four digits say enough."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _overrides(params: Mapping[str, Any], shared: Sequence[str]) -> list[str]:
+    """The overrides of a trial; four digits of a drawn number are enough."""
+    shown = {key: f"{value:.4g}" if isinstance(value, float) else str(value) for key, value in params.items()}
+    return [*shared, *(f"{key}={value}" for key, value in shown.items())]
 
 
 def _ask(study: Study, space: Space) -> Trial | None:
-    """The next trial of something new; None where nothing new comes any more."""
-    from optuna.trial import TrialState
-
+    """The next trial with new parameters; None where none come any more."""
     for _ in range(REPEATS):
         theirs = [trial.params for trial in running(study)]
         trial = study.ask(space)
@@ -183,10 +165,8 @@ def _ask(study: Study, space: Space) -> Trial | None:
 
 
 def tell(study: Study, number: int, ran: Record | None) -> None:
-    """Tell the study how a trial has ended: with a value, pruned, or without a result."""
-    from optuna.trial import TrialState
-
-    if ran is None or ran.status in UNFINISHED:
+    """Reports to the study how a trial has ended: with a value, pruned, or without a result."""
+    if ran is None or not ran.status.is_over:
         study.tell(number, state=TrialState.FAIL)
     elif study.trials[number].user_attrs.get(PRUNED):
         study.tell(number, state=TrialState.PRUNED)
@@ -199,28 +179,18 @@ def _value(study: Study, ran: Record) -> float:
     objective = objective_of(study, ran.objective)
     if objective is None:  # not even its name is known yet, and a study of objective=auto maximizes
         return UNKNOWN_WORST
-    value = objective.value(ran.result)
+    value = ran.result.value_of(objective)
     return oriented(study, objective, objective.worst if value is None else value)
 
 
-def figures(study: Study) -> list[tuple[str, dict[str, Any]]]:
-    """Optuna's own pictures of the search: its history, and which keys decide."""
-    import warnings
-
-    from optuna import visualization
-
-    plots: dict[str, Callable[..., Any]] = {
-        "Search history": visualization.plot_optimization_history,
-        "What decides (importance by fANOVA)": visualization.plot_param_importances,
-        "Every trial": visualization.plot_parallel_coordinate,
-    }
+def figures(study: Study) -> Figures:
+    """Returns Optuna's own pictures of a search: its history, and which keys decide; none before enough trials."""
     found, shown = [], as_logged(study)
-    for heading, plot in plots.items():
+    for heading, plot in PLOTS.items():
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of experimental parts
-                figure = plot(shown)
+                found.append((heading, json.loads(plot(shown).to_json())))
         except (ValueError, RuntimeError):  # too few trials ended
             continue
-        found.append((heading, json.loads(figure.to_json())))
     return found

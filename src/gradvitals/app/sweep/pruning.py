@@ -1,27 +1,24 @@
-"""Ending a trial that leads nowhere: by its objective beside the others', or by its verdict."""
+"""Pruning: a trial is ended early where its objective is worse than the others', or by its verdict."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 from lightning import Callback, LightningModule, Trainer
+from optuna import Trial
 
 from gradvitals.app.sweep.study import PRUNED, objective_of, oriented
 from gradvitals.callbacks.gradient_vitals import monitor_of
 from gradvitals.results.objective import AUTO, Objective
 
-if TYPE_CHECKING:
-    from optuna import Trial
-
 
 class Pruning(Callback):
     """Reports the objective after each validation, and ends the fit where the trial's pruner says so.
 
-    A verdict ends it by the monitor's own ``auto_stop``; here it is only written down.
+    A verdict ends it by the monitor's own ``auto_stop``; here that is only recorded.
 
     Args:
-        trial: of a study.
+        trial: the study's.
         tag, mode: the config's ``objective`` and ``objective_mode``.
 
     Attributes:
@@ -37,10 +34,8 @@ class Pruning(Callback):
             return
         metrics, study = trainer.callback_metrics, self._trial.study
         objective = objective_of(study, Objective.resolve(metrics, self._tag, self._mode))
-        if objective is None or objective.tag not in metrics:
-            return
-        value = float(metrics[objective.tag])
-        if not math.isfinite(value):
+        value = float(metrics.get(objective.tag, math.nan)) if objective else math.nan
+        if objective is None or not math.isfinite(value):
             return
         self._trial.report(oriented(study, objective, value), trainer.current_epoch)
         if self._trial.should_prune():

@@ -1,4 +1,4 @@
-"""What a sweep leaves behind: sweep.csv, sweep.md, sweep.html, sweep.png, and the table in the terminal."""
+"""The summary of a sweep: sweep.csv, sweep.md, sweep.html, sweep.png, and the table in the terminal."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gradvitals.report.tables.sweep import answer, as_csv, markdown, text
 from gradvitals.results.aggregate import Sweep, fold
 from gradvitals.results.files import write_bytes
 from gradvitals.results.record import below
+from gradvitals.results.status import Status
 
 log = logging.getLogger(__name__)
 Figures = Sequence[tuple[str, dict[str, Any]]]  # heading and Plotly figure
@@ -30,30 +31,77 @@ class Summary:
     failed: int
 
 
-def summarise(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summary:
-    """Fold the results that lie in a sweep's directory and write its files.
+@contextmanager
+def watched_sweep(
+    sweep_dir: Path,
+    total: int,
+    pending: int,
+    figures: Callable[[], Figures] = tuple,
+    alone: AbstractContextManager[Any] | None = None,
+) -> Iterator[None]:
+    """Shows the progress of the jobs; at the end, writes the sweep's files and prints its table.
 
     Args:
-        sweep_dir: whose jobs' directories are read.
-        figures: more of them for the page, made when it is written.
+        sweep_dir: of the jobs.
+        total: jobs of the sweep.
+        pending: of these, to be run now.
+        figures: makes more figures for the sweep's page.
+        alone: a lock that is held while the files are written, where several commands share the sweep: the last one
+            has seen all jobs.
+
+    Raises:
+        SystemExit: 1 where a job failed.
+        ConfigError: jobs have run and there is no directory of theirs.
+    """
+    lock = alone or nullcontext()
+    try:
+        with Progress(sweep_dir, total, pending):
+            yield
+    except BaseException:
+        with lock:
+            done = summarize(sweep_dir, figures)
+        _print(done, f"resume       {resume_command(sweep_dir)}")
+        raise
+    if pending and not folders(sweep_dir):
+        remedy = "Let all machines that run jobs share the folder of hydra.sweep.dir, and the one where this was typed"
+        raise ConfigError(f"{sweep_dir}: expected directories of {pending} jobs; there is none. {remedy}")
+    with lock:
+        done = summarize(sweep_dir, figures)
+    _print(done, f"try again    {resume_command(sweep_dir)}" if done.failed else "")
+    if done.failed:
+        raise SystemExit(1)
+
+
+def summarize(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summary:
+    """Aggregates the results in a sweep's directory and writes its files.
+
+    Args:
+        sweep_dir: of the jobs.
+        figures: makes more figures for the sweep's page.
     """
     records = below(sweep_dir)
     if not records:
         return Summary("", 0)
     sweep = fold(records)
     names = _write_all(sweep, sweep_dir, figures)
-    lines = ["", text(sweep), answer(sweep), *_again(sweep), f"sweep        {short(sweep_dir)}: {', '.join(names)}"]
-    return Summary("\n".join(lines), sweep.statuses["failed"])
-
-
-def _again(sweep: Sweep) -> list[str]:
-    """How to run the best configuration by itself."""
     best = next((run for row in sweep.rows for run in row.ended), None)
-    return [f"the best     {train_command(alone(best))}"] if best else []
+    again = [f"the best     {train_command(alone(best))}"] if best else []
+    lines = ["", text(sweep), answer(sweep), *again, f"sweep        {short(sweep_dir)}: {', '.join(names)}"]
+    return Summary("\n".join(lines), sweep.statuses[Status.FAILED])
+
+
+def resume_command(sweep_dir: Path) -> str:
+    """Returns the command that resumes a sweep."""
+    return f"python src/train.py resume_sweep={short(sweep_dir)}"
+
+
+def _print(done: Summary, more: str) -> None:
+    if done.text:
+        print(visible("\n".join(part for part in (done.text, more) if part)), flush=True)
 
 
 def _write_all(sweep: Sweep, sweep_dir: Path, figures: Callable[[], Figures]) -> list[str]:
-    """Write every file; one that cannot be written is told and does not keep the others back."""
+    """Writes the files and returns the names of those that could be written."""
 
     def page() -> str:
         from gradvitals.report.pages.sweep_page import sweep_page
@@ -71,64 +119,14 @@ def _write_all(sweep: Sweep, sweep_dir: Path, figures: Callable[[], Figures]) ->
         "sweep.png": picture,
         "sweep.html": page,
     }
-    return [name for name, content in contents.items() if _write(sweep_dir / name, content)]
+    return [name for name, content in contents.items() if _is_written(sweep_dir / name, content)]
 
 
-def _write(path: Path, content: Callable[[], str | bytes]) -> bool:
+def _is_written(path: Path, content: Callable[[], str | bytes]) -> bool:
     try:
         made = content()
         write_bytes(path, made if isinstance(made, bytes) else made.encode())
-    except Exception as error:  # the results are there, in each job's directory
+    except Exception as error:  # the results are in the jobs' directories
         log.warning(f"{path.name} cannot be written: {error}")
         return False
     return True
-
-
-@contextmanager
-def watched_sweep(
-    sweep_dir: Path,
-    total: int,
-    waiting: int,
-    figures: Callable[[], Figures] = tuple,
-    alone: AbstractContextManager[Any] | None = None,
-) -> Iterator[None]:
-    """Show how far the jobs are; at the end, write the sweep's files and print its table.
-
-    Args:
-        sweep_dir: of the jobs.
-        total: jobs of the sweep.
-        waiting: of these, to be run now.
-        figures: more of them for the sweep's page.
-        alone: held while the files are written, where several commands share the sweep: the last has seen all jobs.
-
-    Raises:
-        SystemExit: 1 where a job failed.
-        Refused: jobs have run and left nothing here.
-    """
-
-    def summary() -> Summary:
-        with alone or nullcontext():
-            return summarise(sweep_dir, figures)
-
-    try:
-        with Progress(sweep_dir, total, waiting):
-            yield
-    except BaseException:
-        _tell(summary(), f"to go on     {_resume(sweep_dir)}")
-        raise
-    if waiting and not folders(sweep_dir):
-        way_out = "Let all machines that run jobs share the folder of hydra.sweep.dir, and the one where this was typed"
-        raise ConfigError(f"{sweep_dir}: expected directories of {waiting} jobs; there is none. {way_out}")
-    done = summary()
-    _tell(done, f"try again    {_resume(sweep_dir)}" if done.failed else "")
-    if done.failed:
-        raise SystemExit(1)
-
-
-def _tell(done: Summary, more: str) -> None:
-    if done.text:
-        print(visible("\n".join(part for part in (done.text, more) if part)), flush=True)
-
-
-def _resume(sweep_dir: Path) -> str:
-    return f"python src/train.py resume_sweep={short(sweep_dir)}"

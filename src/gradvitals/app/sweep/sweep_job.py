@@ -1,4 +1,4 @@
-"""What a job does as one of a sweep: leave off after a failure, take a GPU of its own, end early without hope."""
+"""What distinguishes a job of a sweep from a single run: its environment, GPU, pruning, and earlier attempts."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.files import user_lock
-from gradvitals.results.record import Record, read, read_result
-from gradvitals.results.status import UNFINISHED
+from gradvitals.results.record import Record, read, without_run_keys
+from gradvitals.results.result import Result
+from gradvitals.results.status import Status
 
 if TYPE_CHECKING:
     from gradvitals.app.sweep.pruning import Pruning
 
-OF_THE_RUN = ("ckpt_path=", "resume=")  # how a job went on, nothing that it changed
-
 
 def restore_environment() -> None:
-    """Be as the process in which the sweep was typed: a cluster's worker was started elsewhere, by somebody else.
+    """Restores the working folder of the command, and disables telemetry: a cluster's worker was started elsewhere.
 
-    Relative paths, such as ``data.root=data``, mean the folder of that process, and nothing phones home.
+    Relative paths, such as ``data.root=data``, are relative to that folder.
     """
     disable_telemetry()
     hydra = HydraConfig.get()
@@ -38,13 +37,64 @@ def restore_environment() -> None:
 
 
 def has_failed(sweep_dir: Path) -> bool:
-    """Whether a job of the sweep failed."""
-    return any(read_result(folder).get("status") == "failed" for folder in sweep_dir.iterdir())
+    """Returns whether a job of the sweep failed."""
+    return any(Result.read(folder).status is Status.FAILED for folder in sweep_dir.iterdir())
+
+
+def pruning(sweep: Sweep, settings: dict[str, Any]) -> Pruning | None:
+    """Returns the callback that ends a search's trial early; None in a sweep that is no search."""
+    if sweep.options.get("trial") is None:
+        return None
+    from gradvitals.app.sweep.pruning import Pruning
+    from gradvitals.app.sweep.study import trial_in
+
+    trial = trial_in(sweep.folder, sweep.options, sweep.options["trial"])
+    return Pruning(trial, settings["objective"], settings["objective_mode"])
+
+
+def previous_attempt(run_dir: Path, overrides: list[str]) -> Record | None:
+    """Returns what an earlier start of this job wrote to its directory; None where this is the first one.
+
+    Args:
+        run_dir: of the job.
+        overrides: of the job; a result of others is another job's.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> previous_attempt(folder, ["act=elu"]) is None
+        True
+        >>> _ = (folder / "result.json").write_text('{"status": "interrupted", "overrides": ["act=elu"]}')
+        >>> previous_attempt(folder, ["act=elu"]).status.value, previous_attempt(folder, ["act=relu"])
+        ('interrupted', None)
+    """
+    if ClusterEnvironment.at_work() and not int(os.environ.get("SLURM_RESTART_COUNT", 0)):
+        return None  # files there may be another process's, of this very start
+    if all(path.name == ".hydra" or path.suffix == ".log" for path in run_dir.iterdir()):  # Hydra's own, of this start
+        return None
+    found = read(run_dir)
+    return found if found.status is Status.MISSING or found.overrides == without_run_keys(overrides) else None
+
+
+def is_finished(attempt: Record) -> bool:
+    """Returns whether nothing is left to do: the worker was lost between the job's result and its return."""
+    return attempt.status.is_over
+
+
+def resume_from(settings: dict[str, Any], attempt: Record) -> None:
+    """Sets a job to resume from its newest whole checkpoint, or to begin anew where there is none.
+
+    Either way what is logged again replaces what was logged before.
+    """
+    settings["resume"] = str(attempt.folder)
+    with suppress(ConfigError):  # all are damaged: it begins anew
+        if checkpoint := newest(attempt.folder):
+            settings["ckpt_path"] = str(checkpoint)
 
 
 @contextmanager
 def reserve_gpu(trainer: dict[str, Any]) -> Iterator[None]:
-    """Give the job one of several GPUs to itself, where its config asks for one device."""
+    """Reserves one of several GPUs for the job, where its config asks for one device."""
     import torch
 
     devices, any_strategy = trainer.get("devices"), trainer.get("strategy") == "auto"
@@ -56,68 +106,16 @@ def reserve_gpu(trainer: dict[str, Any]) -> Iterator[None]:
         yield
 
 
-def pruning(sweep: Sweep, settings: dict[str, Any]) -> Pruning | None:
-    """The callback that ends a search's trial early; None in a sweep that is no search."""
-    if sweep.options.get("trial") is None:
-        return None
-    from gradvitals.app.sweep.pruning import Pruning
-    from gradvitals.app.sweep.study import trial_in
-
-    trial = trial_in(sweep.folder, sweep.options, sweep.options["trial"])
-    return Pruning(trial, settings["objective"], settings["objective_mode"])
-
-
-def previous_attempt(run_dir: Path, overrides: list[str]) -> Record | None:
-    """What an earlier start of this job left in its directory; None where this is the first one.
-
-    Args:
-        run_dir: of the job.
-        overrides: of the job; a result of others there is another job's.
-
-    Example:
-        >>> import tempfile
-        >>> folder = Path(tempfile.mkdtemp())
-        >>> previous_attempt(folder, ["act=elu"]) is None
-        True
-        >>> _ = (folder / "result.json").write_text('{"status": "interrupted", "overrides": ["act=elu"]}')
-        >>> previous_attempt(folder, ["act=elu"]).status, previous_attempt(folder, ["act=relu"])
-        ('interrupted', None)
-    """
-    if ClusterEnvironment.at_work() and not int(os.environ.get("SLURM_RESTART_COUNT", 0)):
-        return None  # what lies there may be another process's, of this very start
-    if all(path.name == ".hydra" or path.suffix == ".log" for path in run_dir.iterdir()):  # Hydra's own, of this start
-        return None
-    left = read(run_dir)
-    mine = [word for word in overrides if not word.startswith(OF_THE_RUN)]
-    return left if not left.result or left.overrides == mine else None
-
-
-def is_finished(left: Record) -> bool:
-    """Whether nothing is left to do: its worker was lost between its last word and its return."""
-    return left.status not in UNFINISHED
-
-
-def resume_from(settings: dict[str, Any], left: Record) -> None:
-    """Set a job to go on from its newest whole checkpoint, or to begin anew where there is none.
-
-    Either way what is logged again takes the place of what was logged before.
-    """
-    settings["resume"] = str(left.folder)
-    with suppress(ConfigError):  # all are damaged: it begins anew
-        if checkpoint := newest(left.folder):
-            settings["ckpt_path"] = str(checkpoint)
-
-
 @contextmanager
 def own_gpu(count: int, folder: Path | None = None) -> Iterator[int | None]:
-    """Hold the first GPU that no other sweep's job of this user holds, until the block or the process ends.
+    """Locks the first GPU that no other sweep's job of this user has locked, until the block or the process ends.
 
     Args:
         count: of visible GPUs.
         folder: of the lock files; None: the machine's temporary one.
 
     Yields:
-        Its index; None where all are held, or there is only one.
+        Its index; None where all are locked, or there is only one.
 
     Example:
         >>> with own_gpu(1) as index:
@@ -126,8 +124,7 @@ def own_gpu(count: int, folder: Path | None = None) -> Iterator[int | None]:
     """
     visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     for index in range(count) if count > 1 else ():
-        name = visible[index] if index < len(visible) else str(index)
-        lock = user_lock(f"gpu_{name}", folder)
+        lock = user_lock(f"gpu_{visible[index] if index < len(visible) else index}", folder)
         with suppress(Timeout):
             lock.acquire(blocking=False)
         if lock.is_locked:

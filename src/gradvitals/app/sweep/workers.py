@@ -1,4 +1,4 @@
-"""Several commands at one search: who is still at it, and who asks the study at the moment."""
+"""The workers of a search, which several commands can be: which still run, and which one may use the study."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FOLDER = ".workers"  # in the sweep's directory
 
 @contextmanager
 def at_work(sweep_dir: Path) -> Iterator[str]:
-    """Count as one of a search's workers until the block or the process ends, however it ends.
+    """Registers this process as a worker of a search, until the block or the process ends, however it ends.
 
     Yields:
-        The worker's name, to be written down with the trials that it runs.
+        The worker's name, for the attribute of the trials that it runs.
 
     Example:
         >>> import tempfile
@@ -39,7 +39,7 @@ def at_work(sweep_dir: Path) -> Iterator[str]:
 
 
 def is_at_work(sweep_dir: Path, name: str | None) -> bool:
-    """Whether a worker still runs; None: one of whom nothing is known does not."""
+    """Returns whether a worker still runs; one without a name does not."""
     if name is None or not _file(sweep_dir, name).exists():
         return False
     try:
@@ -50,7 +50,7 @@ def is_at_work(sweep_dir: Path, name: str | None) -> bool:
 
 
 def one_at_a_time(sweep_dir: Path) -> BaseFileLock:
-    """Held by the worker that looks at the study and acts on what it sees, so that no other one comes between."""
+    """Returns the lock of the worker that reads the study and acts on it, so that no other one does in between."""
     return _lock(sweep_dir, "turn")
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from gradvitals.report.pages import phrases as words
 from gradvitals.results.objective import Objective
 from gradvitals.results.record import Record
-from gradvitals.results.status import ENDED
 
 NO_DIFFERENCE = ("paths.", "ckpt_path", "resume", "tags")  # where a run lies and how it went on
 
@@ -36,9 +35,10 @@ def compare(records: Sequence[Record]) -> Compared:
 
     Example:
         >>> from pathlib import Path
+        >>> from gradvitals.results.result import Result
         >>> def run(act, acc):
         ...     found = {"status": "completed", "metrics": {"val/acc": {"best": acc, "final": acc}}}
-        ...     return Record(Path(act), found, overrides=["model=bn", f"act={act}"])
+        ...     return Record(Path(act), Result.from_json(found), overrides=["model=bn", f"act={act}"])
         >>> found = compare([run("relu", 0.8), run("elu", 0.9)])
         >>> found.names, found.common, str(found.objective)
         (['act=elu', 'act=relu'], ['model=bn'], 'val/acc')
@@ -50,7 +50,7 @@ def compare(records: Sequence[Record]) -> Compared:
 
 
 def _rank(record: Record, objective: Objective | None) -> tuple[bool, float]:
-    value = record.metric(objective.tag) if objective and record.status in ENDED else None
+    value = record.metric(objective.tag) if objective and record.status.counts else None
     return (True, 0.0) if objective is None or value is None else (False, -objective.score(value))
 
 
@@ -70,6 +70,7 @@ def differences(records: Sequence[Record]) -> dict[str, list[str | None]]:
 
     Example:
         >>> from pathlib import Path
+        >>> from gradvitals.results.result import Result
         >>> a, b = {"act": {"name": "elu"}, "seed": 0}, {"act": {"name": "relu"}, "seed": 0}
         >>> differences([Record(Path(), config=a), Record(Path(), config=b)])
         {'act.name': ['elu', 'relu']}

@@ -8,7 +8,7 @@ from typing import Any
 from gradvitals.formatting import train_command
 from gradvitals.report.pages.page import Html, tag
 from gradvitals.results.record import Record
-from gradvitals.results.status import ENDED
+from gradvitals.results.status import Status
 
 HEALTHY = "healthy"
 WithRemedy = Callable[[Sequence[str], Sequence[str]], list[str]]  # (typed, remedy) -> what to type
@@ -36,7 +36,7 @@ def verdict(record: Record) -> Html:
 
 def status(record: Record) -> Html:
     """The status, marked."""
-    return mark(None if record.status == "missing" else record.status in ENDED, record.status)
+    return mark(None if record.status is Status.MISSING else record.status.counts, record.status)
 
 
 def alone(record: Record) -> list[str]:

@@ -24,7 +24,7 @@ from gradvitals.report.pages.page import (
 from gradvitals.report.pages.run_sections import WANTED, clipping, gradients, layers, metrics
 from gradvitals.results.curves import read_curves
 from gradvitals.results.record import Record
-from gradvitals.results.status import ENDED
+from gradvitals.results.status import Status
 
 
 def run_page(record: Record, with_remedy: words.WithRemedy) -> str:
@@ -36,7 +36,8 @@ def run_page(record: Record, with_remedy: words.WithRemedy) -> str:
 
     Example:
         >>> from pathlib import Path
-        >>> record = Record(Path("runs/a"), {"status": "failed", "reason": "no <disk> space"})
+        >>> from gradvitals.results.result import Result
+        >>> record = Record(Path("runs/a"), Result(Status.FAILED, "no <disk> space"))
         >>> page = run_page(record, lambda typed, remedy: [*typed, *remedy])
         >>> "no &lt;disk&gt; space" in page
         True
@@ -55,16 +56,16 @@ def _header(record: Record) -> list[Html]:
         lines.append(tag("p", _evidence(record, found[0]), class_="lede"))
     if symptoms := [finding["rule"] for finding in found[1:]]:
         lines.append(paragraph(f"With it, as symptoms: {', '.join(symptoms)}."))
-    if place := record.result.get("non_finite"):
-        lines.append(paragraph(f"Not finite from step {place.get('step')} on: {place.get('where')}."))
-    if reason := record.result.get("reason"):
+    if place := record.result.non_finite:
+        lines.append(paragraph(f"Not finite from step {place.step} on: {place.where}."))
+    if reason := record.result.reason:
         lines.append(paragraph(f"{record.status}: {reason}"))
     return [*lines, paragraph(tag("code", train_command(words.alone(record)))), _facts(record)]
 
 
 def _headline(record: Record) -> Html:
     """The verdict; where a run did not end well, or nothing watched it, its status."""
-    if record.status in ENDED and record.verdict:
+    if record.status.counts and record.verdict:
         return words.verdict(record)
     return join([words.status(record), ": ", words.verdict(record)]) if record.verdict else words.status(record)
 
@@ -81,11 +82,11 @@ def _facts(record: Record) -> Html:
     if objective:
         best, final = record.metric(objective.tag), record.metric(objective.tag, "final")
         pairs.append((f"{objective}, best", best, f"final {show(final)}"))
-    if result:
-        speed = result.get("samples_per_second")
-        pairs.append(("steps", result.get("steps"), f"{show(result.get('epochs'))} epochs"))
+    if record.status is not Status.MISSING:
+        speed = result.samples_per_second
+        pairs.append(("steps", result.steps, f"{show(result.epochs)} epochs"))
         pairs.append(("time of the fit", time(record.seconds), f"{speed:,.0f} samples/s" if speed else ""))
-        pairs.append(("parameters", (result.get("parameters") or {}).get("trained"), "trained"))
+        pairs.append(("parameters", result.parameters and result.parameters.trained, "trained"))
     if gain := record.vitals.get("gain_per_layer"):
         pairs.append(("gain per layer", gain, "dL/dh at a layer over the next, first step"))
     return facts(pairs)
@@ -108,8 +109,8 @@ def _to_do(record: Record, with_remedy: words.WithRemedy) -> Html:
 
 
 def _without_remedy(record: Record) -> Html:
-    if record.status in ("missing", "interrupted"):
-        left = "This run left no result. If it does not run any more" if record.status == "missing" else "To go on"
+    if record.status.is_lost:
+        left = "This run left no result. If it does not run any more" if record.status is Status.MISSING else "To go on"
         again = command(typed("src/train.py", [f"resume={record.folder}"]))
         return join([paragraph(f"{left}, continue it:"), again])
     if record.verdict == words.HEALTHY:
@@ -131,10 +132,10 @@ def _config(record: Record) -> Html:
 def _environment(record: Record) -> Html:
     result = record.result
     known = {
-        "commit": result.get("git"),
+        "commit": result.git,
         "seed": record.seed,
         "folder": record.folder,
-        **(result.get("versions") or {}),
+        **result.versions,
     }
     rows: Sequence[Sequence[object]] = [[name, None if value is None else str(value)] for name, value in known.items()]
     return section("Environment", table(["what", "value"], rows))

@@ -54,8 +54,8 @@ def metrics(record: Record, curves: Curves) -> Html:
         for name in sorted(names, key=lambda name: (name != "loss", name))
         if (lines := _lines(curves, name))
     ]
-    found = sorted((record.result.get("metrics") or {}).items())
-    rows = [[name, *(_or_not_finite((values or {}).get(end)) for end in ("best", "final"))] for name, values in found]
+    found = sorted(record.result.metrics.items())
+    rows = [[name, _or_not_finite(values.best), _or_not_finite(values.final)] for name, values in found]
     last = table(["metric", "best", "final"], rows) if rows else note("No metric was logged.")
     return section("Curves", _row(drawn) if drawn else note(NO_FILES), last)
 
@@ -96,7 +96,7 @@ def measured(record: Record, curves: Curves, kind: str) -> ByLayer:
 def _start_and_end(record: Record, kind: str) -> ByLayer:
     layers = record.vitals.get("layers") or []
     rows = [[(layer.get(kind) or {}).get(moment) for layer in layers] for moment in ("start", "end")]
-    steps = 0, max(record.result.get("steps") or 0, 1)
+    steps = 0, max(record.result.steps or 0, 1)
     known = [(step, row) for step, row in zip(steps, rows, strict=True) if any(value is not None for value in row)]
     labels = [f"{i}.{layer.get('name', '')}" for i, layer in enumerate(layers)] if known else []
     return ByLayer(labels, [step for step, _ in known], [row for _, row in known])
@@ -116,7 +116,7 @@ def clipping(record: Record, curves: Curves) -> Html:
     """What clipping did, over steps."""
     effect = sorted(name for name in curves if name.startswith(("clip/coefficient", "clip/fraction")))
     if not effect:
-        share = record.result.get("clipped_fraction")
+        share = record.result.clipped_fraction
         says = "Nothing was clipped." if share is None else f"Clipping changed {share:.0%} of the measured steps."
         return section("Clipping", note(says))
     shares = [figures.Line(name.removeprefix("clip/"), curves[name], i, i) for i, name in enumerate(effect)]

@@ -14,7 +14,7 @@ from gradvitals.report.pages.page import Html, document, figure, join, note, par
 from gradvitals.report.pages.sweep_figures import profiles, run_curves
 from gradvitals.results.curves import Curves, by_layer, read_curves
 from gradvitals.results.record import Record
-from gradvitals.results.status import ENDED
+from gradvitals.results.status import Status
 
 FEW = 12  # runs that are shown at first
 MOST_COLUMNS = 24  # keys that differ
@@ -61,7 +61,7 @@ def runs_page(
 
 
 def _header(found: Compared) -> list[Html]:
-    statuses = Counter(record.status for record in found.records)
+    statuses = Counter(str(record.status) for record in found.records)
     verdicts = Counter(record.verdict or "not watched" for record in found.records)
     lines = [tag("p", f"{len(found.records)} runs: {counts(statuses)}", class_="over"), *_best(found)]
     lines.append(paragraph(f"Verdicts: {counts(verdicts)}."))
@@ -72,7 +72,7 @@ def _header(found: Compared) -> list[Html]:
 
 def _best(found: Compared) -> list[Html]:
     best = found.records[0]
-    value = best.metric(found.objective.tag) if found.objective and best.status in ENDED else None
+    value = best.metric(found.objective.tag) if found.objective and best.status.counts else None
     if value is None:
         return [tag("h1", "No run has come to a number")]
     return [tag("h1", f"Best {found.objective}: {show(value)}"), tag("p", tag("code", found.names[0]), class_="lede")]
@@ -91,7 +91,7 @@ def _runs(found: Compared) -> Html:
     rows = [
         [_box(place), place + 1, tag("code", name), words.status(record), words.verdict(record)]
         + [record.metric(tag_, end) for tag_ in metrics for end in ("best", "final")]
-        + [record.vitals.get("gain_per_layer"), record.result.get("steps"), record.seconds]
+        + [record.vitals.get("gain_per_layer"), record.result.steps, record.seconds]
         for place, (name, record) in enumerate(zip(found.names, found.records, strict=True))
     ]
     caption = "Best first; a click on a heading sorts. The boxes choose which runs the figures show."
@@ -202,9 +202,9 @@ def _environments(found: Compared) -> Html:
     """Versions and commit, the same ones once."""
     groups: dict[tuple[tuple[str, Any], ...], list[str]] = {}
     for name, record in zip(found.names, found.records, strict=True):
-        if not record.result:
+        if record.status is Status.MISSING:
             continue  # what left no result says nothing of where it ran
-        known = {"commit": record.result.get("git"), **(record.result.get("versions") or {})}
+        known = {"commit": record.result.git, **record.result.versions}
         groups.setdefault(tuple(known.items()), []).append(name)
     if not groups:
         return section("Environment", note("No run left a result, which says where it ran."))

@@ -14,7 +14,7 @@ from gradvitals.report.pages.sweep_figures import Grid, grids, points
 from gradvitals.report.panels import panels
 from gradvitals.report.tables.sweep import averaged, failures, spread_words
 from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
-from gradvitals.results.status import ENDED
+from gradvitals.results.status import Status
 
 MOST_PANELS = 60
 MOST_VALUES = 30  # of a key, from which on it has no bars of its own: a rate that was drawn at random
@@ -88,7 +88,7 @@ def _row(row: Configuration, sweep: Sweep, own: bool) -> list[object]:
 
 def _ended(row: Configuration) -> Html:
     """How many runs count, and what became of the others."""
-    others = {status: count for status, count in row.statuses.items() if status not in ENDED}
+    others = {status: count for status, count in row.statuses.items() if not Status(status).counts}
     rest = f": {counts(Counter(others))}" if others else ""
     return tag("span", f"{len(row.ended)} of {len(row.runs)}{rest}", class_="marked")
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from gradvitals.formatting import counted, markdown_text, number, spreadsheet_text
 from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
-from gradvitals.results.status import ENDED
+from gradvitals.results.status import Status
 
 LONGEST = 32  # characters of a cell in the terminal
 MOST = 40  # rows in the terminal
@@ -73,8 +73,8 @@ def answer(sweep: Sweep) -> str:
 
 def failures(sweep: Sweep) -> list[tuple[str, str]]:
     """Of each run that failed or was lost: what it was, and why."""
-    lost = [run for run in sweep.runs if run.status in ("failed", "missing", "interrupted")]
-    return [(" ".join(run.overrides), str(run.result.get("reason") or run.status)) for run in lost]
+    lost = [run for run in sweep.runs if not run.status.is_over]
+    return [(" ".join(run.overrides), run.result.reason or str(run.status)) for run in lost]
 
 
 def rows_as_numbers(sweep: Sweep) -> list[dict[str, str | int | float | None]]:
@@ -124,7 +124,7 @@ def _words(row: Configuration, keys: Sequence[str], own: bool) -> list[str]:
     settings = [row.settings.get(key, "") for key in keys]
     spreads = [*([row.objective] if own else []), row.best, row.final]
     end = f"{len(row.ended)}/{len(row.runs)}"
-    others = Counter({status: n for status, n in row.statuses.items() if status not in ENDED})
+    others = Counter({status: n for status, n in row.statuses.items() if not Status(status).counts})
     end += f" ({counted(others)})" if others else ""
     tail = [counted(row.verdicts) or "-", number(row.gain.mean), number(row.seconds.mean)]
     return [*settings, *map(spread_words, spreads), end, *tail]
