@@ -21,10 +21,10 @@ from torch.optim import LBFGS, SGD, Adam
 from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradvitals.loops.lean import MOVES, STEERING, is_plain, lean
+from gradvitals.loops.lean import STEERING, TRANSFERS, is_plain, lean
 from tests.callbacks.trainer import bare_trainer
 
-STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "backward", "lr_scheduler_step", *MOVES)
+STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "backward", "lr_scheduler_step", *TRANSFERS)
 
 
 def readable(value: Any) -> Any:

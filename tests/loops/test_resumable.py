@@ -225,7 +225,7 @@ def test_from_a_validation_that_was_left(name, tmp_path):
 def test_fewer_data_than_before(tmp_path):
     fit(Model, {}, SavesAlways(tmp_path))
     fewer = {"loader": lambda: DataLoader(Subset(Noisy(), range(12)), 4, shuffle=True)}
-    with pytest.raises(ValueError, match="after 5 batches of an epoch, and the data have fewer now"):
+    with pytest.raises(ValueError, match="after 5 batches of an epoch, and now an epoch has fewer"):
         fit(Model, fewer, ckpt_path=tmp_path / "05-batch.ckpt")
 
 

@@ -27,7 +27,7 @@ print("imported:", [name for name in {HEAVY} if name in sys.modules])
 
 def test_stand_ins_become_the_real_thing_at_their_first_use():
     code = """
-from gradvitals.app.put_off import import_lightning
+from gradvitals.app.run.lazy_imports import import_lightning
 import_lightning()
 import sys, torch
 from torchmetrics.functional.audio import permutation_invariant_training, signal_noise_ratio
@@ -46,7 +46,7 @@ print(type(torchvision).__name__, callable(scipy.signal.resample), torchvision._
 
 def test_nothing_is_an_instance_of_a_class_that_was_never_imported():
     code = """
-from gradvitals.app.put_off import import_lightning
+from gradvitals.app.run.lazy_imports import import_lightning
 import_lightning()
 import sys, torch
 from lightning.fabric import wrappers
@@ -79,7 +79,7 @@ def weights(compiled):
 
 def test_optimizers_do_the_same_with_and_without_the_compiler():
     code = f"""
-from gradvitals.app.put_off import import_lightning
+from gradvitals.app.run.lazy_imports import import_lightning
 import_lightning()
 import sys
 {STEPS}
@@ -98,7 +98,7 @@ print(before.double().sum().item())
 
 def test_an_optimizer_inside_a_compiled_function_is_still_kept_from_the_compiler():
     code = """
-from gradvitals.app.put_off import import_lightning
+from gradvitals.app.run.lazy_imports import import_lightning
 import_lightning()
 import torch
 weight = torch.nn.Parameter(torch.ones(2))
@@ -122,9 +122,9 @@ def test_what_uses_a_name_while_it_is_imported_gets_the_real_one(tmp_path):
     code = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
-from gradvitals.app.put_off import put_off
+from gradvitals.app.run.lazy_imports import defer_imports
 before = list(sys.meta_path)
-with put_off(["colorsys", "fractions"]):
+with defer_imports(["colorsys", "fractions"]):
     import wants, inherits
 print(wants.BLACK, inherits.Half.__mro__[1].__name__, isinstance(inherits.Half(1), inherits.Fraction))
 print(sys.meta_path == before, type(sys.modules["colorsys"]).__name__)
