@@ -92,7 +92,7 @@ def check_fits(model: nn.Module, state: Mapping[str, Any], named: str) -> None:
         ValueError: it names what is missing, what is unexpected, and what has another shape.
 
     Example:
-        >>> check_fits(nn.Linear(2, 1), {"weight": torch.zeros(3, 2), "scale": torch.ones(1)}, "weights=a.ckpt")
+        >>> check_fits(nn.Linear(2, 1), {"weight": Tensor(3, 2), "scale": Tensor(1)}, "weights=a.ckpt")
         Traceback (most recent call last):
         ...
         ValueError: weights=a.ckpt: expected a checkpoint of the same network; missing bias; unexpected scale; other shapes weight (3x2, expected 1x2)
