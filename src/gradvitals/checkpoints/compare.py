@@ -40,8 +40,7 @@ def rebuild(path: Path, key: str) -> Classifier:
     """Builds the model of a checkpoint from the checkpoint alone.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`gradvitals.checkpoints.read.read`; or its hyperparameters make no
-            model.
+        FileNotFoundError, ValueError: see :func:`gradvitals.checkpoints.read.read`; or wrong hyperparameters.
     """
     checkpoint = read(path, key)
     require_keys(checkpoint, {"hyper_parameters": dict}, f"{key}={path}: expected a checkpoint of a Classifier")
@@ -60,15 +59,13 @@ def check_resumable(model: LightningModule, path: Path, train: bool, verify: boo
     Lightning reads the tensors later, and compares no checksums.
 
     Args:
-        model: that resumes.
+        model: the model that resumes.
         path: the checkpoint.
         train: whether the model is to be trained, or only tested.
-        verify: whether to compare the file's checksums; False where that was done when the file was chosen, or where
-            another process does it.
+        verify: whether to compare the file's checksums; False where this or another process has done so.
 
     Raises:
-        FileNotFoundError, ValueError: see :func:`gradvitals.checkpoints.read.read`; or something is missing that a
-            fit needs to resume.
+        FileNotFoundError, ValueError: see :func:`gradvitals.checkpoints.read.read`; or a key that a fit needs.
     """
     if verify:
         require_whole(path, "ckpt_path")

@@ -75,26 +75,18 @@ def _load(path: Path, key: str, mmap: bool | None = None) -> dict[str, Any]:
 
 
 def require_keys(content: Any, types: Mapping[str, type], expected: str) -> None:
-    """Refuses what is not a dict with these keys of these types; ``expected`` begins the error.
-
-    Raises:
-        ValueError: it names the first key that is missing or of another type.
-    """
+    """Raises a ValueError that begins with ``expected`` where a key is missing or its value is of another type."""
     if not isinstance(content, dict):
         raise ValueError(f"{expected}; it is a {type(content).__name__}")
     for name, kind in types.items():
         if name not in content:
             raise ValueError(f"{expected}; it has no {name}")
         if not isinstance(content[name], kind):
-            raise ValueError(f"{expected}; its {name} is a {type(content[name]).__name__}, not a {kind.__name__}")
+            raise ValueError(f"{expected}; its {name} is a {type(content[name]).__name__}, expected {kind.__name__}")
 
 
 def require_numbers(state: Mapping[Any, Any], named: str) -> None:
-    """Refuses weights that are NaN; ``named`` is the setting and the file, for the error.
-
-    Raises:
-        ValueError: it names the first such weight.
-    """
+    """Raises a ValueError for the first weight that is NaN; ``named`` is the setting and the file."""
     for name, value in state.items():
         if isinstance(value, Tensor) and value.is_floating_point() and value.isnan().any():
             raise ValueError(f"{named}: expected weights; {name} is not a number (NaN). Choose an earlier checkpoint")

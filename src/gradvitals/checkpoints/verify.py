@@ -16,16 +16,7 @@ def is_whole(path: Path) -> bool:
 
 
 def require_file(path: Path, key: str) -> None:
-    """Refuses a path that is not a file.
-
-    Args:
-        path: the file.
-        key: the setting that named it, for the error.
-
-    Raises:
-        FileNotFoundError: there is nothing.
-        ValueError: there is a directory.
-    """
+    """Raises FileNotFoundError or ValueError where there is no file; ``key`` is the setting that named it."""
     if path.is_dir():
         raise ValueError(f"{key}={path}: expected a checkpoint; it is a directory")
     if not path.is_file():
@@ -33,11 +24,7 @@ def require_file(path: Path, key: str) -> None:
 
 
 def require_whole(path: Path, key: str) -> None:
-    """Refuses a file that is not a whole checkpoint.
-
-    Raises:
-        FileNotFoundError, ValueError: see :func:`require_file`; or the file is damaged.
-    """
+    """Raises FileNotFoundError or ValueError where there is no file, or where it is damaged."""
     require_file(path, key)
     if not is_whole(path):
         raise ValueError(

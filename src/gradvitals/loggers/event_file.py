@@ -14,10 +14,9 @@ import google_crc32c
 
 
 def speed_up(writer: Any) -> None:
-    """Lets a TensorBoard file writer compute its checksums by a library; the file is the same, byte for byte.
+    """Lets a ``torch.utils.tensorboard.FileWriter`` compute its checksums by a library; the bytes are the same.
 
-    Args:
-        writer: a ``torch.utils.tensorboard.FileWriter``. One of an unknown version is not changed.
+    A writer of an unknown version is not changed.
     """
     records = records_of(writer)
     if hasattr(records, "_writer") and "write" not in vars(records):

@@ -39,16 +39,11 @@ on_write_error=stop; what was saved before is whole
         self._waiting: ConfigError | None = None
 
     def take(self, what: str, error: OSError) -> None:
-        """Logs an error in writing something.
-
-        Raises:
-            ConfigError: with ``stop``.
-        """
+        """Logs an error in writing something, or raises ConfigError with ``stop``."""
         message = f"cannot write {what}: {error.strerror or error}"
         if self._on_error == "stop":
-            raise ConfigError(
-                f"{message}. Training ends, by on_write_error=stop; what was saved before is whole"
-            ) from error
+            reason = "Training ends, by on_write_error=stop; what was saved before is whole"
+            raise ConfigError(f"{message}. {reason}") from error
         if what not in self._logged:
             self._logged.add(what)
             log.warning(f"{message}. Training goes on, by on_write_error=continue; what was saved before is whole")

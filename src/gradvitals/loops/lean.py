@@ -184,13 +184,10 @@ class LeanEpochLoop(ResumableEpochLoop):
         self._call_hooks("on_after_backward")
 
     def _clip(self, optimizer: Optimizer) -> None:
-        trainer = self.trainer
-        settings = {
-            "gradient_clip_val": trainer.gradient_clip_val,
-            "gradient_clip_algorithm": trainer.gradient_clip_algorithm,
-        }
-        clip = trainer.lightning_module.configure_gradient_clipping
-        self._within("configure_gradient_clipping", clip, optimizer, **settings)
+        val, algorithm = self.trainer.gradient_clip_val, self.trainer.gradient_clip_algorithm
+        clip = self.trainer.lightning_module.configure_gradient_clipping
+        hook = "configure_gradient_clipping"
+        self._within(hook, clip, optimizer, gradient_clip_val=val, gradient_clip_algorithm=algorithm)
 
     def _update_schedulers(self) -> None:
         if not self.trainer.lr_scheduler_configs:

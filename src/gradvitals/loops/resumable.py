@@ -125,9 +125,7 @@ class ResumableEpochLoop(_TrainingEpochLoop):
         self.loaded: dict[str, Any] | None = None  # what was saved at rest, until the fit has resumed from it
         self.before_data: dict[str, Any] = {}  # random state before the first epoch's data iterator was made
         self._moment: RestPoint | None = None  # None: it is not at rest
-        self._began: dict[
-            str, Any
-        ] = {}  # random states before and, in the first epoch, after the epoch's iterator was made
+        self._began: dict[str, Any] = {}  # random states before and, in the first epoch, after its iterator was made
         self._before_validation: dict[str, Any] | None = None
 
     def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
@@ -200,31 +198,30 @@ class ResumableEpochLoop(_TrainingEpochLoop):
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         loaded, self.loaded = self.loaded, None
-        within = loaded is not None and loaded["batches"] > 0
         if loaded is None:
             now, first = random_state(), self.trainer.current_epoch == 0
             self._began = {"before": self.before_data, "after": now} if first else {"before": now, "after": None}
-        elif not within:
-            self._restart_data(data_fetcher, loaded["random"])
-        else:
+            super().on_run_start(data_fetcher)
+            return
+        within = loaded["batches"] > 0
+        if within:
             self._began = loaded["began"]
             self._convert_batches(loaded)
             self._skip_batches(loaded["batches"], data_fetcher)
+        else:  # Lightning made the iterator in another random state
+            set_random_state(loaded["random"])
+            self._began = {"before": loaded["random"], "after": None}
+            iter(data_fetcher)
         super().on_run_start(data_fetcher)
-        if loaded is not None:  # what schedulers and callbacks watch
-            self.trainer._logger_connector._callback_metrics.update(loaded["metrics"])
-        if loaded is not None and within:
+        self.trainer._logger_connector._callback_metrics.update(
+            loaded["metrics"]
+        )  # schedulers and callbacks watch them
+        if within:
             set_random_state(loaded["random"])
             self.trainer.fit_loop.end_restart()  # type: ignore[attr-defined]
             self.trainer.should_stop = loaded["stops"]
             if loaded["validates"]:
                 self.on_advance_end(data_fetcher)
-
-    def _restart_data(self, data_fetcher: _DataFetcher, random: dict[str, Any]) -> None:
-        """Makes the epoch's data iterator once more: the random state was another when Lightning made it."""
-        set_random_state(random)
-        self._began = {"before": random, "after": None}
-        iter(data_fetcher)
 
     def _skip_batches(self, batches: int, data_fetcher: _DataFetcher) -> None:
         """Skips the batches that were trained on, unless the loader restores its own position."""

@@ -70,9 +70,8 @@ class Signals:
         earlier, self.code = self.code, CODES[signal.Signals(number)]
         if earlier or not self.waits:
             raise SystemExit(self.code)
-        log.info(
-            f"{signal.Signals(number).name}: ending after this step, with a checkpoint; a second signal ends at once"
-        )
+        name = signal.Signals(number).name
+        log.info(f"{name}: ending after this step, with a checkpoint; a second signal ends at once")
 
 
 def is_of_submitit(handler: Any) -> bool:

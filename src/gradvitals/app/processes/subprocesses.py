@@ -37,9 +37,7 @@ GASP = 3.0  # seconds between the loss of a process's connections and its end
 def job_subprocesses(job: Job, ckpt_path: str | None) -> Iterator[None]:
     """Makes the processes that Lightning starts inside train this job; at the end none of them is left.
 
-    Args:
-        job: the job of this process.
-        ckpt_path: the checkpoint that it resumes from.
+    ``ckpt_path`` is the checkpoint that the job resumes from.
 
     Raises:
         LostProcess: one of them died, which made this one fail.
@@ -143,7 +141,7 @@ class Observer(threading.Thread):
         deadline = time.monotonic() + GASP
         while not (dead := self._first_dead()) and time.monotonic() < deadline:
             time.sleep(LOOK / 10)
-        if dead is None:
+        if not dead:
             return None
         rank, code = dead
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}; its output is above"
