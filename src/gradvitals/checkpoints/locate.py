@@ -69,5 +69,5 @@ def _is_completed(run: Path, experiment: str) -> bool:
     """Returns whether a run is complete and is that experiment, not a variant of it."""
     result = read_result(run)
     overrides = result.get("overrides", [])
-    is_unchanged = all(word == experiment or word.startswith(HARMLESS) for word in overrides)
+    is_unchanged = all(override == experiment or override.startswith(HARMLESS) for override in overrides)
     return result.get("status") == "completed" and experiment in overrides and is_unchanged

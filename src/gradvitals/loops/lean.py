@@ -58,9 +58,7 @@ def is_plain(trainer: Trainer) -> bool:
         module.automatic_optimization
         and trainer.accumulate_grad_batches == 1
         and not trainer.fit_loop._skip_backward
-        and not any(
-            isinstance(optimizer, LightningOptimizer) for optimizer in trainer.optimizers
-        )  # they call the hooks themselves
+        and not any(isinstance(optimizer, LightningOptimizer) for optimizer in trainer.optimizers)  # it calls the hooks
         and type(trainer.strategy) is SingleDeviceStrategy
         and trainer.strategy.model is module
         and type(trainer.precision_plugin) is Precision

@@ -60,7 +60,7 @@ def job_subprocesses(job: Job, ckpt_path: str | None) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            lost = [words for observer in observers if out_of_reach(error) and (words := observer.lost())]
+            lost = [reason for observer in observers if out_of_reach(error) and (reason := observer.lost())]
             for observer in observers:
                 observer.kill()  # they write no files, and may be waiting for this one
             if lost:
@@ -79,13 +79,13 @@ def _script() -> str:
 def _arguments(job: Job, ckpt_path: str | None) -> list[str]:
     if job.sweep is None:
         return sys.argv[1:]
-    hydras = [w for w in HydraConfig.get().overrides.hydra if not w.lstrip("+~").startswith(OF_A_SWEEP)]
+    of_hydra = [o for o in HydraConfig.get().overrides.hydra if not o.lstrip("+~").startswith(OF_A_SWEEP)]
     resumed = [f"ckpt_path={quoted(Path(ckpt_path))}"] if ckpt_path else []
-    mine = [word for word in job.overrides if not word.startswith("ckpt_path=")]
-    return [*_config_flags(sys.argv[1:]), *mine, *resumed, *hydras, "hydra.mode=RUN"]
+    of_job = [override for override in job.overrides if not override.startswith("ckpt_path=")]
+    return [*_config_flags(sys.argv[1:]), *of_job, *resumed, *of_hydra, "hydra.mode=RUN"]
 
 
-def _config_flags(words: Sequence[str]) -> list[str]:
+def _config_flags(arguments: Sequence[str]) -> list[str]:
     """Returns Hydra's flags that name config files and folders, with their values.
 
     Example:
@@ -93,11 +93,8 @@ def _config_flags(words: Sequence[str]) -> list[str]:
         ['--config-dir', 'mine', '-cn=train']
     """
     flags = ("--config-dir", "--config-name", "--config-path", "-cd", "-cn", "-cp")
-    found: list[str] = []
-    for before, word in zip(["", *words], words, strict=False):
-        if before in flags or word.partition("=")[0] in flags:
-            found.append(word)
-    return found
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [argument for before, argument in pairs if before in flags or argument.partition("=")[0] in flags]
 
 
 def _leave_group(before: Mapping[str, str]) -> None:
