@@ -33,10 +33,13 @@ CONF = ROOT / "conf"
 
 # A test that holds for one seed, one number of threads and one machine's floating point only is wrong. These two variables
 # change the first two; torch itself reads ATEN_CPU_CAPABILITY=default and MKL_CBWR=COMPATIBLE, which change the third.
-# `.ci/run` runs the tests that train with all four.
+# `.ci/run` runs the tests that train with all four. GRADVITALS_TEST_LEAN=0 trains by Lightning's own loop where nothing else
+# is typed, and GRADVITALS_LAZY=0 defers no import (docs/private_names.md); `.ci/run` runs them with these two as well.
 SEED = int(os.environ.get("GRADVITALS_TEST_SEED", "0"))  # of each test, and of a config in which no seed is typed
 THREADS = int(os.environ.get("GRADVITALS_TEST_THREADS", "1"))  # of torch, likewise
-VARIANT = {"seed": SEED} | ({"threads": THREADS} if THREADS > 1 else {})
+VARIANT: dict[str, Any] = {"seed": SEED} | ({"threads": THREADS} if THREADS > 1 else {})
+if os.environ.get("GRADVITALS_TEST_LEAN") == "0":
+    VARIANT["trainer.lean"] = False
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +57,7 @@ def compose_variant(typed: Sequence[str], *more: str, **options: Any) -> DictCon
     OmegaConf.set_struct(config, False)
     for key, value in VARIANT.items():
         if not any(word.startswith(f"{key}=") for word in typed):
-            config[key] = value
+            OmegaConf.update(config, key, value)
     return config
 
 
@@ -85,7 +88,8 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Run a script of src/ as a user does, in an empty folder."""
 
     def run(*words: str, script: str = "train.py", **environment: str) -> subprocess.CompletedProcess:
-        env = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
+        passed = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
+        env = passed | {"GRADVITALS_LAZY": os.environ.get("GRADVITALS_LAZY", "1")}
         call = [sys.executable, str(ROOT / "src" / script), *words]
         return subprocess.run(
             call, cwd=tmp_path, env=env | environment, capture_output=True, text=True, timeout=120, check=False

@@ -32,6 +32,7 @@ ARROWS = {
     "report": {"results", "diagnosis", "signal_propagation", "formatting"},
     "callbacks": {
         "monitor",
+        "checkpoints",
         "results",
         "loggers",
         "report",

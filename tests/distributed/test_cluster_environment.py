@@ -61,7 +61,7 @@ def test_the_observer_tells_how_a_process_died():
     dies = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     lives = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     observer = Observer([lives, dies])
-    assert observer.lost() == "process 2 of this run (0 to 2) ended with exit code 3; what it said stands above"
+    assert observer.lost() == "process 2 of this run (0 to 2) ended with exit code 3; its output is above"
     observer.kill()
     observer.end()
     assert lives.wait() == -9
@@ -69,14 +69,20 @@ def test_the_observer_tells_how_a_process_died():
 
 def test_a_process_that_waits_in_vain_is_ended():
     """As one whose other end is gone waits on a GPU, where nothing wakes it."""
-    words = "import subprocess, sys, time; from gradvitals.app.processes import subprocesses as children; children.PATIENCE = 0.1;"
-    words += "children.Observer([subprocess.Popen([sys.executable, '-c', '1 / 0'])]); time.sleep(60)"
+    words = "import sys, time; from gradvitals.app.processes import subprocesses as other; other.PATIENCE = 0.1;"
+    words += "other.Observer([other.subprocess.Popen([sys.executable, '-c', '1 / 0'])]); time.sleep(60)"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", words], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == -9
-    assert "gradvitals: process 1 of this run (0 to 1) ended with exit code 1; what it said stands above" in done.stderr
+    assert "gradvitals: process 1 of this run (0 to 1) ended with exit code 1; its output is above" in done.stderr
 
 
 def test_what_differs_is_told_by_its_dotted_name():
     a, b = {"model": {"depth": 3, "act": "relu"}, "seed": 0}, {"model": {"depth": 4, "act": "relu"}, "tags": []}
     assert list(differences(a, b)) == [("model.depth", 3, 4), ("seed", 0, None), ("tags", None, [])]
+
+
+def test_numbers_that_are_not_finite_are_compared_too():
+    nan = float("nan")
+    assert not list(differences({"fill": nan, "values": [nan]}, {"fill": float("nan"), "values": [float("nan")]}))
+    assert [key for key, *_ in differences({"fill": nan}, {"fill": 0.0})] == ["fill"]

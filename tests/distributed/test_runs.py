@@ -118,7 +118,7 @@ def test_a_launcher_needs_no_further_keys(launcher, alone, beside, tmp_path):
 def test_another_config_in_one_process_is_refused(tmp_path):
     assert srun(tmp_path, (*SHORT, "optimizer.lr=0.1"), (*SHORT, "optimizer.lr=0.2")) == [1, 1]
     for who in ("gradvitals: ", "gradvitals (process 1): "):
-        why = f"{who}processes 0 and 1 of this run were given other configs: optimizer.lr=0.1 and 0.2"
+        why = f"{who}processes 0 and 1 of this run have different configs: optimizer.lr=0.1 and 0.2"
         assert why in forked.said(tmp_path)
     assert not list(tmp_path.glob("logs/train/runs/*"))
 
@@ -162,7 +162,7 @@ def test_one_that_dies_ends_the_run_which_goes_on_with_fewer_and_with_more(tmp_p
     os.kill(int(child), signal.SIGKILL)
     assert forked.wait(first) == 1  # within its limit, long before the other process gives up waiting for this one
     run = forked.the_run(tmp_path)
-    way_out = f"Go on by resume={run.relative_to(tmp_path)}"
+    way_out = f"Resume by resume={run.relative_to(tmp_path)}"
     assert f"gradvitals: process 1 of this run (0 to 1) was killed by signal 9. {way_out}" in forked.said(tmp_path)
     assert result(tmp_path)["status"] == "failed"
     epochs = result(tmp_path)["epochs"]

@@ -185,5 +185,7 @@ def test_the_latest_run_of_an_experiment_as_it_stands(tmp_path):
     finished("3", "failed", "experiment=fashion_bn")
     finished("4", "completed", "experiment=fashion_bn_pre")
     assert locate("latest:fashion_bn", str(tmp_path)).parents[1].name == "1"
-    with pytest.raises(FileNotFoundError, match="expected a completed run of experiment=healthy as it stands under"):
+    with pytest.raises(
+        FileNotFoundError, match="expected a completed run of experiment=healthy, without changes, under"
+    ):
         locate("latest:healthy", str(tmp_path))

@@ -15,7 +15,8 @@ from torch import nn
 from gradvitals.app.commands.evaluate import evaluate
 from gradvitals.app.commands.export import export
 from gradvitals.app.config.error_messages import explain
-from gradvitals.checkpoints.read import check_continues, load_weights, read, rebuild
+from gradvitals.checkpoints.compare import check_resumable, load_weights, rebuild
+from gradvitals.checkpoints.read import read
 from gradvitals.classifier import Classifier
 from tests.faults import as_typed
 
@@ -61,7 +62,7 @@ def routes(model: Classifier, run_dir: Path) -> list[Callable[[], object]]:
     file = run_dir / "checkpoints/best.ckpt"
     return [
         lambda: load_weights(model, file),
-        lambda: check_continues(model, file, train=True),
+        lambda: check_resumable(model, file, train=True),
         lambda: evaluate(run_dir),
         lambda: export(run_dir),
     ]
@@ -120,7 +121,7 @@ def test_no_files(tally, run_dir, model, tmp_path):
     folder.mkdir()
     tried = (folder, tmp_path / "none.ckpt")
     survived = sum(told(lambda: load_weights(model, path)) for path in tried)  # noqa: B023
-    survived += sum(told(lambda: check_continues(model, path, train=False)) for path in tried)  # noqa: B023
+    survived += sum(told(lambda: check_resumable(model, path, train=False)) for path in tried)  # noqa: B023
     tally("checkpoint that is none", 4, survived)
 
 
@@ -207,7 +208,7 @@ def test_weights_of_another_network(tally, run_dir, model):
 
 def test_many_differences_are_counted():
     deep, flat = nn.Sequential(*[nn.Linear(2, 2) for _ in range(5)]), nn.Linear(2, 2)
-    from gradvitals.checkpoints.read import check_fits
+    from gradvitals.checkpoints.compare import check_fits
 
     with pytest.raises(ValueError, match="same network") as error:
         check_fits(deep, flat.state_dict(), "weights=a.ckpt")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from gradvitals.checkpoints.locate import is_whole
+from gradvitals.checkpoints.verify import is_whole
 from tests.faults import forked
 from tests.faults.test_interruption import FIT, at_call, curves
 
@@ -202,7 +202,7 @@ def test_the_newest_is_damaged(tmp_path, tally):
         (folder / name).write_bytes(damage((folder / name).read_bytes()))
     assert forked.run(tmp_path, "resume=latest") == 0, forked.said(tmp_path)
     (told,) = lines(tmp_path, "damaged")
-    assert told == "gradvitals: damaged: last.ckpt, last-1.ckpt; going on from last-2.ckpt"
+    assert told == "gradvitals: damaged: last.ckpt, last-1.ckpt; resuming from last-2.ckpt"
     whole = tmp_path / "whole"
     whole.mkdir()
     assert forked.run(whole, *words) == 0

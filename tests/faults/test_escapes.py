@@ -27,7 +27,7 @@ from gradvitals.app.config.error_messages import explain
 from gradvitals.app.config.hydra_targets import check_hydra
 from gradvitals.app.run.assemble import assemble
 from gradvitals.build import build
-from gradvitals.checkpoints.read import rebuild
+from gradvitals.checkpoints.compare import rebuild
 from gradvitals.classifier import Classifier
 from gradvitals.errors import ConfigError
 from tests.conftest import ROOT, composed

@@ -21,10 +21,11 @@ from torch.optim import LBFGS, SGD, Adam
 from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
-from gradvitals.loops.lean import MOVES, STEERING, is_plain, lean
+from gradvitals.loops.lean import STEERING, TRANSFERS, is_plain, lean
+from gradvitals.loops.resumable import resumable
 from tests.callbacks.trainer import bare_trainer
 
-STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "backward", "lr_scheduler_step", *MOVES)
+STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "backward", "lr_scheduler_step", *TRANSFERS)
 
 
 def readable(value: Any) -> Any:
@@ -305,7 +306,7 @@ def short(way: Callable, *callbacks: Callback, model: type = Model) -> None:
     trainer.fit(model(), loader(), loader(shuffle=False))
 
 
-@pytest.mark.parametrize("way", [lambda trainer: trainer, lean], ids=["Lightning", "lean"])
+@pytest.mark.parametrize("way", [lambda trainer: trainer, resumable, lean], ids=["Lightning", "resumable", "lean"])
 def test_a_callback_that_comes_and_goes_is_heard_from_the_next_batch_on(way):
     heard = []
 

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPl
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from gradvitals.loops.lean import lean
-from gradvitals.loops.resumable import LeaveValidation, logged_steps
+from gradvitals.loops.resumable import LeaveValidation, logged_steps, resumable
 
 
 class Noisy(Dataset):
@@ -138,6 +138,7 @@ def fit(kind: type[Model], settings: dict[str, Any], *callbacks: Callback, seed:
     random.seed(seed)
     np.random.seed(seed)
     model, logger = kind(), Points()
+    loops = settings.pop("loops", lean)
     silent = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 2}
     trainer = Trainer(
         accelerator="cpu",
@@ -149,7 +150,7 @@ def fit(kind: type[Model], settings: dict[str, Any], *callbacks: Callback, seed:
         **settings,
     )
     try:
-        lean(trainer).fit(model, loader(), DataLoader(Noisy(), 8), ckpt_path=ckpt_path, weights_only=True)
+        loops(trainer).fit(model, loader(), DataLoader(Noisy(), 8), ckpt_path=ckpt_path, weights_only=True)
     except SystemExit:
         return None
     weights = [parameter.tolist() for parameter in [*model.parameters(), *model.buffers()]]
@@ -161,6 +162,7 @@ def fit(kind: type[Model], settings: dict[str, Any], *callbacks: Callback, seed:
 
 CASES: dict[str, tuple[type[Model], dict[str, Any]]] = {
     "plain": (Model, {}),
+    "not lean": (Model, {"loops": resumable}),
     "accumulating": (Model, {"accumulate_grad_batches": 4}),
     "validating inside": (Model, {"val_check_interval": 2}),
     "validating across epochs": (Model, {"val_check_interval": 4, "check_val_every_n_epoch": None}),
@@ -206,7 +208,9 @@ def test_from_every_rest(name, tmp_path):
         assert points == [point for point in whole[-1] if point[0] >= begin], path.stem
 
 
-@pytest.mark.parametrize("name", ["plain", "validating inside", "validating across epochs", "plateau", "steps"])
+@pytest.mark.parametrize(
+    "name", ["plain", "not lean", "validating inside", "validating across epochs", "plateau", "steps"]
+)
 def test_from_a_validation_that_was_left(name, tmp_path):
     kind, settings = CASES[name]
     whole = fit(kind, settings)
@@ -225,7 +229,7 @@ def test_from_a_validation_that_was_left(name, tmp_path):
 def test_fewer_data_than_before(tmp_path):
     fit(Model, {}, SavesAlways(tmp_path))
     fewer = {"loader": lambda: DataLoader(Subset(Noisy(), range(12)), 4, shuffle=True)}
-    with pytest.raises(ValueError, match="after 5 batches of an epoch, and the data have fewer now"):
+    with pytest.raises(ValueError, match="after 5 batches of an epoch, and now an epoch has fewer"):
         fit(Model, fewer, ckpt_path=tmp_path / "05-batch.ckpt")
 
 

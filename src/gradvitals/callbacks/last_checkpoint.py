@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
 
+from gradvitals.checkpoints.rotation import NEW, names, rotate
 from gradvitals.loops.resumable import RestPoint
 
 
@@ -53,7 +52,7 @@ class LastCheckpoint(Callback):
                 raise ValueError(f"callbacks.last.{name}: expected a number above 0, or null; got {value}")
         self.dirpath = dirpath
         self.every_n_epochs, self.every_n_steps, self.every_n_minutes = every_n_epochs, every_n_steps, every_n_minutes
-        self.names = ["last.ckpt", *(f"last-{age}.ckpt" for age in range(1, keep))]
+        self.names = names(keep)
         self._saved_at = (-1, -1)  # epochs and steps at the latest
         self._time = time.monotonic()
         self._is_alone = True
@@ -94,15 +93,8 @@ class LastCheckpoint(Callback):
             return
         for logger in trainer.loggers:
             logger.save()  # what was logged up to here does not come again
-        new = Path(self.dirpath or Path(trainer.default_root_dir) / "checkpoints") / "new.ckpt"
+        new = Path(self.dirpath or Path(trainer.default_root_dir) / "checkpoints") / NEW
         trainer.save_checkpoint(new, weights_only=False)
         self._saved_at, self._time = now, time.monotonic()
         if trainer.is_global_zero and new.exists():
-            self._hand_down(new)
-
-    def _hand_down(self, new: Path) -> None:
-        """Each takes the place of the next older one; killed in between, there is one less and none is torn."""
-        places = [*(new.with_name(name) for name in reversed(self.names)), new]
-        for older, younger in pairwise(places):
-            if younger.exists():
-                os.replace(younger, older)
+            rotate(new, self.names)

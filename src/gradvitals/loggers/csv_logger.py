@@ -1,4 +1,4 @@
-"""Lightning's CSV logger, with a file that survives a kill and goes on in a resumed run."""
+"""Lightning's CSV logger, with a file that survives a kill and is continued by a resumed run."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ Row = dict[str, str]
 
 
 def csv_logger(spec: Mapping[str, Any], step: int | None) -> CSVLogger:
-    """The logger of a spec.
+    """Builds the logger of a spec.
 
-    Lightning deletes the file of an earlier part; its rows, up to a step, are written back. And where a new column
-    comes up, it writes the file over in place; here aside, because a kill or a full disk would tear it.
+    Lightning deletes the file of the run before a resume; its rows, up to a step, are written back. And where a new
+    column is logged, Lightning overwrites the file in place; here it is renamed into place, because a kill or a full
+    disk would damage it.
 
     Args:
         spec: of a ``CSVLogger``.
-        step: from which on the rows of an earlier part come again; None: there was none.
+        step: the first step that a resumed run logs once more; None: a new run.
     """
     logger = build(spec, CSVLogger)
     file = Path(logger.log_dir) / "metrics.csv"
-    before = file.with_name("metrics.csv.before")  # without the other: a kill came between the two
+    before = file.with_name("metrics.csv.before")  # alone: a kill came before it was moved back
     rows = [] if step is None else rows_before(file if file.exists() else before, step)
     if rows:
         write_bytes(before, _as_csv(rows[0], rows))
@@ -47,7 +48,7 @@ def csv_logger(spec: Mapping[str, Any], step: int | None) -> CSVLogger:
 
 
 def rows_before(file: Path, step: float = math.inf) -> list[Row]:
-    """The rows of smaller steps; a last one that was torn is none."""
+    """Returns the rows of smaller steps; an incomplete last row is dropped."""
     if not file.is_file():
         return []
     whole, _, _ = file.read_text(encoding="utf-8").rpartition("\n")
@@ -55,7 +56,7 @@ def rows_before(file: Path, step: float = math.inf) -> list[Row]:
 
 
 def _save(writer: Any, file: Path) -> None:
-    """Append what was logged, or write all anew where a column is new; what fails is tried again the next time."""
+    """Appends what was logged, or rewrites the file where a column is new; after an error the next call retries."""
     columns = _columns(writer.metrics, writer.metrics_keys)
     try:
         if columns != writer.metrics_keys:
@@ -66,7 +67,7 @@ def _save(writer: Any, file: Path) -> None:
             with file.open("a", newline="", encoding="utf-8") as lines:
                 csv.DictWriter(lines, columns).writerows(writer.metrics)
     except OSError:
-        writer.metrics_keys = []  # a row may be torn: all is written anew
+        writer.metrics_keys = []  # a row may be incomplete: the next call rewrites the file
         raise
     writer.metrics_keys, writer.metrics = columns, []
 

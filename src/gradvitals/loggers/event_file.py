@@ -1,7 +1,7 @@
 """Checksums of TensorBoard's event files, at the speed of C.
 
-TensorBoard sums each record in pure Python: 3 ms for an event of 200 values, a quarter of a small network's step, in a
-thread that holds the interpreter meanwhile.
+TensorBoard computes the checksum of each record in pure Python: 3 ms for an event of 200 values, a quarter of a small
+network's step, in a thread that has the interpreter's lock meanwhile.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import google_crc32c
 
 
 def speed_up(writer: Any) -> None:
-    """Let a TensorBoard file writer compute its checksums by a library; the file is the same, byte for byte.
+    """Lets a ``torch.utils.tensorboard.FileWriter`` compute its checksums by a library; the bytes are the same.
 
-    Args:
-        writer: a ``torch.utils.tensorboard.FileWriter``. One that is built otherwise than we know stays as it is.
+    A writer of an unknown version is not changed.
     """
     records = records_of(writer)
     if hasattr(records, "_writer") and "write" not in vars(records):
@@ -25,18 +24,17 @@ def speed_up(writer: Any) -> None:
 
 
 def records_of(writer: Any) -> Any:
-    """What a TensorBoard file writer's own thread writes records with; None where it is built otherwise."""
+    """Returns the record writer of a TensorBoard file writer's thread; None for an unknown version."""
     queue = getattr(getattr(writer, "event_writer", None), "_async_writer", None)
     return getattr(queue, "_writer", None)
 
 
 def _write(file: Any, data: bytes) -> None:
-    """One record: length, its checksum, data, its checksum."""
     length = struct.pack("<Q", len(data))
     file.write(length + _checksum(length) + data + _checksum(data))
 
 
 def _checksum(data: bytes) -> bytes:
-    """CRC-32C, rotated and shifted as the format has it."""
+    """Returns the CRC-32C, rotated and shifted as the file format defines."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -1,4 +1,4 @@
-"""What a run does where the disk is full, read-only or gone: go on, or end with one line."""
+"""What a run does where the disk is full, read-only or gone: it trains on, or ends with one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WRITES = ("log_metrics", "log_hyperparams", "save", "finalize")
 
 
 class WriteErrors:
-    """Takes the errors of writing: the first of each kind is told, or ends the training.
+    """Receives the errors of writing: the first of each kind is logged, or ends the training.
 
     Args:
         on_error: ``continue`` or ``stop``.
@@ -35,49 +35,40 @@ on_write_error=stop; what was saved before is whole
 
     def __init__(self, on_error: str) -> None:
         self._on_error = on_error
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._waiting: ConfigError | None = None
 
     def take(self, what: str, error: OSError) -> None:
-        """An error in writing something.
-
-        Raises:
-            Refused: by ``stop``.
-        """
-        words = f"cannot write {what}: {error.strerror or error}"
+        """Logs an error in writing something, or raises ConfigError with ``stop``."""
+        message = f"cannot write {what}: {error.strerror or error}"
         if self._on_error == "stop":
-            raise ConfigError(
-                f"{words}. Training ends, by on_write_error=stop; what was saved before is whole"
-            ) from error
-        if what not in self._told:
-            self._told.add(what)
-            log.warning(f"{words}. Training goes on, by on_write_error=continue; what was saved before is whole")
+            reason = "Training ends, by on_write_error=stop; what was saved before is whole"
+            raise ConfigError(f"{message}. {reason}") from error
+        if what not in self._logged:
+            self._logged.add(what)
+            log.warning(f"{message}. Training goes on, by on_write_error=continue; what was saved before is whole")
 
     def take_elsewhere(self, what: str, error: OSError) -> None:
-        """The same in another thread, or where nothing may be raised; it is raised at the next chance."""
+        """Does the same in another thread, or where nothing may be raised: the error is raised at the next write."""
         try:
             self.take(what, error)
         except ConfigError as refused:
             self._waiting = refused
 
-    def raise_what_waits(self) -> None:
-        """Raise what came up elsewhere.
-
-        Raises:
-            Refused: by ``stop``.
-        """
+    def raise_waiting(self) -> None:
+        """Raises the error of :meth:`take_elsewhere`, if there was one."""
         if self._waiting is not None:
             raise self._waiting
 
     def watch(self, logger: Logger) -> None:
-        """Let a logger's errors come here. TensorBoard's come from a thread of its own, which would die of them."""
+        """Sends a logger's errors here; TensorBoard writes in its own thread, which an error would end."""
         if isinstance(logger, TensorBoardLogger):
             self._watch_events(logger)
         for name in WRITES:
             setattr(logger, name, self._guarded(type(logger).__name__, getattr(logger, name)))
 
     def watch_log(self) -> None:
-        """Let errors of the run's log file come here."""
+        """Sends the errors of the run's log file here."""
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handleError = partial(self._log_failed, handler.baseFilename)  # type: ignore[method-assign]
@@ -86,13 +77,13 @@ on_write_error=stop; what was saved before is whole
         writer = logger.experiment._get_file_writer()
         speed_up(writer)
         records: Any = records_of(writer)
-        if records is None:  # built otherwise than we know
+        if records is None:  # an unknown version
             return
         write, flush, broken = records.write, records.flush, False
 
         def guarded(do: Callable[..., None], *args: Any) -> None:
             nonlocal broken
-            if broken:  # behind a torn record nobody would read on
+            if broken:  # readers stop at an incomplete record
                 return
             try:
                 do(*args)
@@ -105,7 +96,7 @@ on_write_error=stop; what was saved before is whole
     def _guarded(self, name: str, do: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(do)
         def guarded(*args: Any, **settings: Any) -> Any:
-            self.raise_what_waits()
+            self.raise_waiting()
             try:
                 return do(*args, **settings)
             except OSError as error:

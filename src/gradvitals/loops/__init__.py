@@ -1,1 +1,1 @@
-"""The loops of a fit: Lightning's, in less time, and resumed to the last bit."""
+"""Lightning's loops of a fit: faster (lean), and resumed bit for bit (resumable)."""

@@ -1,8 +1,9 @@
-"""Lightning's training loop, less what nobody listens to.
+"""Lightning's training loop without the calls that nothing listens to.
 
 Around each batch Lightning offers some twenty hooks to every callback, to the module and to the strategy. Most of them
-do nothing, and on a small network the offering costs as much as the training. In a plain run (see :func:`is_plain`) the
-loop here makes the same calls, in the same order, to those who listen. Any other run takes Lightning's own way.
+do nothing, and on a small network offering them takes as long as the training. In a plain run (see :func:`is_plain`)
+the loop here makes the same calls, in the same order, to those who implement them. Any other run, and every run with
+``trainer.lean=false``, uses Lightning's own loop.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gradvitals.loops.resumable import ResumableEpochLoop, ResumableFitLoop
+from gradvitals.loops.resumable import ResumableEpochLoop, resumable
 
-TOLD = (
+HOOKS = (
     "on_train_batch_start",
     "on_before_zero_grad",
     "on_before_backward",
@@ -32,34 +33,32 @@ TOLD = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
-MOVES = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
-STEERING = ("on_train_batch_start", "optimizer_step")  # by these a module changes what the loop does
+TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+STEERING = ("on_train_batch_start", "optimizer_step")  # with these hooks a module changes what the loop does
 
 
 def lean(trainer: Trainer) -> Trainer:
-    """Give a Trainer that has not fitted yet the lean loop: the same numbers, calls and files in less time, and
-    checkpoints from which a fit goes on exactly (see :mod:`gradvitals.loops.resumable`).
+    """Gives a Trainer that has not fitted yet the lean loop: the same numbers, calls and files in less time.
+
+    Its fits resume bit for bit (see :mod:`gradvitals.loops.resumable`).
 
     Example:
         >>> trainer = lean(Trainer(max_epochs=1, accelerator="cpu", logger=False, barebones=True))
         >>> type(trainer.fit_loop.epoch_loop).__name__
         'LeanEpochLoop'
     """
-    epochs, batches = trainer.fit_loop, trainer.fit_loop.epoch_loop
-    trainer.fit_loop = ResumableFitLoop(trainer, epochs.min_epochs, epochs.max_epochs)
-    trainer.fit_loop.epoch_loop = LeanEpochLoop(trainer, batches.min_steps, batches.max_steps)
-    return trainer
+    return resumable(trainer, LeanEpochLoop)
 
 
 def is_plain(trainer: Trainer) -> bool:
-    """Whether every batch is one optimizer step, on one device, in the precision of the weights, without a profiler,
-    and by a module that leaves the loop to its course."""
+    """Returns whether every batch is one optimizer step, on one device, in the precision of the weights, without a
+    profiler, and the module has no hook that changes what the loop does."""
     module = trainer.lightning_module
     return (
         module.automatic_optimization
         and trainer.accumulate_grad_batches == 1
         and not trainer.fit_loop._skip_backward
-        and not any(isinstance(optimizer, LightningOptimizer) for optimizer in trainer.optimizers)  # tell by themselves
+        and not any(isinstance(optimizer, LightningOptimizer) for optimizer in trainer.optimizers)  # it calls the hooks
         and type(trainer.strategy) is SingleDeviceStrategy
         and trainer.strategy.model is module
         and type(trainer.precision_plugin) is Precision
@@ -69,13 +68,12 @@ def is_plain(trainer: Trainer) -> bool:
 
 
 def _overrides(owner: Any, name: str, base: type) -> bool:
-    """Whether a hook is another than the base's, which does nothing."""
     hook = getattr(owner, name)
     return callable(hook) and getattr(hook, "__func__", None) is not getattr(base, name)
 
 
 class LeanEpochLoop(ResumableEpochLoop):
-    """The loop over the batches of an epoch, with a shorter way through a batch of a plain run."""
+    """The loop over the batches of an epoch, with a shorter path through a batch of a plain run."""
 
     _is_plain = False
 
@@ -83,26 +81,26 @@ class LeanEpochLoop(ResumableEpochLoop):
         try:
             super().run(data_fetcher)
         finally:
-            self._is_plain = False  # what is asked between two epochs is about the next
+            self._is_plain = False  # between two epochs, questions are about the next one
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         super().on_run_start(data_fetcher)
         self._validates = super()._should_check_val_epoch()
         self._is_plain = is_plain(self.trainer) and not isinstance(data_fetcher, _DataLoaderIterDataFetcher)
         if self._is_plain:
-            self._look_around()
+            self._find_listeners()
 
-    def _look_around(self) -> None:
-        """Find out who listens; done anew at each epoch, and where a callback has come or gone."""
+    def _find_listeners(self) -> None:
+        """Finds the implemented hooks; repeated at each epoch, and where a callback was added or removed."""
         trainer, module = self.trainer, self.trainer.lightning_module
         self._callbacks = list(trainer.callbacks)  # type: ignore[attr-defined]
-        self._listeners = {name: self._who_listens(name) for name in TOLD}
+        self._listeners = {name: self._listeners_of(name) for name in HOOKS}
         source = trainer._data_connector._datahook_selector.get_instance  # type: ignore[union-attr]
-        moves = (partial(self._within, name, getattr(source(name), name)) for name in MOVES)
+        moves = (partial(self._within, name, getattr(source(name), name)) for name in TRANSFERS)
         self._before, self._transfer, self._after = moves
         self._wants_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
 
-    def _who_listens(self, name: str) -> list[Callable[..., Any]]:
+    def _listeners_of(self, name: str) -> list[Callable[..., Any]]:
         module = self.trainer.lightning_module
         callbacks = [callback for callback in self._callbacks if _overrides(callback, name, Callback)]
         by_itself = [getattr(module, name)] if _overrides(module, name, LightningModule) else []
@@ -117,7 +115,7 @@ class LeanEpochLoop(ResumableEpochLoop):
         batch_idx = self.batch_idx + 1
         self.batch_progress.is_last_batch = data_fetcher.done
         if self.trainer.callbacks != self._callbacks:  # type: ignore[attr-defined]
-            self._look_around()
+            self._find_listeners()
         batch = self._after(self._transfer(self._before(batch, 0), self.trainer.strategy.root_device, 0), 0)
         self.batch_progress.increment_ready()
         self._batch(batch, batch_idx)
@@ -127,24 +125,24 @@ class LeanEpochLoop(ResumableEpochLoop):
     def _batch(self, batch: Any, batch_idx: int) -> None:
         progress, connector = self.batch_progress, self.trainer._logger_connector
         connector.on_batch_start(batch)
-        connector._current_fx = None  # `self.log` will leave its hook's name there
+        connector._current_fx = None  # `self.log` sets it to its hook's name
         outputs = None
         if batch is None:
             self._warning_cache.warn("train_dataloader yielded None. If this was on purpose, ignore this warning...")
         else:
-            self._tell("on_train_batch_start", batch, batch_idx)
+            self._call_hooks("on_train_batch_start", batch, batch_idx)
             progress.increment_started()
             outputs = self._step(batch, batch_idx)
         progress.increment_processed()
         self._update_schedulers()
-        self._tell("on_train_batch_end", outputs, batch, batch_idx)
-        if connector._current_fx is None:  # the metrics are what they were
+        self._call_hooks("on_train_batch_end", outputs, batch, batch_idx)
+        if connector._current_fx is None:  # nothing was logged
             self._results.batch = self._results.batch_size = None
         else:
             connector.on_batch_end()
 
     def _step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """Forward, backward and step; what ``training_step`` returned, the loss without its graph."""
+        """Runs forward, backward and step; returns what ``training_step`` returned, the loss without its graph."""
         optimizer, steps = self.trainer.optimizers[0], self.automatic_optimization.optim_progress.optimizer.step
         closure = Closure(
             partial(self._result, batch, batch_idx), self._backward, partial(self._zero_grad, batch_idx, optimizer)
@@ -152,7 +150,7 @@ class LeanEpochLoop(ResumableEpochLoop):
 
         def closure_and_clipping() -> Tensor | None:
             loss = closure()
-            self._tell("on_before_optimizer_step", optimizer)
+            self._call_hooks("on_before_optimizer_step", optimizer)
             self._clip(optimizer)
             return loss
 
@@ -172,25 +170,22 @@ class LeanEpochLoop(ResumableEpochLoop):
     def _zero_grad(self, batch_idx: int, optimizer: Optimizer) -> None:
         trainer, counts = self.trainer, self.automatic_optimization.optim_progress.optimizer.zero_grad
         counts.increment_ready()
-        self._tell("on_before_zero_grad", optimizer)
+        self._call_hooks("on_before_zero_grad", optimizer)
         counts.increment_started()
         zero = trainer.lightning_module.optimizer_zero_grad
         self._within("optimizer_zero_grad", zero, trainer.current_epoch, batch_idx, optimizer)
         counts.increment_completed()
 
     def _backward(self, loss: Tensor) -> None:
-        self._tell("on_before_backward", loss)
+        self._call_hooks("on_before_backward", loss)
         self._within("backward", self.trainer.lightning_module.backward, loss)
-        self._tell("on_after_backward")
+        self._call_hooks("on_after_backward")
 
     def _clip(self, optimizer: Optimizer) -> None:
-        trainer = self.trainer
-        settings = {
-            "gradient_clip_val": trainer.gradient_clip_val,
-            "gradient_clip_algorithm": trainer.gradient_clip_algorithm,
-        }
-        clip = trainer.lightning_module.configure_gradient_clipping
-        self._within("configure_gradient_clipping", clip, optimizer, **settings)
+        val, algorithm = self.trainer.gradient_clip_val, self.trainer.gradient_clip_algorithm
+        clip = self.trainer.lightning_module.configure_gradient_clipping
+        hook = "configure_gradient_clipping"
+        self._within(hook, clip, optimizer, gradient_clip_val=val, gradient_clip_algorithm=algorithm)
 
     def _update_schedulers(self) -> None:
         if not self.trainer.lr_scheduler_configs:
@@ -205,13 +200,13 @@ class LeanEpochLoop(ResumableEpochLoop):
     def _should_accumulate(self) -> bool:
         return not self._is_plain and super()._should_accumulate()
 
-    def _tell(self, name: str, *args: Any) -> None:
+    def _call_hooks(self, name: str, *args: Any) -> None:
         for hook in self._listeners[name]:
             self._within(name, hook, *args)
 
     def _within(self, name: str, hook: Callable[..., Any], *args: Any, **settings: Any) -> Any:
-        """Call a hook under its name, by which `self.log` knows what it may do."""
-        attributes = vars(self.trainer.lightning_module)  # past torch's slow __setattr__
+        """Calls a hook under its name, by which `self.log` knows what is allowed there."""
+        attributes = vars(self.trainer.lightning_module)  # bypasses torch's slow __setattr__
         outer, attributes["_current_fx_name"] = attributes["_current_fx_name"], name
         returned = hook(*args, **settings)
         attributes["_current_fx_name"] = outer

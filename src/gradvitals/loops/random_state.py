@@ -1,4 +1,4 @@
-"""The state of the random generators that a training draws from, as plain values that a checkpoint may hold."""
+"""The state of the random generators of a training, as plain values that a checkpoint may contain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def random_state() -> dict[str, Any]:
-    """The states of Python's, NumPy's and torch's global generators, of every GPU too where CUDA is in use.
+    """Returns the states of Python's, NumPy's and torch's global generators, and of every GPU where CUDA is in use.
 
     Example:
         >>> before = random_state()
@@ -21,7 +21,7 @@ def random_state() -> dict[str, Any]:
     """
     version, words, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state(legacy=True)
-    return {  # tensors, because a checkpoint takes as long for one number as for a tensor of them
+    return {  # tensors, because writing one number takes as long as writing a tensor
         "python": [version, torch.tensor(words), gauss],
         "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), *rest],  # type: ignore[union-attr]
         "torch": torch.get_rng_state(),
@@ -30,7 +30,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Put the generators into a state that :func:`random_state` gave; GPUs that are not here are passed over."""
+    """Sets the generators to a state that :func:`random_state` returned; GPUs that this machine lacks are skipped."""
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words.tolist()), gauss))
     kind, keys, *rest = state["numpy"]

@@ -92,5 +92,5 @@ def test_all_processes_read_the_checkpoint_that_the_first_one_verified(tmp_path)
     paths = [str(tmp_path / "1.ckpt"), str(tmp_path / "2.ckpt")]
     for rank in (0, 1):
         assert agreed(paths, rank).load_checkpoint(paths[rank], weights_only=True) == {"number": 1}
-    with pytest.raises(ConfigError, match="other checkpoints to continue from"):
+    with pytest.raises(ConfigError, match="different checkpoints to resume from"):
         agreed([paths[0], None], 1)

@@ -7,11 +7,14 @@ import torch
 from gradvitals.app.run.assemble import assemble
 from gradvitals.app.run.build_trainer import NVML_CHECK
 from gradvitals.loops.lean import LeanEpochLoop
+from gradvitals.loops.resumable import ResumableEpochLoop
 from tests.conftest import composed
 
 
-def test_a_run_has_the_lean_loop(tmp_path):
-    assert isinstance(assemble(composed(run_dir=str(tmp_path))).trainer.fit_loop.epoch_loop, LeanEpochLoop)
+def test_a_run_has_the_lean_loop_unless_it_is_switched_off(tmp_path):
+    for value, loop in (("true", LeanEpochLoop), ("false", ResumableEpochLoop)):
+        run = assemble(composed(f"trainer.lean={value}", run_dir=str(tmp_path)))
+        assert type(run.trainer.fit_loop.epoch_loop) is loop
 
 
 def test_on_a_processor_adam_does_not_ask_the_driver_for_gpus(tmp_path, monkeypatch):

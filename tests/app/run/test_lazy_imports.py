@@ -1,5 +1,6 @@
 """What a run hardly ever uses is not imported, and is there for whoever uses it later."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,10 @@ SRC = Path(__file__).parents[3] / "src"
 HEAVY = "('torch._dynamo', 'torchvision', 'scipy.signal', 'scipy.stats', 'pandas')"
 
 
-def python(code: str) -> str:
+def python(code: str, lazy: str = "1") -> str:
     """What a fresh interpreter prints."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=SRC, capture_output=True, text=True, check=False)
+    call, env = [sys.executable, "-c", code], os.environ | {"GRADVITALS_LAZY": lazy}
+    done = subprocess.run(call, cwd=SRC, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -130,3 +132,27 @@ print(wants.BLACK, inherits.Half.__mro__[1].__name__, isinstance(inherits.Half(1
 print(sys.meta_path == before, type(sys.modules["colorsys"]).__name__)
 """
     assert python(code).splitlines() == ["(0.0, 0.0, 0.0) Fraction True", "True module"]
+
+
+def test_the_switch_turns_all_of_it_off():
+    code = f"""
+import gc, sys, torch
+from gradvitals.app.run.lazy_imports import defer_imports, import_lightning
+untouched = torch.optim.SGD.step, torch.compiler.disable
+with defer_imports(["colorsys"]):
+    import colorsys
+import_lightning()
+import lightning
+print(type(colorsys).__name__, "torch._dynamo" in sys.modules, gc.get_freeze_count())
+print((torch.optim.SGD.step, torch.compiler.disable) == untouched)
+{STEPS}
+print(weights(False).double().sum().item())
+"""
+    (kind, compiler, frozen), untouched, total = (line.split() for line in python(code, lazy="0").splitlines())
+    assert (kind, compiler, frozen, *untouched) == ("module", "True", "0", "True")
+    on = python(
+        "from gradvitals.app.run.lazy_imports import import_lightning; import_lightning()"
+        + STEPS
+        + "print(weights(False).double().sum().item())"
+    )
+    assert total == on.split()

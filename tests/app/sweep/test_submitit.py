@@ -88,9 +88,9 @@ def test_submitit_has_its_turn_when_the_job_has_come_to_rest(submitit_before):
     heard.listen()
     heard.waits = True
     os.kill(os.getpid(), signal.SIGTERM)  # comes first, and asks for no more than a checkpoint
-    assert (heard.code, heard.wish) == (0, SAVE)
+    assert (heard.code, heard.requested) == (0, SAVE)
     os.kill(os.getpid(), signal.SIGUSR2)
-    assert (heard.wish, submitit_before) == (143, [])
+    assert (heard.requested, submitit_before) == (143, [])
     with pytest.raises(Requeued):
         heard.__exit__(None, None, None)
     assert submitit_before == [signal.SIGUSR2]
@@ -132,7 +132,7 @@ def test_lightning_requeues_nothing_itself():
     trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", plugins=[SLURMEnvironment()])
     with Signals() as heard:
         trainer._signal_connector.register_signal_handlers()
-        assert signal.getsignal(signal.SIGUSR1) == heard._heard
+        assert signal.getsignal(signal.SIGUSR1) == heard._handle
         trainer._signal_connector.teardown()
 
 

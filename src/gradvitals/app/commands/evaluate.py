@@ -42,7 +42,7 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     from gradvitals.app.run.build_data import build_data
     from gradvitals.app.run.build_model import build_own_module
     from gradvitals.app.run.environment import filter_warnings
-    from gradvitals.checkpoints.read import load_weights, rebuild
+    from gradvitals.checkpoints.compare import load_weights, rebuild
 
     filter_warnings()
     data = build_data(data_spec)

@@ -43,8 +43,8 @@ def look(settings: dict[str, Any]) -> Preflight:
     from gradvitals.app.run.build_data import build_data
     from gradvitals.app.run.build_model import build_model
     from gradvitals.app.run.environment import set_threads
+    from gradvitals.checkpoints.compare import load_weights
     from gradvitals.checkpoints.locate import locate
-    from gradvitals.checkpoints.read import load_weights
     from gradvitals.classifier import Classifier
     from gradvitals.signal_propagation import preflight as checkup
 

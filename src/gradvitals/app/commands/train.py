@@ -110,8 +110,8 @@ def _others(run: Run, config: DictConfig, job: Job, ckpt_path: str | None) -> Ab
 
 def _assemble(settings: dict[str, Any]) -> Run:
     from gradvitals.app.run.assemble import assemble
+    from gradvitals.checkpoints.compare import load_weights
     from gradvitals.checkpoints.locate import locate
-    from gradvitals.checkpoints.read import load_weights
 
     if not settings["train"] and not (settings["weights"] or settings["ckpt_path"]):
         raise ConfigError("train=false: nothing to test. Set weights=RUN_DIR or ckpt_path=FILE")

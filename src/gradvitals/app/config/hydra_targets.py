@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
+from unittest.mock import patch
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.experimental.callback import Callback
@@ -46,19 +47,8 @@ def checked_targets() -> Iterator[None]:
         check_hydra(config.hydra)
         return config
 
-    with replaced(ConfigLoaderImpl, "load_configuration", composed):
+    with patch.object(ConfigLoaderImpl, "load_configuration", composed):
         yield
-
-
-@contextmanager
-def replaced(owner: Any, name: str, method: Callable[..., Any]) -> Iterator[None]:
-    """Another function under a name of a class or module inside the ``with``."""
-    before = getattr(owner, name)
-    setattr(owner, name, method)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
 
 
 def check_hydra(config: DictConfig) -> None:

@@ -204,5 +204,6 @@ RULES: dict[str, Constraint] = {
     "trainer.benchmark": optional(boolean),
     "trainer.detect_anomaly": boolean,
     "trainer.fast_dev_run": either(boolean, integer(0)),
+    "trainer.lean": boolean,
     "trainer.profiler": optional(one_of("simple", "advanced")),
 }

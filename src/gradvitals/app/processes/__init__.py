@@ -1,1 +1,1 @@
-"""The processes of one run: signals, interruption, the same config in each."""
+"""The processes of one run: signals, interruption, other processes, the same config in each."""

@@ -1,4 +1,4 @@
-"""Ends a fit on a signal: at rest, with a checkpoint to go on from."""
+"""Ends a fit on a signal: between batches, with a checkpoint to resume from."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from gradvitals.loops.resumable import LeaveValidation, RestPoint
 
 
 class Interruption(Callback):
-    """Looks at the signals between batches, saves, and leaves by ``SystemExit`` with their code.
+    """Checks for signals between batches, saves, and ends the fit by ``SystemExit`` with their exit code.
 
     Args:
-        signals: that are listened to.
+        signals: the job's.
     """
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._signals.listen()  # Lightning has taken them over for the fit
+        self._signals.listen()  # Lightning has replaced the handlers for the fit
         self._signals.waits = True
 
     def at_rest(self, trainer: Trainer, moment: RestPoint) -> None:
-        """Save and leave, if a signal asks for it."""
-        code = self._signals.wish if trainer.world_size == 1 else self._agreed(trainer, moment)
+        """Saves, and ends the fit, if a signal asks for it."""
+        code = self._signals.requested if trainer.world_size == 1 else self._agreed(trainer, moment)
         if not code:
             return
         self._signals.saves = False
@@ -40,14 +40,14 @@ class Interruption(Callback):
             raise SystemExit(code)
 
     def _agreed(self, trainer: Trainer, moment: RestPoint) -> int:
-        """The code that any of several processes was asked for: all leave after the same step; asked now and then."""
+        """Returns the code that any of several processes was asked for, so that all end after the same step."""
         if moment == "batch" and trainer.global_step % trainer.log_every_n_steps:  # type: ignore[attr-defined]
-            return 0
-        mine = torch.tensor(self._signals.wish, device=trainer.strategy.root_device)
+            return 0  # asking each time would take too long
+        mine = torch.tensor(self._signals.requested, device=trainer.strategy.root_device)
         return int(trainer.strategy.reduce(mine, reduce_op="max"))
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """What ends the fit of one process, such as a trial that its search gives up, ends that of all."""
+        """Stops all processes where one stops, such as that of a pruned trial."""
         if trainer.world_size > 1:
             trainer.should_stop = trainer.strategy.reduce_boolean_decision(trainer.should_stop, all=False)
 

@@ -1,9 +1,7 @@
-"""All processes of a run train one and the same config, or none trains at all."""
+"""Makes sure that all processes of a run train the same config."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,58 +16,46 @@ SHOWN = 3  # keys that differ
 
 
 class SameConfig(Callback):
-    """Compares a hash of the config between processes before anything is trained.
+    """Compares the configs of all processes before anything is trained.
 
     Args:
-        config: as composed. Where the run's files go is left out: one process alone writes them.
-        ckpt_path: the checkpoint that this process would continue from; the first process's is taken in all.
+        config: as composed. The paths of the run's files are not compared: one process alone writes them.
+        ckpt_path: the checkpoint that this process would resume from; the first process's is used in all.
 
     Raises:
-        Refused: in each process, with the keys that differ.
+        ConfigError: in each process, with the keys that differ.
     """
 
     def __init__(self, config: DictConfig, ckpt_path: str | None = None) -> None:
-        self._config = _without_place(config)
+        self._config = _without_paths(config)
         self._ckpt_path = ckpt_path
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         processes = Collectives.of(trainer)
         self._agree_on_checkpoint(trainer, processes.gather(self._ckpt_path))
-        if len(set(processes.gather(digest(self._config)))) == 1:
-            return
-        configs = processes.gather(self._config)
-        rank, other = next((rank, config) for rank, config in enumerate(configs) if config != configs[0])
-        found = [f"{key}={shown(a)} and {shown(b)}" for key, a, b in differences(configs[0], other)]
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-        raise ConfigError(
-            f"processes 0 and {rank} of this run were given other configs: {', '.join(found[:SHOWN])}{more}. Start all "
-            "of them with the same command line, conf/ and environment"
-        )
+        first, *others = processes.gather(self._config)
+        for rank, config in enumerate(others, start=1):
+            if found := [f"{key}={shown(a)} and {shown(b)}" for key, a, b in differences(first, config)]:
+                more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+                raise ConfigError(
+                    f"processes 0 and {rank} of this run have different configs: {', '.join(found[:SHOWN])}{more}. "
+                    "Start all of them with the same command line, conf/ and environment"
+                )
 
     def _agree_on_checkpoint(self, trainer: Trainer, paths: list[str | None]) -> None:
-        """The first process alone has compared the checksums of the one that it chose."""
+        """Reads the first process's checkpoint: that process alone has compared checksums."""
         if len({path is None for path in paths}) > 1:
             raise ConfigError(
-                f"the processes of this run were given other checkpoints to continue from: {', '.join(map(str, paths))}"
-                ". Start all of them with the same command line, and where all see the same files"
+                f"the processes of this run have different checkpoints to resume from: {', '.join(map(str, paths))}. "
+                "Start all of them with the same command line, and where all see the same files"
             )
         mine, first = self._ckpt_path, paths[0]
         if mine is not None and first is not None and Path(mine).name != Path(first).name:
             trainer.strategy.checkpoint_io.instead = {mine: str(Path(mine).with_name(Path(first).name))}  # type: ignore[attr-defined]
 
 
-def digest(config: Mapping[str, Any]) -> str:
-    """A hash of plain values, the same in each process and on each machine.
-
-    Example:
-        >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}), digest({"a": 1}) == digest({"a": 2})
-        (True, False)
-    """
-    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()
-
-
 def differences(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted key and both values of what differs.
+    """Yields the dotted key and both values of each difference between two configs.
 
     Example:
         >>> list(differences({"optimizer": {"lr": 0.1}, "seed": 0}, {"optimizer": {"lr": 0.2}, "seed": 0}))
@@ -78,14 +64,14 @@ def differences(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         for name in sorted({*a, *b}):
             yield from differences(a.get(name), b.get(name), f"{key}.{name}" if key else name)
-    elif a != b:
+    elif repr(a) != repr(b):  # NaN is not equal to itself
         yield key, a, b
 
 
-def _without_place(config: DictConfig) -> dict[str, Any]:
+def _without_paths(config: DictConfig) -> dict[str, Any]:
     masked = config.copy()
     OmegaConf.set_readonly(masked, False)
     for name, here in (("run", "RUN"), ("logs", "LOGS")):
         OmegaConf.update(masked, f"paths.{name}", here)
-    masked.update({"ckpt_path": None, "resume": None})  # how a job goes on is the first process's to find out
+    masked.update({"ckpt_path": None, "resume": None})  # the first process decides what the run resumes from
     return OmegaConf.to_container(masked, resolve=True)  # type: ignore[return-value]

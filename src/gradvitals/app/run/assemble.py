@@ -18,7 +18,7 @@ from gradvitals.app.run.environment import set_threads
 from gradvitals.build import Spec
 from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
-from gradvitals.checkpoints.read import check_continues
+from gradvitals.checkpoints.compare import check_resumable
 from gradvitals.classifier import Classifier
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import ConfigError
@@ -74,7 +74,7 @@ def assemble(config: Spec) -> Run:
     begin = 0 if config["resume"] else None
     if config["ckpt_path"]:
         verify = is_first_process() and not config["resume"]  # resume= has verified the checkpoint that it chose
-        begin = logged_steps(check_continues(model, Path(config["ckpt_path"]), config["train"], verify))
+        begin = logged_steps(check_resumable(model, Path(config["ckpt_path"]), config["train"], verify))
     devices = config["trainer"]["devices"]
     processes = devices if isinstance(devices, int) else 1
     set_threads(config["threads"], model, config["data"].get("batch_size", 1), processes)

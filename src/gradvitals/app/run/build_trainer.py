@@ -23,6 +23,7 @@ from gradvitals.errors import ConfigError, closest
 from gradvitals.loggers.csv_logger import csv_logger
 from gradvitals.loggers.write_errors import WriteErrors
 from gradvitals.loops.lean import lean
+from gradvitals.loops.resumable import resumable
 
 # What the other groups say, and no key of the trainer.
 OURS = {"self", "callbacks", "logger", "plugins", "default_root_dir", "barebones", "model_registry"}
@@ -44,6 +45,7 @@ def build_trainer(
         begin: the first step that is logged where the run goes on; None: nothing was logged before.
     """
     arguments = dict(config["trainer"])
+    is_lean = arguments.pop("lean", True)
     _check_arguments(arguments)
     if arguments["deterministic"] is False and not torch.are_deterministic_algorithms_enabled():
         arguments["deterministic"] = None  # turning off what is off imports torch's compiler
@@ -76,7 +78,7 @@ def build_trainer(
     )
     if trainer.strategy.root_device.type == "cpu":
         os.environ.pop(NVML_CHECK, None)
-    return lean(trainer)
+    return lean(trainer) if is_lean else resumable(trainer)
 
 
 def _check_arguments(arguments: Spec) -> None:

@@ -1,15 +1,16 @@
-"""Half of ``import lightning`` is for what a run hardly ever uses; here that half waits until it is used.
+"""Defers half of ``import lightning``: packages that a run hardly ever uses are imported at their first use.
 
 torchmetrics imports torchvision and parts of SciPy for metrics of images and sounds, Lightning imports torch's
-compiler to recognise what it has compiled, and an optimizer imports it to be left alone by it. Together they take as
-long as everything else. While Lightning is imported, those packages are represented by stand-ins, which know a name
-and nothing more; whoever uses one later gets the real thing. Afterwards the packages are imported as ever by whoever
-asks for them.
+compiler to recognize compiled modules, and an optimizer imports it to be skipped by it. Together they take as long as
+everything else. While Lightning is imported, stand-ins represent those packages: a stand-in knows a name and nothing
+more, and its first use imports the package. Afterwards the packages are imported as usual. ``GRADVITALS_LAZY=0`` in
+the environment turns all of this off.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,12 +23,13 @@ from typing import Any
 from unittest.mock import patch
 
 BESIDE_LIGHTNING = ("torchvision", "scipy.signal", "scipy.optimize", "torch._dynamo")
-BESIDE_DATA = ("scipy.stats", "pandas", "torch._dynamo")  # of scikit-learn and torchvision
+BESIDE_DATA = ("scipy.stats", "pandas", "torch._dynamo")  # imported by scikit-learn and torchvision
+IS_ON = os.environ.get("GRADVITALS_LAZY") != "0"
 
 
 @contextmanager
 def defer_imports(names: Sequence[str]) -> Iterator[None]:
-    """Let modules that are not imported yet wait, while others that want them are imported.
+    """Defers imports of modules that are not imported yet; inside, importing one gives a stand-in.
 
     Example:
         >>> with defer_imports(["tabnanny"]):
@@ -37,13 +39,13 @@ def defer_imports(names: Sequence[str]) -> Iterator[None]:
         >>> format_witnesses([(4, 0, 8)])
         'at tab size 4'
     """
-    finders = [_Finder(name) for name in names if name not in sys.modules]
+    finders = [_Finder(name) for name in names if IS_ON and name not in sys.modules]
     sys.meta_path[:0] = finders
     try:
         yield
     finally:
         for finder in finders:
-            finder.give_way()
+            finder.remove()
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -53,17 +55,17 @@ class _Finder(MetaPathFinder, Loader):
         self._name = name
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
-        is_it = f"{name}.".startswith(f"{self._name}.")
-        return ModuleSpec(name, self, is_package=True) if is_it else None
+        is_inside = f"{name}.".startswith(f"{self._name}.")
+        return ModuleSpec(name, self, is_package=True) if is_inside else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         return _Module(spec.name, self)
 
     def exec_module(self, module: ModuleType) -> None:
-        """There is nothing to run."""
+        """Runs nothing."""
 
-    def give_way(self) -> None:
-        """From here on it is imported as ever."""
+    def remove(self) -> None:
+        """Removes the stand-ins, so that the module is imported as usual."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         for name, module in list(sys.modules.items()):
@@ -83,7 +85,7 @@ class _Module(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if self.finder not in sys.meta_path:
             return getattr(import_module(self.__name__), name)
-        if name.startswith("__"):  # the import system looks for such
+        if name.startswith("__"):  # the import system asks for such names
             raise AttributeError(name)
         return _StandIn(self, name)
 
@@ -96,14 +98,14 @@ class _StandIn:
 
     @cached_property
     def _real(self) -> Any:
-        self._module.finder.give_way()
+        self._module.finder.remove()
         return getattr(import_module(self._module.__name__), self._name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._real(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # typing looks for such
+        if name.startswith("__"):  # typing asks for such names
             raise AttributeError(name)
         return getattr(self._real, name)
 
@@ -116,8 +118,8 @@ class _StandIn:
 
 
 def import_lightning() -> None:
-    """Import torch and Lightning without what a run hardly ever uses; if somebody has imported them, it is as it is."""
-    if "lightning" in sys.modules:
+    """Imports torch and Lightning without what a run hardly ever uses; nothing where Lightning is imported already."""
+    if not IS_ON or "lightning" in sys.modules:
         return
     import torch
 
@@ -125,12 +127,15 @@ def import_lightning() -> None:
         import lightning  # noqa: F401
     for kind in vars(torch.optim).values():
         if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer):
-            _leave_alone(kind)
-    gc.freeze()  # a sweep's workers, too, need not look through all of it again, least of all when they end
+            _detach_from_compiler(kind)
+    gc.freeze()  # the garbage collector need not scan all of it again, neither here nor in the workers of a sweep
 
 
-def _leave_alone(optimizer: type) -> None:
-    """Let optimizers do without the compiler; those of torch import it, only to be passed over by it."""
+def _detach_from_compiler(optimizer: type) -> None:
+    """Lets an optimizer run without torch's compiler, which torch imports only to make it skip the optimizer.
+
+    It saves about a second up to the first step (docs/private_names.md has the figures).
+    """
     for name, method in list(vars(optimizer).items()):
         if not isinstance(method, FunctionType) or not hasattr(method, "__wrapped__"):
             continue
@@ -142,27 +147,27 @@ def _leave_alone(optimizer: type) -> None:
 
 
 def _compiler() -> Any:
-    """torch's compiler, if somebody has imported it. Until then nothing is compiled, and nothing to be kept from it."""
+    """Returns torch's compiler where it is imported; until then nothing can be compiled."""
     module = sys.modules.get("torch._dynamo")
     return module if hasattr(module, "disable") else None
 
 
 def _disable(function: Callable[..., Any], recursive: bool = True, **reason: Any) -> Callable[..., Any]:
-    """``torch.compiler.disable`` that waits for the compiler."""
-    kept_from_it: Callable[..., Any] | None = None
+    """Does what ``torch.compiler.disable`` does, at the first call after the compiler was imported."""
+    disabled: Callable[..., Any] | None = None
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        nonlocal kept_from_it
-        if kept_from_it is None and (compiler := _compiler()):
-            kept_from_it = compiler.disable(function, recursive, **reason)
-        return (kept_from_it or function)(*args, **kwargs)
+        nonlocal disabled
+        if disabled is None and (compiler := _compiler()):
+            disabled = compiler.disable(function, recursive, **reason)
+        return (disabled or function)(*args, **kwargs)
 
     return call
 
 
 def _step(step: Callable[..., Any]) -> Callable[..., Any]:
-    """An optimizer's ``step``, as torch wraps it, less its words to the compiler while there is none."""
+    """Wraps an optimizer's ``step`` as torch does, without torch's calls of the compiler while it is not imported."""
     import torch
 
     @wraps(step)
