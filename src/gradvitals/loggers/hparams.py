@@ -13,13 +13,20 @@ FIRST = ("model", "act", "model.depth", "init", "optimizer.lr")
 SHOWN = 5  # columns that TensorBoard's table of HPARAMS begins with
 
 
-def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """What runs are compared by: the chosen option of each group, and its settings; what was typed comes first."""
-    chosen = {group: config["choices"].get(group) for group in GROUPS}
+def hyperparameters(
+    config: Mapping[str, Any], choices: Mapping[str, str], typed: Iterable[str]
+) -> dict[str, bool | int | float | str]:
+    """Returns what runs are compared by: the option of each group, and its settings.
+
+    Args:
+        config: plain values.
+        choices: group -> option.
+        typed: the keys that were typed, which come first.
+    """
+    chosen: dict[str, Any] = {group: choices.get(group) for group in GROUPS}
     settings = flat({group: config[group] for group in GROUPS} | {"seed": config["seed"], "loss": config["loss"]})
     chosen["tags"] = ",".join(config["tags"])
     found = flat(chosen) | {key: value for key, value in settings.items() if not key.endswith((".name", "._target_"))}
-    typed = [word.partition("=")[0].lstrip("+~") for word in config["overrides"]]
     net = [key for key in typed if not key.startswith("trainer")]  # how long it trains is rarely what is compared
     return {key: found[key] for key in [*net, *FIRST] if key in found} | found
 

@@ -9,12 +9,13 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from typing import NoReturn
+from unittest.mock import patch
 
 from omegaconf import OmegaConf
 
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
-from gradvitals.app.config.hydra_targets import checked_targets, replaced
+from gradvitals.app.config.hydra_targets import checked_targets
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.processes.subprocesses import SCRIPT
 from gradvitals.app.run.environment import disable_telemetry
@@ -52,7 +53,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
             os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}
         if not is_first_process():
             sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRAS)), *ASIDE]
-        with checked_targets(), replaced(ArgumentParser, "error", _wrong_flag):
+        with checked_targets(), patch.object(ArgumentParser, "error", _wrong_flag):
             main()
     except AlreadyCompleted as done:
         if is_first_process():

@@ -15,10 +15,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from hydra.core.hydra_config import HydraConfig
 
-from gradvitals.app.config.hydra_targets import replaced
 from gradvitals.app.config.overrides import quoted
 from gradvitals.app.run.job import Job
 from gradvitals.errors import LostProcess, out_of_reach
@@ -51,9 +51,9 @@ def job_subprocesses(job: Job, ckpt_path: str | None) -> Iterator[None]:
         return [sys.executable, _script(), *_words(job, ckpt_path)], HydraConfig.get().runtime.cwd
 
     with (
-        replaced(lightnings, "_hydra_subprocess_cmd", command),
-        replaced(lightnings, "_launch_process_observer", lambda processes: observers.append(Observer(processes))),
-        replaced(lightnings, "_set_num_threads_if_needed", lambda num_processes: None),  # `threads` says how many
+        patch.object(lightnings, "_hydra_subprocess_cmd", command),
+        patch.object(lightnings, "_launch_process_observer", lambda processes: observers.append(Observer(processes))),
+        patch.object(lightnings, "_set_num_threads_if_needed", lambda num_processes: None),  # `threads` says how many
     ):
         if "LOCAL_RANK" in before:  # the others are somebody else's to end
             yield
