@@ -24,7 +24,7 @@ import torch.distributed as dist
 from lightning import Callback
 from torch import Tensor
 
-from gradvitals.app.config.compose import settings_of
+from gradvitals.app.config.compose import compose_run_config
 from gradvitals.app.run.assemble import assemble
 from gradvitals.app.run.environment import prepare
 from gradvitals.distributed.collectives import Collectives
@@ -61,9 +61,7 @@ class Clock(Callback):
 
 def fit(words: str, folder: Path) -> tuple[float, int]:
     """Seconds of a step, and bytes of the gradient."""
-    settings = settings_of(words.split(), folder)
-    prepare(settings)
-    run, clock = assemble(settings), Clock()
+    run, clock = assemble(prepare(compose_run_config(words.split(), folder))), Clock()
     run.trainer.callbacks.append(clock)  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.overrides import slug
+from gradvitals.app.config.overrides import Overrides, slug
+from gradvitals.app.config.run_config import RunConfig
 from tests.faults.table import pytest_terminal_summary  # noqa: F401
 
 # Of tests whose names begin alike, which share trainings, or processes that train: each kind goes to one worker.
@@ -61,9 +63,10 @@ def compose_variant(typed: Sequence[str], *more: str, **options: Any) -> DictCon
     return config
 
 
-def composed(*typed: str, run_dir: str = "unused") -> dict[str, Any]:
-    """The config that a command line composes, as plain values."""
-    return OmegaConf.to_container(compose_variant(typed, f"paths.run='{run_dir}'"), resolve=True)
+def composed(*typed: str, run_dir: str = "unused") -> RunConfig:
+    """The config that a command line composes, not validated."""
+    config = compose_variant(typed, f"paths.run='{run_dir}'", return_hydra_config=True)
+    return replace(RunConfig.resolve(config, config.hydra), overrides=Overrides(typed))
 
 
 @pytest.fixture

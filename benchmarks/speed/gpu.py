@@ -12,8 +12,6 @@ from lightning import Callback, Trainer
 from torch import nn
 from turns import HandWritten, Turns, assemble, begin, fit, settings, stand_in_for_fashion
 
-from gradvitals.callbacks.gradient_vitals import monitor_of
-
 SMALL = ("experiment=fashion_3x100", "trainer=gpu")
 DEPTH, WIDTH, BATCH = 20, 4096, 8192
 
@@ -124,7 +122,7 @@ def large() -> Iterator[str]:
         run.trainer.callbacks.append(turns)  # type: ignore[attr-defined]
         run.trainer.fit(run.model, datamodule=run.data)
         took[monitor] = turns.milliseconds[0] / 1e3
-        assert monitor == "off" or monitor_of(run.trainer) is not None
+        assert monitor == "off" or run.monitor is not None
     weights = sum(m.weight.numel() for m in run.model.modules() if isinstance(m, nn.Linear))
     share = 6 * BATCH * weights / took["off"] / rate  # forward, and both products of backward
     yield f"| {DEPTH} x {WIDTH}, batch {BATCH}, bf16-mixed | figure | asked |\n| --- | --- | --- |"

@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from lightning import Callback, Trainer
 from omegaconf import OmegaConf
 
-from gradvitals.app.config.compose import settings_of
+from gradvitals.app.config.compose import compose_run_config
 from gradvitals.app.config.overrides import slug
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run, assemble
 from gradvitals.app.run.environment import filter_warnings
 from gradvitals.data.images import Images
@@ -29,9 +30,9 @@ from gradvitals.data.tensors import Split, Splits
 WARM_UP = 4  # blocks that are not counted, of which the first holds the steps that are all measured
 
 
-def settings(*typed: str) -> dict[str, Any]:
+def settings(*typed: str) -> RunConfig:
     """What ``python src/train.py`` would run, without an end."""
-    return settings_of([*typed, "trainer.max_epochs=100000"], Path(tempfile.mkdtemp()))
+    return compose_run_config([*typed, "trainer.max_epochs=100000"], Path(tempfile.mkdtemp()))
 
 
 def stand_in_for_fashion() -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from record import Record
 from rivals import RIVALS
 
-from gradvitals.app.config.compose import CONF, settings_of
+from gradvitals.app.config.compose import CONF, compose_run_config
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.trial import run_trial, silence
 
 # Nothing is saved, and validation comes once, at the end: what takes time is the training.
@@ -23,7 +24,6 @@ def train(overrides: Sequence[str], rivals: bool = False) -> dict[str, Any]:
     from lightning import seed_everything
 
     from gradvitals.app.run.assemble import assemble
-    from gradvitals.callbacks.gradient_vitals import monitor_of
 
     with silence():
         settings = _settings(overrides)
@@ -35,7 +35,7 @@ def train(overrides: Sequence[str], rivals: bool = False) -> dict[str, Any]:
         run.trainer.fit(run.model, datamodule=run.data)
         seconds = time.perf_counter() - began
         accuracy = run.trainer.test(run.model, datamodule=run.data, verbose=False)[0]["test/acc"]
-    monitor = monitor_of(run.trainer)
+    monitor = run.monitor
     found = monitor.diagnosis
     return {
         "overrides": list(overrides),
@@ -54,9 +54,9 @@ def _alarm(alarm: Any) -> dict[str, Any] | None:
     return {"verdict": alarm.verdict, "step": alarm.step} if alarm else None
 
 
-def _settings(overrides: Sequence[str]) -> dict[str, Any]:
+def _settings(overrides: Sequence[str]) -> RunConfig:
     epochs = next(word.partition("=")[2] for word in overrides if word.startswith("trainer.max_epochs="))
-    return settings_of([*BARE, *overrides, f"trainer.check_val_every_n_epoch={epochs}"], Path("unused"))
+    return compose_run_config([*BARE, *overrides, f"trainer.check_val_every_n_epoch={epochs}"], Path("unused"))
 
 
 def is_sick(accuracy: float, healthy: float, best_remedy: float | None) -> str:
@@ -83,7 +83,7 @@ def cure(overrides: Sequence[str]) -> dict[str, Any]:
     sick = run_trial(overrides)
     done = Cure(list(overrides), sick)
     if sick.verdict != "healthy":
-        done.remedies = remedies_for(done, settings_of(overrides, Path("unused")), CONF)
+        done.remedies = remedies_for(done, compose_run_config(overrides, Path("unused")), CONF)
         search(done, options, CONF)
     best = done.cured or (done.confirmed[0] if done.confirmed else None)
     full = best.trial if best else sick

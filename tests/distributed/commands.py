@@ -18,10 +18,9 @@ from torch import Tensor
 from torch.distributed.elastic.multiprocessing.errors import record
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gradvitals.app.config.compose import settings_of
+from gradvitals.app.config.compose import compose_run_config
 from gradvitals.app.run.assemble import Run, assemble
 from gradvitals.app.run.environment import prepare
-from gradvitals.callbacks.gradient_vitals import monitor_of
 from gradvitals.distributed.collectives import Collectives
 from gradvitals.distributed.sharding import whole
 
@@ -87,9 +86,7 @@ class Counting(Callback):
 
 
 def run(words: str, folder: Path, *callbacks: Callback) -> Run:
-    settings = settings_of(words.split(), folder)
-    prepare(settings)
-    made = assemble(settings)
+    made = assemble(prepare(compose_run_config(words.split(), folder)))
     made.trainer.callbacks.extend(callbacks)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -103,7 +100,7 @@ def fit(words: str, trainer: str, folder: Path) -> dict[str, Any]:
     parts = 2 if "accumulate" in words else 1
     first = FirstWeights()
     made = run(f"{ALWAYS} {words} trainer={trainer} data.batch_size={BATCH // processes // parts}", folder, first)
-    monitor = monitor_of(made.trainer)
+    monitor = made.monitor
     assert monitor is not None
     return {
         "start": {tag: value for tag, value in monitor.start.items() if not tag.startswith("dead")},

@@ -2,7 +2,6 @@
 
 import pytest
 
-from gradvitals.app.config.validate import check
 from gradvitals.errors import ConfigError
 from tests.conftest import composed
 from tests.distributed.cases import CLIPS, OPTIMIZERS, PRECISIONS, STEPS
@@ -63,10 +62,10 @@ ACCEPTED = [
 @pytest.mark.parametrize("typed", REFUSED, ids=" ".join)
 def test_refused_before_the_start(typed):
     with pytest.raises(ConfigError, match=REFUSED[typed]) as told:
-        check(composed(*typed))
+        composed(*typed).validate()
     assert "\n" not in str(told.value)
 
 
 @pytest.mark.parametrize("typed", ACCEPTED, ids=" ".join)
 def test_accepted(typed):
-    check(composed(*typed))
+    composed(*typed).validate()

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gradvitals.app.config.validate import _find, check
+from gradvitals.app.config.validate import _find
 from tests.conftest import CONF, ROOT, composed
 from tests.experiments.conftest import RECIPES
 from tests.test_docs import script
@@ -67,12 +67,12 @@ SETTINGS = {name: recipe["settings"] for name, recipe in RECIPES.items() if "set
 @pytest.mark.parametrize("name", SETTINGS)
 def test_it_is_what_the_document_says(name):
     config = composed(f"experiment={name}")
-    assert {key: _find(config, key)[0] for key in SETTINGS[name]} == SETTINGS[name]
+    assert {key: _find(config.values, key)[0] for key in SETTINGS[name]} == SETTINGS[name]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_composes(name):
-    check(composed(f"experiment={name}"))
+    composed(f"experiment={name}").validate()
 
 
 def test_the_page_of_recipes_is_up_to_date():

@@ -133,9 +133,9 @@ def test_clipping_by_norm_keeps_each_tensors_direction_and_by_value_does_not(out
 def input_gradients(name: str, seeds: Iterable[int]) -> list[float]:
     found, settings = [], composed(f"experiment={name}")
     for seed in seeds:  # composing anew would take most of the time
-        settings["seed"] = settings["data"]["seed"] = seed
-        prepare(settings)
-        found.append(look(settings).input_grad_norm)
+        found.append(
+            look(prepare(settings | {"seed": seed, "data": settings["data"] | {"seed": seed}})).input_grad_norm
+        )
     return found
 
 
@@ -164,8 +164,7 @@ def test_preflight_writes_the_gradient_at_the_input(command, tmp_path):
 @pytest.mark.parametrize("typed", [["init=lsuv"], ["act=tanh"]])
 def test_a_mean_output_is_looked_at_like_any_loss(typed):
     settings = composed("experiment=plain4", *typed)
-    prepare(settings)
-    found = look(settings)
+    found = look(prepare(settings))
     assert found.loss_start == pytest.approx(0, abs=2)
     assert found.profile.label == "healthy"
 

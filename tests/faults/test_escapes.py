@@ -25,6 +25,7 @@ from gradvitals.app.commands.evaluate import evaluate
 from gradvitals.app.commands.resume import rewrite
 from gradvitals.app.config.error_messages import explain
 from gradvitals.app.config.hydra_targets import check_hydra
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import assemble
 from gradvitals.build import build
 from gradvitals.checkpoints.compare import rebuild
@@ -185,7 +186,7 @@ def test_configs_as_a_yaml_file_or_a_command_line_compose_them(tally, nothing_ca
     for path, slot in tried:
         config = copy.deepcopy(base)
         group, _, name = slot.partition(".")
-        (config[group] if name else config)[name or group] = spec_of(path)
+        (config[group] if name else config.values)[name or group] = spec_of(path)
         survived += refused(partial(assemble, config))
     tally("escape: a composed config", len(tried), survived)
     assert not (tmp_path / "run").exists()
@@ -436,7 +437,7 @@ def test_checkpoints_are_files_of_this_machine(tally, nothing_called, tmp_path):
     tally("escape: a checkpoint elsewhere", len(tried), survived)
 
 
-def _names_no_file(config: dict[str, Any], path: str) -> bool:
+def _names_no_file(config: RunConfig, path: str) -> bool:
     with pytest.raises(FileNotFoundError, match="there is no"):
         assemble(config)
     return True

@@ -284,7 +284,7 @@ def test_task_names_stay_in_their_folder(tally, tmp_path, several):
     for name in names:
         ended = as_typed.run([*several, f"task_name={name}", "trainer.max_epochs=1"], folder)
         nothing = not [path for path in tmp_path.rglob("*") if path not in (folder, folder.parent)]
-        survived += ended.code == 1 and "expected a word without slashes" in ended.err and nothing
+        survived += ended.code == 1 and "expected a name without slashes" in ended.err and nothing
     tally("injection: task_name", len(names), survived)
 
 

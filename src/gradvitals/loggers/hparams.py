@@ -11,9 +11,9 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "trainer")
 
 
-def hyperparameters(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+def hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, bool | int | float | str]:
     """Returns what runs are compared by: the chosen option of each group, its settings, and the tags."""
-    chosen = {group: config["choices"].get(group) for group in GROUPS} | {"tags": ",".join(config["tags"])}
+    chosen = {group: choices.get(group) for group in GROUPS} | {"tags": ",".join(config["tags"])}
     settings = flat({group: config[group] for group in GROUPS} | {"seed": config["seed"], "loss": config["loss"]})
     return flat(chosen) | {key: value for key, value in settings.items() if not key.endswith((".name", "._target_"))}
 

@@ -227,7 +227,7 @@ def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(command, tm
         assert layer["saturated_fraction"] == layer["dead_fraction"] == 0
         assert layer["update_ratio"] >= 0
     assert {path.name for path in run.iterdir()} == {".hydra", "preflight.json", "preflight.log"}
-    for typed, words in ((["resume=latest"], "resume: has no part"), (["model.depth=abc"], "expected a whole number")):
+    for typed, words in ((["resume=latest"], "resume: has no part"), (["model.depth=abc"], "expected an integer")):
         refused = command(*typed, script="preflight.py")
         assert refused.returncode == 1
         assert words in refused.stderr
@@ -244,7 +244,7 @@ QUICK = [
     (["act.alpha=0.3"], "act.alpha: act=relu takes no parameter; got alpha"),
     (["act=elu", "act.negative_slope=1"], "act.negative_slope: act=elu takes alpha; got negative_slope"),
     (["optimizer.lr=abc"], "optimizer.lr: expected a number of at least 0; got 'abc'"),
-    (["model.depth=-3"], "model.depth: expected a whole number from 0 to 100000; got -3"),
+    (["model.depth=-3"], "model.depth: expected an integer from 0 to 100000; got -3"),
     (["trainer.max_epochs=-3"], "trainer.max_epochs: expected"),
     (["model.hidden=[300,100]", "model.depth=4"], "model.hidden=[300, 100] says the widths already"),
     (["model.hidden=[300,"], "cannot read 'model.hidden=[300,'"),

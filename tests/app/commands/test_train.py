@@ -355,7 +355,7 @@ def test_a_network_of_ones_own_is_given_what_was_typed_and_no_more(own):
 
     config = composed("model._target_=mypackage.Net")
     assert build_model(config, Digits()).net.layers[0].out_features == 8
-    typed = composed("model._target_=mypackage.Net", "model.hidden=5") | {"typed": ["model._target_", "model.hidden"]}
+    typed = composed("model._target_=mypackage.Net", "model.hidden=5")
     assert build_model(typed, Digits()).net.layers[0].out_features == 5
 
 
@@ -367,7 +367,7 @@ def test_groups_that_a_module_of_ones_own_ignores_are_refused(own):
     config = composed("model._target_=mypackage.Module")
     build_model(config, Digits())
     with pytest.raises(ConfigError, match=r"optimizer.lr: has no part in a LightningModule of your own"):
-        build_model(config | {"typed": ["optimizer.lr"]}, Digits())
+        build_model(composed("model._target_=mypackage.Module", "optimizer.lr=0.1"), Digits())
     with pytest.raises(ConfigError, match="clip=agc: has no part"):
         build_model(composed("model._target_=mypackage.Module", "clip=agc"), Digits())
 
@@ -380,7 +380,7 @@ def test_a_module_of_ones_own_is_evaluated_with_its_own_arguments(own, tmp_path)
 
     for folder in (".hydra", "checkpoints"):
         (tmp_path / folder).mkdir()
-    OmegaConf.save(OmegaConf.create(config), tmp_path / ".hydra/config.yaml")
+    OmegaConf.save(OmegaConf.create(config.values), tmp_path / ".hydra/config.yaml")
     OmegaConf.save(OmegaConf.create(["model=mine"]), tmp_path / ".hydra/overrides.yaml")
     state = {"state_dict": mypackage.Sized(7).state_dict(), "global_step": 0}
     torch.save(state, tmp_path / "checkpoints/best.ckpt")

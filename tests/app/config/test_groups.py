@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from gradvitals.app.config.validate import check
 from gradvitals.app.run.assemble import assemble
 from tests.conftest import CONF, composed
 
@@ -30,7 +29,7 @@ CONTRACT = {
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_builds(group, option, tmp_path: Path):
     config = composed(f"{group}={option}", run_dir=str(tmp_path))
-    check(config)
+    config.validate()
     if option in NEEDS_FILES | NEEDS_A_DEVICE | NEEDS_A_PACKAGE:
         return
     run = assemble(config)

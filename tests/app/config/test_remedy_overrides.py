@@ -5,15 +5,15 @@ import re
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 from lightning import LightningDataModule
 
-from gradvitals.app.config.compose import CONF, compose, settings_of
+from gradvitals.app.config.compose import CONF, compose, compose_run_config
 from gradvitals.app.config.remedy_overrides import with_remedy
-from gradvitals.app.run.build_model import build_model
+from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.run.build_model import build_model, decided_by, resolve_model
 from gradvitals.app.run.build_trainer import build_trainer
 from gradvitals.app.run.result import net_of
 from gradvitals.callbacks.metric_history import MetricHistory
@@ -33,8 +33,9 @@ FEW = ("iris_leaky", "mse_clip_value", "fashion_bn_post", "typed", "sweep", "by 
 
 def remedies_of(typed: list[str]) -> list[Remedy]:
     """All that may be prescribed, whatever is wrong with the net."""
-    settings = settings_of(typed, Path("unused"))
-    found = [remedy for verdict in FOR for remedy in prescribe(verdict, net_of(settings))]
+    settings = compose_run_config(typed, Path("unused"))
+    decided = decided_by(resolve_model(settings["model"], ())[0])
+    found = [remedy for verdict in FOR for remedy in prescribe(verdict, net_of(settings, decided))]
     return list({remedy.overrides: remedy for remedy in found}.values())
 
 
@@ -57,7 +58,7 @@ class Samples(LightningDataModule):
         self.splits = SimpleNamespace(train=train, num_classes=1 if regression else 10, task=task)
 
 
-def built(settings: dict[str, Any]) -> None:
+def built(settings: RunConfig) -> None:
     """Build all that a run builds of the groups that remedies change; nothing of it refuses the config."""
     trainer = build_trainer(settings, MetricHistory())
     if settings["model"]["_target_"] == "gradvitals.nets.mlp.MLP":  # a network of one's own needs data of its own
@@ -71,13 +72,13 @@ def test_what_a_page_recommends_is_accepted(name):
     typed, remedies = TYPED[name], remedies_of(TYPED[name])
     commands = recommended(typed, remedies)
     assert len(commands) == len(remedies) >= 4
-    before = settings_of(typed, Path("unused"))
+    before = compose_run_config(typed, Path("unused"))
     for words, remedy in zip(commands, remedies, strict=True):
-        settings = settings_of(words, Path("unused"))  # composed and checked as a command is
+        settings = compose_run_config(words, Path("unused"))  # composed and checked as a command is
         built(settings)
         assert set(remedy.overrides) <= set(words)
         groups = {word.partition("=")[0].partition(".")[0] for word in remedy.overrides}
-        others = before.keys() - groups - {"overrides", "typed", "choices", "trainer"}
+        others = before.values.keys() - groups - {"trainer"}
         assert {key: settings[key] for key in others} == {key: before[key] for key in others}
 
 

@@ -206,9 +206,9 @@ def test_another_config_gets_another_file(conf):
     ("key", "value", "words"),
     [
         ("share", 0, "cure.share: expected a number above 0 and at most 1; got 0"),
-        ("least_steps", 0.5, "cure.least_steps: expected a whole number of at least 1; got 0.5"),
+        ("least_steps", 0.5, "cure.least_steps: expected an integer of at least 1; got 0.5"),
         ("enough", 2, "cure.enough: expected"),
-        ("workers", "many", "cure.workers: expected a whole number of at least 1 or one of auto; got 'many'"),
+        ("workers", "many", "cure.workers: expected an integer of at least 1 or one of auto; got 'many'"),
         ("confirmations", 0, "cure.confirmations: expected"),
         ("name", "../evil", "cure.name: expected letters, digits, - and _"),
     ],
@@ -263,7 +263,7 @@ def test_no_rate_where_the_loss_falls_nowhere():
 
 def test_no_range_test_where_the_loss_is_not_finite_before_any_step(monkeypatch):
     monkeypatch.setattr(module, "range_test", lambda overrides, conf: (0.5, 100, 1.0))
-    settings = composed("optimizer=sgd") | {"choices": compose(["optimizer=sgd"]).choices}
+    settings = composed("optimizer=sgd")
 
     def first(step):
         done = Cure([], replace(SICK, verdict="non_finite", verdict_step=step))
@@ -274,11 +274,9 @@ def test_no_range_test_where_the_loss_is_not_finite_before_any_step(monkeypatch)
 
 
 def test_a_network_of_ones_own_keeps_its_model():
-    settings = composed("act=sigmoid") | {"choices": compose(["act=sigmoid"]).choices}
-    done = Cure([], SICK)
-    ours = module.remedies_for(done, settings, CONF)
-    settings["model"] |= {"_target_": "torch.nn.Linear"}
-    own = module.remedies_for(done, settings, CONF)
+    settings = composed("act=sigmoid")
+    ours = module.remedies_for(Cure([], SICK), settings, CONF)
+    own = module.remedies_for(Cure([], replace(SICK, decided=("model",))), settings, CONF)
     assert any("model=bn" in remedy.overrides for remedy in ours)
     assert [r.overrides for r in own] == [r.overrides for r in ours if not any("model" in w for w in r.overrides)] != []
 

@@ -1,4 +1,4 @@
-"""A trained run on its test data, or on other data of the same kind."""
+"""Tests a trained run on its test data, or on other data of the same kind."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from gradvitals.app.config.overrides import typed_keys
+from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.config.validate import check_values
 from gradvitals.app.run.lazy_imports import import_lightning
 from gradvitals.errors import ConfigError
 
 
 def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "best") -> dict[str, float]:
-    """Test metrics by tag.
+    """Returns the test metrics by tag.
 
     Args:
         run_dir: a run directory.
@@ -23,15 +23,15 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
         checkpoint: ``best`` or ``last``.
 
     Raises:
-        Refused: no run, no such checkpoint, or an override that is not one of the data.
+        ConfigError: no run, no such checkpoint, or an override that is not one of the data.
     """
     file = run_dir / ".hydra" / "config.yaml"
     path = run_dir / "checkpoints" / f"{checkpoint}.ckpt"
     for needed in (file, path):
         if not needed.is_file():
             raise ConfigError(f"expected a run directory with {needed.relative_to(run_dir)}; {run_dir} has none")
-    if foreign := [word for word in overrides if not word.startswith("data.") or "=" not in word]:
-        raise ConfigError(f"expected data.KEY=VALUE; got {foreign[0]}")
+    if others := [override for override in overrides if not override.startswith("data.") or "=" not in override]:
+        raise ConfigError(f"expected data.KEY=VALUE; got {others[0]}")
     merged = OmegaConf.merge(OmegaConf.load(file), OmegaConf.from_dotlist([*overrides]))
     data_spec: Any = OmegaConf.to_container(merged.data, resolve=True)
     check_values({"data": data_spec})
@@ -47,7 +47,7 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     filter_warnings()
     data = build_data(data_spec)
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
-    typed = typed_keys([str(word) for word in OmegaConf.load(run_dir / ".hydra" / "overrides.yaml")])
+    typed = Overrides(map(str, OmegaConf.load(run_dir / ".hydra" / "overrides.yaml"))).typed_keys
     model = build_own_module(OmegaConf.to_container(merged.model), typed)  # type: ignore[arg-type]
     if model is None:
         model = rebuild(path, "checkpoint")

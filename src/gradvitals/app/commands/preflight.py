@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import prepare
 from gradvitals.app.run.job import Job
 from gradvitals.errors import ConfigError
@@ -27,32 +28,30 @@ def preflight(config: DictConfig) -> None:
     Raises:
         SystemExit: 1 refused, 130 Ctrl-C.
     """
-    job = Job.at_hand()
+    job = Job.current()
     with job.refusals():
-        settings = job.settings(config)
-        if idle := [key for key in settings["typed"] if key in IDLE]:
+        run_config = job.config(config)
+        if idle := [key for key in run_config.overrides.typed_keys if key in IDLE]:
             raise ConfigError(f"{idle[0]}: has no part in a preflight, which does not train; leave it out")
-        prepare(settings)
-        found = look(settings)
+        found = look(prepare(run_config))
         write_json(job.run_dir / "preflight.json", content(found))
         log.info(table(found, job.run_dir))
 
 
-def look(settings: dict[str, Any]) -> Preflight:
-    """Build what the settings describe and send one training batch through it."""
+def look(config: RunConfig) -> Preflight:
+    """Builds what the config describes and sends one training batch through it."""
     from gradvitals.app.run.build_data import build_data
     from gradvitals.app.run.build_model import build_model
     from gradvitals.app.run.environment import set_threads
-    from gradvitals.checkpoints.compare import load_weights
-    from gradvitals.checkpoints.locate import locate
+    from gradvitals.app.run.starting_point import start_from
     from gradvitals.classifier import Classifier
     from gradvitals.signal_propagation import preflight as checkup
 
-    data = build_data(settings["data"])
-    model = build_model(settings, data)
+    data = build_data(config["data"])
+    model = build_model(config, data)
     if not isinstance(model, Classifier):
         raise ConfigError("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")
-    if settings["weights"]:
-        load_weights(model, locate(settings["weights"], settings["paths"]["logs"]))
-    set_threads(settings["threads"], model, settings["data"].get("batch_size", 1))
+    if config["weights"]:
+        start_from(config["weights"], config["paths"]["logs"], model)
+    set_threads(config, model)
     return checkup.preflight(model.net, next(iter(data.train_dataloader())), model.loss, model._optimizer)

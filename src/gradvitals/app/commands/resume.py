@@ -6,26 +6,25 @@ The command line is rewritten before Hydra starts, because Hydra writes the run 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gradvitals.app.config.compose import CONF
-from gradvitals.app.config.overrides import quoted, replayed
+from gradvitals.app.config.overrides import Overrides, key_of, quoted
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.result import Result
 
 LONGER = "trainer.max_epochs"
-# What may be typed beside resume: a longer fit, and on how many devices.
-PLACE = ("trainer.devices=", "trainer.num_nodes=")
-BESIDE = (f"{LONGER}=", "trainer=", *PLACE, "data.batch_size=")
+# Keys that may be typed beside resume: a longer fit, and on how many devices.
+PLACE = ("trainer.devices", "trainer.num_nodes")
+BESIDE = (LONGER, "trainer", *PLACE, "data.batch_size")
 WHERE = ("paths.logs", "task_name")  # and beside resume=latest: where the runs are
-# What may be typed beside resume_sweep and join_sweep: where its jobs run, and how many more a search tries.
-BESIDE_SWEEP = ("hydra/launcher=", "hydra.launcher.", "hydra.sweeper.n_trials=", "hydra.sweeper.n_jobs=")
-AS_BEFORE = ("hydra.sweeper.resume=", "hydra.sweeper.join=")  # how an earlier command came to the sweep
+# Keys that may be typed beside resume_sweep and join_sweep: where jobs run, and how many more a search tries.
+LAUNCHER = "hydra.launcher."
+BESIDE_SWEEP = ("hydra/launcher", LAUNCHER, "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
+SWEEP_RESUMED_BY = ("hydra.sweep.dir", "hydra.sweeper.resume", "hydra.sweeper.join")
 
 
 class AlreadyCompleted(Exception):
@@ -33,82 +32,83 @@ class AlreadyCompleted(Exception):
 
 
 def rewrite(argv: list[str]) -> list[str]:
-    """The command line that continues a run or a sweep; the same one where neither is typed.
+    """Returns the command line that resumes a run or a sweep; the same one where neither is typed.
 
     Args:
         argv: program and overrides.
 
     Raises:
-        Refused: no such run, no whole checkpoint, or something typed beside that a resumed run cannot change.
-        AlreadyCompleted: the run has come to its end and no longer fit was asked for.
+        ConfigError: no such run, no whole checkpoint, or something typed beside that a resumed run cannot change.
+        AlreadyCompleted: the run has ended and no longer fit was asked for.
     """
+    typed = Overrides(argv[1:])
     for key in ("resume_sweep", "join_sweep"):
-        if (sweep := _typed(argv, key)) is not None:
-            return _rewrite_sweep(argv, key, Path(sweep))
-    if (resume := _typed(argv, "resume")) is None:
-        return argv
-    where = tuple(f"{key}=" for key in WHERE) if resume == "latest" else ()
-    typed = [word for word in argv[1:] if not word.startswith(("resume=", *where))]
-    if foreign := [word for word in typed if not word.startswith(BESIDE)]:
-        allowed = ", ".join(word.rstrip("=") for word in (*BESIDE, *where))
+        if (sweep := _typed_path(typed, key)) is not None:
+            return [argv[0], *_resumed_sweep(typed.without(key), key, Path(sweep))]
+    if (resume := _typed_path(typed, "resume")) is not None:
+        return [argv[0], *_resumed_run(typed.without("resume"), resume)]
+    return argv
+
+
+def _typed_path(typed: Overrides, key: str) -> str | None:
+    """As it was typed, because Hydra would read the comma in a directory's name as a sweep."""
+    value = typed.text(key)
+    return None if value in (None, "", "null") else value
+
+
+def _resumed_run(typed: Overrides, resume: str) -> list[str]:
+    where = WHERE if resume == "latest" else ()
+    beside = typed.without(*where)
+    if others := [override for override in beside if key_of(override) not in BESIDE or override.startswith("~")]:
+        allowed = ", ".join((*BESIDE, *where))
         raise ConfigError(
-            f"resume={resume}: a run continues as it was; only {allowed} may be typed beside; got {foreign[0]}"
+            f"resume={resume}: a run continues as it was; only {allowed} may be typed beside; got {others[0]}"
         )
-    run_dir = _latest(argv) if resume == "latest" else Path(resume)
+    run_dir = _latest(typed) if resume == "latest" else Path(resume)
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
         raise ConfigError(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
-    if _nothing_left(run_dir, typed):
-        raise AlreadyCompleted(f"{run_dir} {_how_it_ended(run_dir)}. To train longer: resume={run_dir} {LONGER}=N")
-    words, checkpoint = _saved_words(saved), newest(run_dir)
-    mine = ("resume=", *(word.partition("=")[0] + "=" for word in typed), *(["ckpt_path="] if checkpoint else []))
-    mine += PLACE if ClusterEnvironment.at_work() else ()  # it says how many there are
-    kept = [word for word in words if not word.startswith(mine)]
-    begin = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint else []  # killed before the first one: from the start
-    as_it_was = [] if typed else ["hydra.output_subdir=null"]  # what is not written anew cannot be torn by a kill
-    here = [f"resume={quoted(run_dir)}", f"hydra.run.dir={quoted(run_dir)}"]
-    return [argv[0], *kept, *typed, *begin, *here, *as_it_was]
-
-
-def _saved_words(saved: Path) -> list[str]:
-    """The overrides that a run was started with."""
+    _refuse_completed(run_dir, beside)
     if not saved.read_text(encoding="utf-8").strip():
         raise ConfigError(f"{saved} is empty: the run was killed while it was being written. Start it anew")
-    return replayed(OmegaConf.load(saved), saved)
+    overrides, checkpoint = Overrides.replay(OmegaConf.load(saved), saved), newest(run_dir)
+    overrides = overrides.without("resume", *beside.keys, *(["ckpt_path"] if checkpoint else []))
+    overrides = overrides.without(*(PLACE if ClusterEnvironment.at_work() else ()))  # the launcher decides them
+    begin = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint else []  # killed before the first one: from the start
+    here = [f"resume={quoted(run_dir)}", f"hydra.run.dir={quoted(run_dir)}"]
+    unchanged = [] if beside else ["hydra.output_subdir=null"]  # a kill cannot tear a file that is not written
+    return [*overrides, *beside, *begin, *here, *unchanged]
 
 
-def _typed(argv: list[str], key: str) -> str | None:
-    """The value of a typed key; None where it is not typed, or null."""
-    value = next((word.partition("=")[2] for word in argv[1:] if word.startswith(f"{key}=")), "")
-    return None if value in ("", "null") else value
-
-
-def _rewrite_sweep(argv: list[str], key: str, sweep_dir: Path) -> list[str]:
-    """The command line of a sweep again, in its directory; its sweeper leaves out what has ended, or others have."""
-    typed = [word for word in argv[1:] if not word.startswith(f"{key}=") and word not in ("-m", "--multirun")]
-    if foreign := [word for word in typed if not word.startswith(BESIDE_SWEEP)]:
-        allowed = ", ".join(word.rstrip("=.") for word in BESIDE_SWEEP)
-        raise ConfigError(f"{key}: a sweep continues as it was; only {allowed} may be typed beside; got {foreign[0]}")
+def _resumed_sweep(typed: Overrides, key: str, sweep_dir: Path) -> list[str]:
+    """The sweeper leaves out the jobs that have ended, or that others run."""
+    beside = typed.without("-m", "--multirun")
+    if others := [override for override in beside if not _may_change_a_sweep(key_of(override))]:
+        allowed = ", ".join(name.rstrip(".") for name in BESIDE_SWEEP)
+        raise ConfigError(f"{key}: a sweep continues as it was; only {allowed} may be typed beside; got {others[0]}")
     saved = sweep_dir / "multirun.yaml"
     if not saved.is_file():
         raise ConfigError(f"{key}={sweep_dir}: expected a sweep's directory; there is no {saved}")
-    config = OmegaConf.load(saved).hydra
-    if key == "join_sweep" and "n_trials" not in config.sweeper:
+    hydra = OmegaConf.load(saved).hydra
+    if key == "join_sweep" and "n_trials" not in hydra.sweeper:
         raise ConfigError(
             f"join_sweep={sweep_dir}: expected a search, whose workers choose trial by trial; the jobs of a grid are"
             " all given out by its first command. To run one on many machines: hydra/launcher=ray or submitit_slurm"
         )
-    mine = ("hydra.sweep.dir=", *AS_BEFORE, *(word.partition("=")[0] + "=" for word in typed))
-    words = [*map(str, config.overrides.task), *map(str, config.overrides.hydra)]
-    kept = replayed([word for word in words if not word.startswith(mine)], saved)
+    overrides = Overrides(map(str, [*hydra.overrides.task, *hydra.overrides.hydra]))
+    kept = Overrides.replay(overrides.without(*SWEEP_RESUMED_BY, *beside.keys), saved)
     how = f"hydra.sweeper.{key.removesuffix('_sweep')}=true"
-    return [argv[0], *kept, *typed, f"hydra.sweep.dir={quoted(sweep_dir)}", how]
+    return [*kept, *beside, f"hydra.sweep.dir={quoted(sweep_dir)}", how]
 
 
-def _latest(argv: list[str]) -> Path:
+def _may_change_a_sweep(key: str) -> bool:
+    return key in BESIDE_SWEEP or key.startswith(LAUNCHER)
+
+
+def _latest(typed: Overrides) -> Path:
     """The newest run where the command line and the config say that runs are."""
     config = OmegaConf.load(CONF / "train.yaml")
-    logs, task_name = (str(_last_typed(argv, key) or OmegaConf.select(config, key)) for key in WHERE)
+    logs, task_name = (str(typed.value(key) or OmegaConf.select(config, key)) for key in WHERE)
     folder = Path(logs) / task_name / "runs"
     runs = sorted(path for path in folder.glob("*") if (path / ".hydra").is_dir())
     if not runs:
@@ -119,21 +119,9 @@ def _latest(argv: list[str]) -> Path:
     return runs[-1]
 
 
-def _last_typed(argv: list[str], key: str) -> Any:
-    """The value of a key as Hydra reads it; None where it is not typed."""
-    words = [word for word in argv[1:] if word.startswith(f"{key}=")]
-    return OverridesParser.create().parse_override(words[-1]).value() if words else None
-
-
-def _how_it_ended(run_dir: Path) -> str:
-    status = Result.read(run_dir).status
-    return "is complete" if status == "completed" else f"has ended: {status}"
-
-
-def _nothing_left(run_dir: Path, typed: list[str]) -> bool:
-    """Whether the run has come to its end and is asked for no more epochs than it has."""
-    result = Result.read(run_dir)
-    wanted = [word.partition("=")[2] for word in typed if word.startswith(f"{LONGER}=")]
-    if not result.status.is_over or not wanted:
-        return result.status.is_over
-    return wanted[-1].isdecimal() and int(wanted[-1]) <= (result.epochs or 0)
+def _refuse_completed(run_dir: Path, beside: Overrides) -> None:
+    result, wanted = Result.read(run_dir), beside.text(LONGER)
+    is_longer = wanted is not None and not (wanted.isdecimal() and int(wanted) <= (result.epochs or 0))
+    if result.status.is_over and not is_longer:
+        ended = "is complete" if result.status == "completed" else f"has ended: {result.status}"
+        raise AlreadyCompleted(f"{run_dir} {ended}. To train longer: resume={run_dir} {LONGER}=N")

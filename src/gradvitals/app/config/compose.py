@@ -1,10 +1,10 @@
-"""The config of ``train.py`` composed inside a process, and written down as an experiment."""
+"""Composes the config of ``train.py`` inside a process, as a command line would."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,37 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.overrides import quoted, slug, typed_keys
-from gradvitals.app.config.validate import check
+from gradvitals.app.config.overrides import Overrides, quoted, slug
+from gradvitals.app.config.run_config import RunConfig, choices_of
 
 CONF = Path(__file__).parents[4] / "conf"
-FLATTENED = ("experiment", "debug", "sweep")  # groups of values for all the others; written as those values
+FLATTENED = ("experiment", "debug", "sweep")  # groups whose files set values of the other groups
 
 
 @dataclass(frozen=True)
 class Composed:
-    """A config of ``train.py``, and the option of each group."""
+    """A config of ``train.py``.
+
+    Attributes:
+        config: the config without its part ``hydra``.
+        hydra: that part.
+    """
 
     config: DictConfig
-    choices: dict[str, str]
+    hydra: DictConfig
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Group -> option."""
+        return choices_of(self.hydra)
 
     def plain(self) -> dict[str, Any]:
-        """Its values, interpolations left as they are."""
+        """Returns the values, with interpolations left as they are."""
         return OmegaConf.to_container(self.config, resolve=False)  # type: ignore[return-value]
 
 
 def compose(overrides: Sequence[str], conf: Path = CONF) -> Composed:
-    """What ``python src/train.py OVERRIDES`` would compose, without running it.
+    """Returns what ``python src/train.py OVERRIDES`` composes, without running it.
 
     Raises:
         hydra.errors.HydraException: an override that does not fit; see
@@ -45,17 +55,32 @@ def compose(overrides: Sequence[str], conf: Path = CONF) -> Composed:
         1.0
     """
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
-    with _aside(), initialize_config_dir(str(conf), version_base="1.3"):
+    with _running_job_set_aside(), initialize_config_dir(str(conf), version_base="1.3"):
         config = hydra.compose("train", list(overrides), return_hydra_config=True)
-    choices = {group: option for group, option in config.hydra.runtime.choices.items() if "/" not in group}
     OmegaConf.set_struct(config, False)
-    del config["hydra"]
-    return Composed(config, choices)
+    return Composed(config, config.pop("hydra"))
+
+
+def compose_run_config(overrides: Sequence[str], run_dir: Path, conf: Path = CONF) -> RunConfig:
+    """Returns the validated config of the run that ``python src/train.py OVERRIDES`` trains.
+
+    Args:
+        overrides: as typed.
+        run_dir: the run directory.
+        conf: the folder of the configs.
+
+    Raises:
+        hydra.errors.HydraException: see :func:`compose`.
+        gradvitals.errors.ConfigError: see :func:`gradvitals.app.config.validate.check`.
+    """
+    composed = compose([*overrides, f"paths.run={quoted(run_dir)}"], conf)
+    config = RunConfig.resolve(composed.config, composed.hydra)
+    return replace(config, overrides=Overrides(overrides)).validate()
 
 
 @contextmanager
-def _aside() -> Iterator[None]:
-    """Put the Hydra of a job that is running aside, which allows no second one."""
+def _running_job_set_aside() -> Iterator[None]:
+    """The Hydra of a job that is running allows no second one."""
     running = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -64,22 +89,8 @@ def _aside() -> Iterator[None]:
         GlobalHydra.instance().hydra = running
 
 
-def settings_of(overrides: Sequence[str], run_dir: Path, conf: Path = CONF) -> dict[str, Any]:
-    """The same as plain values, checked as a run's are, with ``overrides``, ``typed`` and ``choices`` beside them.
-
-    Raises:
-        hydra.errors.HydraException: see :func:`compose`.
-        gradvitals.errors.ConfigError: see :func:`gradvitals.app.config.validate.check`.
-    """
-    composed = compose([*overrides, f"paths.run={quoted(run_dir)}"], conf)
-    settings: dict[str, Any] = OmegaConf.to_container(composed.config, resolve=True)  # type: ignore[assignment]
-    settings |= {"overrides": list(overrides), "typed": typed_keys(list(overrides)), "choices": composed.choices}
-    check(settings, settings["typed"])
-    return settings
-
-
 @cache
 def usual_choices(conf: Path) -> dict[str, str]:
-    """Returns the options of ``train.yaml``'s defaults list."""
+    """Returns group -> option of the defaults list of ``train.yaml``."""
     listed = OmegaConf.load(conf / "train.yaml").defaults
     return {str(key): option for item in listed if not isinstance(item, str) for key, option in item.items()}

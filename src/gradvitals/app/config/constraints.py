@@ -1,4 +1,4 @@
-"""What a value must be, in words and as a test."""
+"""What a value must be, as a description and as a test."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from gradvitals.errors import FLOAT32_MAX
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a value must be, in words and as a test."""
+    """What a value must be.
+
+    Attributes:
+        expected: the description, for errors.
+        accepts: the test.
+    """
 
     expected: str
     accepts: Callable[[Any], bool]
 
 
 def number(low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Constraint:
-    """A number that float32 holds, of at least ``low``, at most ``high``, greater than ``above``."""
+    """Returns the constraint of a number in the range of float32 and of ``low`` to ``high``, greater than ``above``."""
     bounds = [f"of at least {low:g}"] * (low > -math.inf) + [f"above {above:g}"] * (above > -math.inf)
     bounds += [f"at most {high:g}"] * (high < math.inf)
 
@@ -31,36 +36,36 @@ def number(low: float = -math.inf, high: float = math.inf, above: float = -math.
 
 
 def integer(low: int, high: int = 2**63 - 1) -> Constraint:
-    """A whole number between two."""
+    """Returns the constraint of an integer in a range."""
     upto = f"from {low} to {high}" if high < 2**63 - 1 else f"of at least {low}"
     return Constraint(
-        f"a whole number {upto}",
+        f"an integer {upto}",
         lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
     )
 
 
 def one_of(*values: Any) -> Constraint:
-    """One of some words; true and false are not 1 and 0."""
-    words = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
+    """Returns the constraint of one of some values; true and false are not 1 and 0."""
+    names = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
     return Constraint(
-        f"one of {words}", lambda value: any(value is v or (value == v and type(value) is type(v)) for v in values)
+        f"one of {names}", lambda value: any(value is v or (value == v and type(value) is type(v)) for v in values)
     )
 
 
 def either(*rules: Constraint) -> Constraint:
-    """Any of several rules."""
+    """Returns the constraint that any of several are met."""
     return Constraint(
         " or ".join(rule.expected for rule in rules), lambda value: any(rule.accepts(value) for rule in rules)
     )
 
 
 def optional(rule: Constraint) -> Constraint:
-    """The rule, or null."""
+    """Returns the constraint that a value meets another one or is null."""
     return Constraint(f"{rule.expected}, or null", lambda value: value is None or rule.accepts(value))
 
 
 def list_of(rule: Constraint, length: int | None = None) -> Constraint:
-    """A list whose items follow the rule."""
+    """Returns the constraint of a list whose items all meet another one."""
     return Constraint(
         f"a list{f' of {length}' if length else ''}, each {rule.expected}",
         lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(rule.accepts, value)),
@@ -68,7 +73,7 @@ def list_of(rule: Constraint, length: int | None = None) -> Constraint:
 
 
 def mapping_of(rule: Constraint, *keys: str) -> Constraint:
-    """A mapping from names, of ``keys`` where there are any, to what follows the rule."""
+    """Returns the constraint of a mapping whose values all meet another one, from ``keys`` where there are any."""
     names = f"any of {', '.join(keys)}" if keys else "names"
     return Constraint(
         f"a mapping from {names} to {rule.expected}",
@@ -81,5 +86,5 @@ def mapping_of(rule: Constraint, *keys: str) -> Constraint:
 
 
 boolean = one_of(True, False)
-string = Constraint("a text", lambda value: isinstance(value, str))
+string = Constraint("a string", lambda value: isinstance(value, str))
 name = Constraint("a name", lambda value: isinstance(value, str) and value.strip() != "")

@@ -1,14 +1,14 @@
-"""What Hydra itself calls by name is held to the rule of :mod:`gradvitals.build`: only what fits its slot by type.
+"""Admits only known classes to what Hydra itself builds: callbacks, launcher, sweeper and logging.
 
-Hydra calls the targets of its own keys (callbacks, launcher, sweeper, logging) before any callback is asked, whether
-they were typed or stand in an experiment's file. So its loader is made to look at a config as soon as it is composed.
+Hydra calls these targets before any callback of ours runs, whether they were typed or come from an experiment's file.
+So the config is checked as soon as Hydra's loader has composed it. Other classes are admitted by the user's environment
+variable ``GRADVITALS_ALLOW`` alone; see :mod:`gradvitals.build`.
 """
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -18,25 +18,52 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from gradvitals.build import resolve
 from gradvitals.errors import ConfigError
 
-TRUSTED = frozenset({"gradvitals", "hydra", "hydra_plugins", "logging", "colorlog"})
-DEFAULT_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-PLUGINS = {"hydra_ray_launcher": "ray", "hydra_submitit_launcher": "submitit"}  # package -> extra
-SLOTS = {"launcher": Launcher, "sweeper": Sweeper}
-LOGS = ("job_logging", "hydra_logging")
-LOGGING = {"formatters": logging.Formatter, "handlers": logging.Handler, "filters": logging.Filter}
+LOGS = (
+    "logging.Formatter",
+    "logging.StreamHandler",
+    "logging.FileHandler",
+    "logging.NullHandler",
+    "logging.handlers.RotatingFileHandler",
+    "logging.handlers.TimedRotatingFileHandler",
+    "colorlog.ColoredFormatter",
+)
+KNOWN = {  # key of `hydra` -> the classes that may be built there
+    "callbacks": (
+        "gradvitals.app.config.pre_run_check.PreRunCheck",
+        "gradvitals.app.cure.options.CureGuard",
+        "hydra.experimental.callbacks.LogJobReturnCallback",
+        "hydra.experimental.callbacks.PickleJobInfoCallback",
+    ),
+    "launcher": (
+        "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+        "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+        "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",
+        "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher",
+    ),
+    "sweeper": (
+        "hydra._internal.core_plugins.basic_sweeper.BasicSweeper",
+        "hydra_plugins.gradvitals_sweepers.Grid",
+        "hydra_plugins.gradvitals_sweepers.Search",
+    ),
+    "job_logging": LOGS,
+    "hydra_logging": LOGS,
+}
+KINDS = {"callbacks": Callback, "launcher": Launcher, "sweeper": Sweeper}
+CALLED = ("_target_", "()", "class", "queue", "listener")  # keys whose value Hydra or logging resolves and calls
 STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
-CALLED = ("()", "class", "queue", "listener")  # keys whose value the logging package resolves and calls
+PLUGINS = {"hydra_ray_launcher": "ray", "hydra_submitit_launcher": "submitit"}  # package -> extra
 
 
 @contextmanager
 def checked_targets() -> Iterator[None]:
-    """Every config that Hydra composes inside is checked before Hydra acts on it."""
+    """Inside, every config that Hydra composes is checked before Hydra acts on it."""
     compose = ConfigLoaderImpl.load_configuration
 
     def composed(*args: Any, **kwargs: Any) -> DictConfig:
@@ -52,13 +79,13 @@ def checked_targets() -> Iterator[None]:
 
 
 def check_hydra(config: DictConfig) -> None:
-    """Refuse what does not fit Hydra's slots.
+    """Refuses classes that are neither known nor admitted, and variables of the environment.
 
     Args:
         config: the part ``hydra`` of a config.
 
     Raises:
-        ValueError: a target that is no class of its slot's type; a logging factory; a variable set by a config.
+        ConfigError: it names the key and what came.
 
     Example:
         >>> check_hydra(DictConfig({"launcher": {"_target_": "os.system"}}))
@@ -66,82 +93,46 @@ def check_hydra(config: DictConfig) -> None:
         ...
         gradvitals.errors.ConfigError: hydra.launcher._target_=os.system: package 'os' is not admitted. If it is yours, set GRADVITALS_ALLOW=os
     """  # noqa: E501
-    parts = {key: _plain(_value(config, key)) for key in (*SLOTS, *LOGS, "callbacks", "job") if config.get(key)}
-    for name, spec in parts.get("callbacks", {}).items():
-        _check_spec(f"hydra.callbacks.{name}", spec, Callback)
-    for name, kind in SLOTS.items():
-        _check_spec(f"hydra.{name}", parts.get(name, {}), kind)
-    for name in LOGS:
-        _check_logging(f"hydra.{name}", parts.get(name, {}))
-    if variables := parts.get("job", {}).get("env_set"):
+    for slot in KNOWN:
+        for key, last, value in _leaves(f"hydra.{slot}", slot, config.get(slot)):
+            if last in CALLED:
+                _check_target(slot, key, value)
+            elif "ext://" in value and value not in STREAMS:
+                raise ConfigError(f"{key}: expected {' or '.join(STREAMS)}; got {value}")
+            elif "${" in value and last != "filename":
+                raise ConfigError(f"{key}: expected a value that is known before the job; got {value}")
+    if variables := (config.get("job") or {}).get("env_set"):
         why = "the environment admits code, so no config sets it"
         raise ConfigError(f"hydra.job.env_set: {why}; got {next(iter(variables))}. Set it in the shell")
 
 
-def _plain(node: Any) -> Any:
-    """Plain values, resolved; what only the job will know stays an interpolation."""
-    if isinstance(node, DictConfig):
-        return {str(key): _plain(_value(node, key)) for key in node}
-    return [_plain(_value(node, i)) for i in range(len(node))] if isinstance(node, ListConfig) else node
+def _leaves(name: str, last: str, node: Any) -> Iterator[tuple[str, str, str]]:
+    """Full name, last key and text of each plain value below a node; interpolations that only a job resolves stay."""
+    if not OmegaConf.is_config(node):
+        if node is not None:
+            yield name, last, str(node)
+        return
+    for key in node if isinstance(node, DictConfig) else range(len(node)):
+        try:
+            value = node[key]
+        except (InterpolationResolutionError, MissingMandatoryValue):
+            value = node._get_node(key)._value()
+        yield from _leaves(f"{name}.{key!s}", str(key), value)
 
 
-def _value(node: Any, key: Any) -> Any:
+def _check_target(slot: str, key: str, value: str) -> None:
+    if value in KNOWN[slot]:
+        _need_plugin(value)
+        return
     try:
-        return node[key]
-    except (InterpolationResolutionError, MissingMandatoryValue):
-        return str(node._get_node(key)._value())
-
-
-def _check_spec(key: str, spec: Mapping[str, Any] | None, kind: type) -> None:
-    """A spec of a slot, and that none is inside it, which Hydra would build too."""
-    arguments = dict(spec or {})
-    path = arguments.pop("_target_", None)
-    if path not in (None, DEFAULT_LAUNCHER):
-        _resolve(f"{key}._target_", path, kind)
-    for name, last, value in _leaves(key, arguments):
-        if last == "_target_":
-            raise ConfigError(f"{name}={value}: expected a plain value; nothing is built inside {key}")
-
-
-def _check_logging(key: str, config: Mapping[str, Any]) -> None:
-    """The classes of a logging config, and that nothing else of it is called, or imported."""
-    for part, kind in LOGGING.items():
-        for entry, spec in (config.get(part) or {}).items():
-            for last in set(spec or {}) & {"()", "class"}:
-                _resolve(f"{key}.{part}.{entry}.{last}", spec[last], kind)
-    for name, last, value in _leaves(key, config):
-        is_slot = last in ("()", "class") and name.removeprefix(key).count(".") == 3 and name.split(".")[2] in LOGGING
-        if last in CALLED and not is_slot:
-            raise ConfigError(f"{name}={value}: expected a plain value; nothing is called there")
-        if "ext://" in value and value not in STREAMS:
-            raise ConfigError(f"{name}={value}: expected {' or '.join(STREAMS)}")
-        if "${" in value and last != "filename":
-            raise ConfigError(f"{name}={value}: expected a value that is known before the job")
-
-
-def _resolve(key: str, path: Any, kind: type) -> None:
-    try:
-        resolve(str(path), kind, TRUSTED)
+        resolve(value, KINDS.get(slot, object), frozenset())
     except ValueError as error:
-        _need_plugin(str(path))
         raise ConfigError(str(error).replace("_target_", key, 1)) from None
 
 
 def _need_plugin(path: str) -> None:
-    """Refuse one of our launchers' configs where its package is not there."""
+    """Refuses one of our launchers where its package is not installed."""
     package = next((name for name in PLUGINS if path.startswith(f"hydra_plugins.{name}.")), None)
     if package and find_spec(f"hydra_plugins.{package}") is None:
         name, extra = package.replace("_", "-"), PLUGINS[package]
         raise ConfigError(f'hydra/launcher needs a package: {name}. Install it by pip install ".[{extra}]"')
-
-
-def _leaves(name: str, value: Any, last: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every plain value inside another: its dotted name, its own key, and itself as text."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _leaves(f"{name}.{key}", inner, key)
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            yield from _leaves(f"{name}[{place}]", inner)
-    elif value is not None:
-        yield name, last, str(value)

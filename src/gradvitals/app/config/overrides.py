@@ -1,10 +1,13 @@
-"""Overrides: parsed, quoted, replayed, and the directory name made of them."""
+"""Overrides: parsed, quoted, replayed from a file, and the directory name made of them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePath
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gradvitals.errors import ConfigError
 
@@ -13,7 +16,7 @@ SLURM = (  # not setup, additional_parameters and submitit_folder: they run comm
     "timeout_min|signal_delay_s|max_num_timeout|nodes|tasks_per_node|gpus_per_node|gpus_per_task|cpus_per_task"
     "|cpus_per_gpu|mem_gb|mem_per_gpu|mem_per_cpu|partition|qos|account|constraint|exclude|gres|stderr_to_stdout"
 )
-# A cluster's address is none of these unless it is this machine's: what comes back from there is unpickled here.
+# The address of a cluster is not among these, except this machine's: what a cluster returns is unpickled here.
 RAY = r"ray\.(init\.(num_cpus|num_gpus|include_dashboard|logging_level)|remote\.(num_cpus|num_gpus|max_retries))"
 HARMLESS = re.compile(
     r"\+{0,2}(hydra/(launcher|sweeper)=\w+"
@@ -27,36 +30,92 @@ HARMLESS = re.compile(
 LONGEST = 100  # characters; file systems refuse more than 255
 
 
-def replayed(words: Iterable[object], source: Path) -> list[str]:
-    """The saved words.
-
-    Args:
-        words: as saved.
-        source: the file that they come from, for the error.
-
-    Raises:
-        Refused: a flag, or a key of Hydra's that decides what code runs.
+class Overrides(tuple[str, ...]):
+    """Overrides in Hydra's grammar, in the order in which they were typed.
 
     Example:
-        >>> replayed(["act=elu", "hydra.launcher.n_jobs=2"], Path("multirun.yaml"))
-        ['act=elu', 'hydra.launcher.n_jobs=2']
-        >>> replayed(["hydra.callbacks.x._target_=os.system"], Path("o.yaml"))
-        Traceback (most recent call last):
-        ...
-        gradvitals.errors.ConfigError: o.yaml: expected settings of a run; got hydra.callbacks.x._target_=os.system
+        >>> typed = Overrides(["act=elu", "+model.depth=3", "~callbacks.best"])
+        >>> typed.keys
+        ('act', 'model.depth', 'callbacks.best')
+        >>> typed.typed_keys
+        ('act', 'model.depth')
+        >>> str(typed.without("act"))
+        '+model.depth=3 ~callbacks.best'
     """
-    found = [str(word) for word in words]
-    for word in found:
-        is_hydras = word.lstrip("+~").startswith(("hydra.", "hydra/", "hydra@", "hydra="))
-        if not OVERRIDE.fullmatch(word) or (is_hydras and not HARMLESS.fullmatch(word)):
-            raise ConfigError(f"{source}: expected settings of a run; got {word}")
-    return found
+
+    def __str__(self) -> str:
+        return " ".join(self)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The key of each override."""
+        return tuple(key_of(override) for override in self)
+
+    @property
+    def typed_keys(self) -> tuple[str, ...]:
+        """The keys that are given a value."""
+        return tuple(key_of(override) for override in self if "=" in override and not override.startswith("~"))
+
+    def without(self, *keys: str) -> Overrides:
+        """Returns the overrides of all other keys."""
+        return Overrides(override for override in self if key_of(override) not in keys)
+
+    def text(self, key: str) -> str | None:
+        """Returns the value of a key as it was typed, the last one; None where it was not typed."""
+        found = [override.partition("=")[2] for override in self if "=" in override and key_of(override) == key]
+        return found[-1] if found else None
+
+    def value(self, key: str) -> Any:
+        """Returns the value of a key as Hydra reads it; None where it was not typed.
+
+        Example:
+            >>> Overrides(["resume='a,b'"]).value("resume")
+            'a,b'
+        """
+        text = self.text(key)
+        return None if text is None else OverridesParser.create().parse_override(f"{key}={text}").value()
+
+    @classmethod
+    def replay(cls, saved: Iterable[object], source: Path) -> Overrides:
+        """Returns overrides that were saved in a file, which may be somebody else's.
+
+        Args:
+            saved: the overrides.
+            source: the file that contains them, for the error.
+
+        Raises:
+            ConfigError: a flag, or a key of Hydra that decides what code runs.
+
+        Example:
+            >>> Overrides.replay(["act=elu", "hydra.launcher.n_jobs=2"], Path("multirun.yaml"))
+            ('act=elu', 'hydra.launcher.n_jobs=2')
+            >>> Overrides.replay(["hydra.callbacks.x._target_=os.system"], Path("o.yaml"))
+            Traceback (most recent call last):
+            ...
+            gradvitals.errors.ConfigError: o.yaml: expected settings of a run; got hydra.callbacks.x._target_=os.system
+        """
+        found = cls(map(str, saved))
+        for override in found:
+            is_hydras = key_of(override).startswith(("hydra.", "hydra/", "hydra@")) or key_of(override) == "hydra"
+            if not OVERRIDE.fullmatch(override) or (is_hydras and not HARMLESS.fullmatch(override)):
+                raise ConfigError(f"{source}: expected settings of a run; got {override}")
+        return found
+
+
+def key_of(override: str) -> str:
+    """Returns the key of an override.
+
+    Example:
+        >>> key_of("++model.depth=3"), key_of("~callbacks.best")
+        ('model.depth', 'callbacks.best')
+    """
+    return override.lstrip("+~").partition("=")[0]
 
 
 def slug(text: str) -> str:
-    """``_`` and the text reduced to letters, digits and ``=,.-_``; nothing for nothing.
+    """Returns ``_`` and the text reduced to letters, digits and ``=,.-_``; an empty string for an empty one.
 
-    No slash survives and no leading dot, so that the name stays inside its folder.
+    No slash and no leading dot remains, so that the name stays inside its folder.
 
     Example:
         >>> slug("model=bn,data.root=../../evil")
@@ -70,17 +129,21 @@ def slug(text: str) -> str:
 
 
 def _last_part(item: str) -> str:
-    """Of a path in a value, its last part: it says enough."""
     key, equals, value = item.partition("=")
     return f"{key}{equals}{PurePath(value).name}" if "/" in value else item
 
 
 def quoted(path: Path) -> str:
-    """Quoted for Hydra, which would read a comma as a sweep."""
+    """Returns a path quoted for Hydra, which would read a comma as a sweep."""
     escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
 
-def typed_keys(overrides: list[str]) -> list[str]:
-    """The keys of typed overrides, without signs of addition."""
-    return [override.lstrip("+").partition("=")[0] for override in overrides]
+def as_typed(value: Any) -> str:
+    """Returns a plain value as it is typed in an override.
+
+    Example:
+        >>> as_typed(None), as_typed(True), as_typed(0.1)
+        ('null', 'true', '0.1')
+    """
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,56 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, ListConfig
-from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from gradvitals.app.config.error_messages import explain, leave
-from gradvitals.app.config.overrides import typed_keys
-from gradvitals.app.config.validate import check
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import ConfigError
 
 
 class PreRunCheck(Callback):
-    """Checks a single run's config. Hydra lets only SystemExit through; a sweep's jobs check themselves."""
+    """Validates the config of a single run. Hydra lets only SystemExit through; jobs of a sweep validate themselves.
+
+    Attributes:
+        passed: the config that passed, for the job that follows in this process.
+    """
+
+    passed: ClassVar[RunConfig | None] = None
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
-            check(plain(config), typed_keys(config.hydra.overrides.task))
+            PreRunCheck.passed = _resolved(config).validate()
             run_dir = Path(config.hydra.run.dir)
             resumed = config.resume is not None and Path(config.resume) == run_dir
             occupied = any((run_dir / name).exists() for name in ("result.json", ".hydra"))
             if is_first_process() and occupied and not resumed:
-                way_out = f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
-                raise ConfigError(f"{run_dir} already holds a run. {way_out}")
+                raise ConfigError(
+                    f"hydra.run.dir: expected a directory without a run; {run_dir} already holds a run. "
+                    f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
+                )
         except (ValueError, OSError, OmegaConfBaseException) as error:
             leave(explain(error))
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """The job's part of a config as plain values; what is known only inside the job stays an interpolation.
-
-    Raises:
-        Refused: a value that nothing stands behind.
-    """
-    return {str(key): _plain(config, key) for key in config if key != "hydra"}
-
-
-def _plain(node: Any, key: Any) -> Any:
+def _resolved(config: DictConfig) -> RunConfig:
+    """What the job will be given: Hydra sets the output directory and its own config only after this check."""
+    hydra, before = config.hydra, HydraConfig.instance().cfg
+    with read_write(hydra.runtime), open_dict(hydra.runtime):
+        hydra.runtime.output_dir = str(Path(hydra.run.dir).absolute())
+    HydraConfig.instance().set_config(config)
     try:
-        value = node[key]
-    except InterpolationResolutionError as error:
-        if "HydraConfig was not set" not in str(error):
-            raise
-        return str(node._get_node(key)._value())
-    except (MissingMandatoryValue, RecursionError):
-        name = node._get_full_key(key)
-        raise ConfigError(
-            f"{name}: expected a value; got {node._get_node(key)._value()}. Set it by {name}=VALUE"
-        ) from None
-    if isinstance(value, DictConfig):
-        return {str(inner): _plain(value, inner) for inner in value}
-    return [_plain(value, place) for place in range(len(value))] if isinstance(value, ListConfig) else value
+        return RunConfig.resolve(config, hydra)
+    finally:
+        HydraConfig.instance().cfg = before
+        OmegaConf.set_readonly(hydra, None)  # which set_config made read-only

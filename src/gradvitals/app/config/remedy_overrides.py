@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.compose import CONF, FLATTENED, usual_choices
+from gradvitals.app.config.overrides import as_typed, key_of
 
 BY_TRAINER = ("trainer.gradient_clip_val", "trainer.gradient_clip_algorithm")  # the other way to clip
 OWNERS = {"model.norm_momentum": "norm", "model.norm_groups": "norm"}  # parameters that one norm alone takes
@@ -37,15 +38,15 @@ def with_remedy(typed: Sequence[str], remedy: Sequence[str], conf: Path = CONF) 
         >>> with_remedy(["experiment=iris_leaky"], ["act=elu"])
         ['experiment=iris_leaky', 'act=elu', '~act.negative_slope']
     """
-    keys = {_key(word) for word in remedy}
+    keys = {key_of(word) for word in remedy}
     files = [_read(conf, group, option) for group, option in _flattened(typed)]
     before = _choices(typed, files, conf)
     after = {**before, **_options(remedy)}
     replaced = [_Replaced.read(conf, group, before[group], after[group]) for group in before]
     replaced = [group for group in replaced if group.old != group.new]
-    kept = [word for word in typed if _key(word) not in keys and all(group.keeps(_key(word)) for group in replaced)]
+    kept = [word for word in typed if key_of(word) not in keys and all(group.keeps(key_of(word)) for group in replaced)]
     if "clip" in keys:
-        kept = [word for word in kept if _key(word) not in BY_TRAINER]
+        kept = [word for word in kept if key_of(word) not in BY_TRAINER]
     values: Any = OmegaConf.to_container(OmegaConf.merge({}, *(file.values for file in files)))
     resets = [word for group in replaced for word in group.resets(values.get(group.name) or {}, keys)]
     if "clip" in keys and (values.get("trainer") or {}).get("gradient_clip_val") is not None:
@@ -78,7 +79,7 @@ class _Replaced:
         for name, value in values.items():
             key, usual = f"{self.name}.{name}", self.new.get(name, ABSENT)
             if not self._is_shared(name) and key not in remedied and value != usual:
-                yield f"~{key}" if usual is ABSENT else f"{key}={_as_typed(usual)}"
+                yield f"~{key}" if usual is ABSENT else f"{key}={as_typed(usual)}"
 
     def _is_shared(self, name: str) -> bool:
         owner = OWNERS.get(f"{self.name}.{name}", name)
@@ -126,12 +127,4 @@ def _choices(typed: Sequence[str], files: Sequence[_File], conf: Path) -> dict[s
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:
-    return {_key(word): word.partition("=")[2] for word in words}
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
-
-
-def _as_typed(value: Any) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return {key_of(word): word.partition("=")[2] for word in words}

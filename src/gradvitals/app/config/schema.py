@@ -1,7 +1,7 @@
-"""What each key of a config may hold.
+"""Which values each key of a config accepts.
 
-Names (of a norm, an initializer, a loss ...) are looked up elsewhere, and an unknown one is told there; here they need
-only be texts.
+Names (of a norm, an initializer, a loss ...) are looked up elsewhere, where an unknown one is refused; here they only
+have to be strings.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SPAN = re.compile(r"\d+:\d\d?:\d\d?:\d\d?")
 
 share = either(integer(0), number(0, 1))
 interval = either(integer(1), number(above=0, high=1))
-endless = Constraint("a whole number of 1 or more, or -1 for no limit", either(integer(1), one_of(-1)).accepts)
+endless = Constraint("an integer of 1 or more, or -1 for no limit", either(integer(1), one_of(-1)).accepts)
 seed = integer(0, 2**32 - 1)
 width = integer(1, 1_000_000)
 folder = Constraint("a path", name.accepts)
@@ -42,7 +42,7 @@ PRECISIONS = ("32-true", "16-mixed", "bf16-mixed", "64-true", "16-true", "bf16-t
 
 RULES: dict[str, Constraint] = {
     "task_name": Constraint(
-        "a word without slashes",
+        "a name without slashes",
         lambda v: isinstance(v, str) and v.isprintable() and v not in ("", ".", "..") and not set(v) & {"/", "\\"},
     ),
     "tags": list_of(string),

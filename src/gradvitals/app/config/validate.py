@@ -1,52 +1,53 @@
-"""What a config may hold, told before anything heavy is imported and before a run directory is made.
+"""Validates a config, before anything heavy is imported and before a run directory is made.
 
-What one key may hold stands in :mod:`gradvitals.app.config.schema`; here, what goes together.
+:mod:`gradvitals.app.config.schema` says which values one key accepts; this module, which values fit each other.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
 from typing import Any
 
 from gradvitals.app.config.schema import ALIASES, RULES
+from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError, shown
 
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "monitor", "trainer")
 SEVERAL = ("callbacks", "logger")  # groups of several specs, each by a name of its own
-# What every run asks for; ~KEY would take it away.
+# Keys that every run reads; ~KEY would remove them.
 NEEDED = [key for key in RULES if "." not in key]
 NEEDED += ["paths.logs", "act.name", "init.name", "init.gain", "init.output", "clip.name", "optimizer.lr"]
 NEEDED += ["trainer.deterministic", "trainer.precision"]
-# One of them tells other machines' processes where the first one is.
+# Each of them lets the processes of other machines find the first one.
 RENDEZVOUS = ("MASTER_ADDR", "SLURM_JOB_ID", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "KUBERNETES_SERVICE_HOST")
 SHARDED_PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "16-true")
-FUSED_IN_PARTS = ("torch.optim.Adam", "torch.optim.AdamW")  # whose kernels take parts of weights
+FUSED_SHARDED = ("torch.optim.Adam", "torch.optim.AdamW")  # whose fused kernels take sharded weights
 SMALLEST_HALF = 6.1e-5  # float16 loses the digits of smaller numbers, and 1e-8 is 0 to it
-
-FLOAT = 4  # bytes
-MLP, NOISE = "gradvitals.nets.mlp.MLP", "gradvitals.data.noise.Noise"
+SEED = "PL_GLOBAL_SEED"  # Lightning's variable, by which it gives its seed to the processes that it starts
 
 
 def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
-    """Refuse a config that cannot be meant.
+    """Refuses a config that cannot be meant.
 
     Args:
         config: plain values, resolved.
         typed: the keys that the user typed, which may not contradict each other.
 
     Raises:
-        Refused: with the key, what was expected and what came.
+        ConfigError: it names the key, what was expected and what came.
     """
+    typed = set(typed)
     _check_sections(config)
     check_values(config)
-    _check_model(config, set(typed))
-    _check_clipping(config, set(typed))
+    _check_model(config, typed)
+    _check_clipping(config, typed)
     _check_precision(config["trainer"], config["optimizer"])
     _check_sharding(config["trainer"], config["optimizer"])
     _check_nodes(config["trainer"].get("num_nodes"))
-    check_memory(config)
+    _check_seed(config["seed"])
+    if not (config["train"] or config["weights"] or config["ckpt_path"]):
+        raise ConfigError("train=false: nothing to test. Set weights=RUN_DIR or ckpt_path=FILE")
 
 
 def _check_sections(config: Mapping[str, Any]) -> None:
@@ -59,20 +60,19 @@ def _check_sections(config: Mapping[str, Any]) -> None:
                 raise ConfigError(f"{group}.{name}: expected a class and its arguments, or null; got {shown(spec)}")
     for key in NEEDED:
         if not _find(config, key)[1] and _is_ours(config, key):
-            raise ConfigError(f"{key}: expected {RULES[key].expected}; got none. Every run needs it: leave ~{key} out")
+            raise ConfigError(f"{key}: expected {RULES[key].expected}; got none. Every run needs it: leave out ~{key}")
 
 
 def check_values(config: Mapping[str, Any]) -> None:
-    """Refuse values of a wrong type or out of range, each on its own; keys that are not there are passed over."""
+    """Refuses values of a wrong type or out of range, each on its own; keys that are missing are not checked."""
     for key, rule in RULES.items():
         value, present = _find(config, key)
-        waits = isinstance(value, str) and "${" in value  # known only inside the job
-        if present and not waits and _is_ours(config, key) and not rule.accepts(value):
+        if present and _is_ours(config, key) and not rule.accepts(value):
             raise ConfigError(f"{key}: expected {rule.expected}; got {shown(value)}")
 
 
 def _is_ours(config: Mapping[str, Any], key: str) -> bool:
-    """Whether the rule's section is built from a class that we know; one's own may mean other things by its keys."""
+    """Whether the key belongs to a class that we know; a class of the user may mean something else by it."""
     section, _ = _find(config, key.rpartition(".")[0])
     target = section.get("_target_") if isinstance(section, Mapping) else None
     return target is None or str(target).startswith(("gradvitals.", "torch.", "lightning."))
@@ -140,7 +140,7 @@ def _check_precision(trainer: Mapping[str, Any], optimizer: Mapping[str, Any]) -
 
 
 def _check_sharding(trainer: Mapping[str, Any], optimizer: Mapping[str, Any]) -> None:
-    """What Lightning and torch refuse of FSDP, but after the processes have started."""
+    """Lightning and torch refuse these too, but only after the processes have started."""
     strategy = trainer.get("strategy")
     if isinstance(strategy, str) and strategy.startswith("fsdp"):
         raise ConfigError(f"trainer.strategy={strategy}: an older FSDP, which clips wrongly. Set trainer=fsdp")
@@ -152,58 +152,26 @@ def _check_sharding(trainer: Mapping[str, Any], optimizer: Mapping[str, Any]) ->
             f"trainer.precision: trainer=fsdp takes {', '.join(SHARDED_PRECISIONS)}; got {_precision(trainer)}. "
             "Set one of them, or trainer=ddp"
         )
-    if optimizer.get("fused") is True and optimizer.get("_target_") not in FUSED_IN_PARTS:
+    if optimizer.get("fused") is True and optimizer.get("_target_") not in FUSED_SHARDED:
         raise ConfigError(
-            f"optimizer.fused=true: trainer=fsdp takes it with {' or '.join(FUSED_IN_PARTS)}; got "
+            f"optimizer.fused=true: trainer=fsdp takes it with {' or '.join(FUSED_SHARDED)}; got "
             f"{optimizer.get('_target_')}. Set optimizer.fused=auto"
         )
 
 
 def _check_nodes(num_nodes: int | None) -> None:
-    """Several machines wait for each other; without word of the others, for ever."""
+    """Without a launcher, the machines would wait for each other forever."""
     if (num_nodes or 1) > 1 and not any(name in os.environ for name in RENDEZVOUS):
         raise ConfigError(
-            f"trainer.num_nodes: expected 1, or a launcher that brings the machines together (torchrun, SLURM, or "
+            f"trainer.num_nodes: expected 1, or a launcher that connects the machines (torchrun, SLURM, or "
             f"MASTER_ADDR and NODE_RANK in the environment); got {num_nodes}"
         )
 
 
-def check_memory(config: Mapping[str, Any]) -> None:
-    """Refuse a net whose weights and gradients, or drawn data which, this machine cannot hold.
-
-    Raises:
-        Refused: with what it would take and what there is.
-    """
-    model, data, has = config["model"], config["data"], _machine()
-    if model.get("_target_") == MLP and (takes := 2 * FLOAT * hidden_weights(model)) > has:
+def _check_seed(seed: int | None) -> None:
+    launcher = ClusterEnvironment.at_work()
+    if launcher and seed is None and SEED not in os.environ:
         raise ConfigError(
-            f"model.width and model.depth: expected a net that fits in {has / 1e9:.0f} GB of memory; got one whose "
-            f"weights and gradients take {takes / 1e9:,.0f} GB"
+            f"seed: expected a number, because each process of {launcher.name} would draw its own; got null. "
+            "Set seed=NUMBER"
         )
-    if data.get("_target_") == NOISE and (takes := 3 * FLOAT * data["num_samples"] * data["num_features"]) > has:
-        raise ConfigError(
-            f"data.num_samples and data.num_features: expected data that fit in {has / 1e9:.0f} GB of memory; got "
-            f"{takes / 1e9:,.0f} GB"
-        )
-
-
-def hidden_weights(model: Mapping[str, Any]) -> int:
-    """Weights between hidden layers, each of which is given the last ``reach`` of them where they are concatenated.
-
-    Example:
-        >>> hidden_weights({"hidden": [2, 3, 4], "skip": "concat"})
-        26
-    """
-    hidden = model.get("hidden")
-    widths = [model.get("width", 1)] * model.get("depth", 0) if hidden is None else hidden
-    reach = (model.get("reach") or len(widths)) if model.get("skip") == "concat" else 1
-    before = [0, *accumulate(widths)]
-    return sum(size * (before[i] - before[max(0, i - reach)]) for i, size in enumerate(widths))
-
-
-def _machine() -> float:
-    """Bytes of memory; endless where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return float("inf")

@@ -11,14 +11,13 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.attempts import Cure, _length, _value, words
 from gradvitals.app.cure.experiment_file import name_of, write_experiment
 from gradvitals.app.cure.lr_range_test import range_test
@@ -43,10 +42,10 @@ def cure(config: DictConfig) -> None:
     Raises:
         SystemExit: 1 refused or failed, 3 nothing helped, 130 Ctrl-C.
     """
-    job, done, began = Job.at_hand(), None, time.perf_counter()
+    job, done, began = Job.current(), None, time.perf_counter()
     with job.refusals(began=lambda: done is not None):
-        settings, conf = job.settings(config), conf_folder()
-        check_cure(settings["cure"], settings["typed"])
+        settings, conf = job.config(config), conf_folder()
+        check_cure(settings["cure"], settings.overrides.typed_keys)
         _check_settings(settings, conf)
         overrides = sick_overrides(settings)
         log.info(f"sick         {' '.join(overrides) or 'the default config'}: training until it is diagnosed")
@@ -74,7 +73,7 @@ def conf_folder() -> Path:
     return Path(next(source.path for source in sources if source.provider == "main"))
 
 
-def _check_settings(settings: Mapping[str, Any], conf: Path) -> None:
+def _check_settings(settings: RunConfig, conf: Path) -> None:
     """Refuse what a cure cannot work with, before anything is trained."""
     if not settings["monitor"].get("_target_"):
         raise ConfigError("monitor=off: expected a monitor, whose verdict tells what to cure. Set monitor=default")
@@ -89,24 +88,24 @@ def _check_settings(settings: Mapping[str, Any], conf: Path) -> None:
         )
 
 
-def sick_overrides(settings: Mapping[str, Any]) -> list[str]:
+def sick_overrides(settings: RunConfig) -> list[str]:
     """What was typed, but for the cure's own keys; with a seed, which all its trainings share."""
-    words = [word for word in settings["overrides"] if not word.lstrip("+~").startswith(("cure.", "task_name="))]
+    words = [word for word in settings.overrides if not word.lstrip("+~").startswith(("cure.", "task_name="))]
     return words if settings["seed"] is not None else [*words, f"seed={secrets.randbelow(2**32)}"]
 
 
-def _net(settings: dict[str, Any]) -> Net:
+def _net(settings: RunConfig, decided: tuple[str, ...]) -> Net:
     """What remedies depend on; the Trainer may clip without the group ``clip``."""
     from gradvitals.app.run.result import net_of
 
-    net = net_of(settings)
+    net = net_of(settings, decided)
     by_trainer = settings["trainer"].get("gradient_clip_val") is not None
     return replace(net, clip="norm") if by_trainer else net
 
 
-def remedies_for(done: Cure, settings: dict[str, Any], conf: Path) -> list[Remedy]:
+def remedies_for(done: Cure, settings: RunConfig, conf: Path) -> list[Remedy]:
     """What is prescribed, after a range test where the rate may be to blame."""
-    net = _net(settings)
+    net = _net(settings, done.sick.decided)
     before_any_step = done.sick.verdict == "non_finite" and done.sick.verdict_step == 0  # no rate is to blame
     if done.sick.verdict in BY_RATE and not before_any_step:
         done.usual_lr, done.range_steps, done.range_seconds = range_test(done.overrides, conf=conf)

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gradvitals.app.config.compose import CONF, settings_of
+from gradvitals.app.config.compose import CONF, compose_run_config
 from gradvitals.app.config.error_messages import explain
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.trial import _bare, silence
 from gradvitals.app.run.environment import prepare
 
@@ -33,10 +34,9 @@ def range_test(overrides: Sequence[str], *, conf: Path = CONF) -> tuple[float | 
     began, finder = time.perf_counter(), None
     with silence(), tempfile.TemporaryDirectory() as folder:
         try:
-            settings = _bare(settings_of(overrides, Path(folder), conf), None)
+            settings = _bare(compose_run_config(overrides, Path(folder), conf), None)
             settings |= {"scheduler": {}, "monitor": {}}
-            prepare(settings)
-            finder = _lr_find(settings)
+            finder = _lr_find(prepare(settings))
         except Exception as error:  # a remedy less, no reason to give up the others
             logging.getLogger(__name__).info(f"range test failed: {explain(error)}")
     losses = finder.results["loss"] if finder else []
@@ -44,7 +44,7 @@ def range_test(overrides: Sequence[str], *, conf: Path = CONF) -> tuple[float | 
     return rate, len(losses), time.perf_counter() - began
 
 
-def _lr_find(settings: dict[str, Any]) -> Any:
+def _lr_find(settings: RunConfig) -> Any:
     from lightning.pytorch.tuner import Tuner
 
     from gradvitals.app.run.assemble import assemble

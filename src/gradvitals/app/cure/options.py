@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from gradvitals.app.config.constraints import Constraint, either, integer, number, one_of, optional
 from gradvitals.app.config.error_messages import leave
-from gradvitals.app.config.overrides import typed_keys
+from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.config.pre_run_check import PreRunCheck
 from gradvitals.errors import ConfigError
 
@@ -33,7 +33,7 @@ class CureGuard(PreRunCheck):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         super().on_run_start(config, **kwargs)
         try:
-            check_cure(config.cure, typed_keys(config.hydra.overrides.task))
+            check_cure(config.cure, Overrides(config.hydra.overrides.task).typed_keys)
         except ValueError as error:
             leave(str(error))
 

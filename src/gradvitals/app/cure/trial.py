@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gradvitals.app.config.compose import CONF, settings_of
+from gradvitals.app.config.compose import CONF, compose_run_config
 from gradvitals.app.config.error_messages import explain
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import prepare
 from gradvitals.errors import TERMINATED
 from gradvitals.results.objective import Objective
@@ -49,6 +50,7 @@ class Trial:
         profiles: step -> norms of dL/dh by layer, input side first.
         curves: tag -> validation's values as (step, value).
         reason: why it failed.
+        decided: the groups that the network decides itself, so that no remedy changes them.
     """
 
     overrides: tuple[str, ...]
@@ -68,6 +70,7 @@ class Trial:
     profiles: dict[int, list[float | None]] = field(default_factory=dict)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     reason: str | None = None
+    decided: tuple[str, ...] = ()
 
     @property
     def is_healthy(self) -> bool:
@@ -119,13 +122,13 @@ def run_trial(
             stack.enter_context(silence())
         folder = run_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         try:
-            settings = _bare(settings_of(overrides, folder, conf), threads)
+            settings = _bare(compose_run_config(overrides, folder, conf), threads)
             return _train(settings, tuple(overrides), max_steps)
         except Exception as error:
             return Trial(tuple(overrides), "failed", reason=explain(error))
 
 
-def _bare(settings: dict[str, Any], threads: int | None) -> dict[str, Any]:
+def _bare(settings: RunConfig, threads: int | None) -> RunConfig:
     """Nothing is saved and nothing shown, and no sick run goes on for long."""
     monitor = settings["monitor"]
     auto_stop = {"auto_stop": True} if "auto_stop" in monitor else {}
@@ -134,8 +137,8 @@ def _bare(settings: dict[str, Any], threads: int | None) -> dict[str, Any]:
     return settings | bare | ({"threads": threads} if threads else {})
 
 
-def _train(settings: dict[str, Any], overrides: tuple[str, ...], max_steps: int | None) -> Trial:
-    prepare(settings)
+def _train(settings: RunConfig, overrides: tuple[str, ...], max_steps: int | None) -> Trial:
+    settings = prepare(settings)
     from gradvitals.app.run.assemble import assemble
 
     run, watch = assemble(settings), _watch(max_steps)
@@ -202,10 +205,8 @@ def _watch(max_steps: int | None) -> Any:
     return Watch()
 
 
-def _result(run: Run, watch: Any, settings: dict[str, Any], overrides: tuple[str, ...], reason: str | None) -> Trial:
-    from gradvitals.app.run import result as outcome
-
-    metrics, monitor = run.history.metrics, outcome.monitor_of(run.trainer)
+def _result(run: Run, watch: Any, settings: RunConfig, overrides: tuple[str, ...], reason: str | None) -> Trial:
+    metrics, monitor = run.history.metrics, run.monitor
     found = monitor.diagnosis if monitor else None
     status, steps = _status(run, watch, reason), run.trainer.global_step
     objective = Objective.resolve(metrics, settings["objective"], settings["objective_mode"])
@@ -230,6 +231,7 @@ def _result(run: Run, watch: Any, settings: dict[str, Any], overrides: tuple[str
         profiles=monitor.profiles if monitor else {},
         curves=watch.curves,
         reason=reason,
+        decided=run.decided,
     )
 
 
@@ -237,8 +239,8 @@ def _status(run: Run, watch: Any, reason: str | None) -> str:
     """As the app names it, but that an end which was asked for is an end and no stop."""
     from gradvitals.app.run import result as outcome
 
-    status = "failed" if reason else outcome.status(run, interrupted=False)
-    monitor = outcome.monitor_of(run.trainer)
+    status = "failed" if reason else outcome.status(run)
+    monitor = run.monitor
     by_verdict = monitor is not None and monitor.diagnosis.verdict != "healthy" and run.trainer.should_stop
     return "completed" if status == "stopped" and not by_verdict else status
 

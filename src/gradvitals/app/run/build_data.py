@@ -4,40 +4,64 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
 
 from lightning import LightningDataModule
+from torch import Tensor
 
 from gradvitals.app.run.lazy_imports import BESIDE_DATA, defer_imports
+from gradvitals.app.run.memory import check_memory
 from gradvitals.build import Spec, build
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.files import user_lock
 
+NOISE = "gradvitals.data.noise.Noise"  # whose size is typed, and may be mistyped
+FLOAT = 4  # bytes
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """What a network must know of its data.
+
+    Attributes:
+        in_features: features of one flattened sample.
+        num_classes: 1 for a regression.
+        task: ``multiclass``, ``binary`` or ``regression``.
+    """
+
+    in_features: int
+    num_classes: int
+    task: str
+
 
 def build_data(spec: Spec) -> LightningDataModule:
-    """The data module; one of ours need not wait for what its packages import besides."""
+    """Returns the data module of a spec.
+
+    Raises:
+        ConfigError, ValueError: arguments that do not fit, or data that do not fit into memory.
+    """
     ours = str(spec.get("_target_")).startswith("gradvitals.")
     with defer_imports(BESIDE_DATA if ours else ()):
-        return build(spec, LightningDataModule)
+        data = build(spec, LightningDataModule)
+    if spec["_target_"] == NOISE:
+        takes = 3 * FLOAT * spec["num_samples"] * spec["num_features"]
+        check_memory("data.num_samples and data.num_features", "data", takes)
+    return data
 
 
-def describe(data: LightningDataModule) -> dict[str, Any]:
-    """What a network must know of the data: ``in_features``, ``num_classes`` and ``task``.
+def describe(data: LightningDataModule) -> DataShape:
+    """Prepares the data and returns their shape.
 
-    Ours say so themselves (``splits``); of a module of one's own, attributes of these names are taken, and what is
-    missing is read off the first training batch.
+    Ours know it (``splits``). Of a user's module, attributes of these names are taken, and what is missing is read off
+    the first training batch.
     """
-    with _in_turn():
+    with _one_process_at_a_time():
         data.prepare_data()
     data.setup("fit")
     splits = getattr(data, "splits", None)
     if splits is not None:
-        return {
-            "in_features": splits.train.x[0].numel(),
-            "num_classes": splits.num_classes,
-            "task": splits.task,
-        }
+        return DataShape(splits.train.x[0].numel(), splits.num_classes, splits.task)
     x, y = next(iter(data.train_dataloader()))
     task = getattr(data, "task", "regression" if y.is_floating_point() else "multiclass")
     num_classes = getattr(data, "num_classes", {"regression": 1, "binary": 2}.get(task))
@@ -45,12 +69,18 @@ def describe(data: LightningDataModule) -> dict[str, Any]:
         raise ConfigError(
             f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none"
         )
-    return {"in_features": getattr(data, "in_features", x[0].numel()), "num_classes": num_classes, "task": task}
+    return DataShape(getattr(data, "in_features", x[0].numel()), num_classes, task)
+
+
+def some_inputs(data: LightningDataModule, samples: int = 1024) -> Tensor:
+    """Returns the first training inputs, (samples, ...); of a user's module, those of one batch."""
+    splits = getattr(data, "splits", None)
+    return splits.train.x[:samples] if splits is not None else next(iter(data.train_dataloader()))[0]
 
 
 @contextmanager
-def _in_turn() -> Iterator[None]:
-    """One process of this machine after the other, where a launcher started several: one downloads what all need."""
+def _one_process_at_a_time() -> Iterator[None]:
+    """Where a launcher started several processes on this machine, one downloads what all need."""
     if ClusterEnvironment.at_work() is None:
         yield
         return

@@ -7,31 +7,32 @@ import os
 import secrets
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gradvitals.app.run.job import SEED
+from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.config.validate import SEED
 from gradvitals.app.run.lazy_imports import import_lightning
 
 if TYPE_CHECKING:
     from torch import nn
 
-# Each with its reason.
+# Each with the reason why it is silenced.
 UPSTREAM_WARNINGS = (
-    # lightning 2.6.6 calls a check that torch 2.14 deprecates; ours to wait for.
+    # lightning 2.6.6 calls a check that torch 2.14 deprecates.
     r".*isinstance\(treespec, LeafSpec\).*",
     # Data in memory is fetched fastest without workers (data.num_workers=0).
     r".*does not have many workers.*",
     # Small data sets have fewer batches than log_every_n_steps; an epoch then adds no point to train/loss.
     r".*smaller than the logging interval.*",
-    # A resumed run continues in its own directory on purpose.
+    # A resumed run stays in its own directory on purpose.
     r".*Checkpoint directory .* exists and is not empty.*",
-    # A picture's font has no sign for what was typed.
+    # The font of a picture lacks a character that was typed.
     r".*Glyph .* missing from .*font.*",
     # ckpt_path=FILE of another run: this one keeps its own checkpoints.
     r".*The dirpath has changed from .*",
     # A fit that ends before its first validation has no best weights yet; a metric that is never logged is refused.
     r".*could not find the monitored key in the returned metrics.*",
-    # The run directory is new; the CSV logger means the directory itself.
+    # The CSV logger writes into the run directory itself, which is new.
     r".*Experiment logs directory .* exists and is not empty.*",
     # trainer=cpu on a machine with a GPU is a choice.
     r".*GPU available but not used.*",
@@ -44,7 +45,7 @@ CHATTY = (
     "lightning.pytorch.trainer.connectors.signal_connector",
 )
 
-NO_TELEMETRY = {  # what optional packages ask of the environment, to keep what they see to themselves
+NO_TELEMETRY = {  # variables that optional packages read
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -57,33 +58,36 @@ SMALL_STEP = 5e7
 
 
 def disable_telemetry() -> None:
-    """Nothing phones home, unless the user's own environment says so; call before anything else is imported."""
+    """Turns the telemetry of all packages off, unless the user's environment says otherwise; call before any import."""
     for name, value in NO_TELEMETRY.items():
         os.environ.setdefault(name, value)
 
 
 def filter_warnings() -> None:
-    """Silence advertisements, hardware listings and the warnings above; call after Lightning was imported."""
+    """Silences advertisements, hardware listings and the warnings above; call after Lightning was imported."""
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     for pattern in UPSTREAM_WARNINGS:
         warnings.filterwarnings("ignore", message=pattern)
 
 
-def prepare(settings: dict[str, Any]) -> None:
-    """Import what is heavy, silence what no user can act on, and seed every generator."""
+def prepare(config: RunConfig) -> RunConfig:
+    """Imports torch and Lightning, seeds every generator, and returns the config with the seed if one was drawn."""
     import_lightning()
     from lightning import seed_everything
 
     filter_warnings()
-    if settings["seed"] is None:
-        drawn = _drawn_before(settings.get("ckpt_path"))
-        settings["seed"] = secrets.randbelow(2**32) if drawn is None else drawn
-    seed_everything(settings["seed"], workers=True, verbose=False)
+    seed = config["seed"]
+    if seed is None:
+        seed = _known_seed(config["ckpt_path"])
+    if seed is None:
+        seed = secrets.randbelow(2**32)
+    seed_everything(seed, workers=True, verbose=False)
+    return config | {"seed": seed}
 
 
-def _drawn_before(ckpt_path: str | None) -> int | None:
-    """The seed that another process of a distributed run drew, or this run before it was resumed; None: none did."""
+def _known_seed(ckpt_path: str | None) -> int | None:
+    """The seed that another process of the run drew, or this run before it was resumed."""
     if "LOCAL_RANK" in os.environ and (inherited := os.environ.get(SEED)):
         return int(inherited)
     if ckpt_path is None:
@@ -94,13 +98,16 @@ def _drawn_before(ckpt_path: str | None) -> int | None:
     return seed_of(read_header(Path(ckpt_path), "ckpt_path"))
 
 
-def set_threads(threads: int | str, model: nn.Module, batch_size: int, processes: int = 1) -> None:
-    """Set torch's intra-op threads; ``auto``: one for a small net, else a process's share of the cores."""
+def set_threads(config: RunConfig, model: nn.Module) -> None:
+    """Sets torch's intra-op threads; ``auto``: one for a small net, else a process's share of the cores."""
+    import torch
+
+    threads = config["threads"]
     if threads == "auto":
-        weights_times_samples = batch_size * sum(p.numel() for p in model.parameters())
+        weights_times_samples = config["data"].get("batch_size", 1) * sum(p.numel() for p in model.parameters())
+        devices = config["trainer"].get("devices")
+        processes = devices if isinstance(devices, int) else 1
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         cores = min(cores, int(os.environ.get("OMP_NUM_THREADS") or cores))  # a launcher's share
         threads = 1 if weights_times_samples < SMALL_STEP else max(1, cores // processes)
-    import torch
-
     torch.set_num_threads(int(threads))

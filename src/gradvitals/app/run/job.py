@@ -1,10 +1,9 @@
-"""One job as Hydra runs it: where it writes, what was typed, and how it ends where it is refused."""
+"""One job as Hydra runs it: where it writes, its config, and how it ends where it is refused."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,19 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.error_messages import explain, full_errors, leave
-from gradvitals.app.config.overrides import typed_keys
-from gradvitals.app.config.validate import check
-from gradvitals.distributed.cluster_environment import ClusterEnvironment, is_first_process
-from gradvitals.errors import INTERRUPTED, ConfigError
-from gradvitals.results.files import write_json
-from gradvitals.results.objective import AUTO, warn_if_guessed
-
-SEED = "PL_GLOBAL_SEED"  # Lightning's, by which it tells the processes that it starts
+from gradvitals.app.config.overrides import Overrides
+from gradvitals.app.config.pre_run_check import PreRunCheck
+from gradvitals.app.config.run_config import RunConfig
+from gradvitals.distributed.cluster_environment import is_first_process
+from gradvitals.errors import INTERRUPTED
+from gradvitals.results.objective import warn_if_guessed
+from gradvitals.results.result import Result
+from gradvitals.results.status import Status
 
 HYDRA_FILES = ("config.yaml", "hydra.yaml", "overrides.yaml")
 LOG_FILES = (
@@ -41,7 +39,12 @@ LOG_FILES = (
 
 @dataclass(frozen=True)
 class Sweep:
-    """The multirun that a job belongs to: its directory, and its sweeper's settings."""
+    """The multirun that a job belongs to.
+
+    Attributes:
+        folder: its directory.
+        options: the settings of its sweeper.
+    """
 
     folder: Path
     options: dict[str, Any]
@@ -49,63 +52,53 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Job:
-    """What Hydra says of the job at hand.
+    """One job as Hydra runs it.
 
     Attributes:
         run_dir: where its files go.
         overrides: what was typed, or what the sweep chose.
-        sweep: what it is one of; None: of no multirun.
-        choices: the option of each group.
+        sweep: the multirun that it belongs to; None for a single run.
     """
 
     run_dir: Path
-    overrides: list[str]
-    choices: dict[str, str]
+    overrides: Overrides
     sweep: Sweep | None = None
 
     @classmethod
-    def at_hand(cls) -> Job:
-        """The job that this process is in."""
+    def current(cls) -> Job:
+        """Returns the job that this process runs."""
         hydra = HydraConfig.get()
-        choices = {group: option for group, option in hydra.runtime.choices.items() if "/" not in group}
         options: dict[str, Any] = OmegaConf.to_container(hydra.sweeper, resolve=True)  # type: ignore[assignment]
         sweep = Sweep(Path(hydra.sweep.dir), options) if hydra.mode == RunMode.MULTIRUN else None
-        return cls(Path(hydra.runtime.output_dir), list(hydra.overrides.task), choices, sweep)
+        return cls(Path(hydra.runtime.output_dir), Overrides(hydra.overrides.task), sweep)
 
-    def settings(self, config: DictConfig) -> dict[str, Any]:
-        """The config as plain values, checked, with ``typed`` keys, ``overrides`` and ``choices`` beside it.
+    def config(self, composed: DictConfig) -> RunConfig:
+        """Returns the job's config, validated here unless it passed before the run directory was made.
 
         Raises:
-            Refused: see :func:`gradvitals.app.config.validate.check`.
+            ConfigError: see :func:`gradvitals.app.config.validate.check`.
         """
-        settings: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        settings |= {"overrides": self.overrides, "typed": typed_keys(self.overrides), "choices": self.choices}
-        settings["in_sweep"] = self.sweep is not None
-        if launcher := ClusterEnvironment.at_work():
-            settings["trainer"] = launcher.place(settings["trainer"], settings["typed"])
-            if settings["seed"] is None and SEED not in os.environ:
-                raise ConfigError(
-                    f"seed: expected a number; each process of {launcher.name} would draw its own. Set seed=NUMBER"
-                )
-        check(settings, settings["typed"])
-        if self.sweep is None and is_first_process():  # a sweep reports it once for all its jobs
-            warn_if_guessed(settings.get("objective", AUTO), settings.get("objective_mode", AUTO))
-        return settings
+        config = RunConfig.resolve(composed, HydraConfig.get())  # type: ignore[arg-type]
+        if config != PreRunCheck.passed:
+            config.validate()
+        if self.sweep is None and is_first_process():  # a sweep warns once for all its jobs
+            warn_if_guessed(config["objective"], config["objective_mode"])
+        return config
 
     @contextmanager
     def refusals(self, began: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Turn an error into one line and exit code 1, and remove the directory of what never began.
+        """Turns an error into one line and exit code 1, and removes the directory of a run that never began.
 
         Raises:
-            SystemExit: 1 refused or failed, 130 Ctrl-C, 143 SIGTERM. In a sweep an error goes on to Hydra, which goes
-                on with the next job.
+            SystemExit: 1 refused or failed, 130 Ctrl-C, 143 SIGTERM. In a sweep an error is raised again, and Hydra
+                runs the next job.
         """
         try:
             yield
-        except (KeyboardInterrupt, SystemExit) as left:
+        except (KeyboardInterrupt, SystemExit) as ending:
             if is_first_process() and not began():
                 self._discard()
-            raise SystemExit(INTERRUPTED if isinstance(left, KeyboardInterrupt) else left.code) from None
+            raise SystemExit(INTERRUPTED if isinstance(ending, KeyboardInterrupt) else ending.code) from None
         except Exception as error:
             if is_first_process() and not began():
                 self._never_began(explain(error))
@@ -116,23 +109,21 @@ class Job:
     def _never_began(self, reason: str) -> None:
         """A refused run leaves no directory; a refused job of a sweep leaves its reason there."""
         if self.sweep:
-            found = {"status": "failed", "reason": reason, "overrides": self.overrides}
-            write_json(self.run_dir / "result.json", found)
+            Result(Status.FAILED, reason, overrides=list(self.overrides)).write(self.run_dir)
         else:
             self._discard()
 
     def _discard(self) -> None:
-        """Remove the directory, unless it was there: a run that is resumed can be resumed again."""
-        parsed = [OverridesParser.create().parse_override(word) for word in self.overrides]
-        resumed = [Path(str(word.value())).absolute() for word in parsed if word.key_or_group == "resume"]
-        if self.run_dir.absolute() not in resumed:
+        """A run that is resumed stays, so that it can be resumed again."""
+        resumed = self.overrides.value("resume")
+        if resumed is None or self.run_dir.absolute() != Path(str(resumed)).absolute():
             discard(self.run_dir)
 
 
 def discard(run_dir: Path) -> None:
-    """Remove what Hydra and the loggers made for a run that never began.
+    """Removes what Hydra and the loggers made for a run that never began.
 
-    A run that is there already (one that is resumed) stays whole, and so does a folder with anything else in it.
+    The directory of an earlier run stays whole, and so does a folder that contains anything else.
     """
     if any((run_dir / name).exists() for name in ("result.json", "checkpoints")):
         return
@@ -141,5 +132,5 @@ def discard(run_dir: Path) -> None:
     for file in (*(run_dir / ".hydra" / name for name in HYDRA_FILES), *logs):
         file.unlink(missing_ok=True)
     for folder in (run_dir / ".hydra", run_dir):
-        with contextlib.suppress(OSError):  # not empty: something else lives there
+        with contextlib.suppress(OSError):  # it is not empty
             folder.rmdir()

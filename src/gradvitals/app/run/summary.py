@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.result import net_of
-from gradvitals.build import Spec
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.remedies import Net, prescribe
 from gradvitals.formatting import short, visible
 from gradvitals.report.pictures.gradient_by_layer import title
+from gradvitals.results.result import MetricSummary, Parameters, Result
+from gradvitals.results.status import Status
 
 
-def summary(result: dict[str, Any], monitor: GradientVitals | None, config: Spec, run_dir: Path) -> str:
-    """The closing lines of a run."""
-    lines = [_status_line(result), _metrics_line(result["metrics"]), _parameters_line(result["parameters"])]
+def summary(result: Result, run: Run, config: RunConfig, run_dir: Path) -> str:
+    """Returns the closing lines of a run."""
+    monitor = run.monitor
+    lines = [_status_line(result), _metrics_line(result.metrics)]
+    if result.parameters:
+        lines.append(_parameters_line(result.parameters))
     if monitor is not None:
-        lines += _verdict_lines(monitor, net_of(config))
+        lines += _verdict_lines(monitor, net_of(config, run.decided))
     if monitor is not None and monitor.profiles:
         lines.append(f"gradients    {': '.join(title(monitor.profiles))}")
     if monitor is not None and monitor.clipped_fraction is not None:
         lines.append(_clipping_line(monitor.clipped_fraction, monitor.start))
-    if result["non_finite"]:
-        skipped = f"; steps skipped: {result['skipped_steps']}" if result["skipped_steps"] else ""
-        lines.append(f"not finite   from step {result['non_finite']['step']}: {result['non_finite']['where']}{skipped}")
+    if result.non_finite:
+        skipped = f"; steps skipped: {result.skipped_steps}" if result.skipped_steps else ""
+        lines.append(f"not finite   from step {result.non_finite.step}: {result.non_finite.where}{skipped}")
     lines.append(f"run          {short(run_dir)}")
-    if result["status"] == "interrupted":
+    if result.status is Status.INTERRUPTED:
         lines.append(f"resume       python src/train.py resume={shlex.quote(short(run_dir))}")
     if (run_dir / "report.html").exists():
         lines.append(f"report       {short(run_dir / 'report.html')}")
@@ -49,30 +55,25 @@ def _verdict_lines(monitor: GradientVitals, net: Net) -> list[str]:
     return lines
 
 
-def _status_line(result: dict[str, Any]) -> str:
-    speed = result["samples_per_second"]
-    rate = f", {speed:,.0f} samples/s" if speed else ""
-    length = f"{result['epochs']} epochs, {result['steps']} steps, {result['seconds']:.1f} s"
-    return f"{result['status']:<12} {length}{rate}"
+def _status_line(result: Result) -> str:
+    rate = f", {result.samples_per_second:,.0f} samples/s" if result.samples_per_second else ""
+    return f"{result.status:<12} {result.epochs} epochs, {result.steps} steps, {result.seconds:.1f} s{rate}"
 
 
-def _metrics_line(metrics: dict[str, dict[str, float | None]]) -> str:
+def _metrics_line(metrics: Mapping[str, MetricSummary]) -> str:
     parts = [
-        f"{tag} {_number(metrics[tag]['final'])}" + _best(tag, metrics[tag]) for tag in sorted(metrics, reverse=True)
+        f"{tag} {_number(metrics[tag].final)}" + (f" (best {_number(metrics[tag].best)})" if tag[:3] == "val" else "")
+        for tag in sorted(metrics, reverse=True)
     ]
     return "metrics      " + ("  ".join(parts) or "none was logged")
-
-
-def _best(tag: str, values: dict[str, float | None]) -> str:
-    return f" (best {_number(values['best'])})" if tag.startswith("val") else ""
 
 
 def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.4g}"
 
 
-def _parameters_line(counted: dict[str, int]) -> str:
-    kinds = {"trained": counted["trained"], "frozen": counted["frozen"], "moving statistics": counted["statistics"]}
+def _parameters_line(counted: Parameters) -> str:
+    kinds = {"trained": counted.trained, "frozen": counted.frozen, "moving statistics": counted.statistics}
     parts = [f"{number:,} {kind}" for kind, number in kinds.items() if number]
     return "parameters   " + (f"{sum(kinds.values()):,}: {', '.join(parts)}" if len(parts) > 1 else "".join(parts))
 
@@ -86,6 +87,6 @@ def _clipping_line(fraction: float, start: dict[str, float]) -> str:
 
 
 def _tensorboard() -> str:
-    """The program beside this Python, which an environment that is not activated does not find by name."""
+    """The program beside this Python; a shell finds it by name only where the environment is activated."""
     program = Path(sys.executable).with_name("tensorboard")
     return shlex.quote(short(program)) if program.exists() else f"{shlex.quote(sys.executable)} -m tensorboard.main"

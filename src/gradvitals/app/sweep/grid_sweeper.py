@@ -8,7 +8,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gradvitals.app.config.overrides import typed_keys
+from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.sweep.directory import begin_sweep, pending_jobs, subdir_of
 
 
@@ -60,7 +60,7 @@ def representative(jobs: Sequence[Sequence[str]], groups: Collection[str]) -> li
     covered: set[str] = set()
     chosen = []
     for job in jobs:
-        covers = {word if key in groups else key for key, word in zip(typed_keys(list(job)), job, strict=True)}
+        covers = {word if key in groups else key for key, word in zip(Overrides(job).keys, job, strict=True)}
         if not covered.issuperset(covers):
             covered |= covers
             chosen.append(job)

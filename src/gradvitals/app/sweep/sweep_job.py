@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import Timeout
 from hydra.core.hydra_config import HydraConfig
 
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.app.run.job import Sweep
 from gradvitals.checkpoints.locate import newest
@@ -41,7 +42,7 @@ def has_failed(sweep_dir: Path) -> bool:
     return any(Result.read(folder).status is Status.FAILED for folder in sweep_dir.iterdir())
 
 
-def pruning(sweep: Sweep, settings: dict[str, Any]) -> Pruning | None:
+def pruning(sweep: Sweep, config: RunConfig) -> Pruning | None:
     """Returns the callback that ends a search's trial early; None in a sweep that is no search."""
     if sweep.options.get("trial") is None:
         return None
@@ -49,10 +50,10 @@ def pruning(sweep: Sweep, settings: dict[str, Any]) -> Pruning | None:
     from gradvitals.app.sweep.study import trial_in
 
     trial = trial_in(sweep.folder, sweep.options, sweep.options["trial"])
-    return Pruning(trial, settings["objective"], settings["objective_mode"])
+    return Pruning(trial, config["objective"], config["objective_mode"])
 
 
-def previous_attempt(run_dir: Path, overrides: list[str]) -> Record | None:
+def previous_attempt(run_dir: Path, overrides: Sequence[str]) -> Record | None:
     """Returns what an earlier start of this job wrote to its directory; None where this is the first one.
 
     Args:
@@ -81,29 +82,29 @@ def is_finished(attempt: Record) -> bool:
     return attempt.status.is_over
 
 
-def resume_from(settings: dict[str, Any], attempt: Record) -> None:
-    """Sets a job to resume from its newest whole checkpoint, or to begin anew where there is none.
+def resume_from(config: RunConfig, attempt: Record) -> RunConfig:
+    """Returns a job's config that resumes from its newest whole checkpoint, or begins anew where there is none.
 
     Either way what is logged again replaces what was logged before.
     """
-    settings["resume"] = str(attempt.folder)
+    config |= {"resume": str(attempt.folder)}
     with suppress(ConfigError):  # all are damaged: it begins anew
         if checkpoint := newest(attempt.folder):
-            settings["ckpt_path"] = str(checkpoint)
+            config |= {"ckpt_path": str(checkpoint)}
+    return config
 
 
 @contextmanager
-def reserve_gpu(trainer: dict[str, Any]) -> Iterator[None]:
-    """Reserves one of several GPUs for the job, where its config asks for one device."""
+def reserve_gpu(config: RunConfig) -> Iterator[RunConfig]:
+    """Reserves one of several GPUs for the job, where its config asks for one device, and yields the config with it."""
     import torch
 
+    trainer = config["trainer"]
     devices, any_strategy = trainer.get("devices"), trainer.get("strategy") == "auto"
     on_gpu = trainer.get("accelerator") in ("auto", "gpu", "cuda")
     asks_for_one = on_gpu and (devices == 1 or (devices == "auto" and any_strategy))
     with own_gpu(torch.cuda.device_count() if asks_for_one else 0) as index:
-        if index is not None:
-            trainer["devices"] = [index]
-        yield
+        yield config if index is None else config | {"trainer": trainer | {"devices": [index]}}
 
 
 @contextmanager

@@ -1,0 +1,106 @@
+"""The stages of a run after it was assembled: fit, test, report and summary."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.strategies import ParallelStrategy
+from omegaconf import DictConfig
+
+from gradvitals.app.config.remedy_overrides import with_remedy
+from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.processes.interruption import Interruption
+from gradvitals.app.processes.same_config import SameConfig
+from gradvitals.app.processes.signals import Signals
+from gradvitals.app.processes.subprocesses import job_subprocesses
+from gradvitals.app.run.assemble import Run
+from gradvitals.app.run.job import Job
+from gradvitals.app.run.result import mark_unfinished
+from gradvitals.app.run.summary import summary
+from gradvitals.app.sweep.sweep_job import pruning
+from gradvitals.distributed.cluster_environment import is_first_process
+from gradvitals.formatting import short
+from gradvitals.loggers.hparams import hyperparameters, log_hparams
+from gradvitals.results.files import write_bytes
+from gradvitals.results.record import read
+from gradvitals.results.result import Result
+
+log = logging.getLogger(__name__)
+REPORT = "report.html"
+
+
+def processes(run: Run, job: Job, config: DictConfig, ckpt_path: str | None) -> AbstractContextManager[None]:
+    """Returns a context in which Lightning may start the other processes of a run, all of which compare their configs.
+
+    Args:
+        run: that may have several processes.
+        job: that it is.
+        config: as Hydra composed it.
+        ckpt_path: the checkpoint that it is resumed from.
+    """
+    if not isinstance(run.trainer.strategy, ParallelStrategy):
+        return nullcontext()
+    run.trainer.callbacks.insert(0, SameConfig(config, ckpt_path))  # type: ignore[attr-defined]
+    return job_subprocesses(job, ckpt_path)
+
+
+def fit(run: Run, config: RunConfig, job: Job, signals: Signals) -> None:
+    """Trains the model, unless the config asks for a test alone."""
+    if not config["train"]:
+        return
+    if is_first_process():
+        mark_unfinished(job.run_dir)
+    if config["ckpt_path"] is None:
+        metrics = [f"val/{getattr(run.model, 'metric_name', 'loss')}", "vitals/severity"]
+        log_hparams(run.trainer.loggers, hyperparameters(config.values, config.choices), metrics)
+    errors = run.checkpoint_io.errors
+    errors.watch_log()
+    for logger in run.trainer.loggers if run.trainer.is_global_zero else ():  # the other processes write nothing
+        errors.watch(logger)
+    pruned = job.sweep and pruning(job.sweep, config)
+    run.trainer.callbacks += [*([pruned] if pruned else []), Interruption(signals)]  # type: ignore[attr-defined]
+    try:
+        run.trainer.fit(run.model, datamodule=run.data, ckpt_path=config["ckpt_path"], weights_only=True)
+    finally:
+        signals.waits = False
+
+
+def test(run: Run, config: RunConfig) -> None:
+    """Tests the best weights, or the last ones, as the config asks."""
+    if not config["test"] or not run.has_test:
+        return
+    best = run.checkpoint.best_model_path if run.checkpoint and config["test"] == "best" else ""
+    if Path(best) in run.checkpoint_io.failed:
+        log.warning(f"{short(Path(best))} could not be written: the last weights are tested")
+        best = ""
+    ckpt_path = best or (config["ckpt_path"] if not config["train"] else None)
+    run.trainer.test(run.model, datamodule=run.data, ckpt_path=ckpt_path or None, weights_only=True, verbose=False)
+
+
+def write_report(run: Run, run_dir: Path) -> None:
+    """Writes ``report.html`` from the files of a run; an error is a warning, because the results are there."""
+    from gradvitals.report.pages.run_page import run_page  # not before the fit
+
+    try:
+        for logger in run.trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.flush()  # its curves are read back from the file
+        write_bytes(run_dir / REPORT, run_page(read(run_dir), with_remedy).encode())
+    except Exception as error:
+        log.warning(f"{REPORT} cannot be written: {error}")
+
+
+def summarize(result: Result, run: Run, config: RunConfig, run_dir: Path) -> None:
+    """Logs the closing lines; in a sweep, whose progress is on the screen, only to the run's log file."""
+    lines = summary(result, run, config, run_dir)
+    log_to_file(lines) if config.in_sweep else log.info(lines)
+
+
+def log_to_file(text: str) -> None:
+    """Writes a text to the run's log file and not to the screen."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.emit(logging.makeLogRecord({"name": __name__, "levelname": "INFO", "msg": text}))

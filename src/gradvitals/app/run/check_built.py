@@ -1,0 +1,62 @@
+"""Refuses what only the built objects of a run show, before training."""
+
+from __future__ import annotations
+
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.strategies import ModelParallelStrategy
+from lightning.pytorch.utilities.model_helpers import is_overridden
+
+from gradvitals.app.config.run_config import RunConfig
+from gradvitals.build import Spec
+from gradvitals.classifier import Classifier
+from gradvitals.errors import ConfigError
+from gradvitals.vitals.layers import find_layers
+
+
+def check_built(config: RunConfig, model: LightningModule, data: LightningDataModule, trainer: Trainer) -> None:
+    """Refuses objects that do not fit each other.
+
+    Raises:
+        ConfigError, ValueError: it names the key, what was expected and what came.
+    """
+    if isinstance(model, Classifier):
+        _check_monitored(model, trainer, config["scheduler"])
+    _check_test_share(data, trainer.limit_test_batches)
+    _check_sharding(model, trainer)
+    monitor = config["monitor"]
+    include, exclude = monitor.get("include"), monitor.get("exclude") or ()
+    if (
+        include or exclude
+    ):  # the monitor looks for its layers when the fit begins, and loggers have written files by then
+        find_layers(model, norm_layers=monitor.get("norm_layers", False), include=include, exclude=exclude)
+
+
+def _check_monitored(model: Classifier, trainer: Trainer, scheduler: Spec) -> None:
+    """Refuses a callback or scheduler that watches a metric which our Classifier does not log."""
+    logged = ["train/loss", "val/loss", f"val/{model.metric_name}"]
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    watched = [(type(callback).__name__, getattr(callback, "monitor", None)) for callback in callbacks]
+    watched += [("scheduler", scheduler.get("monitor"))] if scheduler.get("_target_") else []
+    for name, metric in watched:
+        if metric is not None and metric not in logged:
+            raise ConfigError(f"{name}.monitor: expected one of {', '.join(logged)}; got {metric!r}")
+
+
+def _check_test_share(data: LightningDataModule, share: int | float) -> None:
+    """Lightning refuses a share of the test data without a whole batch too, but only after the training."""
+    if not isinstance(share, float) or share == 0 or getattr(data, "splits", None) is None:
+        return
+    batches = len(data.test_dataloader())
+    if share * batches < 1:
+        raise ConfigError(
+            f"trainer.limit_test_batches: expected a share of {batches} batches that makes one; got {share}"
+        )
+
+
+def _check_sharding(model: LightningModule, trainer: Trainer) -> None:
+    if isinstance(trainer.strategy, ModelParallelStrategy) and not is_overridden("configure_model", model):
+        raise ConfigError(
+            f"trainer=fsdp: expected {type(model).__name__} to have configure_model, which shards its weights by "
+            "gradvitals.distributed.sharding.shard(self, self.device_mesh['data_parallel']); it has none. "
+            "Or set trainer=ddp"
+        )
