@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,10 +15,9 @@ from optuna.trial import TrialState
 from gradvitals.app.sweep.optuna_sweeper import SearchSweeper, direction, figures, tell
 from gradvitals.app.sweep.pruning import Pruning
 from gradvitals.app.sweep.study import PRUNED, as_logged, ended, open_study, trial_in
-from gradvitals.errors import ConfigError
 from gradvitals.results.record import Record
 from gradvitals.results.result import Result
-from hydra_plugins.gradvitals_sweepers import Grid, Search
+from tests.conftest import ROOT
 
 OPTIONS = {"n_trials": 4, "n_jobs": 1, "seed": 0, "startup_trials": 2, "prune_after_trials": 1, "prune_after_epochs": 0}
 SPACE = {"x": optuna.distributions.CategoricalDistribution(["a", "b", "c", "d"])}
@@ -33,13 +33,13 @@ def ran(status: str, best: float | None = None) -> Record:
     return Record(Path("x"), Result.from_json({"status": status, "metrics": metrics}))
 
 
-def test_without_optuna_a_search_is_refused_and_a_grid_is_not(monkeypatch):
-    for name in ("optuna_sweeper", "search_space", "study"):
-        monkeypatch.delitem(sys.modules, f"gradvitals.app.sweep.{name}")
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    Grid()
-    with pytest.raises(ConfigError, match="sweep=optuna needs a package: Optuna. Install it by pip install"):
-        Search(n_trials=1).setup(hydra_context=None, task_function=None, config=None)
+def test_without_optuna_a_search_is_refused_in_one_line(tmp_path):
+    start = "sys.modules['optuna'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    call = [sys.executable, "-c", f"import runpy, sys; {start}", str(ROOT / "src/train.py"), "sweep=optuna"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    expected = 'gradvitals: sweep=optuna needs a package: Optuna. Install it by pip install ".[optuna]"\n'
+    assert (done.returncode, done.stderr) == (1, expected)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_study_lies_on_disk(study, tmp_path):
@@ -163,8 +163,6 @@ def test_optunas_pictures_are_plain_figures(study):
 
 def test_a_study_is_free_when_the_process_that_wrote_to_it_is_killed(study, tmp_path):
     """The process is killed while it has the study's lock; Optuna's own lock would stay for good."""
-    import subprocess
-    import sys
 
     code = f"import os, gradvitals.app.sweep.study as s; s._storage(s.Path({str(tmp_path)!r}))._backend._lock.acquire(); os.kill(os.getpid(), 9)"
     killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
