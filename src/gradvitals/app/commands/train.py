@@ -50,6 +50,7 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
         from gradvitals.app.commands import stages
         from gradvitals.app.run.assemble import assemble
         from gradvitals.app.run.result import objective_value, remedies_of, result
+        from gradvitals.app.run.summary import summary
         from gradvitals.app.run.vitals_json import write
 
         run = assemble(config)
@@ -70,7 +71,7 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
                 if config["report"] and not unwritten:
                     stages.write_report(run, job.run_dir)
         if run.trainer.is_global_zero and (run.began or not code):
-            stages.summarize(found, run, config, remedies, job.run_dir)
+            stages.show(summary(found, run, remedies, job.run_dir), config)
         if code:
             raise SystemExit(code)
         if unwritten:
