@@ -4,8 +4,16 @@ import csv
 from pathlib import Path
 
 import pytest
+from lightning.pytorch.loggers import CSVLogger
 
-from gradvitals.loggers.csv_logger import csv_logger, rows_before
+from gradvitals.build import build
+from gradvitals.loggers.csv_logger import rows_before, write_whole
+
+
+def csv_logger(spec, step):
+    logger = build(spec, CSVLogger)
+    write_whole(logger, step)
+    return logger
 
 
 def spec(folder: Path) -> dict:

@@ -14,24 +14,22 @@ from typing import Any
 
 from lightning.pytorch.loggers import CSVLogger
 
-from gradvitals.build import build
 from gradvitals.results.files import write_bytes
 
 Row = dict[str, str]
 
 
-def csv_logger(spec: Mapping[str, Any], step: int | None) -> CSVLogger:
-    """Builds the logger of a spec.
+def write_whole(logger: CSVLogger, step: int | None) -> None:
+    """Makes a logger write its file whole or not at all, and keep the rows of an earlier part of the run.
 
     Lightning deletes the file of the run before a resume; its rows, up to a step, are written back. And where a new
     column is logged, Lightning overwrites the file in place; here it is renamed into place, because a kill or a full
     disk would damage it.
 
     Args:
-        spec: of a ``CSVLogger``.
+        logger: Lightning's.
         step: the first step that a resumed run logs once more; None: a new run.
     """
-    logger = build(spec, CSVLogger)
     file = Path(logger.log_dir) / "metrics.csv"
     before = file.with_name("metrics.csv.before")  # alone: a kill came before it was moved back
     rows = [] if step is None else rows_before(file if file.exists() else before, step)
@@ -44,7 +42,6 @@ def csv_logger(spec: Mapping[str, Any], step: int | None) -> CSVLogger:
         os.replace(before, file)
         writer.metrics_keys = list(rows[0])
     writer.save = partial(_save, writer, file)
-    return logger
 
 
 def rows_before(file: Path, step: float = math.inf) -> list[Row]:

@@ -359,17 +359,15 @@ def test_a_network_of_ones_own_is_given_what_was_typed_and_no_more(own):
     assert build_model(typed, Digits()).net.layers[0].out_features == 5
 
 
-def test_groups_that_a_module_of_ones_own_ignores_are_refused(own):
-    from gradvitals.app.run.build_model import build_model
-    from gradvitals.data.digits import Digits
+def test_groups_that_a_module_of_ones_own_ignores_are_refused(own, tmp_path):
+    from gradvitals.app.run.assemble import assemble
     from gradvitals.errors import ConfigError
 
-    config = composed("model._target_=mypackage.Module")
-    build_model(config, Digits())
+    assemble(composed("model._target_=mypackage.Module", run_dir=str(tmp_path)))
     with pytest.raises(ConfigError, match=r"optimizer.lr: has no part in a LightningModule of your own"):
-        build_model(composed("model._target_=mypackage.Module", "optimizer.lr=0.1"), Digits())
+        assemble(composed("model._target_=mypackage.Module", "optimizer.lr=0.1", run_dir=str(tmp_path)))
     with pytest.raises(ConfigError, match="clip=agc: has no part"):
-        build_model(composed("model._target_=mypackage.Module", "clip=agc"), Digits())
+        assemble(composed("model._target_=mypackage.Module", "clip=agc", run_dir=str(tmp_path)))
 
 
 def test_a_module_of_ones_own_is_evaluated_with_its_own_arguments(own, tmp_path):

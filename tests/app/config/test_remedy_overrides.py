@@ -13,7 +13,8 @@ from lightning import LightningDataModule
 from gradvitals.app.config.compose import CONF, compose, compose_run_config
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.config.run_config import RunConfig
-from gradvitals.app.run.build_model import build_model, decided_by, resolve_model
+from gradvitals.app.run.assemble import Run
+from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
 from gradvitals.app.run.result import net_of
 from gradvitals.callbacks.metric_history import MetricHistory
@@ -34,7 +35,8 @@ FEW = ("iris_leaky", "mse_clip_value", "fashion_bn_post", "typed", "sweep", "by 
 def remedies_of(typed: list[str]) -> list[Remedy]:
     """All that may be prescribed, whatever is wrong with the net."""
     settings = compose_run_config(typed, Path("unused"))
-    decided = decided_by(resolve_model(settings["model"], ())[0])
+    model = build_model(settings, samples_for(settings))
+    decided = Run(model, *[None] * 5).decided
     found = [remedy for verdict in FOR for remedy in prescribe(verdict, net_of(settings, decided))]
     return list({remedy.overrides: remedy for remedy in found}.values())
 
@@ -58,11 +60,15 @@ class Samples(LightningDataModule):
         self.splits = SimpleNamespace(train=train, num_classes=1 if regression else 10, task=task)
 
 
+def samples_for(settings: RunConfig) -> Samples:
+    return Samples(regression="csv" in settings["data"]["_target_"])
+
+
 def built(settings: RunConfig) -> None:
     """Build all that a run builds of the groups that remedies change; nothing of it refuses the config."""
     trainer = build_trainer(settings, MetricHistory())
     if settings["model"]["_target_"] == "gradvitals.nets.mlp.MLP":  # a network of one's own needs data of its own
-        model = build_model(settings, Samples(regression="csv" in settings["data"]["_target_"]))
+        model = build_model(settings, samples_for(settings))
         model.trainer = trainer
         model.configure_optimizers()
 

@@ -42,8 +42,8 @@ def look(config: RunConfig) -> Preflight:
     """Builds what the config describes and sends one training batch through it."""
     from gradvitals.app.run.build_data import build_data
     from gradvitals.app.run.build_model import build_model
-    from gradvitals.app.run.environment import set_threads
     from gradvitals.app.run.starting_point import start_from
+    from gradvitals.app.run.threads import set_threads
     from gradvitals.classifier import Classifier
     from gradvitals.signal_propagation import preflight as checkup
 

@@ -19,14 +19,12 @@ from gradvitals.app.processes.subprocesses import job_subprocesses
 from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.job import Job
 from gradvitals.app.run.result import mark_unfinished
-from gradvitals.app.run.summary import summary
 from gradvitals.app.sweep.sweep_job import pruning
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.formatting import short
 from gradvitals.loggers.hparams import hyperparameters, log_hparams
 from gradvitals.results.files import write_bytes
 from gradvitals.results.record import read
-from gradvitals.results.result import Result
 
 log = logging.getLogger(__name__)
 REPORT = "report.html"
@@ -93,10 +91,9 @@ def write_report(run: Run, run_dir: Path) -> None:
         log.warning(f"{REPORT} cannot be written: {error}")
 
 
-def summarize(result: Result, run: Run, config: RunConfig, run_dir: Path) -> None:
+def show(summary: str, config: RunConfig) -> None:
     """Logs the closing lines; in a sweep, whose progress is on the screen, only to the run's log file."""
-    lines = summary(result, run, config, run_dir)
-    log_to_file(lines) if config.in_sweep else log.info(lines)
+    log_to_file(summary) if config.in_sweep else log.info(summary)
 
 
 def log_to_file(text: str) -> None:

@@ -12,20 +12,12 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from gradvitals.app.config.error_messages import explain, full_errors
+from gradvitals.app.config.error_messages import explain
 from gradvitals.app.processes.signals import Signals
 from gradvitals.app.run.environment import prepare
-from gradvitals.app.run.job import Job, discard
-from gradvitals.app.sweep.sweep_job import (
-    has_failed,
-    is_finished,
-    previous_attempt,
-    reserve_gpu,
-    restore_environment,
-    resume_from,
-)
+from gradvitals.app.run.job import Job
+from gradvitals.app.sweep.sweep_job import reserve_gpu, resume_from, run_in_sweep
 from gradvitals.errors import INTERRUPTED, ConfigError
-from gradvitals.results.objective import UNKNOWN_WORST, Objective
 
 if TYPE_CHECKING:
     from gradvitals.results.record import Record
@@ -41,28 +33,7 @@ def train(config: DictConfig) -> float | None:
         SystemExit: 1 refused, 130 Ctrl-C, 143 SIGTERM or SIGUSR1.
     """
     job = Job.current()
-    if job.sweep is None:
-        return _train(job, config)
-    restore_environment()
-    if config.on_failure == "stop" and has_failed(job.sweep.folder):
-        discard(job.run_dir)
-        return _penalty(config)
-    previous = previous_attempt(job.run_dir, job.overrides)
-    if previous is not None and is_finished(previous):
-        value = previous.result.value_of(previous.objective) if previous.objective else None
-        return _penalty(config) if value is None else value
-    try:
-        return _train(job, config, previous)
-    except Exception:  # its reason is in result.json, and the other jobs run
-        if full_errors():
-            traceback.print_exc()
-        return _penalty(config)
-
-
-def _penalty(config: DictConfig) -> float:
-    """The value of a job without one, for the sweeper."""
-    objective = Objective.resolve((), str(config.objective), str(config.objective_mode))
-    return objective.worst if objective else UNKNOWN_WORST
+    return _train(job, config) if job.sweep is None else run_in_sweep(job, config, _train)
 
 
 def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> float | None:
@@ -78,7 +49,9 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
 
         from gradvitals.app.commands import stages
         from gradvitals.app.run.assemble import assemble
-        from gradvitals.app.run.result import objective_value, result, write
+        from gradvitals.app.run.result import objective_value, remedies_of, result
+        from gradvitals.app.run.summary import summary
+        from gradvitals.app.run.vitals_json import write
 
         run = assemble(config)
         try:
@@ -92,13 +65,13 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
             stages.log_to_file(traceback.format_exc())
             raise
         finally:
-            found, unwritten = result(run, config, code > 0, failure), None
+            found, remedies, unwritten = result(run, config, code > 0, failure), remedies_of(run, config), None
             if run.trainer.is_global_zero and (run.began or not (failure or code)):
-                unwritten = write(found, run, config, job.run_dir)
+                unwritten = write(found, run, remedies, job.run_dir)
                 if config["report"] and not unwritten:
                     stages.write_report(run, job.run_dir)
         if run.trainer.is_global_zero and (run.began or not code):
-            stages.summarize(found, run, config, job.run_dir)
+            stages.show(summary(found, run, remedies, job.run_dir), config)
         if code:
             raise SystemExit(code)
         if unwritten:

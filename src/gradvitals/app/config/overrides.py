@@ -54,7 +54,7 @@ class Overrides(tuple[str, ...]):
     @property
     def typed_keys(self) -> tuple[str, ...]:
         """The keys that are given a value."""
-        return tuple(key_of(override) for override in self if "=" in override and not override.startswith("~"))
+        return tuple(key_of(override) for override in self if _sets(override))
 
     def without(self, *keys: str) -> Overrides:
         """Returns the overrides of all other keys."""
@@ -62,8 +62,10 @@ class Overrides(tuple[str, ...]):
 
     def text(self, key: str) -> str | None:
         """Returns the value of a key as it was typed, the last one; None where it was not typed."""
-        found = [override.partition("=")[2] for override in self if "=" in override and key_of(override) == key]
-        return found[-1] if found else None
+        values = [
+            text.partition("=")[2] for text, name in zip(self, self.keys, strict=True) if name == key and _sets(text)
+        ]
+        return values[-1] if values else None
 
     def value(self, key: str) -> Any:
         """Returns the value of a key as Hydra reads it; None where it was not typed.
@@ -110,6 +112,10 @@ def key_of(override: str) -> str:
         ('model.depth', 'callbacks.best')
     """
     return override.lstrip("+~").partition("=")[0]
+
+
+def _sets(override: str) -> bool:
+    return "=" in override and not override.startswith("~")
 
 
 def slug(text: str) -> str:

@@ -10,11 +10,11 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.build_data import build_data
-from gradvitals.app.run.build_model import build_model, decided_by
+from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
-from gradvitals.app.run.check_built import check_built
-from gradvitals.app.run.environment import set_threads
+from gradvitals.app.run.check_built import OF_A_MODULE, check_built
 from gradvitals.app.run.starting_point import StartingPoint, starting_point
+from gradvitals.app.run.threads import set_threads
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
 from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
@@ -22,6 +22,8 @@ from gradvitals.classifier import Classifier
 from gradvitals.errors import ConfigError
 from gradvitals.results.objective import Objective
 from gradvitals.vitals.batch import best_constant
+
+SAMPLES = 10_000  # of the training targets, from which the loss of the best constant output is computed
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class Run:
         history: the values of its metrics.
         monitor: the vital signs of its layers; None without one.
         start: where it starts.
-        decided: the groups that the user's own network decides, so that no remedy changes them.
     """
 
     model: LightningModule
@@ -42,12 +43,18 @@ class Run:
     history: MetricHistory
     monitor: GradientVitals | None
     start: StartingPoint
-    decided: tuple[str, ...] = ()
 
     @property
     def began(self) -> bool:
         """Whether a training batch was fetched: what fails earlier is a refused config, not a failed run."""
         return self.trainer.fit_loop.epoch_loop.batch_progress.total.ready > 0
+
+    @property
+    def decided(self) -> tuple[str, ...]:
+        """The groups that a class of the user decides itself, so that no remedy changes them."""
+        if not isinstance(self.model, Classifier):
+            return ("model", *OF_A_MODULE)
+        return () if self.model.hparams["model"]["_target_"].startswith("gradvitals.") else ("model",)
 
     @property
     def checkpoint_io(self) -> AtomicCheckpointIO:
@@ -81,15 +88,9 @@ def assemble(config: RunConfig) -> Run:
     if config["compile"]:
         (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
     history = MetricHistory(Objective.resolve((), config["objective"], config["objective_mode"]))  # None: auto
-    trainer = build_trainer(config, history, _constant_loss(model, data), start.first_step)
+    chance = None
+    if isinstance(model, Classifier) and (splits := getattr(data, "splits", None)) is not None:
+        chance = best_constant(model.loss, splits.train.y[:SAMPLES], model.outputs)
+    trainer = build_trainer(config, history, chance, start.first_step)
     check_built(config, model, data, trainer)
-    decided = decided_by(type(model.net if isinstance(model, Classifier) else model))
-    return Run(model, data, trainer, history, monitor_of(trainer), start, decided)
-
-
-def _constant_loss(model: LightningModule, data: LightningDataModule, samples: int = 10_000) -> float | None:
-    """The loss of the best constant output on the training targets; None where the loss is not ours to call."""
-    splits = getattr(data, "splits", None)
-    if splits is None or not isinstance(model, Classifier):
-        return None
-    return best_constant(model.loss, splits.train.y[:samples], model.outputs)
+    return Run(model, data, trainer, history, monitor_of(trainer), start)

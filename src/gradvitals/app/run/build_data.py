@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lightning import LightningDataModule
-from torch import Tensor
 
 from gradvitals.app.run.lazy_imports import BESIDE_DATA, defer_imports
 from gradvitals.app.run.memory import check_memory
@@ -70,12 +69,6 @@ def describe(data: LightningDataModule) -> DataShape:
             f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none"
         )
     return DataShape(getattr(data, "in_features", x[0].numel()), num_classes, task)
-
-
-def some_inputs(data: LightningDataModule, samples: int = 1024) -> Tensor:
-    """Returns the first training inputs, (samples, ...); of a user's module, those of one batch."""
-    splits = getattr(data, "splits", None)
-    return splits.train.x[:samples] if splits is not None else next(iter(data.train_dataloader()))[0]
 
 
 @contextmanager

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ModelSummary, ProgressBar
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import CSVLogger, Logger
 from lightning.pytorch.plugins import LayerSync
 from lightning.pytorch.strategies import Strategy
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.config.schema import ALIASES
-from gradvitals.build import Spec, accepts, build, resolve
+from gradvitals.build import Spec, accepts, build
 from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
 from gradvitals.distributed.sync_batch_norm import SyncAnywhere
 from gradvitals.errors import ConfigError, closest
-from gradvitals.loggers.csv_logger import csv_logger
+from gradvitals.loggers.csv_logger import write_whole
 from gradvitals.loggers.write_errors import WriteErrors
 from gradvitals.loops.lean import lean
 from gradvitals.loops.resumable import resumable
@@ -48,35 +48,40 @@ def build_trainer(
     Raises:
         ConfigError, ValueError: a key or value that the Trainer, a callback or a logger refuses.
     """
-    callbacks = _build_callbacks(config, chance)
-    loggers = [_build_logger(spec, first_step) for spec in config["logger"].values() if spec]
-    # Lightning refuses to watch the rate without a logger, and bars are for a terminal, where a sweep has its own.
-    seen = sys.stdout.isatty() and not config.in_sweep
-    unfit = (() if loggers else (LearningRateMonitor,)) + (() if seen else (ProgressBar, ModelSummary))
-    callbacks = [callback for callback in callbacks if not isinstance(callback, unfit)]
     trainer_values = dict(config["trainer"])
     is_lean = trainer_values.pop("lean", True)
     arguments = _arguments(trainer_values, config["clip"])
     synced: list[LayerSync] = [SyncAnywhere()] if arguments.pop("sync_batchnorm", False) else []
-    trainer = _trainer(
-        **arguments,
-        callbacks=[history, *callbacks],  # first, so that it does not time what the others do at the end
-        logger=loggers or False,
-        plugins=[AtomicCheckpointIO(WriteErrors(config["on_write_error"])), *synced],
-        default_root_dir=config["paths"]["run"],
-        enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
-        enable_model_summary=any(isinstance(c, ModelSummary) for c in callbacks),
-        enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
-    )
+    logger_specs = [_resumed(spec, first_step) for spec in config["logger"].values() if spec]
+    callback_specs = [config["monitor"], *config["callbacks"].values()]
+    offers = {"subtitle": str(config.overrides), "chance": chance, "enabled": not config.in_sweep}
+    if isinstance(arguments.get("strategy"), Mapping):
+        arguments["strategy"] = build(arguments["strategy"], Strategy)  # type: ignore[type-abstract]
+    callbacks = [build(spec, Callback, offers) for spec in callback_specs if spec and spec.get("_target_")]
+    loggers = _build_loggers(logger_specs)
+    for logger in loggers:
+        if isinstance(logger, CSVLogger):
+            write_whole(logger, first_step)
+    # Lightning refuses to watch the rate without a logger, and bars are for a terminal, where a sweep has its own.
+    seen = sys.stdout.isatty() and not config.in_sweep
+    unfit = (() if loggers else (LearningRateMonitor,)) + (() if seen else (ProgressBar, ModelSummary))
+    callbacks = [callback for callback in callbacks if not isinstance(callback, unfit)]
+    try:
+        trainer = Trainer(
+            **arguments,
+            callbacks=[history, *callbacks],  # first, so that it does not time what the others do at the end
+            logger=loggers or False,
+            plugins=[AtomicCheckpointIO(WriteErrors(config["on_write_error"])), *synced],
+            default_root_dir=config["paths"]["run"],
+            enable_progress_bar=any(isinstance(c, ProgressBar) for c in callbacks),
+            enable_model_summary=any(isinstance(c, ModelSummary) for c in callbacks),
+            enable_checkpointing=any(isinstance(c, ModelCheckpoint) for c in callbacks),
+        )
+    except (ModuleNotFoundError, ValueError, TypeError) as error:  # such as a package for TPUs, which is not installed
+        raise ConfigError(f"trainer: {error}") from error
     if trainer.strategy.root_device.type == "cpu":
         os.environ.pop(NVML_CHECK, None)
     return lean(trainer) if is_lean else resumable(trainer)
-
-
-def _build_callbacks(config: RunConfig, chance: float | None) -> list[Callback]:
-    offers = {"subtitle": str(config.overrides), "chance": chance, "enabled": not config.in_sweep}
-    specs = [config["monitor"], *config["callbacks"].values()]
-    return [build(spec, Callback, offers) for spec in specs if spec and spec.get("_target_")]
 
 
 def _arguments(trainer: Spec, clip: Spec) -> dict[str, Any]:
@@ -87,33 +92,26 @@ def _arguments(trainer: Spec, clip: Spec) -> dict[str, Any]:
     arguments = dict(trainer)
     if arguments["deterministic"] is False and not torch.are_deterministic_algorithms_enabled():
         arguments["deterministic"] = None  # turning off what is off imports torch's compiler
-    if isinstance(arguments.get("strategy"), Mapping):
-        arguments["strategy"] = build(arguments["strategy"], Strategy)  # type: ignore[type-abstract]
     arguments["precision"] = ALIASES.get(arguments["precision"], arguments["precision"])
     if clip["name"] in ("norm", "value"):
         arguments |= {"gradient_clip_val": clip["val"], "gradient_clip_algorithm": clip["name"]}
     return arguments
 
 
-def _trainer(**arguments: Any) -> Trainer:
-    """Lightning's Trainer; what is missing on this machine (a package for TPUs ...) is an error of the group."""
-    try:
-        return Trainer(**arguments)
-    except (ModuleNotFoundError, ValueError, TypeError) as error:
-        raise ConfigError(f"trainer: {error}") from error
+def _resumed(spec: Spec, first_step: int | None) -> Spec:
+    """TensorBoard drops what an earlier part of the run logged from ``first_step`` on."""
+    is_tensorboard = str(spec.get("_target_")).endswith(".TensorBoardLogger")
+    return {**spec, "purge_step": first_step} if is_tensorboard and first_step is not None else spec
 
 
-def _build_logger(spec: Spec, first_step: int | None) -> Logger:
-    """Loggers that write into the run's directory drop what an earlier part logged from ``first_step`` on."""
-    kind = resolve(spec.get("_target_", ""), Logger)  # type: ignore[type-abstract]
-    if first_step is not None and kind is TensorBoardLogger:
-        spec = {**spec, "purge_step": first_step}
-    if kind is CSVLogger:
-        return csv_logger(spec, first_step)
-    try:
-        return build(spec, Logger)  # type: ignore[type-abstract]
-    except ModuleNotFoundError as error:
-        extra = spec["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
-        raise ConfigError(
-            f'logger={extra} needs a package: {error.msg}. Install it by pip install ".[{extra}]"'
-        ) from None
+def _build_loggers(specs: Sequence[Spec]) -> list[Logger]:
+    loggers = []
+    for spec in specs:
+        try:
+            loggers.append(build(spec, Logger))  # type: ignore[type-abstract]
+        except ModuleNotFoundError as error:
+            extra = spec["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
+            raise ConfigError(
+                f'logger={extra} needs a package: {error.msg}. Install it by pip install ".[{extra}]"'
+            ) from None
+    return loggers

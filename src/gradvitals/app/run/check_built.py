@@ -12,6 +12,8 @@ from gradvitals.classifier import Classifier
 from gradvitals.errors import ConfigError
 from gradvitals.vitals.layers import find_layers
 
+OF_A_MODULE = ("act", "init", "optimizer", "scheduler", "loss")  # groups that a LightningModule decides itself
+
 
 def check_built(config: RunConfig, model: LightningModule, data: LightningDataModule, trainer: Trainer) -> None:
     """Refuses objects that do not fit each other.
@@ -21,6 +23,8 @@ def check_built(config: RunConfig, model: LightningModule, data: LightningDataMo
     """
     if isinstance(model, Classifier):
         _check_monitored(model, trainer, config["scheduler"])
+    else:
+        _check_ignored(config)
     _check_test_share(data, trainer.limit_test_batches)
     _check_sharding(model, trainer)
     monitor = config["monitor"]
@@ -29,6 +33,17 @@ def check_built(config: RunConfig, model: LightningModule, data: LightningDataMo
         include or exclude
     ):  # the monitor looks for its layers when the fit begins, and loggers have written files by then
         find_layers(model, norm_layers=monitor.get("norm_layers", False), include=include, exclude=exclude)
+
+
+def _check_ignored(config: RunConfig) -> None:
+    """Refuses keys that a LightningModule of the user ignores."""
+    clip = config["clip"]["name"]
+    ignored = [key for key in config.overrides.typed_keys if key.partition(".")[0] in OF_A_MODULE]
+    ignored += [f"clip={clip}"] if clip not in ("none", "norm", "value") else []
+    if ignored:
+        raise ConfigError(
+            f"{ignored[0]}: has no part in a LightningModule of your own, which brings its own; leave it out"
+        )
 
 
 def _check_monitored(model: Classifier, trainer: Trainer, scheduler: Spec) -> None:

@@ -1,4 +1,4 @@
-"""The environment of a run: seeds, threads, warnings, telemetry."""
+"""The environment of a run: imports, seed, warnings, telemetry."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ import os
 import secrets
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.config.validate import SEED
 from gradvitals.app.run.lazy_imports import import_lightning
-
-if TYPE_CHECKING:
-    from torch import nn
 
 # Each with the reason why it is silenced.
 UPSTREAM_WARNINGS = (
@@ -52,10 +48,6 @@ NO_TELEMETRY = {  # variables that optional packages read
     "WANDB_ERROR_REPORTING": "false",
 }
 
-# Weights times samples in a batch. Below it a second thread gains at most 15 % of a step, and on a shared machine it
-# now and then costs many times that; at 1e8 it gains a third, from 4e8 on nearly half (two cores, width 64 to 2048).
-SMALL_STEP = 5e7
-
 
 def disable_telemetry() -> None:
     """Turns the telemetry of all packages off, unless the user's environment says otherwise; call before any import."""
@@ -72,7 +64,7 @@ def filter_warnings() -> None:
 
 
 def prepare(config: RunConfig) -> RunConfig:
-    """Imports torch and Lightning, seeds every generator, and returns the config with the seed if one was drawn."""
+    """Imports torch and Lightning, seeds every generator, and returns the config with the seed."""
     import_lightning()
     from lightning import seed_everything
 
@@ -96,18 +88,3 @@ def _known_seed(ckpt_path: str | None) -> int | None:
     from gradvitals.loops.resumable import seed_of
 
     return seed_of(read_header(Path(ckpt_path), "ckpt_path"))
-
-
-def set_threads(config: RunConfig, model: nn.Module) -> None:
-    """Sets torch's intra-op threads; ``auto``: one for a small net, else a process's share of the cores."""
-    import torch
-
-    threads = config["threads"]
-    if threads == "auto":
-        weights_times_samples = config["data"].get("batch_size", 1) * sum(p.numel() for p in model.parameters())
-        devices = config["trainer"].get("devices")
-        processes = devices if isinstance(devices, int) else 1
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        cores = min(cores, int(os.environ.get("OMP_NUM_THREADS") or cores))  # a launcher's share
-        threads = 1 if weights_times_samples < SMALL_STEP else max(1, cores // processes)
-    torch.set_num_threads(int(threads))

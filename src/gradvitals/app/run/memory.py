@@ -24,6 +24,5 @@ def check_memory(keys: str, what: str, takes: int) -> None:
         return
     if takes > has:
         raise ConfigError(
-            f"{keys}: expected {what} within the {has / 1e9:,.0f} GB of this machine's memory; "
-            f"got {takes / 1e9:,.0f} GB"
+            f"{keys}: expected {what} within the {has / 1e9:,.0f} GB of memory here; got {takes / 1e9:,.0f} GB"
         )

@@ -1,39 +1,23 @@
-"""What a run writes when it ends: result.json and vitals.json."""
+"""What a run came to, and what may help it."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run
-from gradvitals.callbacks.gradient_vitals import GradientVitals
-from gradvitals.diagnosis.finding import Finding
-from gradvitals.diagnosis.profile import profile
-from gradvitals.diagnosis.remedies import Net, prescribe
-from gradvitals.formatting import short
-from gradvitals.results.files import write_json
+from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
 from gradvitals.results.objective import Objective, is_loss
 from gradvitals.results.provenance import git_commit, versions
 from gradvitals.results.record import RUN_KEYS
 from gradvitals.results.result import FirstNonFinite, MetricSummary, Parameters, Result
 from gradvitals.results.status import Status
-from gradvitals.signal_propagation.reading import content
 from gradvitals.vitals import count
 
 log = logging.getLogger(__name__)
 
-LAYER_NUMBERS = (
-    "grad_norm",
-    "grad_norm_clipped",
-    "grad_norm_corrected",
-    "activation_grad_norm",
-    "dead_fraction",
-    "saturated_fraction",
-    "update_ratio",
-)
 CHOICES = ("model", "act", "init", "optimizer", "clip")
 
 
@@ -94,17 +78,10 @@ def mark_unfinished(run_dir: Path) -> None:
         replace(known, status=Status.INTERRUPTED, reason=None).write(run_dir)
 
 
-def write(result: Result, run: Run, config: RunConfig, run_dir: Path) -> str | None:
-    """Writes ``result.json``, and ``vitals.json`` where there is a monitor; returns what went wrong with that."""
-    monitor = run.monitor
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)  # it may have vanished since
-        result.write(run_dir)
-        if monitor is not None and monitor.layers:  # none before the first measured step
-            write_json(run_dir / "vitals.json", vitals(monitor, net_of(config, run.decided)))
-    except OSError as error:
-        return f"cannot write the results to {short(run_dir)}: {error.strerror}. What was saved before is whole"
-    return None
+def remedies_of(run: Run, config: RunConfig) -> list[Remedy]:
+    """Returns what is prescribed for the verdict of a run."""
+    net = net_of(config, run.decided)
+    return prescribe(run.monitor.diagnosis.verdict, net) if run.monitor else []
 
 
 def net_of(config: RunConfig, decided: tuple[str, ...] = ()) -> Net:
@@ -112,50 +89,11 @@ def net_of(config: RunConfig, decided: tuple[str, ...] = ()) -> Net:
 
     Args:
         config: of the run.
-        decided: the groups that the user's own network decides; see
-            :func:`gradvitals.app.run.build_model.decided_by`.
+        decided: the groups that a class of the user decides itself; see :class:`gradvitals.app.run.assemble.Run`.
     """
     model, act, init, optimizer, clip = (config.choices.get(key) or "" for key in CHOICES)
     numbers = {"lr": config["optimizer"].get("lr", 0.0), "gain": config["init"].get("gain", 1.0)}
     return Net(model, act, init, optimizer, clip, **numbers, scaling=config["data"].get("scaling"), fixed=decided)
-
-
-def vitals(monitor: GradientVitals, net: Net) -> dict[str, Any]:
-    """Returns the content of ``vitals.json``: the verdict, and layers by depth with their first and last numbers."""
-
-    def both(tag: str) -> dict[str, float | None]:
-        return {"start": monitor.start.get(tag), "end": monitor.end.get(tag)}
-
-    outputs = [monitor.start.get(f"activation_grad_norm/{layer.label}") for layer in monitor.layers]
-    found = monitor.diagnosis
-    return {
-        "verdict": found.verdict,
-        "severity": found.severity,
-        "step": found.step,
-        "findings": [_finding(finding, monitor) for finding in found.findings],
-        "remedies": [asdict(remedy) for remedy in prescribe(found.verdict, net)],
-        "preflight": content(monitor.preflight) if monitor.preflight else None,
-        "gain_per_layer": profile(outputs).gain,
-        "layers": [
-            {
-                "name": layer.name,
-                "index": layer.index,
-                "kind": layer.kind,
-                "fan_in": layer.fan_in,
-                **{kind: both(f"{kind}/{layer.label}") for kind in LAYER_NUMBERS},
-            }
-            for layer in monitor.layers
-        ],
-        "input_grad_norm": both("grad_norm/input"),
-        "total_grad_norm": both("grad_norm/total"),
-        "clip": {kind: both(f"clip/{kind}") for kind in ("coefficient", "cosine", "cosine_per_tensor")},
-    }
-
-
-def _finding(finding: Finding, monitor: GradientVitals) -> dict[str, Any]:
-    index = finding.layer
-    named = index is not None and index < len(monitor.layers)
-    return asdict(finding) | {"layer": monitor.layers[index].name if named else None}  # type: ignore[index]
 
 
 def objective_value(result: Result) -> float | None:

@@ -36,14 +36,13 @@ def starting_point(config: RunConfig, model: LightningModule) -> StartingPoint:
     Raises:
         FileNotFoundError, ValueError: no such file, or one of another network.
     """
-    ckpt_path, weights = config["ckpt_path"], config["weights"]
-    if ckpt_path:  # which contains the run's own weights
-        verify = is_first_process() and not config["resume"]  # resume= has verified the checkpoint that it chose
-        return StartingPoint(logged_steps(check_resumable(model, Path(ckpt_path), config["train"], verify)))
-    first_step = 0 if config["resume"] else None
-    if not weights:
-        return StartingPoint(first_step)
-    return StartingPoint(first_step, start_from(weights, config["paths"]["logs"], model))
+    weights, ckpt_path, resume = config["weights"], config["ckpt_path"], config["resume"]
+    file = start_from(weights, config["paths"]["logs"], model) if weights and not ckpt_path else None
+    if not ckpt_path:
+        return StartingPoint(0 if resume else None, file)
+    verify = is_first_process() and not resume  # resume= has verified the checkpoint that it chose
+    checkpoint = check_resumable(model, Path(ckpt_path), config["train"], verify)
+    return StartingPoint(logged_steps(checkpoint))
 
 
 def start_from(weights: str, logs: str, model: LightningModule) -> Path:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run
-from gradvitals.app.run.result import net_of
 from gradvitals.callbacks.gradient_vitals import GradientVitals
-from gradvitals.diagnosis.remedies import Net, prescribe
+from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.formatting import short, visible
 from gradvitals.report.pictures.gradient_by_layer import title
 from gradvitals.results.result import MetricSummary, Parameters, Result
 from gradvitals.results.status import Status
 
 
-def summary(result: Result, run: Run, config: RunConfig, run_dir: Path) -> str:
+def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path) -> str:
     """Returns the closing lines of a run."""
     monitor = run.monitor
     lines = [_status_line(result), _metrics_line(result.metrics)]
     if result.parameters:
         lines.append(_parameters_line(result.parameters))
     if monitor is not None:
-        lines += _verdict_lines(monitor, net_of(config, run.decided))
+        lines += _verdict_lines(monitor, remedies)
     if monitor is not None and monitor.profiles:
         lines.append(f"gradients    {': '.join(title(monitor.profiles))}")
     if monitor is not None and monitor.clipped_fraction is not None:
@@ -43,11 +41,10 @@ def summary(result: Result, run: Run, config: RunConfig, run_dir: Path) -> str:
     return visible("\n".join(lines))
 
 
-def _verdict_lines(monitor: GradientVitals, net: Net) -> list[str]:
+def _verdict_lines(monitor: GradientVitals, remedies: Sequence[Remedy]) -> list[str]:
     lines = [f"verdict      {monitor.diagnosis}"]
     if monitor.seconds_saved is not None:
         lines.append(f"auto_stop    ended it early: the rest would have taken about {monitor.seconds_saved:.1f} s")
-    remedies = prescribe(monitor.diagnosis.verdict, net)
     if remedies:
         first, *others = remedies
         more = f", or {len(others)} more: python src/cure.py tries them" if others else ""

@@ -3,27 +3,61 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import Timeout
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
 
+from gradvitals.app.config.error_messages import full_errors
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import disable_telemetry
-from gradvitals.app.run.job import Sweep
+from gradvitals.app.run.job import Job, Sweep, discard
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.files import user_lock
+from gradvitals.results.objective import UNKNOWN_WORST, Objective
 from gradvitals.results.record import Record, read, without_run_keys
 from gradvitals.results.result import Result
 from gradvitals.results.status import Status
 
 if TYPE_CHECKING:
     from gradvitals.app.sweep.pruning import Pruning
+
+
+def run_in_sweep(
+    job: Job, config: DictConfig, train: Callable[[Job, DictConfig, Record | None], float | None]
+) -> float | None:
+    """Trains one job of a sweep, unless it is finished or another one's failure ends the sweep.
+
+    Returns:
+        The value of the objective; a finite penalty where there is none, so that the sweeper can compare.
+    """
+    assert job.sweep is not None
+    restore_environment()
+    if config.on_failure == "stop" and has_failed(job.sweep.folder):
+        discard(job.run_dir)
+        return _penalty(config)
+    previous = previous_attempt(job.run_dir, job.overrides)
+    if previous is not None and is_finished(previous):
+        value = previous.result.value_of(previous.objective) if previous.objective else None
+        return _penalty(config) if value is None else value
+    try:
+        return train(job, config, previous)
+    except Exception:  # its reason is in result.json, and the other jobs run
+        if full_errors():
+            traceback.print_exc()
+        return _penalty(config)
+
+
+def _penalty(config: DictConfig) -> float:
+    objective = Objective.resolve((), str(config.objective), str(config.objective_mode))
+    return objective.worst if objective else UNKNOWN_WORST
 
 
 def restore_environment() -> None:
