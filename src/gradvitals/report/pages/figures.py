@@ -22,7 +22,7 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 MARKED = 40  # points up to which a line has a marker at each
 MOST_POINTS = 400  # of a curve
-FEW_LAYERS = 14
+FEW_LAYERS = 9  # each of which has a tick
 FEW_STEPS = 8  # lines of one figure
 LEGEND = 20  # characters of a run's name in a legend
 LAYER_AXIS = "layer (0 is next to the input)"
@@ -232,7 +232,7 @@ def positions(layers: Sequence[str]) -> list[int] | list[str]:
 
 
 def layer_axis(tables: Sequence[ByLayer]) -> dict[str, Any]:
-    """Returns an axis of layers; where there are few, each has a tick, and there is none between two of them."""
+    """Returns an axis of layers; where there are few, ticks are at layers only."""
     places = [place for found in tables for place in positions(found.layers)]
     few = all(isinstance(place, int) and place < FEW_LAYERS for place in places)
     return {"title": LAYER_AXIS} | ({"dtick": 1} if few else {})

@@ -189,7 +189,7 @@ def _digest(source: bytes) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source).digest()).decode()}'"
 
 
-def document(title: str, header: Iterable[object], sections: Sequence[Html]) -> str:
+def document(title: str, header: Iterable[object], parts: Iterable[Html | None]) -> str:
     """Returns the page: header, links to the sections, sections.
 
     Nothing is fetched, and only two scripts run, this project's and Plotly, known by their digests: if a text were
@@ -198,8 +198,9 @@ def document(title: str, header: Iterable[object], sections: Sequence[Html]) -> 
     Args:
         title: of the browser's window.
         header: what the page opens with.
-        sections: made by :func:`section`.
+        parts: made by :func:`section`; None is left out.
     """
+    sections = [part for part in parts if part]
     has_figures = any('class="plot"' in part for part in sections)
     script = asset("page.js")
     scripts = f"<script>{script}</script>"

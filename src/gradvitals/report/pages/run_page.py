@@ -44,8 +44,7 @@ def run_page(record: Record, with_remedy: phrases.WithRemedy) -> str:
     curves = read_curves(record.folder, WANTED)
     measured = [metrics(record, curves), gradients(record, curves), clipping(record, curves), layers(record, curves)]
     sections = [_to_do(record, with_remedy), *measured, _config(record), _environment(record)]
-    title = f"{record.verdict or record.status}: {record.name}"
-    return document(title, _header(record), [part for part in sections if part])
+    return document(f"{record.verdict or record.status}: {record.name}", _header(record), sections)
 
 
 def _header(record: Record) -> list[Html]:
@@ -132,9 +131,6 @@ def _config(record: Record) -> Html:
 def _environment(record: Record) -> Html:
     known = {"commit": record.result.get("git"), "seed": record.seed, "folder": record.folder}
     known |= record.result.get("versions") or {}
-    return section("Environment", table(["what", "value"], [[name, _text(value)] for name, value in known.items()]))
-
-
-def _text(value: object) -> str | None:
-    """A seed and a version are no numbers to be aligned or grouped by thousands."""
-    return None if value is None else str(value)
+    # As text, because a seed is no number to be aligned or grouped by thousands.
+    rows = [[name, None if value is None else str(value)] for name, value in known.items()]
+    return section("Environment", table(["what", "value"], rows))

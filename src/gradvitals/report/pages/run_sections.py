@@ -88,7 +88,7 @@ def _lines(curves_of: Curves, name: str) -> list[Line]:
 
 def gradients(record: Record, curves_of: Curves) -> Html:
     """Returns dL/dh by layer at several steps, and at all of them."""
-    found = _measured(record, curves_of, GRADIENT)
+    found = measured(record, curves_of, GRADIENT)
     if not found.layers:
         return section("Gradient by layer", note(NOT_MONITORED))
     lines = by_layer_lines(found, GRADIENT_AXIS, predicted=_predicted(record, found))
@@ -99,8 +99,8 @@ def gradients(record: Record, curves_of: Curves) -> Html:
     return section("Gradient by layer", row(drawn))
 
 
-def _measured(record: Record, curves_of: Curves, kind: str) -> ByLayer:
-    """A kind of number by layer: its curves, or else the first and last measured step, which ``vitals.json`` keeps."""
+def measured(record: Record, curves_of: Curves, kind: str) -> ByLayer:
+    """Returns a kind of number by layer: its curves, or else what ``vitals.json`` has of both ends."""
     found = by_layer(curves_of, kind)
     return found if found.layers else _start_and_end(record, kind)
 
@@ -140,12 +140,12 @@ def clipping(record: Record, curves_of: Curves) -> Html:
 
 def layers(record: Record, curves_of: Curves) -> Html | None:
     """Returns activations and updates by layer at several steps, and a table of the first and the last step."""
-    measured = {kind: _measured(record, curves_of, kind) for kind in KINDS}
-    found = {kind: numbers for kind, numbers in measured.items() if _any(numbers, lambda value: value is not None)}
+    numbers = {kind: measured(record, curves_of, kind) for kind in KINDS}
+    found = {kind: known for kind, known in numbers.items() if _any(known, lambda value: value is not None)}
     if not found:
         return None
     absent = [kind for kind in NONE_ANYWHERE if kind in found and not _any(found[kind], bool)]
-    drawn = [_by_layer(KINDS[kind], numbers) for kind, numbers in found.items() if kind not in absent]
+    drawn = [_by_layer(KINDS[kind], known) for kind, known in found.items() if kind not in absent]
     notes = [note(f"{KINDS[kind].title}: none in any layer at any measured step.") for kind in absent]
     return section("Activations and updates", row(drawn), join(notes), _numbers(record.vitals.get("layers") or []))
 

@@ -12,8 +12,8 @@ from gradvitals.report.pages.comparison import Compared, compare, differences
 from gradvitals.report.pages.figures import HOW_TO_READ, run_curves, run_profiles
 from gradvitals.report.pages.heat_maps import MOST_COLUMNS, by_layer_and_step
 from gradvitals.report.pages.page import Html, document, figure, join, note, paragraph, row, section, table, tag
-from gradvitals.report.pages.run_sections import GRADIENT
-from gradvitals.results.curves import Curves, by_layer, read_curves
+from gradvitals.report.pages.run_sections import GRADIENT, measured
+from gradvitals.results.curves import ByLayer, Curves, read_curves
 from gradvitals.results.record import Record
 from gradvitals.results.status import ENDED
 
@@ -55,16 +55,16 @@ def runs_page(
         raise ValueError("runs_page: expected at least one run; got none")
     found = compare(records)
     curves = [read_curves(record.folder, WANTED) for record in track(found.records)]
-    parts = [
+    by_layer = [measured(*run, GRADIENT) for run in zip(found.records, curves, strict=True)]
+    sections = [
         _runs(found),
         _to_do(found, with_remedy),
         _curves(found, curves),
-        _gradients(found, curves),
-        _heat_maps(found, curves),
+        _gradients(found, by_layer),
+        _heat_maps(found, by_layer),
         _differences(found),
         _environments(found),
     ]
-    sections = [part for part in parts if part]
     return document(f"{len(records)} runs", _header(found), sections)
 
 
@@ -88,23 +88,16 @@ def _best(found: Compared) -> list[Html]:
 
 def _runs(found: Compared) -> Html:
     metrics = list(dict.fromkeys([*([found.objective.tag] if found.objective else []), "val/loss"]))
-    head = [
-        "shown",
-        "#",
-        "run",
-        "status",
-        "verdict",
-        *(f"{tag_}, {end}" for tag_ in metrics for end in ("best", "final")),
-    ]
+    ends = [(metric, end) for metric in metrics for end in ("best", "final")]
+    head = ["shown", "#", "run", "status", "verdict", *map(", ".join, ends), "gain per layer", "steps", "seconds"]
     rows = [
         [_box(place), place + 1, tag("code", name), phrases.status(record), phrases.verdict(record)]
-        + [record.metric(tag_, end) for tag_ in metrics for end in ("best", "final")]
+        + [record.metric(metric, end) for metric, end in ends]
         + [record.vitals.get("gain_per_layer"), record.result.get("steps"), record.seconds]
         for place, (name, record) in enumerate(zip(found.names, found.records, strict=True))
     ]
     caption = "Best first; a click on a heading sorts. The boxes choose which runs the figures show."
-    whole = table([*head, "gain per layer", "steps", "seconds"], rows, caption=caption, sortable=True)
-    return section("Runs", _bar(len(rows)), whole)
+    return section("Runs", _bar(len(rows)), table(head, rows, caption=caption, sortable=True))
 
 
 def _box(place: int) -> Html:
@@ -114,9 +107,8 @@ def _box(place: int) -> Html:
 
 def _bar(count: int) -> Html:
     """The search field and the buttons that choose runs."""
-    search = tag(
-        "input", type="search", id="search", placeholder="find runs, such as relu seed=1", aria_label="find runs"
-    )
+    example = "find runs, such as relu seed=1"
+    search = tag("input", type="search", id="search", placeholder=example, aria_label="find runs")
     firsts = [(FEW, f"best {FEW}")] if count > FEW else []
     buttons = (tag("button", name, type="button", data_first=n) for n, name in [*firsts, (count, "all"), (0, "none")])
     return tag("div", search, *buttons, tag("span", id="chosen", class_="muted"), class_="bar")
@@ -136,9 +128,9 @@ def _to_do(found: Compared, with_remedy: phrases.WithRemedy) -> Html | None:
 def _remedy(found: Compared, verdict: str, places: Sequence[int], with_remedy: phrases.WithRemedy) -> list[object]:
     record = found.records[places[0]]
     first = next(iter(record.vitals.get("remedies") or []), None)
-    evidence = next((finding.get("evidence") for finding in record.vitals.get("findings") or []), None)
+    evidence = next((finding.get("evidence") for finding in record.vitals.get("findings") or []), "-")
     typed = tag("code", phrases.remedy_command(record, first, with_remedy)) if first else None
-    return [phrases.mark(False, verdict), len(places), evidence, typed]
+    return [phrases.mark(False, verdict), len(places), tag("span", evidence, class_="prose"), typed]
 
 
 def _curves(found: Compared, curves: Sequence[Curves]) -> Html:
@@ -151,27 +143,16 @@ def _curves(found: Compared, curves: Sequence[Curves]) -> Html:
     return section("Curves", row(drawn) if drawn else note("There are no curves: no logger wrote files (logger=none)."))
 
 
-def _gradients(found: Compared, curves: Sequence[Curves]) -> Html:
-    profiles = [
-        (name, _first_profile(record, each))
-        for name, record, each in zip(found.names, found.records, curves, strict=True)
-    ]
+def _gradients(found: Compared, by_layer: Sequence[ByLayer]) -> Html:
+    profiles = [(name, each.values[0] if each.values else []) for name, each in zip(found.names, by_layer, strict=True)]
     if not any(norms for _, norms in profiles):
         return section("Gradient by layer", note("Not measured in any run (monitor=off)."))
     how = f"At the first measured step. {HOW_TO_READ}"
     return section("Gradient by layer", figure(run_profiles(profiles), "dL/dh by layer", how))
 
 
-def _first_profile(record: Record, curves: Curves) -> list[float | None]:
-    if norms := record.gradients("start"):
-        return norms
-    found = by_layer(curves, GRADIENT)
-    return found.values[0] if found.values else []
-
-
-def _heat_maps(found: Compared, curves: Sequence[Curves]) -> Html | None:
-    tables = [(name, by_layer(each, GRADIENT)) for name, each in zip(found.names, curves, strict=True)]
-    tables = [(name, each) for name, each in tables if len(each.steps) > 1]
+def _heat_maps(found: Compared, by_layer: Sequence[ByLayer]) -> Html | None:
+    tables = [(name, each) for name, each in zip(found.names, by_layer, strict=True) if len(each.steps) > 1]
     if not tables:
         return None
     deepest = max(len(each.layers) for _, each in tables)
@@ -180,9 +161,8 @@ def _heat_maps(found: Compared, curves: Sequence[Curves]) -> Html | None:
     less = f" The best {len(shown)} of {len(tables)} runs, to keep this file small." if len(shown) < len(tables) else ""
     drawing = by_layer_and_step([each for _, each in shown], columns)
     how = f"Measured steps of the selected run. Grey: zero, or not measured.{less}"
-    return section(
-        "Gradient by layer and step", figure(drawing, "dL/dh by layer and step", how, [name for name, _ in shown])
-    )
+    drawn = figure(drawing, "dL/dh by layer and step", how, [name for name, _ in shown])
+    return section("Gradient by layer and step", drawn)
 
 
 def _differences(found: Compared) -> Html:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,9 +23,8 @@ from gradvitals.report.pages.page import (
     table,
     tag,
 )
-from gradvitals.report.tables.sweep import DEFAULT, averaged, failures, mean_std
+from gradvitals.report.tables.sweep import DEFAULT, averaged, failures, mean_std, not_ended
 from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
-from gradvitals.results.status import ENDED
 
 MOST_VALUES = 30  # of a key that has a figure; more of them were drawn at random, such as learning rates
 
@@ -44,13 +42,20 @@ def sweep_page(sweep: Sweep, extra_figures: Sequence[tuple[str, Drawing]] = (), 
         >>> "No configuration has a result" in sweep_page(fold([]))
         True
     """
-    parts = [_table(sweep), _effects(sweep), _interactions(sweep), _extra(extra_figures), _gradients(sweep, gradients)]
-    sections = [part for part in [*parts, _failed(sweep)] if part]
+    sections = [
+        _table(sweep),
+        _effects(sweep),
+        _interactions(sweep),
+        _extra(extra_figures),
+        _gradients(sweep, gradients),
+        _failed(sweep),
+    ]
     return document(f"Sweep of {len(sweep.rows)} configurations", _header(sweep), sections)
 
 
 def _header(sweep: Sweep) -> list[Html]:
-    size = f"{len(sweep.runs)} runs of {len(sweep.rows)} configurations, {_seeds(sweep.seeds)}"
+    seeds = "1 seed" if sweep.seeds == 1 else f"{sweep.seeds} seeds"
+    size = f"{len(sweep.runs)} runs of {len(sweep.rows)} configurations, {seeds}"
     over = tag("p", f"{size}: {counts(sweep.statuses)}", class_="over")
     best = next((row for row in sweep.rows if row.objective.n), None)
     if best is None or sweep.objective is None:
@@ -64,10 +69,6 @@ def _header(sweep: Sweep) -> list[Html]:
     ]
 
 
-def _seeds(count: int) -> str:
-    return "1 seed" if count == 1 else f"{count} seeds"
-
-
 def _table(sweep: Sweep) -> Html:
     own = sweep.objective != sweep.metric
     metrics = [*([str(sweep.objective)] if own else []), f"{sweep.metric}, best", f"{sweep.metric}, final"]
@@ -77,9 +78,7 @@ def _table(sweep: Sweep) -> Html:
     if shows_trainable(sweep):
         head.append("trainable depth, by theory")
         rows = [[*cells, row.trainable.mean] for cells, row in zip(rows, sweep.rows, strict=True)]
-    caption = (
-        "Best first; a click on a heading sorts. Mean and standard deviation over the seeds of the runs that ended."
-    )
+    caption = "Best first; a click on a heading sorts. Mean and standard deviation are over the seeds of ended runs."
     return section("Configurations", table(head, rows, caption=caption, sortable=True))
 
 
@@ -97,9 +96,8 @@ def _rounded(sd: float | None) -> float | None:
 
 
 def _ended(row: Configuration) -> Html:
-    """How many runs count, and the statuses of the others."""
-    others = {status: count for status, count in row.statuses.items() if status not in ENDED}
-    rest = f": {counts(Counter(others))}" if others else ""
+    others = not_ended(row)
+    rest = f": {counts(others)}" if others else ""
     return tag("span", f"{len(row.ended)} of {len(row.runs)}{rest}", class_="marked")
 
 
@@ -147,10 +145,11 @@ def _interactions(sweep: Sweep) -> Html | None:
 def _grid(sweep: Sweep, a: str, b: str) -> Grid:
     cells, rows, columns = sweep.interactions[a, b], list(sweep.effects[a]), list(sweep.effects[b])
     values = [[cells[x, y].mean if (x, y) in cells else None for y in columns] for x in rows]
-    names = [
-        [f"{key}={value}" if value else f"{key}: default" for value in many] for key, many in ((a, rows), (b, columns))
-    ]
-    return Grid(names[0], names[1], values)
+    return Grid(_settings(a, rows), _settings(b, columns), values)
+
+
+def _settings(key: str, values: Sequence[str]) -> list[str]:
+    return [f"{key}={value}" if value else f"{key}: default" for value in values]
 
 
 def _gradients(sweep: Sweep, png: bytes | None) -> Html | None:
@@ -163,10 +162,8 @@ def _gradients(sweep: Sweep, png: bytes | None) -> Html | None:
 
 
 def _failed(sweep: Sweep) -> Html | None:
-    lost = failures(sweep)
-    if not lost:
-        return None
-    return section("Failed", table(["run", "reason"], [[tag("code", name), reason] for name, reason in lost]))
+    rows = [[tag("code", name), reason] for name, reason in failures(sweep)]
+    return section("Failed", table(["run", "reason"], rows)) if rows else None
 
 
 def _extra(extra: Sequence[tuple[str, Drawing]]) -> Html | None:
@@ -177,9 +174,8 @@ def _extra(extra: Sequence[tuple[str, Drawing]]) -> Html | None:
 
 def _restyled(drawing: Mapping[str, Any]) -> Drawing:
     """A figure of another tool without its own background, title and size."""
-    layout = {
-        key: value for key, value in drawing.get("layout", {}).items() if key not in ("template", "title", "width")
-    }
+    foreign = ("template", "title", "width")
+    layout = {key: value for key, value in drawing.get("layout", {}).items() if key not in foreign}
     margin = {"l": 64, "r": 14, "t": 12, "b": 48}
     axes = {key: value | {"automargin": True} for key, value in layout.items() if key.startswith(("xaxis", "yaxis"))}
     plain = {"data": list(drawing.get("data", ())), "layout": layout | axes | {"margin": margin, "height": 340}}

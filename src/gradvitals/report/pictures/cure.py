@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,9 @@ from gradvitals.report.pictures.gradient_by_layer import (
     NORMS,
     Profiles,
     draw_lines,
-    heights,
+    drawn,
     png,
+    same_limits,
     shortened,
     title,
 )
@@ -46,7 +46,7 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
     tops = [figure.add_axes((left, 0.52, 0.4, 0.34)) for left in (0.08, 0.57)]
     for axes, side, name, words in zip(tops, (before, after), ("before", "after"), titles, strict=True):
         _gradients(axes, side["profiles"], name, words)
-    _same_limits(tops)
+    same_limits(tops)
     tags = list({**before["curves"], **after["curves"]})
     for tag, left in zip(tags, (0.08, 0.57), strict=False):
         _curves(figure.add_axes((left, 0.08, 0.4, 0.33)), tag, before["curves"].get(tag), after["curves"].get(tag))
@@ -56,7 +56,7 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
 def _gradients(axes: Axes, profiles: Profiles, name: str, words: str) -> None:
     if profiles:
         draw_lines(axes, {step: profiles[step] for step in spaced(sorted(profiles), SHOWN)})
-        if all(map(math.isnan, (height for norms in profiles.values() for height in heights(norms)))):
+        if not drawn(axes):
             axes.text(0.5, 0.5, "no layer received a finite gradient", transform=axes.transAxes, ha="center")
     verdict, sentence = title(profiles) if profiles else ("", "not measured")
     left, _, _, _ = axes.get_position().bounds
@@ -65,13 +65,6 @@ def _gradients(axes: Axes, profiles: Profiles, name: str, words: str) -> None:
     write(left, 0.925, sentence, fontsize=8.5)
     write(left, 0.895, shortened(words, LONGEST - 20), fontsize=8.5, color="0.4", parse_math=False)
     axes.set(xlabel=LAYERS, ylabel=NORMS)
-
-
-def _same_limits(many: Sequence[Axes]) -> None:
-    ends = [axes.get_ylim() for axes in many if axes.lines]
-    for axes in many:
-        if ends:
-            axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
 
 
 def _curves(axes: Axes, tag: str, before: Sequence[Point] | None, after: Sequence[Point] | None) -> None:

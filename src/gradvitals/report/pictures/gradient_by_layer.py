@@ -115,6 +115,20 @@ def draw_line(axes: Axes, norms: Sequence[float | None], **looks: Any) -> None:
     axes.plot(range(len(norms)), heights(norms), **looks)
 
 
+def drawn(axes: Axes) -> list[float]:
+    """Returns the norms that the lines of a picture show."""
+    import numpy as np
+
+    return [norm for line in axes.lines for norm in np.asarray(line.get_ydata(), float).tolist() if math.isfinite(norm)]
+
+
+def same_limits(pictures: Sequence[Axes]) -> None:
+    """Gives pictures one scale of norms, so that they can be compared."""
+    norms = [norm for axes in pictures for norm in drawn(axes)]
+    for axes in pictures if norms else ():
+        axes.set_ylim(min(norms) / 2, max(norms) * 2)
+
+
 def _lines(axes: Axes, many: Sequence[Sequence[float]], colors: Sequence[tuple[float, ...]]) -> None:
     """Draws many lines as one artist: an artist for each takes most of the time."""
     from matplotlib.collections import LineCollection

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradvitals.formatting import visible
-from gradvitals.report.pictures.gradient_by_layer import draw_line, heights, png, shortened
+from gradvitals.report.pictures.gradient_by_layer import draw_line, drawn, png, same_limits, shortened
 from gradvitals.results.record import Record
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
     columns = min(COLUMNS, len(shown)) or 1
     rows = math.ceil(len(shown) / columns) or 1
     figure = Figure(figsize=(max(2.4 * columns + 0.8, 5.6), 1.75 * rows + 0.9))
+    deepest = max((len(run.gradients("start")) for _, runs in shown for run in runs), default=1)
     width, height = figure.get_size_inches()
     for place, (name, runs) in enumerate(shown):
         row, column = divmod(place, columns)
@@ -47,7 +48,8 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
         axes = figure.add_axes((left / width, (top - 1.3) / height, 2.1 / width, 1.2 / height))
         _panel(axes, name, runs)
         axes.tick_params(labelleft=column == 0, labelsize=7)
-    _same_limits(figure.axes, [run.gradients(which) for _, runs in shown for run in runs for which in LOOKS])
+        axes.set_xlim(-0.5, deepest - 0.5)
+    same_limits(figure.axes)
     _headline(figure, len(panels) - len(shown))
     return png(figure, dpi=110)
 
@@ -61,7 +63,7 @@ def _panel(axes: Axes, name: str, runs: Sequence[Record]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     axes.set_title(_two_lines(visible(name)), fontsize=7, loc="left", pad=3, parse_math=False)
-    if all(map(math.isnan, (height for run in runs for which in LOOKS for height in heights(run.gradients(which))))):
+    if not drawn(axes):
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", fontsize=7, color="0.4")
 
 
@@ -70,15 +72,6 @@ def _two_lines(name: str) -> str:
     while rest and len(" ".join([*first, rest[0]])) <= LETTERS:
         first.append(rest.pop(0))
     return "\n".join(line for line in (" ".join(first), shortened(" ".join(rest), LETTERS)) if line)
-
-
-def _same_limits(many: Sequence[Axes], profiles: Sequence[Sequence[float | None]]) -> None:
-    known = [height for norms in profiles for height in heights(norms) if not math.isnan(height)]
-    depth = max([1, *map(len, profiles)])
-    for axes in many:
-        axes.set_xlim(-0.5, depth - 0.5)
-        if known:
-            axes.set_ylim(min(known) / 2, max(known) * 2)
 
 
 def _headline(figure: Figure, left_out: int) -> None:

@@ -119,10 +119,15 @@ def _cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
 def _row(row: Configuration, keys: Sequence[str], own: bool) -> list[str]:
     settings = [row.settings.get(key, "") for key in keys]
     metrics = [*([row.objective] if own else []), row.best, row.final]
-    others = Counter({status: n for status, n in row.statuses.items() if status not in ENDED})
+    others = not_ended(row)
     ended = f"{len(row.ended)}/{len(row.runs)}" + (f" ({counted(others)})" if others else "")
     tail = [counted(row.verdicts) or "-", number(row.gain.mean), number(row.seconds.mean)]
     return [*settings, *map(mean_std, metrics), ended, *tail]
+
+
+def not_ended(row: Configuration) -> Counter[str]:
+    """Returns the statuses of a configuration's runs that do not count."""
+    return Counter({status: count for status, count in row.statuses.items() if status not in ENDED})
 
 
 def mean_std(found: MeanStd) -> str:
