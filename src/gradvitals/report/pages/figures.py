@@ -108,6 +108,11 @@ def _axis(options: Mapping[str, Any]) -> dict[str, Any]:
     return looks | dict(options) | {"title": title}
 
 
+def layer_axis(count: int) -> dict[str, Any]:
+    """Returns an axis of so many layers; where there are few, each has a tick and there is none between them."""
+    return {"title": LAYER_AXIS} | ({"dtick": 1} if count <= FEW_LAYERS else {})
+
+
 def value_axis(what: str, log: bool = False) -> dict[str, Any]:
     """Returns an axis of values; one of shares is from 0 to 1, so that figures compare and nothing is exaggerated."""
     if what.startswith(SHARES):
@@ -168,7 +173,8 @@ def run_profiles(runs: Sequence[tuple[str, Sequence[float | None]]]) -> Drawing:
     """Returns a figure of the gradient by layer of several runs, a line for each, in the order of their ranks."""
     lines = _run_lines([(name, [(i, norm or math.nan) for i, norm in enumerate(norms)]) for name, norms in runs])
     traces = [_trace(line, "layer") for line in lines]
-    return drawing(traces, {"title": LAYER_AXIS}, value_axis(GRADIENT_AXIS, True), height=380, legend=SIDE_LEGEND)
+    deepest = max((len(norms) for _, norms in runs), default=0)
+    return drawing(traces, layer_axis(deepest), value_axis(GRADIENT_AXIS, True), height=380, legend=SIDE_LEGEND)
 
 
 def _run_lines(runs: Sequence[tuple[str, Sequence[Point]]]) -> list[Line]:
@@ -200,7 +206,7 @@ def by_layer_lines(found: ByLayer, y: str, *, log: bool = True, predicted: Seque
     if any(value is not None for value in predicted):
         looks = {"mode": "lines", "line": {"width": 1.6, "dash": "dot"}, "meta": {"color": 6}}
         traces.append(_scatter("theory, 0", x, predicted, "predicted by theory: %{y:.3g}", **looks))
-    return drawing(traces, layer_axis([found]), value_axis(y, log), legend={"title": {"text": "step"}} | SIDE_LEGEND)
+    return drawing(traces, layer_axis(len(x)), value_axis(y, log), legend={"title": {"text": "step"}} | SIDE_LEGEND)
 
 
 def _profile(found: ByLayer, step: int, shade: float, log: bool) -> Trace:
@@ -229,13 +235,6 @@ def positions(layers: Sequence[str]) -> list[int] | list[str]:
     if all(head.isdecimal() for head in heads):
         return [int(head) for head in heads]
     return ["-".join(str(int(part)) for part in head.split("-") if part.isdecimal()) for head in heads]
-
-
-def layer_axis(tables: Sequence[ByLayer]) -> dict[str, Any]:
-    """Returns an axis of layers; where there are few, ticks are at layers only."""
-    places = [place for found in tables for place in positions(found.layers)]
-    few = all(isinstance(place, int) and place < FEW_LAYERS for place in places)
-    return {"title": LAYER_AXIS} | ({"dtick": 1} if few else {})
 
 
 def means(values: Sequence[tuple[str, float | None, float | None]], x: str, limits: Sequence[float]) -> Drawing:

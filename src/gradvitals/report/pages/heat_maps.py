@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradvitals.report.pages.figures import Trace, drawing, layer_axis, number, positions, text
+from gradvitals.report.pages.figures import LAYER_AXIS, Trace, drawing, number, positions, text
 from gradvitals.report.pages.page import Drawing
 from gradvitals.report.steps import evenly
 from gradvitals.results.curves import ByLayer
@@ -35,7 +35,7 @@ def by_layer_and_step(tables: Sequence[ByLayer], most_columns: int = MOST_COLUMN
     """
     traces = [_norms(found, choice, most_columns) for choice, found in enumerate(tables)]
     deepest = max((len(found.layers) for found in tables), default=1)
-    x, y = {"title": "measured step", "type": "category", "showgrid": False}, layer_axis(tables) | {"showgrid": False}
+    x, y = ({"title": title, "type": "category", "showgrid": False} for title in ("measured step", LAYER_AXIS))
     height = min(max(16 * deepest + 90, 310), 560)
     return drawing(traces, x, y, height=height, showlegend=False, meta={"gaps": True})
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradvitals.formatting import markdown_text, number
+from gradvitals.report.tables.columns import markdown_table
 
 
 def page(found: Mapping[str, Any]) -> str:
@@ -19,7 +20,7 @@ def page(found: Mapping[str, Any]) -> str:
     lines = [f"# {_headline(found)}", "", *_to_do(found, sick), ""]
     if found["outcome"] != "nothing to cure":
         lines += ["## What is wrong", "", f"{sick} is {found['evidence']}.", ""]
-        lines += ["## What was tried", "", *_table(found), "", *_confirmations(found), "", *_cost(found), ""]
+        lines += ["## What was tried", "", _table(found), "", *_confirmations(found), "", *_cost(found), ""]
     if found["confirmed"]:
         lines += ["![Gradient by layer and validation, before and after](cure.png)", ""]
     return "\n".join(lines)
@@ -52,13 +53,12 @@ def _to_do(found: Mapping[str, Any], sick: str) -> list[str]:
     ]
 
 
-def _table(found: Mapping[str, Any]) -> list[str]:
-    rows = ["| change | why | source | verdict | metric | loss gone |", "| --- | --- | --- | --- | --- | --- |"]
-    for remedy in found["remedies"]:
-        effect = remedy["effect"]
-        cells = [f"`{' '.join(remedy['overrides'])}`", remedy["why"], remedy["source"], *_effect(effect)]
-        rows.append(f"| {' | '.join(cells)} |")
-    return rows
+def _table(found: Mapping[str, Any]) -> str:
+    rows = [
+        [f"`{' '.join(remedy['overrides'])}`", remedy["why"], remedy["source"], *_effect(remedy["effect"])]
+        for remedy in found["remedies"]
+    ]
+    return markdown_table(["change", "why", "source", "verdict", "metric", "loss gone"], rows)
 
 
 def _effect(effect: Mapping[str, Any] | None) -> list[str]:

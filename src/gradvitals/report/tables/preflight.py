@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradvitals.formatting import short
+from gradvitals.report.tables.columns import aligned
 
 if TYPE_CHECKING:
     from gradvitals.signal_propagation.reading import LayerReading, Preflight
@@ -18,9 +18,7 @@ NAME = 23  # characters of a layer's name, which leaves 120 for a line
 
 def table(found: Preflight, run_dir: Path) -> str:
     """Returns one line per layer, input side first, then loss and verdict; at most 120 characters wide."""
-    rows = [_row(layer) for layer in found.layers]
-    widths = [max(map(len, column)) for column in zip(TITLES, *rows, strict=True)]
-    lines = [_line(cells, widths) for cells in (TITLES, *rows)]
+    lines = aligned([TITLES, *map(_row, found.layers)], left={1})
     at_input = f"; gradient at the input {_number(found.input_grad_norm, 4)}" if found.input_grad_norm else ""
     lines.append(f"loss {found.loss_start:.4g}{_expected(found.loss_expected)}{at_input}")
     if layer := found.surprise:
@@ -47,11 +45,6 @@ def _row(layer: LayerReading) -> tuple[str, ...]:
         _number(layer.grad_norm_corrected),
         _number(layer.update_ratio),
     )
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    aligned = [f"{c:<{w}}" if i == 1 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
-    return "  ".join(aligned).rstrip()
 
 
 def _prediction(layer: LayerReading) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradvitals.formatting import counted, counts, markdown_text, number, spreadsheet_text
+from gradvitals.report.tables.columns import aligned, markdown_table
 from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
 from gradvitals.results.status import ENDED, UNFINISHED
 
-LONGEST = 32  # characters of a cell in the terminal
 MOST = 40  # rows in the terminal
 DEFAULT = "(default)"  # of a key that a configuration does not set
 
@@ -20,7 +20,7 @@ DEFAULT = "(default)"  # of a key that a configuration does not set
 def text(sweep: Sweep) -> str:
     """Returns the table and each key's effect, in aligned columns; long sweeps are cut, the files contain all rows."""
     titles, rows = _cells(sweep)
-    lines = aligned([titles, *rows[:MOST]], left=len(sweep.keys))
+    lines = aligned([titles, *rows[:MOST]], left=range(len(sweep.keys)))
     if len(rows) > MOST:
         lines.append(f"… and {len(rows) - MOST} more")
     for key, effects in averaged(sweep).items():
@@ -29,32 +29,16 @@ def text(sweep: Sweep) -> str:
     return "\n".join(lines)
 
 
-def aligned(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Returns rows of cells as lines; the first columns are aligned to the left, the others to the right.
-
-    Example:
-        >>> aligned([["act", "n"], ["relu", "12"]])
-        ['act    n', 'relu  12']
-    """
-    short = [[cell if len(cell) <= LONGEST else cell[: LONGEST - 1] + "…" for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*short, strict=True)]
-    sides = ["<" if i < left else ">" for i in range(len(widths))]
-    return [
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
-        for row in short
-    ]
-
-
 def markdown(sweep: Sweep) -> str:
     """Returns the best configuration, the table, each key's effect and what failed."""
     titles, rows = _cells(sweep)
-    parts = ["# Sweep", markdown_text(answer(sweep)), _grid(titles, rows)]
+    parts = ["# Sweep", markdown_text(answer(sweep)), _escaped_table(titles, rows)]
     for key, effects in averaged(sweep).items():
         parts.append(f"## `{markdown_text(key)}`: mean over the rest")
         cells = [[v or DEFAULT, number(e.mean), number(e.sd), str(e.n)] for v, e in effects.items()]
-        parts.append(_grid([key, str(sweep.objective), "sd", "configurations"], cells))
+        parts.append(_escaped_table([key, str(sweep.objective), "std", "configurations"], cells))
     if reasons := failures(sweep):
-        parts += ["## Failed", _grid(["job", "reason"], [[name, reason] for name, reason in reasons])]
+        parts += ["## Failed", _escaped_table(["job", "reason"], [[name, reason] for name, reason in reasons])]
     return "\n\n".join([*parts, "![Gradient by layer of each configuration](sweep.png)"]) + "\n"
 
 
@@ -140,6 +124,5 @@ def mean_std(found: MeanStd) -> str:
     return number(found.mean) + (f" ± {number(found.sd, 2)}" if found.sd is not None else "")
 
 
-def _grid(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(map(markdown_text, line))} |" for line in lines)
+def _escaped_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return markdown_table([*map(markdown_text, titles)], [[*map(markdown_text, row)] for row in rows])
