@@ -13,7 +13,7 @@ from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.report.pages.sweep_page import sweep_page
 from gradvitals.report.pictures.small_multiples import small_multiples
 from gradvitals.results.aggregate import fold
-from gradvitals.results.record import find, read
+from gradvitals.results.record import Record, find, read
 from tests.report.made import FINDING, REMEDIES, a_result, a_run, some_vitals, with_curves
 from tests.report.pages.test_sweep_page import a_sweep
 
@@ -47,13 +47,14 @@ def files(tmp_path_factory) -> dict[str, Path]:
         folder / "evil", a_result(overrides=[EVIL], reason=EVIL, git=EVIL), hostile(), f"act: {json.dumps(EVIL)}\n"
     )
     with_curves(evil)
+    failed = Record(evil, {"status": "failed", "reason": EVIL}, overrides=[EVIL])
     texts = {
         "run": run_page(read(one), with_remedy),
         "runs": runs_page(find([folder / "runs"]), with_remedy),
         "evil-run": run_page(read(evil), with_remedy),
         "evil-runs": runs_page([read(evil), read(one)], with_remedy),
         "sweep": sweep_page(fold(a_sweep()), [("Every trial", PARALLEL)], small_multiples([("a", a_sweep())])),
-        "evil-sweep": sweep_page(fold([*a_sweep(), read(evil)])),
+        "evil-sweep": sweep_page(fold([*a_sweep(), read(evil), failed])),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text)
@@ -71,7 +72,7 @@ def hostile():
 def visit(chromium, files):
     """Opens a page, once for each way to look at it: what a test changes it puts back.
 
-    What a page asked for and complained of stands in its `trouble`.
+    Its attribute `trouble` lists the page's requests and complaints.
     """
     opened = {}
 
@@ -142,7 +143,7 @@ def test_a_click_in_the_legend_hides_a_line(visit):
         page.wait_for_function(count, arg=left)
 
 
-def test_hovering_tells_the_number(visit):
+def test_hovering_shows_the_number(visit):
     page = visit("run")
     figure = page.locator("figure", has_text="dL/dh by layer and step")
     plot = figure.locator(".nsewdrag")

@@ -51,7 +51,7 @@ def test_the_page_opens_with_what_to_do():
     assert "This trains from scratch to the end: val/acc 0.1 before, val/acc 0.95 after." in lines
 
 
-def test_the_table_tells_what_came_of_each():
+def test_the_table_has_the_result_of_each():
     rows = [line for line in page(FOUND).splitlines() if line.startswith("| `")]
     assert rows[0] == "| `act=elu` | slopes | Clevert | healthy | val/acc 0.95 | 90% |"
     assert "failed: a/b" in rows[1]

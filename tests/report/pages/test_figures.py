@@ -1,4 +1,4 @@
-"""Figures are plain values: what is drawn, what leaves a gap, and what tells lines apart."""
+"""Figures are plain values: what is drawn, what leaves a gap, and what distinguishes lines."""
 
 import json
 import math
