@@ -59,3 +59,7 @@ def test_words_stay_within_a_picture_of_one_panel(drawn):
 def test_a_norm_that_is_not_finite_does_not_break_the_scale():
     made = small_multiples([("a", [a_run(math.inf, math.nan, 1.0)])])
     assert image.imread(io.BytesIO(made)).std() > 0.01
+
+
+def test_a_sweep_without_a_measurement_is_drawn():
+    assert small_multiples([("a", [Record(Path("a"))])]).startswith(b"\x89PNG")

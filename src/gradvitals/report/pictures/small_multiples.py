@@ -40,7 +40,7 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
     columns = min(COLUMNS, len(shown)) or 1
     rows = math.ceil(len(shown) / columns) or 1
     figure = Figure(figsize=(max(2.4 * columns + 0.8, 5.6), 1.75 * rows + 0.9))
-    deepest = max((len(run.gradients("start")) for _, runs in shown for run in runs), default=1)
+    deepest = max([1, *(len(run.gradients("start")) for _, runs in shown for run in runs)])
     width, height = figure.get_size_inches()
     for place, (name, runs) in enumerate(shown):
         row, column = divmod(place, columns)
