@@ -47,7 +47,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
         folder / "evil", a_result(overrides=[EVIL], reason=EVIL, git=EVIL), hostile(), f"act: {json.dumps(EVIL)}\n"
     )
     with_curves(evil)
-    failed = Record(evil, {"status": "failed", "reason": EVIL}, overrides=[EVIL])
+    failed = Record(evil, {"status": "failed", "reason": EVIL}, overrides=["act=none"])
     texts = {
         "run": run_page(read(one), with_remedy),
         "runs": runs_page(find([folder / "runs"]), with_remedy),
