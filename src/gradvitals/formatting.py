@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import unicodedata
@@ -102,9 +103,18 @@ def counts(counted: Counter[str]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counted.most_common())
 
 
-def number(value: float | None) -> str:
-    """Four digits, ``-`` for none."""
-    return "-" if value is None else f"{value:.4g}"
+def number(value: float | None, digits: int = 4) -> str:
+    """Returns a number as people read it; ``-`` where there is none, or it is not finite.
+
+    Example:
+        >>> number(0.98765), number(0.98765, 2), number(1234567), number(3.2e-08), number(None)
+        ('0.9877', '0.99', '1,234,567', '3.2e-08', '-')
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def counted(counts: Counter[str]) -> str:

@@ -61,7 +61,7 @@ def board(two_runs) -> Iterator[str]:
 
 @contextmanager
 def tensorboard(logs: Path) -> Iterator[str]:
-    """Serves what lies there, all of it read before it answers; on a free port, which it tells."""
+    """Serves the runs in a folder, all of them read before the first answer, on a free port."""
     options = ["--host=localhost", "--port=0", "--load_fast=false", "--reload_interval=0", "--reload_task=blocking"]
     call = [sys.executable, "-m", "tensorboard.main", f"--logdir={logs}", *options]
     with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:

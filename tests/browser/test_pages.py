@@ -11,8 +11,10 @@ from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.report.pages.sweep_page import sweep_page
+from gradvitals.report.pictures.small_multiples import small_multiples
 from gradvitals.results.aggregate import fold
-from gradvitals.results.record import below, read
+from gradvitals.results.record import Record, below, read
+from gradvitals.results.result import Result
 from tests.report.made import FINDING, REMEDIES, a_result, a_run, some_vitals, with_curves
 from tests.report.pages.test_sweep_page import a_sweep
 
@@ -22,9 +24,9 @@ PARALLEL = {  # as Optuna draws its trials
     "layout": {"title": "x", "template": {}},
 }
 CONTRAST = """(element) => {
-  const parts = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
+  const parts = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
   const linear = (part) => part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4;
-  const light = (colour) => parts(colour).map(linear).reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+  const light = (color) => parts(color).map(linear).reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
   const style = getComputedStyle(element);
   const ink = element instanceof SVGElement ? style.fill : style.color;
   const [a, b] = [light(ink), light(getComputedStyle(document.body).backgroundColor)];
@@ -46,13 +48,14 @@ def files(tmp_path_factory) -> dict[str, Path]:
         folder / "evil", a_result(overrides=[EVIL], reason=EVIL, git=EVIL), hostile(), f"act: {json.dumps(EVIL)}\n"
     )
     with_curves(evil)
+    failed = Record(evil, Result.from_json({"status": "failed", "reason": EVIL}), overrides=["act=none"])
     texts = {
         "run": run_page(read(one), with_remedy),
         "runs": runs_page(below(folder / "runs"), with_remedy),
         "evil-run": run_page(read(evil), with_remedy),
         "evil-runs": runs_page([read(evil), read(one)], with_remedy),
-        "sweep": sweep_page(fold(a_sweep()), [("Every trial", PARALLEL)]),
-        "evil-sweep": sweep_page(fold([*a_sweep(), read(evil)])),
+        "sweep": sweep_page(fold(a_sweep()), [("Every trial", PARALLEL)], small_multiples([("a", a_sweep())])),
+        "evil-sweep": sweep_page(fold([*a_sweep(), read(evil), failed])),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text)
@@ -70,7 +73,7 @@ def hostile():
 def visit(chromium, files):
     """Opens a page, once for each way to look at it: what a test changes it puts back.
 
-    What a page asked for and complained of stands in its `trouble`.
+    Its attribute `trouble` lists the page's requests and complaints.
     """
     opened = {}
 
@@ -115,10 +118,9 @@ def test_figures_are_drawn_and_nothing_is_fetched(visit, name):
 def test_a_sweep_is_drawn_with_the_figures_of_others(visit):
     page = visit("sweep")
     assert page.trouble == []
-    assert page.locator("svg.panel").count() == 4
+    page.wait_for_function("() => document.querySelector('img.picture').naturalWidth > 100")
     assert page.locator(".gl-container canvas").count() >= 1
     assert page.locator("figure .main-svg").count() >= 4
-    assert page.locator("svg.panel text").first.evaluate(CONTRAST) >= 4.5
 
 
 @pytest.mark.parametrize("name", ["evil-run", "evil-runs", "evil-sweep"])
@@ -142,7 +144,7 @@ def test_a_click_in_the_legend_hides_a_line(visit):
         page.wait_for_function(count, arg=left)
 
 
-def test_hovering_tells_the_number(visit):
+def test_hovering_shows_the_number(visit):
     page = visit("run")
     figure = page.locator("figure", has_text="dL/dh by layer and step")
     plot = figure.locator(".nsewdrag")

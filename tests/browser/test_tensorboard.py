@@ -117,18 +117,18 @@ def picture(page: Any, card: Any) -> bytes:
     return answer
 
 
-def test_the_verdict_is_told_as_text(visit, two_runs):
+def test_the_verdict_is_shown_as_text(visit, two_runs):
     page = visit("text", "tf-text-loader tf-markdown-view p")
-    told = {}
+    shown = {}
     for card in page.locator("tf-text-loader").all():
         card.locator("tf-markdown-view p").first.wait_for()
-        told[card.locator("#heading-run").inner_text()] = card.locator("tf-markdown-view p").first.inner_text()
+        shown[card.locator("#heading-run").inner_text()] = card.locator("tf-markdown-view p").first.inner_text()
         assert card.locator(".name").inner_text() == "vitals/verdict"
-    assert set(told) == {shown_name(run) for run in two_runs}
+    assert set(shown) == {shown_name(run) for run in two_runs}
     finding = content(two_runs[0], "vitals.json")["findings"][0]
-    assert told[shown_name(two_runs[0])].startswith("vanishing at step 50: ")
-    assert finding["evidence"] in told[shown_name(two_runs[0])]
-    assert told[shown_name(two_runs[1])] == content(two_runs[1], "vitals.json")["verdict"] == "healthy"
+    assert shown[shown_name(two_runs[0])].startswith("vanishing at step 50: ")
+    assert finding["evidence"] in shown[shown_name(two_runs[0])]
+    assert shown[shown_name(two_runs[1])] == content(two_runs[1], "vitals.json")["verdict"] == "healthy"
 
 
 def test_a_group_per_quantity_and_layers_by_depth(visit, two_runs):

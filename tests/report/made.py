@@ -60,7 +60,7 @@ def a_run(
 
 
 def record(step: int, values: dict[str, float]) -> bytes:
-    """One event as TensorBoard's files hold it, with checksums that nobody reads."""
+    """One event as TensorBoard's files contain it, with checksums that no reader verifies."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
 

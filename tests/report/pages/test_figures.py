@@ -1,20 +1,20 @@
-"""Figures are plain values: what is drawn, what leaves a gap, and what tells lines apart."""
+"""Figures are plain values: what is drawn, what leaves a gap, and what distinguishes lines."""
 
 import json
 import math
 
 import pytest
 
-from gradvitals.report.pages import figures
-from gradvitals.report.pages.sweep_figures import profiles, run_curves
+from gradvitals.report.pages import figures, heat_maps
+from gradvitals.report.pages.figures import run_curves, run_profiles
 from gradvitals.results.curves import ByLayer
 
 
-def test_curves_differ_by_more_than_colour():
+def test_curves_differ_by_more_than_color():
     train, val = figures.curves([figures.Line("train", [(0, 1.0)], 0), figures.Line("val", [(0, 2.0)], 1, 1)], "loss")[
         "data"
     ]
-    assert train["meta"]["colour"] != val["meta"]["colour"]
+    assert train["meta"]["color"] != val["meta"]["color"]
     assert train["marker"]["symbol"] != val["marker"]["symbol"]
     assert train["line"]["dash"] != val["line"]["dash"]
 
@@ -50,7 +50,7 @@ def test_shares_fill_their_axis():
 
 def test_a_heat_map_keeps_both_ends_and_shows_gaps():
     found = ByLayer(["00-07.a", "08-15.b"], list(range(1000)), [[None, 10.0]] * 1000)
-    trace = figures.heat_maps([found], 50)["data"][0]
+    trace = heat_maps.by_layer_and_step([found], 50)["data"][0]
     assert (trace["x"][0], trace["x"][-1], len(trace["x"])) == ("0", "999", 50)
     assert trace["y"] == ["0-7", "8-15"]
     assert (trace["z"][0][0], trace["z"][1][0]) == (None, 1.0)
@@ -65,6 +65,6 @@ def test_runs_are_chosen_by_their_rank():
 
 @pytest.mark.parametrize("name", ["<b>bold</b>", "%{x}"])
 def test_plotly_reads_no_markup_in_a_name(name):
-    made = profiles([(name, [1.0, None])])["data"][0]
+    made = run_profiles([(name, [1.0, None])])["data"][0]
     assert "<b>" not in made["name"] + made["hovertemplate"]
     assert made["hovertemplate"].count("%{") == 2  # its own places

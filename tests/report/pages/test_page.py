@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 
-from gradvitals.report.pages.page import Html, details, document, facts, figure, library, section, show, table, tag
+from gradvitals.report.pages.page import Html, details, document, facts, figure, library, picture, section, table, tag
 
 EVIL = "</script><script>alert(1)</script>"
 DRAWING = {"data": [{"x": [1], "y": [2], "name": EVIL}], "layout": {}}
@@ -61,7 +61,14 @@ def test_columns_of_numbers_stand_to_the_right_and_sort_by_value():
 
 
 def test_numbers_as_people_read_them():
-    assert [show(v) for v in (0, 1e-12, float("nan"), True, "x", 0.1)] == ["0", "1e-12", "-", True, "x", "0.1"]
+    shown = re.findall("<td.*?>(.*?)</td>", table(["a"], [[v] for v in (0, 1e-12, float("nan"), True, "x", 0.1)]))
+    assert shown == ["0", "1e-12", "-", "True", "x", "0.1"]
+
+
+def test_a_picture_is_part_of_the_page():
+    made = picture(b"\x89PNG...", EVIL)
+    assert base64.b64decode(re.search('src="data:image/png;base64,([^"]*)"', made)[1]) == b"\x89PNG..."
+    assert "<script>" not in made
 
 
 def test_links_lead_to_sections():

@@ -29,7 +29,8 @@ def test_it_opens_with_the_verdict_and_what_to_do(tmp_path):
             "Curves</h2>",
             "dL/dh by layer and step",
             "Clipping</h2>",
-            "Spread of activations",
+            "Activation std",
+            "Update-to-weight ratio",
             "Config</h2>",
             "Environment</h2>",
         )
@@ -40,15 +41,15 @@ def test_it_opens_with_the_verdict_and_what_to_do(tmp_path):
 
 def test_without_curves_the_first_and_the_last_numbers_are_drawn(tmp_path):
     page = text_of(a_run(tmp_path / "r"))
-    assert "No curves: this run had no logger" in page
+    assert "There are no curves: no logger of this run wrote files" in page
     assert '"name":"100"' in page
     assert "Nothing was clipped" in page
 
 
-def test_what_nothing_watched_is_one_line(tmp_path):
+def test_what_was_not_monitored_is_one_line(tmp_path):
     folder = a_run(tmp_path / "r", a_result(verdict=None, clipped_fraction=None), vitals={})
     page = text_of(folder)
-    assert "Nothing watched this run" in page
+    assert "This run was not monitored" in page
     assert "Not measured" in page
     assert "Activations and updates" not in page
     assert 'class="plot"' not in page
@@ -58,7 +59,7 @@ def test_a_healthy_run_has_nothing_to_do(tmp_path):
     vitals = some_vitals(verdict="healthy", findings=[], remedies=[], step=None)
     page = text_of(a_run(tmp_path / "r", a_result(verdict="healthy"), vitals))
     assert "✓</span>healthy" in page
-    assert "Nothing: gradients arrive" in page
+    assert "Nothing: the gradients reach every layer" in page
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed", "interrupted"])
@@ -78,14 +79,14 @@ def test_what_was_not_finite_is_told_with_its_place(tmp_path):
     assert '<td class="number">not finite</td>' in page
 
 
-def test_a_killed_run_can_be_continued(tmp_path):
+def test_a_killed_run_can_be_resumed(tmp_path):
     folder = a_run(tmp_path / "a run")
     (folder / "result.json").unlink()
     (folder / "vitals.json").unlink()
     assert f"resume={folder}" in text_of(folder)
 
 
-def test_an_interrupted_run_can_be_continued(tmp_path):
+def test_an_interrupted_run_can_be_resumed(tmp_path):
     folder = a_run(tmp_path / "a run")
     file = folder / "result.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"status": "interrupted", "verdict": "healthy"}))

@@ -30,7 +30,7 @@ def three(tmp_path):
 def test_the_best_is_on_top_and_named_by_what_differs(tmp_path):
     page = runs_page(three(tmp_path), with_remedy)
     assert "<h1>Best val/acc: 0.9</h1>" in page
-    assert "All of them: <code>model=bn</code>" in page
+    assert "Overrides of all of them: <code>model=bn</code>" in page
     rows = re.findall(r"data-run=\"\d\".*?<code>(.*?)</code>", page)
     assert rows == ["act=elu", "act=sigmoid", "act=relu"]
     assert "Verdicts: 2 vanishing, 1 healthy." in page
@@ -71,7 +71,7 @@ def test_different_versions_are_flagged(tmp_path):
 
 def test_runs_without_anything_still_make_a_page(tmp_path):
     page = runs_page([Record(tmp_path / "a"), Record(tmp_path / "b")], with_remedy)
-    assert "No run has come to a number" in page
+    assert "No run has a result" in page
     assert "The configs are the same." in page
     with pytest.raises(ValueError, match="at least one"):
         runs_page([], with_remedy)
@@ -82,7 +82,7 @@ def test_the_gradient_of_runs_without_curves_comes_from_their_vitals(tmp_path):
     a_run(tmp_path / "2", vitals={})
     page = runs_page(below(tmp_path), with_remedy)
     assert '"y":[1e-06,0.0001,0.01,1.0]' in page
-    assert "No run left curves" in page
+    assert "There are no curves" in page
 
 
 def test_two_hundred_runs_stay_small_and_quick(tmp_path):

@@ -1,11 +1,11 @@
 """The page of a sweep: the answer first, then what each key does."""
 
+import base64
 import math
 import re
 from pathlib import Path
 
 from gradvitals.report.pages.sweep_page import sweep_page
-from gradvitals.report.panels import panels, scale_of
 from gradvitals.results.aggregate import fold
 from gradvitals.results.record import Record
 from gradvitals.results.result import Result
@@ -28,7 +28,7 @@ def test_it_opens_with_the_answer():
     page = sweep_page(fold(a_sweep()))
     assert "8 runs of 4 configurations, 2 seeds: 8 completed" in page
     assert "<h1>Best val/acc: 0.91 ± 0.014</h1>" in page
-    assert "model=bn act=elu</code>, mean ± sd of 2 runs" in page
+    assert "model=bn act=elu</code>, mean ± std of 2 runs" in page
     assert "python src/train.py model=bn act=elu seed=0</pre>" in page
     assert "2 of 2" in page
 
@@ -81,22 +81,20 @@ def test_figures_of_others_are_shown_on_the_pages_own_ground():
     assert '"y":[1.0,null]' in inside
 
 
-def test_panels_share_one_scale_and_show_gaps():
-    layers = [{"activation_grad_norm": {"start": norm, "end": None}} for norm in (1e-4, None, 1e-2, 1.0)]
-    made = panels(
-        [("a", [Record(Path("a"), vitals={"layers": layers})]), ("b", [Record(Path("b"), vitals=some_vitals())])]
+def test_the_picture_of_the_gradients_is_part_of_the_page():
+    page = sweep_page(fold(a_sweep()), gradients=b"\x89PNG of the sweep")
+    inside = page.partition("Gradient by layer</h2>")[2]
+    packed = re.search('<img src="data:image/png;base64,([^"]*)"', inside)[1]
+    assert base64.b64decode(packed) == b"\x89PNG of the sweep"
+
+
+def test_without_the_picture_the_section_is_left_out():
+    assert "Gradient by layer</h2>" not in sweep_page(fold(a_sweep()))
+
+
+def test_gradients_that_were_not_measured_are_one_line():
+    page = sweep_page(
+        fold([Record(Path("a"), Result.from_json(a_result()), {}, {}, ["act=elu"])]), gradients=b"\x89PNG"
     )
-    assert made.count("<svg") == 2
-    stroke = re.search(r'class="start" d="([^"]*)"', made)[1]
-    assert re.findall("[ML]", stroke) == ["M", "M", "L"]  # the gap is not bridged
-    assert scale_of([[1.0]]).high > scale_of([[1.0]]).low
-
-
-def test_sixty_panels_at_most():
-    runs = [
-        Record(Path(str(i)), Result.from_json(a_result()), some_vitals(), {}, [f"model.width={i}"]) for i in range(70)
-    ]
-    page = sweep_page(fold(runs))
-    assert page.count("<svg") == 60
-    assert "The best 60 of 70." in page
-    assert len(page) < 10e6
+    assert "Not measured in any run (monitor=off)." in page
+    assert "<img" not in page

@@ -8,21 +8,21 @@ from gradvitals.report.pictures.gradient_by_layer import FEW, LONGEST, gradient_
 FALLING = [1e-6, 1e-4, 1e-2]
 
 
-def axes_of(moments, **options):
-    return gradient_by_layer(moments, **options).axes[0]
+def axes_of(profiles, **options):
+    return gradient_by_layer(profiles, **options).axes[0]
 
 
 def words(figure) -> list[str]:
     return [text.get_text() for text in figure.texts]
 
 
-def test_one_line_per_moment_through_every_layer():
+def test_one_line_per_step_through_every_layer():
     axes = axes_of({0: FALLING, 50: [1.0, 2.0, 3.0]})
     assert [line.get_xdata().tolist() for line in axes.lines] == [[0, 1, 2]] * 2
     assert axes.lines[0].get_ydata().tolist() == FALLING
     assert axes.get_yscale() == "log"
     assert axes.get_xlabel() == "layer index (0 is next to the input)"
-    assert axes.get_ylabel() == "gradient size: L2 norm of dL/dh"
+    assert axes.get_ylabel() == "gradient norm: L2 norm of dL/dh"
 
 
 def test_the_verdict_is_the_title():
@@ -46,7 +46,7 @@ def test_what_cannot_be_drawn_leaves_a_gap():
     assert [math.isnan(y) for y in line.get_ydata()] == [False, True, True, True, False]
 
 
-def test_few_moments_are_named_and_many_have_a_scale():
+def test_few_steps_are_named_and_many_have_a_scale():
     few = gradient_by_layer(dict.fromkeys(range(FEW), FALLING))
     assert [text.get_text() for text in few.axes[0].get_legend().get_texts()] == [f"step {s}" for s in range(FEW)]
     many = gradient_by_layer({10 * step: FALLING for step in range(FEW + 1)})
@@ -55,25 +55,25 @@ def test_few_moments_are_named_and_many_have_a_scale():
     assert many.axes[1].get_ylim() == (0, 80)
 
 
-def test_many_moments_are_all_there():
+def test_many_steps_are_all_there():
     """The first and the last as lines of their own, those between as one artist."""
-    moments = {10 * step: [norm * 2**step for norm in FALLING] for step in range(FEW + 4)}
-    axes = axes_of(moments)
-    assert [line.get_ydata().tolist() for line in axes.lines] == [moments[0], moments[110]]
+    profiles = {10 * step: [norm * 2**step for norm in FALLING] for step in range(FEW + 4)}
+    axes = axes_of(profiles)
+    assert [line.get_ydata().tolist() for line in axes.lines] == [profiles[0], profiles[110]]
     between = axes.collections[0].get_segments()
-    assert [segment[:, 1].tolist() for segment in between] == [moments[10 * step] for step in range(1, FEW + 3)]
+    assert [segment[:, 1].tolist() for segment in between] == [profiles[10 * step] for step in range(1, FEW + 3)]
     low, high = axes.get_ylim()
     assert low < 1e-6
     assert high > 1e-2 * 2**11
 
 
 def test_the_axis_holds_what_lies_between_the_first_and_the_last():
-    moments = {step: [1.0, 1.0] for step in range(FEW + 2)} | {3: [1e-9, 1e9]}
-    low, high = axes_of(moments).get_ylim()
+    profiles = {step: [1.0, 1.0] for step in range(FEW + 2)} | {3: [1e-9, 1e9]}
+    low, high = axes_of(profiles).get_ylim()
     assert low < 1e-9 < 1e9 < high
 
 
-def test_a_single_layer_is_seen_at_every_moment():
+def test_a_single_layer_is_seen_at_every_step():
     axes = axes_of({step: [0.1 * step] for step in range(1, FEW + 3)})
     dots = axes.collections[1].get_offsets()[:, 1].tolist()
     assert [0.1, *dots, 0.1 * (FEW + 2)] == pytest.approx([0.1 * step for step in range(1, FEW + 3)])
@@ -100,7 +100,7 @@ def test_a_long_subtitle_is_cut():
 
 
 def test_nothing_to_draw():
-    with pytest.raises(ValueError, match="expected at least one moment; got none"):
+    with pytest.raises(ValueError, match="expected at least one measured step; got none"):
         gradient_by_layer({})
 
 

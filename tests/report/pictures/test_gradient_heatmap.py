@@ -13,9 +13,9 @@ from gradvitals.report.pictures.gradient_heatmap import NAMED, gradient_heatmap
 RISING = [1e-6, 1e-4, 1e-2]
 
 
-def cells(moments) -> np.ma.MaskedArray:
+def cells(profiles) -> np.ma.MaskedArray:
     """The powers of ten that the picture shows: a row per layer, a column per measured step."""
-    return np.ma.masked_invalid(gradient_heatmap(moments).axes[0].images[0].get_array())
+    return np.ma.masked_invalid(gradient_heatmap(profiles).axes[0].images[0].get_array())
 
 
 def ticks_of(axis) -> list[str]:
@@ -23,15 +23,15 @@ def ticks_of(axis) -> list[str]:
 
 
 def test_a_row_per_layer_and_a_column_per_step_in_their_order():
-    moments = {50: [1e4, 1e5, 1e6], 0: [1e1, 1e2, 1e3]}
-    assert cells(moments).tolist() == [[1, 4], [2, 5], [3, 6]]
-    figure = gradient_heatmap(moments, subtitle="act=sigmoid")
+    profiles = {50: [1e4, 1e5, 1e6], 0: [1e1, 1e2, 1e3]}
+    assert cells(profiles).tolist() == [[1, 4], [2, 5], [3, 6]]
+    figure = gradient_heatmap(profiles, subtitle="act=sigmoid")
     axes, bar = figure.axes
     assert ticks_of(axes.xaxis) == ["0", "50"]
     assert axes.get_ylim() == (-0.5, 2.5)  # layer 0, next to the input, is at the bottom
-    assert axes.get_xlabel() == "step (a column for each that was measured)"
+    assert axes.get_xlabel() == "step (one column for each measured step)"
     assert bar.get_ylabel() == "L2 norm of dL/dh (grey: none)"
-    assert [text.get_text() for text in figure.texts] == ["Gradient size by layer and step", "act=sigmoid"]
+    assert [text.get_text() for text in figure.texts] == ["Gradient norm by layer and step", "act=sigmoid"]
 
 
 def test_what_is_no_size_is_grey():
@@ -42,7 +42,7 @@ def test_what_is_no_size_is_grey():
     png(gradient_heatmap({0: [None, None]}), dpi=30)
 
 
-def test_colours_are_by_decades_over_all_that_is_finite():
+def test_colors_are_by_decades_over_all_that_is_finite():
     shades = gradient_heatmap({0: RISING, 50: [1e-8, 0.0, math.inf]}).axes[0].images[0].norm
     assert (shades.vmin, shades.vmax) == (-8, -2)
 
@@ -57,7 +57,7 @@ def test_the_bar_names_two_sizes_at_least_and_all_within(norms):
 
 def test_a_healthy_net_looks_even():
     shades = gradient_heatmap({0: [0.9, 1.0, 1.1]}).axes[0].images[0].norm
-    assert np.ptp(shades([math.log10(0.9), math.log10(1.1)])) < 0.1  # of all colours
+    assert np.ptp(shades([math.log10(0.9), math.log10(1.1)])) < 0.1  # of all colors
 
 
 @pytest.mark.parametrize("count", [1, 2, NAMED, NAMED + 1, 256])
@@ -75,9 +75,9 @@ def test_a_net_that_grows():
 
 @pytest.mark.parametrize(("depth", "steps"), [(1, 1), (1, 256), (1000, 1), (1000, 256)])
 def test_any_size_is_drawn(depth, steps):
-    moments = {50 * step: [10.0 ** (-8 * layer / depth) for layer in range(depth)] for step in range(steps)}
-    assert cells(moments).shape == (depth, steps)
-    assert png(gradient_heatmap(moments), dpi=30).startswith(b"\x89PNG")
+    profiles = {50 * step: [10.0 ** (-8 * layer / depth) for layer in range(depth)] for step in range(steps)}
+    assert cells(profiles).shape == (depth, steps)
+    assert png(gradient_heatmap(profiles), dpi=30).startswith(b"\x89PNG")
 
 
 def test_a_long_subtitle_is_cut():
@@ -85,5 +85,5 @@ def test_a_long_subtitle_is_cut():
 
 
 def test_nothing_to_draw():
-    with pytest.raises(ValueError, match="expected at least one moment; got none"):
+    with pytest.raises(ValueError, match="expected at least one measured step; got none"):
         gradient_heatmap({})

@@ -8,7 +8,7 @@ import re
 import pytest
 from matplotlib.figure import Figure
 
-from gradvitals.report.pictures.log_ticks import MOST, log_axis, span, ticks, words
+from gradvitals.report.pictures.log_ticks import MOST, labels, log_axis, span, ticks
 
 SPANS = [
     (1e-320, 1e300),
@@ -32,7 +32,7 @@ def test_ticks_are_few_and_within(ends):
 
 @pytest.mark.parametrize("ends", SPANS)
 def test_what_a_tick_is_called_is_what_it_is(ends):
-    assert [read(word) for word in words(ticks(*ends))] == pytest.approx(ticks(*ends))
+    assert [read(word) for word in labels(ticks(*ends))] == pytest.approx(ticks(*ends))
 
 
 def read(word: str) -> float:
@@ -44,8 +44,8 @@ def read(word: str) -> float:
 
 
 def test_one_axis_speaks_one_way():
-    assert words([0.01, 0.1, 1.0, 100.0]) == ["0.01", "0.1", "1", "100"]
-    assert words([1e-4, 0.01, 1.0]) == ["10⁻⁴", "10⁻²", "10⁰"]
+    assert labels([0.01, 0.1, 1.0, 100.0]) == ["0.01", "0.1", "1", "100"]
+    assert labels([1e-4, 0.01, 1.0]) == ["10⁻⁴", "10⁻²", "10⁰"]
 
 
 def drawn(*sizes: float):

@@ -106,7 +106,8 @@ def _write_all(sweep: Sweep, sweep_dir: Path, figures: Callable[[], Figures]) ->
     def page() -> str:
         from gradvitals.report.pages.sweep_page import sweep_page
 
-        return sweep_page(sweep, figures())
+        drawn = sweep_dir / "sweep.png"
+        return sweep_page(sweep, figures(), drawn.read_bytes() if drawn.exists() else None)
 
     def picture() -> bytes:
         from gradvitals.report.pictures.small_multiples import small_multiples
@@ -117,7 +118,7 @@ def _write_all(sweep: Sweep, sweep_dir: Path, figures: Callable[[], Figures]) ->
         "sweep.csv": lambda: as_csv(sweep),
         "sweep.md": lambda: markdown(sweep),
         "sweep.png": picture,
-        "sweep.html": page,
+        "sweep.html": page,  # contains sweep.png
     }
     return [name for name, content in contents.items() if _is_written(sweep_dir / name, content)]
 

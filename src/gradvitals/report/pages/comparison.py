@@ -1,16 +1,16 @@
-"""What tells several runs apart: their short names, their order, and where their configs differ."""
+"""What distinguishes several runs: their short names, their order, and where their configs differ."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from gradvitals.report.pages import phrases as words
 from gradvitals.results.objective import Objective
 from gradvitals.results.record import Record
 
-NO_DIFFERENCE = ("paths.", "ckpt_path", "resume", "tags")  # where a run lies and how it went on
+NO_DIFFERENCE = ("paths.", "ckpt_path", "resume", "tags")  # where a run is stored and how it was resumed
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Compared:
 
     Attributes:
         records: the runs.
-        names: of each, what it typed that not all did.
-        common: what all typed.
+        names: of each, the overrides that not all runs have.
+        common: the overrides of all runs.
         objective: the metric that ranks; None where no run has one.
     """
 
@@ -31,7 +31,7 @@ class Compared:
 
 
 def compare(records: Sequence[Record]) -> Compared:
-    """Rank runs by the objective that most of them have; runs without a number come last, in the order given.
+    """Ranks runs by the objective that most of them have; runs without a number come last, in the order given.
 
     Example:
         >>> from pathlib import Path
@@ -45,7 +45,7 @@ def compare(records: Sequence[Record]) -> Compared:
     """
     objective = Objective.common(record.objective for record in records)
     ranked = sorted(records, key=lambda record: _rank(record, objective))
-    common = [word for word in records[0].overrides if all(word in record.overrides for record in records)]
+    common = [override for override in records[0].overrides if all(override in each.overrides for each in records)]
     return Compared(ranked, _names(ranked, common), common, objective)
 
 
@@ -55,8 +55,8 @@ def _rank(record: Record, objective: Objective | None) -> tuple[bool, float]:
 
 
 def _names(records: Sequence[Record], common: Sequence[str]) -> list[str]:
-    """Short ones; the directory's name joins where they are not enough."""
-    short = [" ".join(word for word in record.overrides if word not in common) for record in records]
+    """Short names; the directory's name is added where they are not unique."""
+    short = [" ".join(override for override in record.overrides if override not in common) for record in records]
     count = Counter(short)
     folders = [record.folder.absolute().name for record in records]
     return [
@@ -66,7 +66,7 @@ def _names(records: Sequence[Record], common: Sequence[str]) -> list[str]:
 
 
 def differences(records: Sequence[Record]) -> dict[str, list[str | None]]:
-    """Config keys whose values differ, with the value of each run; None where a run has no such key.
+    """Returns the config keys whose values differ, with the value of each run; None where a run has no such key.
 
     Example:
         >>> from pathlib import Path
@@ -75,12 +75,31 @@ def differences(records: Sequence[Record]) -> dict[str, list[str | None]]:
         >>> differences([Record(Path(), config=a), Record(Path(), config=b)])
         {'act.name': ['elu', 'relu']}
     """
-    flat = [words.flat(record.config) for record in records]
-    keys = dict.fromkeys(key for config in flat for key in config if not key.startswith(NO_DIFFERENCE))
-    found = {key: [config.get(key) for config in flat] for key in keys}
-    known = [bool(config) for config in flat]
-    return {
-        key: values
-        for key, values in found.items()
-        if len({value for value, has_config in zip(values, known, strict=True) if has_config}) > 1
-    }
+    configs = [flat(record.config) for record in records]
+    keys = dict.fromkeys(key for config in configs for key in config if not key.startswith(NO_DIFFERENCE))
+    differ = [key for key in keys if len({config.get(key) for config in configs if config}) > 1]
+    return {key: [config.get(key) for config in configs] for key in differ}
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Returns a nested config by dotted keys, its values as one types them.
+
+    Example:
+        >>> flat({"model": {"depth": 3, "hidden": None}, "seed": 1})
+        {'model.depth': '3', 'model.hidden': 'null', 'seed': '1'}
+    """
+    found: dict[str, str] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = _typed(value)
+    return found
+
+
+def _typed(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(_typed, value))}]"
+    return (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    )

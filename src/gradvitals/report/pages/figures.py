@@ -1,6 +1,6 @@
-"""Numbers in, figures out: plain dicts as Plotly draws them, without Plotly's own slow objects.
+"""Numbers in, figures of lines and points out: plain dicts as Plotly draws them, without Plotly's own slow objects.
 
-Colours are roles (see :mod:`gradvitals.report.script`). Where lines are few, dash and marker tell them apart as well.
+Colors are roles, which ``assets/page.js`` paints. Where lines are few, dash and marker distinguish them as well.
 """
 
 from __future__ import annotations
@@ -11,43 +11,50 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradvitals.report.pages.page import Drawing
+from gradvitals.report.steps import spaced
 from gradvitals.results.curves import ByLayer, Point, thin
 
-Drawing = dict[str, Any]
 Trace = dict[str, Any]
 
 PALETTE = 6
 DASHES = ("solid", "dash", "dot", "dashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+MARKED = 40  # points up to which a line has a marker at each
 MOST_POINTS = 400  # of a curve
+FEW_LAYERS = 9  # each of which has a tick
 FEW_STEPS = 8  # lines of one figure
-MOST_COLUMNS = 120  # steps of a heat map
+LEGEND = 20  # characters of a run's name in a legend
 LAYER_AXIS = "layer (0 is next to the input)"
 GRADIENT_AXIS = "‖dL/dh‖"
+HOW_TO_READ = "A level line is good. A gradient that falls toward the input vanishes; one that rises explodes."
 SHARES = ("share", "accuracy")
+SIDE_LEGEND = {"font": {"size": 11}, "x": 1.01, "y": 1, "itemwidth": 30}
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve.
+    """A line of a figure.
 
     Attributes:
-        name: in the legend.
-        points: of step and value.
-        colour: index of its colour.
+        name: shown when the pointer is over it.
+        points: x and value; one that is not finite leaves a gap.
+        color: index of its color, and of its marker.
         dash: index of its dash.
-        run: the run it belongs to, which the page may hide; None: none.
+        run: the run that it belongs to, by which the page may hide it; None: none.
+        label: in the legend; empty: the name.
     """
 
     name: str
     points: Sequence[Point]
-    colour: int = 0
+    color: int = 0
     dash: int = 0
     run: int | None = None
+    label: str = ""
 
 
 def number(value: float | None) -> float | None:
-    """As many digits as a screen shows; None for what is not finite.
+    """Returns as many digits as a screen shows; None for what is not finite.
 
     Example:
         >>> number(0.123456789), number(float("inf"))
@@ -56,18 +63,13 @@ def number(value: float | None) -> float | None:
     return float(f"{value:.5g}") if value is not None and math.isfinite(value) else None
 
 
-def logarithm(value: float | None) -> float | None:
-    """Of base 10; None for what has none."""
-    return number(math.log10(value)) if value and value > 0 and math.isfinite(value) else None
-
-
 def text(words: object) -> str:
-    """Words as Plotly takes them, which reads tags in a text."""
+    """Returns words as Plotly shows them, which reads tags in a text."""
     return html.escape(str(words), quote=False)
 
 
 def template(words: object) -> str:
-    """Words inside a template of Plotly's, which reads ``%{...}`` in it.
+    """Returns words inside one of Plotly's templates, which reads ``%{...}`` in it.
 
     Example:
         >>> template("a<b %{x}")
@@ -77,7 +79,13 @@ def template(words: object) -> str:
 
 
 def drawing(data: Sequence[Trace], x: Mapping[str, Any], y: Mapping[str, Any], **layout: Any) -> Drawing:
-    """A figure with the house's axes."""
+    """Returns a figure with the axes that all figures of a page share.
+
+    Args:
+        data: the traces.
+        x, y: options of the axes; ``title`` is a string.
+        layout: more options of Plotly's layout.
+    """
     base = {
         "height": 310,
         "margin": {"l": 64, "r": 14, "t": 12, "b": 48},
@@ -100,40 +108,86 @@ def _axis(options: Mapping[str, Any]) -> dict[str, Any]:
     return looks | dict(options) | {"title": title}
 
 
-def curves(lines: Iterable[Line], y: str, *, log: bool = False) -> Drawing:
-    """Values over steps.
+def layer_axis(count: int) -> dict[str, Any]:
+    """Returns an axis of so many layers; where there are few, each has a tick and there is none between them."""
+    return {"title": LAYER_AXIS} | ({"dtick": 1} if count <= FEW_LAYERS else {})
+
+
+def value_axis(what: str, log: bool = False) -> dict[str, Any]:
+    """Returns an axis of values; one of shares is from 0 to 1, so that figures compare and nothing is exaggerated."""
+    if what.startswith(SHARES):
+        return {"title": what, "range": [-0.03, 1.03]}
+    return {"title": what} | ({"type": "log"} if log else {})
+
+
+def _scatter(name: str, x: Sequence[Any], y: Sequence[float | None], hover: str, **looks: Any) -> Trace:
+    base = {
+        "type": "scatter",
+        "mode": "lines+markers" if len(y) <= MARKED else "lines",
+        "name": text(name),
+        "x": list(x),
+        "y": [number(value) for value in y],
+        "hovertemplate": f"{hover}<extra></extra>",
+    }
+    return base | looks
+
+
+def _trace(line: Line, x: str) -> Trace:
+    points = thin(line.points, MOST_POINTS)
+    return _scatter(
+        line.label or line.name,
+        [place for place, _ in points],
+        [value for _, value in points],
+        f"{template(line.name)}<br>{x} %{{x}}: %{{y:.4g}}",
+        line={"width": 1.8, "dash": DASHES[line.dash % len(DASHES)]},
+        marker={"size": 6, "symbol": MARKERS[line.color % len(MARKERS)]},
+        meta={"color": line.color % PALETTE} | ({} if line.run is None else {"run": line.run}),
+    )
+
+
+def curves(lines: Iterable[Line], y: str, *, log: bool = False, **layout: Any) -> Drawing:
+    """Returns a figure of values over steps.
 
     Example:
         >>> made = curves([Line("train", [(0, 2.5), (10, 1.5)])], "loss")
         >>> made["data"][0]["x"], made["data"][0]["y"]
         ([0, 10], [2.5, 1.5])
     """
-    traces = [_curve(line) for line in lines]
-    return drawing(traces, {"title": "step", "rangemode": "tozero"}, value_axis(y, log))
+    traces = [_trace(line, "step") for line in lines]
+    return drawing(traces, {"title": "step", "rangemode": "tozero"}, value_axis(y, log), **layout)
 
 
-def _curve(line: Line) -> Trace:
-    points = thin(line.points, MOST_POINTS)
-    few = len(points) <= 25
-    return {
-        "type": "scatter",
-        "mode": "lines+markers" if few else "lines",
-        "name": text(line.name),
-        "x": [step for step, _ in points],
-        "y": [number(value) for _, value in points],
-        "line": {"width": 1.8, "dash": DASHES[line.dash % len(DASHES)]},
-        "marker": {"size": 6, "symbol": MARKERS[line.colour % len(MARKERS)]},
-        "meta": _roles(line.colour, line.run),
-        "hovertemplate": f"{template(line.name)}<br>step %{{x}}: %{{y:.4g}}<extra></extra>",
-    }
+def run_curves(runs: Sequence[tuple[str, Sequence[Point]]], y: str, most: int = MOST_POINTS) -> Drawing:
+    """Returns a figure of one metric of several runs over steps, a line for each, in the order of their ranks.
+
+    Args:
+        runs: name and points of each; a run without points has no line.
+        y: what the values are.
+        most: points of a line.
+    """
+    lines = _run_lines([(name, thin(points, most)) for name, points in runs])
+    return curves([line for line in lines if line.points], y, height=360, legend=SIDE_LEGEND)
 
 
-def _roles(colour: int, run: int | None) -> dict[str, int]:
-    return {"colour": colour % PALETTE} | ({} if run is None else {"run": run})
+def run_profiles(runs: Sequence[tuple[str, Sequence[float | None]]]) -> Drawing:
+    """Returns a figure of the gradient by layer of several runs, a line for each, in the order of their ranks."""
+    lines = _run_lines([(name, [(i, norm or math.nan) for i, norm in enumerate(norms)]) for name, norms in runs])
+    traces = [_trace(line, "layer") for line in lines]
+    deepest = max((len(norms) for _, norms in runs), default=0)
+    return drawing(traces, layer_axis(deepest), value_axis(GRADIENT_AXIS, True), height=380, legend=SIDE_LEGEND)
+
+
+def _run_lines(runs: Sequence[tuple[str, Sequence[Point]]]) -> list[Line]:
+    """Names are the legend's labels where all of them are short; otherwise ranks are."""
+    short = all(len(name) <= LEGEND for name, _ in runs)
+    return [
+        Line(name, points, i, i // PALETTE, i, label=name if short else f"#{i + 1}")
+        for i, (name, points) in enumerate(runs)
+    ]
 
 
 def by_layer_lines(found: ByLayer, y: str, *, log: bool = True, predicted: Sequence[float | None] = ()) -> Drawing:
-    """A line per measured step over the layers, early to late; what is not measured leaves a gap.
+    """Returns a figure with a line over the layers for each of some steps; what is not measured leaves a gap.
 
     Args:
         found: the numbers.
@@ -146,77 +200,32 @@ def by_layer_lines(found: ByLayer, y: str, *, log: bool = True, predicted: Seque
         >>> [trace["y"] for trace in made["data"]]
         [[0.001, 1.0], [None, 1.0]]
     """
-    wanted = spaced(found.steps, FEW_STEPS)
-    traces = [_profile(found, step, i / max(len(wanted) - 1, 1), log) for i, step in enumerate(wanted)]
+    steps = spaced(found.steps, FEW_STEPS)
+    traces = [_profile(found, step, i / max(len(steps) - 1, 1), log) for i, step in enumerate(steps)]
+    x = positions(found.layers)
     if any(value is not None for value in predicted):
-        traces.append(_prediction(found.layers, predicted))
-    legend = {"title": {"text": "step"}, "font": {"size": 11}, "x": 1.01, "y": 1, "itemwidth": 30}
-    return drawing(traces, _layer_axis(found.layers), value_axis(y, log), legend=legend)
-
-
-def value_axis(what: str, log: bool = False) -> dict[str, Any]:
-    """An axis of values; shares fill it from 0 to 1, so that figures compare and nothing is blown up."""
-    if what.startswith(SHARES):
-        return {"title": what, "range": [-0.03, 1.03]}
-    return {"title": what} | ({"type": "log"} if log else {})
-
-
-def spaced(steps: Sequence[int], most: int) -> list[int]:
-    """The first, the last, and some between them, as far apart as can be.
-
-    Example:
-        >>> spaced([0, 1, 2, 3, 50, 100], 3)
-        [0, 50, 100]
-    """
-    if len(steps) <= most:
-        return list(steps)
-    ends = steps[0], steps[-1]
-    wanted = (ends[0] + i * (ends[1] - ends[0]) / (most - 1) for i in range(most))
-    return sorted({min(steps, key=lambda step, at=at: abs(step - at)) for at in wanted})  # type: ignore[misc]
-
-
-def evenly(count: int, most: int) -> list[int]:
-    """Places of the first, the last and every so many between them.
-
-    Example:
-        >>> evenly(9, 3), evenly(2, 3)
-        ([0, 4, 8], [0, 1])
-    """
-    return [i * (count - 1) // (most - 1) for i in range(most)] if count > most else list(range(count))
+        looks = {"mode": "lines", "line": {"width": 1.6, "dash": "dot"}, "meta": {"color": 6}}
+        traces.append(_scatter("theory, 0", x, predicted, "predicted by theory: %{y:.3g}", **looks))
+    return drawing(traces, layer_axis(len(x)), value_axis(y, log), legend={"title": {"text": "step"}} | SIDE_LEGEND)
 
 
 def _profile(found: ByLayer, step: int, shade: float, log: bool) -> Trace:
     values = found.values[found.steps.index(step)]
     ends = shade in (0, 1)
-    return {
-        "type": "scatter",
-        "mode": "lines+markers" if len(values) <= 40 else "lines",
-        "name": f"{step}",
-        "x": positions(found.layers),
-        "y": [number(value) if value or not log else None for value in values],
-        "text": [text(label) for label in found.layers],
-        "line": {"width": 2.2 if ends else 1.2},
-        "marker": {"size": 6 if ends else 4, "symbol": "circle" if shade < 1 else "square"},
-        "meta": {"shade": round(shade, 3)},
-        "hovertemplate": f"%{{text}}<br>step {step}: %{{y:.3g}}<extra></extra>",
-    }
-
-
-def _prediction(layers: Sequence[str], values: Sequence[float | None]) -> Trace:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": "theory, 0",
-        "x": positions(layers),
-        "y": [number(value) for value in values],
-        "line": {"width": 1.6, "dash": "dot"},
-        "meta": {"colour": 6},
-        "hovertemplate": "predicted by theory: %{y:.3g}<extra></extra>",
-    }
+    return _scatter(
+        str(step),
+        positions(found.layers),
+        [value if value or not log else None for value in values],
+        f"%{{text}}<br>step {step}: %{{y:.3g}}",
+        text=[text(label) for label in found.layers],
+        line={"width": 2.2 if ends else 1.2},
+        marker={"size": 6 if ends else 4, "symbol": "circle" if shade < 1 else "square"},
+        meta={"shade": round(shade, 3)},
+    )
 
 
 def positions(layers: Sequence[str]) -> list[int] | list[str]:
-    """Where layers stand on an axis: their index, or the first and last index of a block of them.
+    """Returns the places of layers on an axis: their index, or the first and last index of a block of them.
 
     Example:
         >>> positions(["00.net.a", "01.net.b"]), positions(["00-07.a", "08-15.b"])
@@ -228,38 +237,27 @@ def positions(layers: Sequence[str]) -> list[int] | list[str]:
     return ["-".join(str(int(part)) for part in head.split("-") if part.isdecimal()) for head in heads]
 
 
-def _layer_axis(layers: Sequence[str]) -> dict[str, Any]:
-    whole = len(layers) <= 20 and all(isinstance(place, int) for place in positions(layers))
-    return {"title": LAYER_AXIS} | ({"dtick": 1} if whole and len(layers) <= 14 else {})
+def means(values: Sequence[tuple[str, float | None, float | None]], x: str, limits: Sequence[float]) -> Drawing:
+    """Returns a figure with a point for each name, with its standard deviation, one below the other.
 
-
-def heat_maps(tables: Sequence[ByLayer], most_columns: int = MOST_COLUMNS) -> Drawing:
-    """Gradient size, as powers of ten, by layer and measured step; one map for each choice.
-
-    What was not measured, or was zero, is a gap. Steps stand side by side as they were measured, not by distance.
+    Args:
+        values: name, mean and standard deviation; None where there is none.
+        x: what the numbers are.
+        limits: ends of their axis, so that figures compare.
 
     Example:
-        >>> heat_maps([ByLayer(["0.a", "1.b"], [0, 50], [[1e-3, 1.0], [None, 1.0]])])["data"][0]["z"]
-        [[-3.0, None], [0.0, 0.0]]
+        >>> means([("act=elu", 0.9, 0.01), ("act=relu", 0.8, None)], "val/acc", (0.7, 1.0))["data"][0]["x"]
+        [0.9, 0.8]
     """
-    traces = [_heat_map(found, i if len(tables) > 1 else None, most_columns) for i, found in enumerate(tables)]
-    deep = max((len(found.layers) for found in tables), default=1)
-    x, y = {"title": "measured step", "type": "category", "showgrid": False}, {"title": LAYER_AXIS, "showgrid": False}
-    height = min(max(16 * deep + 90, 310), 560)
-    return drawing(traces, x, y, height=height, showlegend=False, meta={"gaps": True})
-
-
-def _heat_map(found: ByLayer, choice: int | None, most_columns: int) -> Trace:
-    kept = evenly(len(found.steps), most_columns)
-    rows = [found.values[i] for i in kept]
-    return {
-        "type": "heatmap",
-        "x": [str(found.steps[i]) for i in kept],
-        "y": positions(found.layers),
-        "z": [[logarithm(row[i]) for row in rows] for i in range(len(found.layers))],
-        "colorscale": "Viridis",
-        "colorbar": {"title": {"text": "log₁₀ ‖dL/dh‖", "side": "right"}, "thickness": 12, "outlinewidth": 0},
-        "hoverongaps": False,
-        "meta": {} if choice is None else {"choice": choice},
-        "hovertemplate": "layer %{y}, step %{x}<br>‖dL/dh‖ = 10<sup>%{z:.2f}</sup><extra></extra>",
+    trace = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [number(mean) for _, mean, _ in values],
+        "y": [text(name) for name, _, _ in values],
+        "error_x": {"type": "data", "array": [number(sd) or 0 for _, _, sd in values], "thickness": 1.5, "width": 4},
+        "marker": {"size": 9, "symbol": MARKERS[0]},
+        "meta": {"color": 0},
+        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
     }
+    rows = {"title": "", "type": "category", "autorange": "reversed"}
+    return drawing([trace], {"title": x, "range": list(limits)}, rows, height=26 * len(values) + 78)

@@ -1,12 +1,13 @@
-"""The page of one run: the verdict and what to do, then all that was measured."""
+"""The page of one run: the verdict and what to do, then everything that was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from gradvitals.formatting import time, train_command, typed
-from gradvitals.report.pages import phrases as words
+from gradvitals.formatting import number, time, train_command, typed
+from gradvitals.report.pages import phrases
+from gradvitals.report.pages.comparison import flat
 from gradvitals.report.pages.page import (
     Html,
     command,
@@ -17,7 +18,6 @@ from gradvitals.report.pages.page import (
     note,
     paragraph,
     section,
-    show,
     table,
     tag,
 )
@@ -27,12 +27,12 @@ from gradvitals.results.record import Record
 from gradvitals.results.status import Status
 
 
-def run_page(record: Record, with_remedy: words.WithRemedy) -> str:
+def run_page(record: Record, with_remedy: phrases.WithRemedy) -> str:
     """Returns the page of a run, complete in one file.
 
     Args:
         record: the run.
-        with_remedy: puts a remedy's overrides into those that were typed, for the commands that the page recommends.
+        with_remedy: adds a remedy to the overrides of a run, for the commands that the page recommends.
 
     Example:
         >>> from pathlib import Path
@@ -45,8 +45,7 @@ def run_page(record: Record, with_remedy: words.WithRemedy) -> str:
     curves = read_curves(record.folder, WANTED)
     measured = [metrics(record, curves), gradients(record, curves), clipping(record, curves), layers(record, curves)]
     sections = [_to_do(record, with_remedy), *measured, _config(record), _environment(record)]
-    title = f"{record.verdict or record.status}: {record.name}"
-    return document(title, _header(record), [part for part in sections if part])
+    return document(f"{record.verdict or record.status}: {record.name}", _header(record), sections)
 
 
 def _header(record: Record) -> list[Html]:
@@ -55,19 +54,19 @@ def _header(record: Record) -> list[Html]:
     if found:
         lines.append(tag("p", _evidence(record, found[0]), class_="lede"))
     if symptoms := [finding["rule"] for finding in found[1:]]:
-        lines.append(paragraph(f"With it, as symptoms: {', '.join(symptoms)}."))
+        lines.append(paragraph(f"Also found, as symptoms of it: {', '.join(symptoms)}."))
     if place := record.result.non_finite:
         lines.append(paragraph(f"Not finite from step {place.step} on: {place.where}."))
     if reason := record.result.reason:
         lines.append(paragraph(f"{record.status}: {reason}"))
-    return [*lines, paragraph(tag("code", train_command(words.alone(record)))), _facts(record)]
+    return [*lines, paragraph(tag("code", train_command(phrases.alone(record)))), _facts(record)]
 
 
 def _headline(record: Record) -> Html:
-    """The verdict; where a run did not end well, or nothing watched it, its status."""
+    """The verdict; the status, too, where the run did not end well, or alone where it was not monitored."""
     if record.status.counts and record.verdict:
-        return words.verdict(record)
-    return join([words.status(record), ": ", words.verdict(record)]) if record.verdict else words.status(record)
+        return phrases.verdict(record)
+    return join([phrases.status(record), ": ", phrases.verdict(record)]) if record.verdict else phrases.status(record)
 
 
 def _evidence(record: Record, finding: Mapping[str, Any]) -> str:
@@ -78,64 +77,61 @@ def _evidence(record: Record, finding: Mapping[str, Any]) -> str:
 
 def _facts(record: Record) -> Html:
     result, objective = record.result, record.objective
-    pairs: list[tuple[str, object, str]] = [("status", record.status, words.STATUS.get(record.status, ""))]
+    pairs: list[tuple[str, object, str]] = [("status", record.status, phrases.STATUS.get(record.status, ""))]
     if objective:
         best, final = record.metric(objective.tag), record.metric(objective.tag, "final")
-        pairs.append((f"{objective}, best", best, f"final {show(final)}"))
+        pairs.append((f"{objective}, best", best, f"final {number(final)}"))
     if record.status is not Status.MISSING:
         speed = result.samples_per_second
-        pairs.append(("steps", result.steps, f"{show(result.epochs)} epochs"))
-        pairs.append(("time of the fit", time(record.seconds), f"{speed:,.0f} samples/s" if speed else ""))
+        pairs.append(("steps", result.steps, f"{number(result.epochs)} epochs"))
+        pairs.append(("training time", time(record.seconds), f"{speed:,.0f} samples/s" if speed else ""))
         pairs.append(("parameters", result.parameters and result.parameters.trained, "trained"))
     if gain := record.vitals.get("gain_per_layer"):
-        pairs.append(("gain per layer", gain, "dL/dh at a layer over the next, first step"))
+        pairs.append(("gain per layer", gain, "dL/dh of a layer over that of the next, first step"))
     return facts(pairs)
 
 
-def _to_do(record: Record, with_remedy: words.WithRemedy) -> Html:
+def _to_do(record: Record, with_remedy: phrases.WithRemedy) -> Html:
     remedies = record.vitals.get("remedies") or []
     if not remedies:
         return section("What to do", _without_remedy(record))
     first, *others = remedies
     why = paragraph(tag("b", "First: "), first["why"], ". ", tag("span", first["source"], class_="muted"))
-    parts = [why, command(words.remedy_command(record, first, with_remedy))]
+    parts = [why, command(phrases.remedy_command(record, first, with_remedy))]
     if others:
-        commands = [tag("code", words.remedy_command(record, each, with_remedy)) for each in others]
+        commands = [tag("code", phrases.remedy_command(record, each, with_remedy)) for each in others]
         rows = [[typed, each["why"], each["source"]] for typed, each in zip(commands, others, strict=True)]
         summary = "one more remedy" if len(rows) == 1 else f"{len(rows)} more remedies"
         parts.append(details(summary, table(["command", "why", "source"], rows)))
-    parts.append(paragraph("Or let all be tried, and the best be trained to its end:"))
-    return section("What to do", *parts, command(typed("src/cure.py", words.alone(record))))
+    parts.append(paragraph("Or try all remedies, and train with the best one to the end:"))
+    return section("What to do", *parts, command(typed("src/cure.py", phrases.alone(record))))
 
 
 def _without_remedy(record: Record) -> Html:
     if record.status.is_lost:
-        left = "This run left no result. If it does not run any more" if record.status is Status.MISSING else "To go on"
-        again = command(typed("src/train.py", [f"resume={record.folder}"]))
-        return join([paragraph(f"{left}, continue it:"), again])
-    if record.verdict == words.HEALTHY:
-        return paragraph("Nothing: gradients arrive and the net learns.")
+        missing = "There is no result of this run. If it is no longer running, resume it:"
+        words = missing if record.status is Status.MISSING else "Resume the run:"
+        return join([paragraph(words), command(train_command([f"resume={record.folder}"]))])
+    if record.verdict == phrases.HEALTHY:
+        return paragraph("Nothing: the gradients reach every layer and the network learns.")
     if record.verdict is None:
-        return paragraph("Nothing watched this run (", tag("code", "monitor=off"), "). Without that it gets a verdict.")
-    return paragraph("No remedy is known for this net.")
+        off = tag("code", "monitor=off")
+        return paragraph("This run was not monitored (", off, "). A run that is monitored gets a verdict.")
+    return paragraph("No remedy is known for this network.")
 
 
 def _config(record: Record) -> Html:
     if not record.config:
-        return section("Config", note("This run's config is not there: expected .hydra/config.yaml."))
-    rows = [[tag("code", key), tag("code", value)] for key, value in words.flat(record.config).items()]
-    typed = tag("code", " ".join(record.overrides)) if record.overrides else "nothing, all as the defaults have it"
+        return section("Config", note("The config of this run is missing: expected .hydra/config.yaml."))
+    rows = [[tag("code", key), tag("code", value)] for key, value in flat(record.config).items()]
+    overrides = tag("code", " ".join(record.overrides)) if record.overrides else "none, all values are defaults"
     everything = details(f"All {len(rows)} keys", table(["key", "value"], rows), printed=False)
-    return section("Config", paragraph("Typed: ", typed), everything)
+    return section("Config", paragraph("Overrides: ", overrides), everything)
 
 
 def _environment(record: Record) -> Html:
-    result = record.result
-    known = {
-        "commit": result.git,
-        "seed": record.seed,
-        "folder": record.folder,
-        **result.versions,
-    }
-    rows: Sequence[Sequence[object]] = [[name, None if value is None else str(value)] for name, value in known.items()]
+    known = {"commit": record.result.git, "seed": record.seed, "folder": record.folder}
+    known |= record.result.versions
+    # As text, because a seed is no number to be aligned or grouped by thousands.
+    rows = [[name, None if value is None else str(value)] for name, value in known.items()]
     return section("Environment", table(["what", "value"], rows))

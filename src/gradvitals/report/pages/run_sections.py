@@ -2,108 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
-from gradvitals.report.pages import figures
-from gradvitals.report.pages.page import Html, details, figure, join, note, section, table, tag
+from gradvitals.report.pages.figures import GRADIENT_AXIS, HOW_TO_READ, Line, by_layer_lines, curves
+from gradvitals.report.pages.heat_maps import by_layer_and_step
+from gradvitals.report.pages.page import Html, details, figure, join, note, row, section, table
 from gradvitals.results.curves import ByLayer, Curves, by_layer
 from gradvitals.results.record import Record
 
-KINDS = {  # what is drawn by layer: title, axis, whether it is logarithmic, how to read it
-    "activation_std": (
-        "Spread of activations",
-        "standard deviation",
-        True,
-        "Level is good: the signal keeps its size.",
+GRADIENT = "activation_grad_norm"
+
+
+class Kind(NamedTuple):
+    """How a kind of number by layer is drawn."""
+
+    title: str
+    axis: str
+    log: bool
+    reading: str
+
+
+KINDS = {
+    "activation_std": Kind("Activation std", "standard deviation", True, "Level is good: the signal keeps its size."),
+    "activation_mean": Kind(
+        "Activation mean", "mean", False, "Near 0 is good: far from it, the weights of the next layer move together."
     ),
-    "activation_mean": ("Mean of activations", "mean", False, "Far from 0, units of the next layer move together."),
-    "update_ratio": ("Update over weight", "‖step‖ / ‖W‖", True, "About 10⁻³ is usual; 10⁻⁶ learns nothing."),
-    "grad_norm": ("Gradient of the weights", "‖dL/dW‖", True, "Before clipping."),
-    "saturated_fraction": ("Saturated outputs", "share of outputs", False, "Where the slope is next to nothing."),
-    "dead_fraction": ("Dead units", "share of units", False, "Those that returned 0 for 1,000 samples or more."),
+    "update_ratio": Kind(
+        "Update-to-weight ratio", "‖ΔW‖ / ‖W‖", True, "About 10⁻³ is usual; at 10⁻⁶ a layer learns nothing."
+    ),
+    "grad_norm": Kind("Weight gradient", "‖dL/dW‖", True, "Before clipping."),
+    "saturated_fraction": Kind(
+        "Saturated outputs", "share of outputs", False, "Outputs at which the activation's slope is almost zero."
+    ),
+    "dead_fraction": Kind("Dead units", "share of units", False, "Units that returned 0 for at least 1,000 samples."),
 }
-WANTED = (  # tags that a page shows
+WANTED = (  # the tags that a page shows
     "train/",
     "val/",
-    "activation_grad_norm/",
+    f"{GRADIENT}/",
     "clip/",
     "grad_norm_clipped/total",
     *(f"{kind}/" for kind in KINDS),
 )
-NONE_ANYWHERE = ("saturated_fraction", "dead_fraction")  # 0 in each layer is said, not drawn
+NONE_ANYWHERE = ("saturated_fraction", "dead_fraction")  # a sentence where they are 0 in every layer, no figure
 IN_TABLE = {  # the columns of a layer's numbers
-    "activation_grad_norm": "dL/dh",
+    GRADIENT: "dL/dh",
     "grad_norm": "dL/dW",
-    "update_ratio": "step/W",
+    "update_ratio": "update/W",
     "dead_fraction": "dead",
     "saturated_fraction": "saturated",
 }
 NAMES = {"loss": "Loss", "acc": "Accuracy", "r2": "R²"}
-COEFFICIENT = "coefficient: norm after over before; fraction: share of the measured steps that clipping changed."
-NO_FILES = "No curves: this run had no logger that leaves files (logger=none)."
-NOT_WATCHED = "Not measured: nothing watched the gradients (monitor=off), or the run ended before its first step."
+COEFFICIENT = (
+    "coefficient: norm after clipping over norm before; fraction: share of the measured steps that were clipped."
+)
+NO_FILES = "There are no curves: no logger of this run wrote files (logger=none)."
+NOT_MONITORED = "Not measured: the gradients were not monitored (monitor=off), or the run ended before its first step."
 
 
-def metrics(record: Record, curves: Curves) -> Html:
-    """Curves of training and validation, and each metric's best and final value."""
-    names = {tag_.partition("/")[2] for tag_ in curves if tag_.startswith(("train/", "val/"))}
+def metrics(record: Record, curves_of: Curves) -> Html:
+    """Returns curves of training and validation, and the best and the final value of each metric."""
+    names = {tag.partition("/")[2] for tag in curves_of if tag.startswith(("train/", "val/"))}
     drawn = [
-        figure(figures.curves(lines, NAMES.get(name, name).lower()), NAMES.get(name, name))
+        figure(curves(lines, NAMES.get(name, name).lower()), NAMES.get(name, name))
         for name in sorted(names, key=lambda name: (name != "loss", name))
-        if (lines := _lines(curves, name))
+        if (lines := _lines(curves_of, name))
     ]
     found = sorted(record.result.metrics.items())
     rows = [[name, _or_not_finite(values.best), _or_not_finite(values.final)] for name, values in found]
     last = table(["metric", "best", "final"], rows) if rows else note("No metric was logged.")
-    return section("Curves", _row(drawn) if drawn else note(NO_FILES), last)
+    return section("Curves", row(drawn) if drawn else note(NO_FILES), last)
 
 
 def _or_not_finite(value: float | None) -> float | str:
-    """What ``result.json`` has no number for."""
+    """JSON has no number for what is not finite, so ``result.json`` contains null."""
     return "not finite" if value is None else value
 
 
-def _lines(curves: Curves, name: str) -> list[figures.Line]:
-    known = ((i, kind, curves.get(f"{kind}/{name}", [])) for i, kind in enumerate(("train", "val")))
-    return [figures.Line(kind, points, i) for i, kind, points in known if len(points) > 1]
+def _lines(curves_of: Curves, name: str) -> list[Line]:
+    known = ((i, kind, curves_of.get(f"{kind}/{name}", [])) for i, kind in enumerate(("train", "val")))
+    return [Line(kind, points, i) for i, kind, points in known if len(points) > 1]
 
 
-def _row(drawn: Sequence[Html]) -> Html:
-    return tag("div", *drawn, class_="row")
-
-
-def gradients(record: Record, curves: Curves) -> Html:
-    """dL/dh by layer at several steps, and at all of them."""
-    found = measured(record, curves, "activation_grad_norm")
+def gradients(record: Record, curves_of: Curves) -> Html:
+    """Returns dL/dh by layer at several steps, and at all of them."""
+    found = measured(record, curves_of, GRADIENT)
     if not found.layers:
-        return section("Gradient by layer", note(NOT_WATCHED))
-    lines = figures.by_layer_lines(found, figures.GRADIENT_AXIS, predicted=predicted(record, found))
-    drawn = [figure(lines, "dL/dh by layer", "Level is good; a slope to the left vanishes, one to the right explodes.")]
+        return section("Gradient by layer", note(NOT_MONITORED))
+    lines = by_layer_lines(found, GRADIENT_AXIS, predicted=_predicted(record, found))
+    drawn = [figure(lines, "dL/dh by layer", HOW_TO_READ)]
     if len(found.steps) > 1:
-        heat = figures.heat_maps([found])
-        drawn.append(figure(heat, "dL/dh by layer and step", "Every measured step. Grey: zero, or not measured."))
-    return section("Gradient by layer", _row(drawn))
+        caption = "Every measured step. Grey: zero, or not measured."
+        drawn.append(figure(by_layer_and_step([found]), "dL/dh by layer and step", caption))
+    return section("Gradient by layer", row(drawn))
 
 
-def measured(record: Record, curves: Curves, kind: str) -> ByLayer:
-    """A kind of number by layer: its curves, or the first and last measured step that ``vitals.json`` keeps."""
-    found = by_layer(curves, kind)
+def measured(record: Record, curves_of: Curves, kind: str) -> ByLayer:
+    """Returns a kind of number by layer: its curves, or else what ``vitals.json`` has of both ends."""
+    found = by_layer(curves_of, kind)
     return found if found.layers else _start_and_end(record, kind)
 
 
 def _start_and_end(record: Record, kind: str) -> ByLayer:
     layers = record.vitals.get("layers") or []
-    rows = [[(layer.get(kind) or {}).get(moment) for layer in layers] for moment in ("start", "end")]
+    rows = [[(layer.get(kind) or {}).get(end) for layer in layers] for end in ("start", "end")]
     steps = 0, max(record.result.steps or 0, 1)
     known = [(step, row) for step, row in zip(steps, rows, strict=True) if any(value is not None for value in row)]
     labels = [f"{i}.{layer.get('name', '')}" for i, layer in enumerate(layers)] if known else []
     return ByLayer(labels, [step for step, _ in known], [row for _, row in known])
 
 
-def predicted(record: Record, found: ByLayer) -> list[float]:
-    """What theory makes of the last layer's gradient on its way to the input; empty where it has no say."""
+def _predicted(record: Record, found: ByLayer) -> list[float]:
+    """The last layer's gradient on its way to the input, as theory has it; empty where theory does not apply."""
     layers = (record.vitals.get("preflight") or {}).get("layers") or []
     gains = [layer.get("gain_predicted") for layer in layers[:-1]]
     last = found.values[0][-1]
@@ -112,42 +124,38 @@ def predicted(record: Record, found: ByLayer) -> list[float]:
     return list(accumulate(reversed(gains), lambda size, gain: size * gain, initial=last))[::-1]
 
 
-def clipping(record: Record, curves: Curves) -> Html:
-    """What clipping did, over steps."""
-    effect = sorted(name for name in curves if name.startswith(("clip/coefficient", "clip/fraction")))
+def clipping(record: Record, curves_of: Curves) -> Html:
+    """Returns the effect of clipping over steps."""
+    effect = sorted(name for name in curves_of if name.startswith(("clip/coefficient", "clip/fraction")))
     if not effect:
         share = record.result.clipped_fraction
         says = "Nothing was clipped." if share is None else f"Clipping changed {share:.0%} of the measured steps."
         return section("Clipping", note(says))
-    shares = [figures.Line(name.removeprefix("clip/"), curves[name], i, i) for i, name in enumerate(effect)]
+    shares = [Line(name.removeprefix("clip/"), curves_of[name], i, i) for i, name in enumerate(effect)]
     ends = (("before", "grad_norm/total"), ("after", "grad_norm_clipped/total"))
-    norms = [figures.Line(name, curves[tag_], i, i) for i, (name, tag_) in enumerate(ends) if tag_ in curves]
-    before = figures.curves(norms, "‖gradient‖ of all parameters", log=True)
-    return section(
-        "Clipping",
-        _row([figure(before, "Norm before and after"), figure(figures.curves(shares, "share"), "Effect", COEFFICIENT)]),
-    )
+    norms = [Line(name, curves_of[tag], i, i) for i, (name, tag) in enumerate(ends) if tag in curves_of]
+    before = figure(curves(norms, "‖gradient‖ of all parameters", log=True), "Norm before and after clipping")
+    return section("Clipping", row([before, figure(curves(shares, "share"), "Effect of clipping", COEFFICIENT)]))
 
 
-def layers(record: Record, curves: Curves) -> Html | None:
-    """Activations and updates by layer at several steps, and the numbers of the first and the last one."""
-    found = {kind: measured(record, curves, kind) for kind in KINDS}
-    found = {kind: numbers for kind, numbers in found.items() if _any(numbers, lambda value: value is not None)}
+def layers(record: Record, curves_of: Curves) -> Html | None:
+    """Returns activations and updates by layer at several steps, and a table of the first and the last step."""
+    numbers = {kind: measured(record, curves_of, kind) for kind in KINDS}
+    found = {kind: known for kind, known in numbers.items() if _any(known, lambda value: value is not None)}
     if not found:
         return None
-    silent = [kind for kind in NONE_ANYWHERE if kind in found and not _any(found[kind], bool)]
-    drawn = [_by_layer(kind, numbers) for kind, numbers in found.items() if kind not in silent]
-    absent = [note(f"{KINDS[kind][0]}: none in any layer at any measured step.") for kind in silent]
-    return section("Activations and updates", _row(drawn), join(absent), _numbers(record.vitals.get("layers") or []))
+    absent = [kind for kind in NONE_ANYWHERE if kind in found and not _any(found[kind], bool)]
+    drawn = [_by_layer(KINDS[kind], known) for kind, known in found.items() if kind not in absent]
+    notes = [note(f"{KINDS[kind].title}: none in any layer at any measured step.") for kind in absent]
+    return section("Activations and updates", row(drawn), join(notes), _numbers(record.vitals.get("layers") or []))
 
 
-def _any(found: ByLayer, test: Any) -> bool:
-    return any(test(value) for row in found.values for value in row)
+def _any(found: ByLayer, test: Callable[[float | None], bool]) -> bool:
+    return any(test(value) for values in found.values for value in values)
 
 
-def _by_layer(kind: str, found: ByLayer) -> Html:
-    title, axis, log, reading = KINDS[kind]
-    return figure(figures.by_layer_lines(found, axis, log=log), title, reading)
+def _by_layer(kind: Kind, found: ByLayer) -> Html:
+    return figure(by_layer_lines(found, kind.axis, log=kind.log), kind.title, kind.reading)
 
 
 def _numbers(layers: Sequence[Mapping[str, Any]]) -> Html:
@@ -159,4 +167,4 @@ def _numbers(layers: Sequence[Mapping[str, Any]]) -> Html:
         + [(layer.get(kind) or {}).get(end) for kind in IN_TABLE for end in ("start", "end")]
         for layer in layers
     ]
-    return details("Every layer's numbers at the first and the last measured step", table(head, rows, sortable=True))
+    return details("Numbers of every layer at the first and the last measured step", table(head, rows, sortable=True))

@@ -4,29 +4,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from gradvitals.formatting import counts
-from gradvitals.report.pages import figures
-from gradvitals.report.pages import phrases as words
+from gradvitals.formatting import counts, number
+from gradvitals.report.pages import phrases
 from gradvitals.report.pages.comparison import Compared, compare, differences
-from gradvitals.report.pages.page import Html, document, figure, join, note, paragraph, section, show, table, tag
-from gradvitals.report.pages.sweep_figures import profiles, run_curves
-from gradvitals.results.curves import Curves, by_layer, read_curves
+from gradvitals.report.pages.figures import HOW_TO_READ, run_curves, run_profiles
+from gradvitals.report.pages.heat_maps import MOST_COLUMNS, by_layer_and_step
+from gradvitals.report.pages.page import Html, document, figure, join, note, paragraph, row, section, table, tag
+from gradvitals.report.pages.run_sections import GRADIENT, measured
+from gradvitals.results.curves import ByLayer, Curves, read_curves
 from gradvitals.results.record import Record
 from gradvitals.results.status import Status
 
 FEW = 12  # runs that are shown at first
-MOST_COLUMNS = 24  # keys that differ
-WANTED = ("train/", "val/", "activation_grad_norm/")
-DRAWN = {"train/loss": "Training loss", "val/loss": "Validation loss", "val/acc": "Validation accuracy", "val/r2": "R²"}
-AXES = {"train/loss": "loss", "val/loss": "loss", "val/acc": "accuracy", "val/r2": "R²"}
-POINTS, CELLS = 40_000, 400_000  # of all curves of a metric, and of all heat maps: what keeps 200 runs below 10 MB
+MOST_KEYS = 24  # that differ
+WANTED = ("train/", "val/", f"{GRADIENT}/")
+DRAWN = {  # tag -> title and axis
+    "train/loss": ("Training loss", "loss"),
+    "val/loss": ("Validation loss", "loss"),
+    "val/acc": ("Validation accuracy", "accuracy"),
+    "val/r2": ("Validation R²", "R²"),
+}
+DIFFERENT = "These runs were made by different versions or commits, which may be why they differ."
+POINTS, CELLS = 40_000, 400_000  # of all curves of a metric, and of all heat maps: so that 200 runs stay below 10 MB
 
 
 def runs_page(
     records: Sequence[Record],
-    with_remedy: words.WithRemedy,
+    with_remedy: phrases.WithRemedy,
     track: Callable[[Iterable[Record]], Iterable[Record]] = iter,
 ) -> str:
     """Returns the page of any set of runs, complete in one file.
@@ -49,24 +55,26 @@ def runs_page(
         raise ValueError("runs_page: expected at least one run; got none")
     found = compare(records)
     curves = [read_curves(record.folder, WANTED) for record in track(found.records)]
-    parts = [
+    by_layer = [measured(*run, GRADIENT) for run in zip(found.records, curves, strict=True)]
+    sections = [
         _runs(found),
         _to_do(found, with_remedy),
         _curves(found, curves),
-        _gradients(found, curves),
-        _heat_maps(found, curves),
+        _gradients(found, by_layer),
+        _heat_maps(found, by_layer),
+        _differences(found),
+        _environments(found),
     ]
-    sections = [*parts, _heat_maps(found, curves), _differences(found), _environments(found)]
-    return document(f"{len(records)} runs", _header(found), [part for part in sections if part])
+    return document(f"{len(records)} runs", _header(found), sections)
 
 
 def _header(found: Compared) -> list[Html]:
     statuses = Counter(str(record.status) for record in found.records)
-    verdicts = Counter(record.verdict or "not watched" for record in found.records)
+    verdicts = Counter(record.verdict or "not monitored" for record in found.records)
     lines = [tag("p", f"{len(found.records)} runs: {counts(statuses)}", class_="over"), *_best(found)]
     lines.append(paragraph(f"Verdicts: {counts(verdicts)}."))
     if found.common:
-        lines.append(paragraph("All of them: ", tag("code", " ".join(found.common))))
+        lines.append(paragraph("Overrides of all of them: ", tag("code", " ".join(found.common))))
     return lines
 
 
@@ -74,29 +82,24 @@ def _best(found: Compared) -> list[Html]:
     best = found.records[0]
     value = best.metric(found.objective.tag) if found.objective and best.status.counts else None
     if value is None:
-        return [tag("h1", "No run has come to a number")]
-    return [tag("h1", f"Best {found.objective}: {show(value)}"), tag("p", tag("code", found.names[0]), class_="lede")]
+        return [tag("h1", "No run has a result")]
+    return [tag("h1", f"Best {found.objective}: {number(value)}"), tag("p", tag("code", found.names[0]), class_="lede")]
 
 
 def _runs(found: Compared) -> Html:
     metrics = list(dict.fromkeys([*([found.objective.tag] if found.objective else []), "val/loss"]))
-    head = [
-        "shown",
-        "#",
-        "run",
-        "status",
-        "verdict",
-        *(f"{tag_}, {end}" for tag_ in metrics for end in ("best", "final")),
+    ends: list[tuple[str, Literal["best", "final"]]] = [
+        (metric, end) for metric in metrics for end in ("best", "final")
     ]
+    head = ["shown", "#", "run", "status", "verdict", *map(", ".join, ends), "gain per layer", "steps", "seconds"]
     rows = [
-        [_box(place), place + 1, tag("code", name), words.status(record), words.verdict(record)]
-        + [record.metric(tag_, end) for tag_ in metrics for end in ("best", "final")]
+        [_box(place), place + 1, tag("code", name), phrases.status(record), phrases.verdict(record)]
+        + [record.metric(metric, end) for metric, end in ends]
         + [record.vitals.get("gain_per_layer"), record.result.steps, record.seconds]
         for place, (name, record) in enumerate(zip(found.names, found.records, strict=True))
     ]
     caption = "Best first; a click on a heading sorts. The boxes choose which runs the figures show."
-    whole = table([*head, "gain per layer", "steps", "seconds"], rows, caption=caption, sortable=True)
-    return section("Runs", _bar(len(rows)), whole)
+    return section("Runs", _bar(len(rows)), table(head, rows, caption=caption, sortable=True))
 
 
 def _box(place: int) -> Html:
@@ -105,20 +108,18 @@ def _box(place: int) -> Html:
 
 
 def _bar(count: int) -> Html:
-    """What chooses runs."""
-    search = tag(
-        "input", type="search", id="search", placeholder="find runs, such as relu seed=1", aria_label="find runs"
-    )
+    """The search field and the buttons that choose runs."""
+    example = "find runs, such as relu seed=1"
+    search = tag("input", type="search", id="search", placeholder=example, aria_label="find runs")
     firsts = [(FEW, f"best {FEW}")] if count > FEW else []
     buttons = (tag("button", name, type="button", data_first=n) for n, name in [*firsts, (count, "all"), (0, "none")])
     return tag("div", search, *buttons, tag("span", id="chosen", class_="muted"), class_="bar")
 
 
-def _to_do(found: Compared, with_remedy: words.WithRemedy) -> Html | None:
-    """For each verdict that is not healthy the first remedy."""
+def _to_do(found: Compared, with_remedy: phrases.WithRemedy) -> Html | None:
     sick: dict[str, list[int]] = {}
     for place, record in enumerate(found.records):
-        if record.verdict and record.verdict != words.HEALTHY:
+        if record.verdict and record.verdict != phrases.HEALTHY:
             sick.setdefault(record.verdict, []).append(place)
     if not sick:
         return None
@@ -126,96 +127,78 @@ def _to_do(found: Compared, with_remedy: words.WithRemedy) -> Html | None:
     return section("What to do", table(["verdict", "runs", "evidence in the best of them", "first remedy"], rows))
 
 
-def _remedy(found: Compared, verdict: str, places: Sequence[int], with_remedy: words.WithRemedy) -> list[object]:
+def _remedy(found: Compared, verdict: str, places: Sequence[int], with_remedy: phrases.WithRemedy) -> list[object]:
     record = found.records[places[0]]
     first = next(iter(record.vitals.get("remedies") or []), None)
-    evidence = next((finding.get("evidence") for finding in record.vitals.get("findings") or []), None)
-    typed = tag("code", words.remedy_command(record, first, with_remedy)) if first else None
-    return [words.mark(False, verdict), len(places), evidence, typed]
+    evidence = next((finding.get("evidence") for finding in record.vitals.get("findings") or []), "-")
+    typed = tag("code", phrases.remedy_command(record, first, with_remedy)) if first else None
+    return [phrases.mark(False, verdict), len(places), tag("span", evidence, class_="prose"), typed]
 
 
 def _curves(found: Compared, curves: Sequence[Curves]) -> Html:
     most = max(min(POINTS // len(curves), 300), 40)
-    drawn = [
-        figure(run_curves(named, AXES[tag_], log=False, most=most), title)
-        for tag_, title in DRAWN.items()
-        if any(named := [(name, each.get(tag_, [])) for name, each in zip(found.names, curves, strict=True)])
-        and any(len(points) > 1 for _, points in named)
-    ]
-    return section("Curves", tag("div", *drawn, class_="row") if drawn else note("No run left curves (logger=none)."))
+    drawn = []
+    for wanted, (title, axis) in DRAWN.items():
+        named = [(name, each.get(wanted, [])) for name, each in zip(found.names, curves, strict=True)]
+        if any(len(points) > 1 for _, points in named):
+            drawn.append(figure(run_curves(named, axis, most), title))
+    return section("Curves", row(drawn) if drawn else note("There are no curves: no logger wrote files (logger=none)."))
 
 
-def _gradients(found: Compared, curves: Sequence[Curves]) -> Html:
-    runs = [
-        (name, first_profile(record, each))
-        for name, record, each in zip(found.names, found.records, curves, strict=True)
-    ]
-    if not any(norms for _, norms in runs):
+def _gradients(found: Compared, by_layer: Sequence[ByLayer]) -> Html:
+    profiles = [(name, each.values[0] if each.values else []) for name, each in zip(found.names, by_layer, strict=True)]
+    if not any(norms for _, norms in profiles):
         return section("Gradient by layer", note("Not measured in any run (monitor=off)."))
-    how = "At the first measured step. Level is good; a slope to the left vanishes, one to the right explodes."
-    return section("Gradient by layer", figure(profiles(runs), "dL/dh by layer", how))
+    how = f"At the first measured step. {HOW_TO_READ}"
+    return section("Gradient by layer", figure(run_profiles(profiles), "dL/dh by layer", how))
 
 
-def first_profile(record: Record, curves: Curves) -> list[float | None]:
-    """dL/dh by layer at the first measured step."""
-    layers = record.vitals.get("layers") or []
-    if layers:
-        return [(layer.get("activation_grad_norm") or {}).get("start") for layer in layers]
-    found = by_layer(curves, "activation_grad_norm")
-    return found.values[0] if found.values else []
-
-
-def _heat_maps(found: Compared, curves: Sequence[Curves]) -> Html | None:
-    tables = [(name, by_layer(each, "activation_grad_norm")) for name, each in zip(found.names, curves, strict=True)]
-    tables = [(name, each) for name, each in tables if len(each.steps) > 1]
+def _heat_maps(found: Compared, by_layer: Sequence[ByLayer]) -> Html | None:
+    tables = [(name, each) for name, each in zip(found.names, by_layer, strict=True) if len(each.steps) > 1]
     if not tables:
         return None
     deepest = max(len(each.layers) for _, each in tables)
-    columns = max(min(CELLS // (deepest * len(tables)), figures.MOST_COLUMNS), 12)
+    columns = max(min(CELLS // (deepest * len(tables)), MOST_COLUMNS), 12)
     shown = tables[: CELLS // (deepest * columns)]
-    left = (
-        "" if len(shown) == len(tables) else f" The best {len(shown)} of {len(tables)} runs, to keep this file small."
-    )
-    drawing = figures.heat_maps([each for _, each in shown], columns)
-    how = f"Measured steps of the selected run. Grey: zero, or not measured.{left}"
-    return section("Gradient by layer and step", figure(drawing, "dL/dh", how, [name for name, _ in shown]))
+    less = f" The best {len(shown)} of {len(tables)} runs, to keep this file small." if len(shown) < len(tables) else ""
+    drawing = by_layer_and_step([each for _, each in shown], columns)
+    how = f"Measured steps of the selected run. Grey: zero, or not measured.{less}"
+    drawn = figure(drawing, "dL/dh by layer and step", how, [name for name, _ in shown])
+    return section("Gradient by layer and step", drawn)
 
 
 def _differences(found: Compared) -> Html:
     differ = differences(found.records)
     if not differ:
         return section("Config differences", note("The configs are the same."))
-    keys = list(differ)[:MOST_COLUMNS]
+    keys, others = list(differ)[:MOST_KEYS], list(differ)[MOST_KEYS:]
     rows = [
-        [
-            tag("code", name),
-            *(None if differ[key][place] is None else tag("code", differ[key][place], class_="key") for key in keys),
-        ]
-        for place, name in enumerate(found.names)
+        [tag("code", name), *(_value(differ[key][place]) for key in keys)] for place, name in enumerate(found.names)
     ]
-    more = note(f"And in {', '.join(list(differ)[MOST_COLUMNS:])}.") if len(differ) > MOST_COLUMNS else Html()
-    caption = "Only keys in which the composed configs differ."
+    more = note(f"Also different: {', '.join(others)}.") if others else Html()
+    caption = "The keys in which the composed configs differ."
     return section("Config differences", table(["run", *keys], rows, caption=caption, sortable=True), more)
 
 
+def _value(value: str | None) -> Html | None:
+    return None if value is None else tag("code", value, class_="key")
+
+
 def _environments(found: Compared) -> Html:
-    """Versions and commit, the same ones once."""
+    """Versions and commit, each different set once; a run without a result says nothing about them."""
     groups: dict[tuple[tuple[str, Any], ...], list[str]] = {}
     for name, record in zip(found.names, found.records, strict=True):
-        if record.status is Status.MISSING:
-            continue  # what left no result says nothing of where it ran
-        known = {"commit": record.result.git, **record.result.versions}
-        groups.setdefault(tuple(known.items()), []).append(name)
+        if record.status is not Status.MISSING:
+            known = {"commit": record.result.git, **record.result.versions}
+            groups.setdefault(tuple(known.items()), []).append(name)
     if not groups:
-        return section("Environment", note("No run left a result, which says where it ran."))
+        return section("Environment", note("Not known: no run has a result, which records the versions."))
     keys = list(dict.fromkeys(key for group in groups for key, _ in group))
-    rows = [[len(names), *(dict(group).get(key) for key in keys), _some(names)] for group, names in groups.items()]
-    if len(groups) > 1:
-        return section("Environment", paragraph(words.mark(False, DIFFERENT)), table(["runs", *keys, "which"], rows))
-    return section("Environment", note("The same for all runs."), table(keys, [row[1:-1] for row in rows]))
-
-
-DIFFERENT = "These runs were made by different versions or commits: differences between them may come from there."
+    values = [[dict(group).get(key) for key in keys] for group in groups]
+    if len(groups) == 1:
+        return section("Environment", note("The same for all runs."), table(keys, values))
+    rows = [[len(names), *known, _some(names)] for names, known in zip(groups.values(), values, strict=True)]
+    return section("Environment", paragraph(phrases.mark(False, DIFFERENT)), table(["runs", *keys, "which"], rows))
 
 
 def _some(names: Sequence[str]) -> Html:

@@ -1,24 +1,35 @@
-"""The picture of a cure: gradients and curves before and after."""
+"""The picture of a cure: gradients and validation curves before and after."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradvitals.formatting import visible
-from gradvitals.report.pictures.gradient_by_layer import LONGEST, Profiles, draw_lines, png, shortened, title
+from gradvitals.report.pictures.gradient_by_layer import (
+    LAYERS,
+    LONGEST,
+    NORMS,
+    Profiles,
+    draw_lines,
+    drawn,
+    png,
+    same_limits,
+    shortened,
+    title,
+)
+from gradvitals.report.steps import spaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BEFORE, AFTER = "#D55E00", "#0072B2"  # vermilion and blue: told apart by every kind of sight (Okabe & Ito, 2008)
-SHOWN = 5  # moments of a training
+BEFORE, AFTER = "#D55E00", "#0072B2"  # vermilion and blue, distinct with any color vision (Okabe & Ito, 2008)
+SHOWN = 5  # steps of a training, so that a legend can name each
 Point = tuple[int, float]
 
 
 def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[str, str]) -> bytes:
-    """A PNG: the gradient by layer before beside that after, on one scale; below, validation's curves of both.
+    """Returns a PNG: the gradient by layer before and after, on one scale; below, the validation curves of both.
 
     Args:
         before, after: ``profiles`` (step -> norms by layer) and ``curves`` (tag -> points of step and value).
@@ -35,7 +46,7 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
     tops = [figure.add_axes((left, 0.52, 0.4, 0.34)) for left in (0.08, 0.57)]
     for axes, side, name, words in zip(tops, (before, after), ("before", "after"), titles, strict=True):
         _gradients(axes, side["profiles"], name, words)
-    _same_limits(tops)
+    same_limits(tops)
     tags = list({**before["curves"], **after["curves"]})
     for tag, left in zip(tags, (0.08, 0.57), strict=False):
         _curves(figure.add_axes((left, 0.08, 0.4, 0.33)), tag, before["curves"].get(tag), after["curves"].get(tag))
@@ -44,8 +55,8 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
 
 def _gradients(axes: Axes, profiles: Profiles, name: str, words: str) -> None:
     if profiles:
-        draw_lines(axes, thinned(profiles))
-        if not any(norm and math.isfinite(norm) for norms in profiles.values() for norm in norms):
+        draw_lines(axes, {step: profiles[step] for step in spaced(sorted(profiles), SHOWN)})
+        if not drawn(axes):
             axes.text(0.5, 0.5, "no layer received a finite gradient", transform=axes.transAxes, ha="center")
     verdict, sentence = title(profiles) if profiles else ("", "not measured")
     left, _, _, _ = axes.get_position().bounds
@@ -53,37 +64,15 @@ def _gradients(axes: Axes, profiles: Profiles, name: str, words: str) -> None:
     write(left, 0.95, f"{name}: {verdict}", fontsize=14, fontweight="bold")
     write(left, 0.925, sentence, fontsize=8.5)
     write(left, 0.895, shortened(words, LONGEST - 20), fontsize=8.5, color="0.4", parse_math=False)
-    axes.set(xlabel="layer index (0 is next to the input)", ylabel="gradient size: L2 norm of dL/dh")
-
-
-def thinned(moments: Profiles) -> Profiles:
-    """The first, the last and a few in between, so that a legend can name each.
-
-    Example:
-        >>> list(thinned({step: [1.0] for step in range(0, 90, 10)}))
-        [0, 20, 40, 60, 80]
-    """
-    steps = sorted(moments)
-    if len(steps) <= SHOWN:
-        return moments
-    wanted = (steps[0] + i * (steps[-1] - steps[0]) / (SHOWN - 1) for i in range(SHOWN))
-    kept = {min(steps, key=lambda step, at=at: abs(step - at)) for at in wanted}  # type: ignore[misc]
-    return {step: moments[step] for step in sorted(kept)}
-
-
-def _same_limits(many: Sequence[Axes]) -> None:
-    ends = [axes.get_ylim() for axes in many if axes.lines]
-    for axes in many:
-        if ends:
-            axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+    axes.set(xlabel=LAYERS, ylabel=NORMS)
 
 
 def _curves(axes: Axes, tag: str, before: Sequence[Point] | None, after: Sequence[Point] | None) -> None:
     looks = (("before", before, BEFORE, "s", "--"), ("after", after, AFTER, "o", "-"))
-    for name, points, colour, marker, line in looks:
+    for name, points, color, marker, line in looks:
         if points:
             x, y = zip(*points, strict=True)
-            axes.plot(x, y, color=colour, marker=marker, markersize=4, linestyle=line, linewidth=1.8, label=name)
+            axes.plot(x, y, color=color, marker=marker, markersize=4, linestyle=line, linewidth=1.8, label=name)
     axes.set_xlabel("step")
     axes.set_ylabel(visible(tag), parse_math=False)
     axes.set_title(visible(tag), loc="left", fontsize=11, fontweight="bold", parse_math=False)

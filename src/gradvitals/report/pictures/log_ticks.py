@@ -1,4 +1,4 @@
-"""Ticks of a logarithmic axis, few and plainly written.
+"""Ticks of a logarithmic axis: few, with short labels.
 
 Matplotlib's own, up to ninety minor ones and labels typeset as formulas, take most of a picture's time.
 """
@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from matplotlib.axis import Axis
 from matplotlib.ticker import Formatter, Locator, NullLocator
 
-MOST = 9  # powers of ten that are named
+MOST = 9  # ticks
 TIMES = "\N{MULTIPLICATION SIGN}"
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Powers of ten between two sizes, and where there are hardly any, twice and five times those too.
+    """Returns powers of ten between two values; where there are hardly any, twice and five times those too.
 
     Example:
         >>> ticks(1e-20, 1.0)
@@ -33,22 +33,22 @@ def ticks(low: float, high: float) -> list[float]:
     return [tick for tick in found if low <= tick <= high]
 
 
-def words(values: Sequence[float]) -> list[str]:
-    """All as plain numbers where those are short, else all as powers of ten.
+def labels(values: Sequence[float]) -> list[str]:
+    """Returns plain numbers where all of them are short, else powers of ten for all.
 
     Example:
-        >>> words([0.01, 0.02]), words([2e-12, 1e-11])
+        >>> labels([0.01, 0.02]), labels([2e-12, 1e-11])
         (['0.01', '0.02'], ['2×10⁻¹²', '10⁻¹¹'])
     """
     if all(1e-3 <= value <= 1e3 for value in values):
         return [f"{value:g}" for value in values]
     parts = (f"{value:.0e}".split("e") for value in values)
-    powers = ((digit, "10" + str(int(power)).translate(RAISED)) for digit, power in parts)
+    powers = ((digit, "10" + str(int(power)).translate(SUPERSCRIPT)) for digit, power in parts)
     return [power if digit == "1" else f"{digit}{TIMES}{power}" for digit, power in powers]
 
 
 class Decades(Locator):
-    """Where the ticks are; an axis spans one decade at least, so that nothing small looks large."""
+    """Places the ticks; an axis spans at least one decade, so that a small change does not look large."""
 
     def __call__(self) -> list[float]:
         return self.tick_values(*self.axis.get_view_interval())  # type: ignore[union-attr]
@@ -61,17 +61,17 @@ class Decades(Locator):
 
 
 class Plain(Formatter):
-    """What the ticks are called."""
+    """Labels the ticks."""
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return words([x])[0]
+        return labels([x])[0]
 
     def format_ticks(self, values: Sequence[float]) -> list[str]:
-        return words(values)
+        return labels(values)
 
 
 def span(low: float, high: float, decades: float) -> tuple[float, float]:
-    """Ends of an axis of so many decades at least, around what it shows.
+    """Returns the ends of an axis that spans at least so many decades around what it shows.
 
     Example:
         >>> span(1.0, 1.0, 2)
@@ -87,7 +87,7 @@ def span(low: float, high: float, decades: float) -> tuple[float, float]:
 
 
 def log_axis(axis: Axis) -> None:
-    """Give a logarithmic axis these ticks."""
+    """Gives these ticks to a logarithmic axis."""
     axis.set_major_locator(Decades())
     axis.set_major_formatter(Plain())
     axis.set_minor_locator(NullLocator())

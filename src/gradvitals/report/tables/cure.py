@@ -1,36 +1,36 @@
-"""What a cure has found: a page that opens with what to do, and a picture of before and after."""
+"""The report of a cure in Markdown: what to do, then what is wrong and what was tried."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from gradvitals.formatting import markdown_text
+from gradvitals.formatting import markdown_text, number
+from gradvitals.report.tables.columns import markdown_table
 
 
 def page(found: Mapping[str, Any]) -> str:
-    """The report in Markdown.
+    """Returns the report.
 
     Args:
         found: the content of ``cure.json``.
     """
-    found = _words_made_safe(found)
+    found = _escaped(found)
     sick = f"`{' '.join(found['overrides']) or 'the default config'}`"
     lines = [f"# {_headline(found)}", "", *_to_do(found, sick), ""]
     if found["outcome"] != "nothing to cure":
         lines += ["## What is wrong", "", f"{sick} is {found['evidence']}.", ""]
-        lines += ["## What was tried", "", *_table(found), "", *_confirmations(found), "", *_cost(found), ""]
+        lines += ["## What was tried", "", _table(found), "", *_confirmations(found), "", *_cost(found), ""]
     if found["confirmed"]:
         lines += ["![Gradient by layer and validation, before and after](cure.png)", ""]
     return "\n".join(lines)
 
 
-def _words_made_safe(content: Any) -> Any:
-    """The same content, every text in it as Markdown shows it."""
+def _escaped(content: Any) -> Any:
     if isinstance(content, Mapping):
-        return {key: _words_made_safe(value) for key, value in content.items()}
+        return {key: _escaped(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_words_made_safe(value) for value in content]
+        return [_escaped(value) for value in content]
     return markdown_text(content) if isinstance(content, str) else content
 
 
@@ -46,29 +46,28 @@ def _to_do(found: Mapping[str, Any], sick: str) -> list[str]:
     if found["outcome"] == "cured":
         full = next(c["effect"] for c in found["confirmed"] if c["overrides"] == found["cured"])
         change = f"{_metric(found['sick'])} before, {_metric(full)} after"
-        return ["Type", "", f"    {found['command']}", "", f"It trains from scratch to its end: {change}."]
+        return ["Type", "", f"    {found['command']}", "", f"This trains from scratch to the end: {change}."]
     return [
-        "None of the known remedies gave a healthy training that is clearly better. The one that came nearest is the "
-        "first to go on from; a longer training (`trainer.max_epochs`), another `seed` or the data themselves are next."
+        "None of the known remedies gave a healthy run that is clearly better. Start from the one that came nearest. "
+        "Then try a longer training (`trainer.max_epochs`) and another `seed`, and check the data."
     ]
 
 
-def _table(found: Mapping[str, Any]) -> list[str]:
-    rows = ["| change | why | source | verdict | metric | loss gone |", "| --- | --- | --- | --- | --- | --- |"]
-    for remedy in found["remedies"]:
-        effect = remedy["effect"]
-        cells = [f"`{' '.join(remedy['overrides'])}`", remedy["why"], remedy["source"], *_effect(effect)]
-        rows.append(f"| {' | '.join(cells)} |")
-    return rows
+def _table(found: Mapping[str, Any]) -> str:
+    rows = [
+        [f"`{' '.join(remedy['overrides'])}`", remedy["why"], remedy["source"], *_effect(remedy["effect"])]
+        for remedy in found["remedies"]
+    ]
+    return markdown_table(["change", "why", "source", "verdict", "metric", "loss gone"], rows)
 
 
 def _effect(effect: Mapping[str, Any] | None) -> list[str]:
     if effect is None:
-        return ["not tried: a smaller change does", "", ""]
+        return ["not tried: a smaller change was enough", "", ""]
     if effect["status"] == "failed":
         return [f"failed: {effect['reason']}", "", ""]
     ended = "" if effect["status"] == "completed" else f" ({effect['status']})"
-    return [f"{effect['verdict']}{ended}", _metric(effect), _percent(effect["learnt"])]
+    return [f"{effect['verdict']}{ended}", _metric(effect), _share(effect["learnt"])]
 
 
 def _confirmations(found: Mapping[str, Any]) -> list[str]:
@@ -90,8 +89,8 @@ def _cost(found: Mapping[str, Any]) -> list[str]:
 
 
 def _metric(effect: Mapping[str, Any]) -> str:
-    return f"{effect['objective']} {effect['best']:.3g}" if effect["best"] is not None else "no metric"
+    return f"{effect['objective']} {number(effect['best'], 3)}" if effect["best"] is not None else "no metric"
 
 
-def _percent(share: float | None) -> str:
-    return f"{100 * share:.0f} %" if share is not None else ""
+def _share(share: float | None) -> str:
+    return f"{share:.0%}" if share is not None else ""

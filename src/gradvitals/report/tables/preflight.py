@@ -1,29 +1,24 @@
-"""The table that the pre-flight prints."""
+"""The table that the preflight prints."""
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradvitals.formatting import short
+from gradvitals.report.tables.columns import aligned
 
 if TYPE_CHECKING:
     from gradvitals.signal_propagation.reading import LayerReading, Preflight
-
-log = logging.getLogger(__name__)
 
 TITLES = ("", "layer", "mean", "std", "dead", "satur.", "dL/dh", "gain", "predicted", "dL/dW/|x|", "step/W")
 NAME = 23  # characters of a layer's name, which leaves 120 for a line
 
 
 def table(found: Preflight, run_dir: Path) -> str:
-    """One line per layer, input side first, and what they come to; at most 120 characters wide."""
-    rows = [_row(layer) for layer in found.layers]
-    widths = [max(map(len, column)) for column in zip(TITLES, *rows, strict=True)]
-    lines = [_line(cells, widths) for cells in (TITLES, *rows)]
+    """Returns one line per layer, input side first, then loss and verdict; at most 120 characters wide."""
+    lines = aligned([TITLES, *map(_row, found.layers)], left={1})
     at_input = f"; gradient at the input {_number(found.input_grad_norm, 4)}" if found.input_grad_norm else ""
     lines.append(f"loss {found.loss_start:.4g}{_expected(found.loss_expected)}{at_input}")
     if layer := found.surprise:
@@ -37,8 +32,6 @@ def table(found: Preflight, run_dir: Path) -> str:
 
 def _row(layer: LayerReading) -> tuple[str, ...]:
     name = layer.name if len(layer.name) <= NAME else "…" + layer.name[1 - NAME :]
-    numbers = (layer.activation_grad_norm, layer.gain_measured)
-    more = (layer.grad_norm_corrected, layer.update_ratio)
     return (
         str(layer.index),
         name,
@@ -46,15 +39,12 @@ def _row(layer: LayerReading) -> tuple[str, ...]:
         _number(layer.activation_std, 2),
         _share(layer.dead_fraction),
         _share(layer.saturated_fraction),
-        *map(_number, numbers),
+        _number(layer.activation_grad_norm),
+        _number(layer.gain_measured),
         _prediction(layer),
-        *map(_number, more),
+        _number(layer.grad_norm_corrected),
+        _number(layer.update_ratio),
     )
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    aligned = [f"{c:<{w}}" if i == 1 else f"{c:>{w}}" for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
-    return "  ".join(aligned).rstrip()
 
 
 def _prediction(layer: LayerReading) -> str:
@@ -84,6 +74,7 @@ def _share(value: float | None) -> str:
 
 
 def _number(value: float | None, digits: int = 3) -> str:
+    """A number with its trailing zeros, because the numbers of a column are compared digit by digit."""
     if value is None:
         return "-"
     if 0 < abs(value) < 1e-3 or abs(value) >= 1e4:

@@ -1,11 +1,8 @@
-"""What pages do by themselves: unpack the plotting library, draw figures in the reader's colours, sort and choose.
-
-A figure's numbers name roles, which are painted here and again when the theme changes and for paper: ``meta.colour``
-(one of a palette), ``meta.shade`` (0 early, 1 late), ``meta.run`` (shown while that run is chosen), ``meta.choice``
-(shown while it is selected over the figure).
-"""
-
-SCRIPT = r"""
+// What pages do by themselves: unpack the plotting library, draw figures in the reader's colors, sort, choose.
+//
+// A figure's traces name roles, which are painted here, and again when the theme changes and for printing: meta.color
+// (one of a palette), meta.shade (0 early, 1 late), meta.run (drawn while that run is chosen), meta.choice (drawn while
+// it is selected above the figure).
 "use strict";
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -31,19 +28,19 @@ const sort = (heading) => {
 };
 all("th button").forEach((button) => button.addEventListener("click", () => sort(button.closest("th"))));
 
-// Colours
+// Colors
 const mix = (share) => {
   const at = Math.min(Math.max(share, 0), 1) * 4, low = Math.min(Math.floor(at), 3);
   const [a, b] = [low, low + 1].map((i) => css(`--s${i}`).match(/\w\w/g).map((pair) => parseInt(pair, 16)));
   return `rgb(${a.map((part, i) => Math.round(part + (b[i] - part) * (at - low))).join()})`;
 };
 const painted = (trace) => {
-  const {shade, colour} = trace.meta || {};
-  if (shade === undefined && colour === undefined) return trace;
-  const color = shade === undefined ? css(`--c${colour}`) : mix(shade);
+  const {shade, color: index} = trace.meta || {};
+  if (shade === undefined && index === undefined) return trace;
+  const color = shade === undefined ? css(`--c${index}`) : mix(shade);
   return {...trace, line: {...trace.line, color}, marker: {...trace.marker, color}};
 };
-const laidOut = (layout, box) => {
+const laidOut = (layout) => {
   const [ink, muted, rule, paper] = ["--ink", "--muted", "--rule", "--paper"].map(css);
   const made = structuredClone(layout);
   for (const key of Object.keys(made).filter((key) => /^[xy]axis/.test(key)))
@@ -52,7 +49,7 @@ const laidOut = (layout, box) => {
   (made.annotations || []).forEach((note) => { note.font = {...note.font, color: muted}; });
   const clear = "rgba(0,0,0,0)", ground = made.meta && made.meta.gaps ? css("--gap") : clear;
   return Object.assign(made, {paper_bgcolor: clear, plot_bgcolor: ground, autosize: !printing,
-    width: printing ? (box.closest(".cells") ? PAPER / 3 - 15 : PAPER) : undefined,
+    width: printing ? PAPER : undefined,
     font: {...made.font, color: ink, family: getComputedStyle(document.body).fontFamily},
     hoverlabel: {...made.hoverlabel, bgcolor: paper, bordercolor: muted, font: {color: ink}, align: "left"}});
 };
@@ -64,7 +61,7 @@ const shown = (box) => ({meta = {}}) => {
 const CONFIG = {displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]};
 const draw = (box) => {
   const {data, layout} = specs.get(box);
-  return Plotly.react(box, data.filter(shown(box)).map(painted), laidOut(layout, box), CONFIG);
+  return Plotly.react(box, data.filter(shown(box)).map(painted), laidOut(layout), CONFIG);
 };
 const drawAll = () => specs.forEach((_, box) => draw(box));
 
@@ -133,4 +130,3 @@ begin().catch((error) => {
     box.textContent = `This figure cannot be drawn here: ${error}`;
   });
 });
-"""
