@@ -1,6 +1,6 @@
-"""The activations by name: module, gain, bounds, parameters.
+"""Activations by name: module, gain, parameters.
 
-One table serves the networks, the initializers (``init=auto``) and the theory. To add an activation, add an entry to
+Networks, initializers (``init=auto``) and theory read the same table. To add an activation, add an entry to
 :data:`ACTIVATIONS` and a file to ``conf/act/``.
 """
 
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 
 class Exponential(nn.Module):
-    """``exp(x)``, for studies of exploding nets."""
+    """``exp(x)``, for studies of exploding gradients."""
 
-    is_activation = True  # for whoever finds modules by type
+    is_activation = True  # see gradvitals.vitals.activations.is_activation
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.exp(x)
@@ -38,14 +38,14 @@ class Erf(nn.Module):
 
 @dataclass(frozen=True)
 class Activation:
-    """One entry of the table.
+    """An entry of :data:`ACTIVATIONS`.
 
     Attributes:
-        module: builds the ``nn.Module``; called once per layer, so that learnt slopes are not shared.
-        params: the parameters it takes, with their defaults.
-        family: which initialisation suits it: ``rectifier`` (He), ``self_normalizing`` (LeCun), ``saturating`` and
+        module: builds the ``nn.Module``; called once per layer, so that learned slopes are not shared.
+        family: which initialization suits it: ``rectifier`` (He), ``self_normalizing`` (LeCun), ``saturating`` and
             ``linear`` (Glorot).
-        kinks: where the derivative jumps, as numbers or names of parameters; a quadrature is split there.
+        params: its parameters with their defaults.
+        kinks: where the derivative jumps, as numbers or names of parameters; quadrature intervals end there.
     """
 
     module: Callable[..., nn.Module]
@@ -75,10 +75,10 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def lookup(name: str) -> Activation:
-    """The table's entry of that name.
+    """Returns the entry of that name.
 
     Raises:
-        ValueError: no such name; the closest ones are named.
+        ValueError: unknown name; the message lists the closest ones.
 
     Example:
         >>> lookup("elu").params
@@ -91,14 +91,14 @@ def lookup(name: str) -> Activation:
 
 
 def activation(name: str, **params: float | str) -> Callable[[], nn.Module]:
-    """A factory of fresh modules, one call per layer.
+    """Returns a factory of modules, which is called once per layer.
 
     Args:
         name: a key of :data:`ACTIVATIONS`.
         **params: that activation's own parameters.
 
     Raises:
-        ValueError: unknown name, or a parameter that the activation does not take.
+        ValueError: unknown name or parameter.
 
     Example:
         >>> activation("leaky_relu", negative_slope=0.2)()
@@ -111,42 +111,38 @@ def activation(name: str, **params: float | str) -> Callable[[], nn.Module]:
     return partial(entry.module, **{**entry.params, **params})
 
 
-def gaussian_mean(f: Callable[[Tensor], Tensor], kinks: Iterable[float] = (0.0,), order: int = 64) -> float:
-    """``E[f(z)]`` for a standard normal ``z``, by Gauss-Legendre quadrature split at the kinks of ``f``.
+def gaussian_mean(f: Callable[[Tensor], Tensor], kinks: Iterable[float] = (0.0,)) -> float:
+    """Computes ``E[f(z)]`` for a standard normal ``z``, by Gauss-Legendre quadrature split at the kinks of ``f``.
 
     Args:
         f: maps float64 points of shape ``(n,)`` to values of that shape.
         kinks: points at which ``f`` or its derivative jumps.
-        order: points per segment.
 
     Example:
         >>> round(gaussian_mean(lambda z: z.clamp(min=0) ** 2), 6)
         0.5
     """
-    points, weights = _legendre(order)
-    edges = torch.tensor(_edges(kinks), dtype=torch.float64)
+    points, weights = _legendre()
+    ends = sorted({-10.0, -3.0, 3.0, 10.0, *(kink for kink in kinks if abs(kink) < 10)})
+    edges = torch.tensor(ends, dtype=torch.float64)
     half, middle = edges.diff()[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
     z = (half * points + middle).flatten()  # all segments at once
     density = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
     return float(((half * weights).flatten() * density * f(z)).sum())
 
 
-def _edges(kinks: Iterable[float]) -> list[float]:
-    return sorted({-10.0, -3.0, 3.0, 10.0, *(kink for kink in kinks if abs(kink) < 10)})
-
-
 @cache
-def _legendre(order: int) -> tuple[Tensor, Tensor]:
-    points, weights = np.polynomial.legendre.leggauss(order)
+def _legendre() -> tuple[Tensor, Tensor]:
+    points, weights = np.polynomial.legendre.leggauss(64)
     return torch.from_numpy(points), torch.from_numpy(weights)
 
 
 def gain(name: str, **params: float | str) -> float:
-    """The factor on ``1 / sqrt(fan_in)`` that suits an activation.
+    """Returns the factor on ``1 / sqrt(fan_in)`` that suits an activation.
 
-    torch's recommendation (``nn.init.calculate_gain``) where it has one; otherwise ``E[f(z)^2] ** -0.5`` for a standard
-    normal ``z``, which keeps the mean square of the pre-activations from layer to layer (He et al., 2015, for any f).
-    1 for SELU, whose fixed point is built for LeCun's initialisation (Klambauer et al., 2017; torch's 3/4 is not).
+    It is torch's recommendation (``nn.init.calculate_gain``) if there is one; otherwise ``E[f(z)^2] ** -0.5`` for a
+    standard normal ``z``, which keeps the mean square of the pre-activations from layer to layer (He et al., 2015, for
+    any f). It is 1, not torch's 3/4, for SELU, whose fixed point assumes LeCun's weights (Klambauer et al., 2017).
 
     Example:
         >>> round(gain("relu"), 4), round(gain("gelu"), 4)

@@ -1,10 +1,10 @@
-"""Plain dict in, object out: the only place where a name in a config becomes code that is called.
+"""Builds objects from plain dicts: the only place where a name in a config becomes code that is called.
 
-A spec is ``{"_target_": "package.module.Class", **arguments}``. What it names must be a class of the slot's type,
-checked after it was resolved and never by its name's beginning: ``torch.load`` begins with ``torch.`` too. Only the
-packages of :data:`TRUSTED` are looked into. Users admit their own by the environment variable ``GRADVITALS_ALLOW``
-(names of packages, separated by commas), never by a config, which is input and not code. Arguments are plain values:
-nothing inside them is built.
+A spec is ``{"_target_": "package.module.Class", **arguments}``. It must name a class of the expected type. The type is
+checked on the resolved class and not by a prefix of its name, because ``torch.load`` begins with ``torch.`` too. Only
+packages in :data:`TRUSTED` are imported. Users admit their own by the environment variable ``GRADVITALS_ALLOW`` (names
+of packages, separated by commas), never by a config, which is untrusted input. Arguments are plain values: nothing
+inside them is built.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ T = TypeVar("T")
 Spec = Mapping[str, Any]
 TRUSTED = frozenset({"gradvitals", "lightning", "torch", "torchvision"})
 ALLOW = "GRADVITALS_ALLOW"
-DEMOS = "lightning.pytorch.demos"  # examples that fetch from the network, and unpickle what lies there
-HYDRAS = frozenset({"_args_", "_partial_", "_recursive_", "_convert_"})  # what only Hydra's own builder understands
+DEMOS = "lightning.pytorch.demos"  # examples that download files and unpickle them
+HYDRA_KEYS = frozenset({"_args_", "_partial_", "_recursive_", "_convert_"})  # which Hydra's own `instantiate` reads
 
 
 def allowed() -> frozenset[str]:
-    """The packages that the user admits through the environment."""
+    """Returns the packages that ``GRADVITALS_ALLOW`` contains."""
     return frozenset(name.strip() for name in os.environ.get(ALLOW, "").split(",") if name.strip())
 
 
 def resolve(path: str, kind: type[T], trusted: frozenset[str] = TRUSTED) -> Callable[..., T]:
-    """The class at a dotted path, if it fits the slot.
+    """Returns the class at a dotted path.
 
     Args:
-        path: ``package.module.Class``. The part before the last dot is imported as a module; attributes are not walked
-            through, so that ``torch.serialization.os.system`` leads nowhere.
-        kind: the type that the slot holds; the class must be a subclass. A package that the user admits may also name a
-            function, whose result is checked by :func:`build`.
-        trusted: the packages that are looked into, besides those that the user admits; their public names alone,
-            because importing ``torch.utils.model_dump.__main__`` runs it.
+        path: ``package.module.Class``. The part before the last dot must be a module; attributes are not followed, so
+            ``torch.serialization.os.system`` is refused.
+        kind: the class must be a subclass of this type. In a package that the user admits, a function is accepted too;
+            :func:`build` checks its result.
+        trusted: packages that may be imported besides those that the user admits; only their public names, because
+            importing ``torch.utils.model_dump.__main__`` runs it.
 
     Raises:
-        ValueError: no such module or name, a package that is not admitted, or something that does not fit the slot.
+        ValueError: no such module or name, a package that is not admitted, or an object of another type.
 
     Example:
         >>> import torch
@@ -53,9 +53,8 @@ def resolve(path: str, kind: type[T], trusted: frozenset[str] = TRUSTED) -> Call
         ValueError: _target_=torch.load: expected a subclass of Optimizer; got a function
     """
     _check_name(path, kind, trusted)
-    module_name, _, name = path.rpartition(".")
-    target = _import(path, module_name, name)
-    _check_fit(path, target, kind, trusted)
+    target = _import(path)
+    _check_target(path, target, kind, trusted)
     return target
 
 
@@ -71,7 +70,7 @@ def _check_name(path: str, kind: type, trusted: frozenset[str]) -> None:
         raise ValueError(f"_target_={path}: expected a public name; {private[0]!r} is private")
 
 
-def _check_fit(path: str, target: Any, kind: type, trusted: frozenset[str]) -> None:
+def _check_target(path: str, target: Any, kind: type, trusted: frozenset[str]) -> None:
     module = getattr(target, "__module__", None) or ""
     home = module.partition(".")[0]
     if not isinstance(target, type) and callable(target) and home in allowed():
@@ -82,11 +81,12 @@ def _check_fit(path: str, target: Any, kind: type, trusted: frozenset[str]) -> N
     if home not in trusted | allowed():
         raise ValueError(f"_target_={path} comes from package {home!r}, which is not admitted. Set {ALLOW}={home}")
     if isabstract(target) or module.startswith(DEMOS):
-        found = "a demo, which fetches from the network" if module.startswith(DEMOS) else "an abstract one"
-        raise ValueError(f"_target_={path}: expected a {kind.__name__} to use; got {found}")
+        found = "a demo, which downloads files" if module.startswith(DEMOS) else "an abstract class"
+        raise ValueError(f"_target_={path}: expected a usable {kind.__name__}; got {found}")
 
 
-def _import(path: str, module_name: str, name: str) -> Any:
+def _import(path: str) -> Any:
+    module_name, _, name = path.rpartition(".")
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -94,7 +94,7 @@ def _import(path: str, module_name: str, name: str) -> Any:
         raise ValueError(
             f"_target_={path}: expected package.module.Class; cannot import {module_name}{missing}"
         ) from None
-    except (Exception, SystemExit) as error:  # whatever a module does when it is imported
+    except (Exception, SystemExit) as error:  # importing a module can raise anything
         reason = f"{type(error).__name__}: {str(error)[:200]}"
         raise ValueError(f"_target_={path}: cannot import {module_name} ({reason})") from error
     if not hasattr(module, name):
@@ -105,16 +105,16 @@ def _import(path: str, module_name: str, name: str) -> Any:
 
 
 def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None) -> T:
-    """The object that a spec describes.
+    """Builds the object that a spec describes.
 
     Args:
         spec: ``_target_`` and keyword arguments, plain values.
-        kind: the type that the slot holds.
-        offers: arguments that the caller can supply; those that the signature takes and the spec leaves out or sets to
-            None are passed.
+        kind: the type that is expected.
+        offers: arguments that the caller can supply. One is passed if the signature has it and the spec omits it or
+            sets it to None.
 
     Raises:
-        ValueError: see :func:`resolve`; or an argument that the signature does not take, or that stands for code.
+        ValueError: see :func:`resolve`; or an argument that the signature does not have, or that would become code.
 
     Example:
         >>> from torch import nn
@@ -139,29 +139,28 @@ def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None) ->
 
 
 def _refuse_code(path: str, target: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Refuse arguments that Hydra would build, or name a function; ours, and the user's, may build what they take."""
-    if words := HYDRAS & set(given):
-        raise ValueError(f"_target_={path}: expected arguments by name; got {min(words)}, which has no meaning here")
+    """Refuses arguments that Hydra would build and names of functions; our and the user's classes check their own."""
+    if keys := HYDRA_KEYS & set(given):
+        raise ValueError(f"_target_={path}: expected arguments by name; got {min(keys)}, which has no meaning here")
     if target.__module__.partition(".")[0] in {"gradvitals"} | allowed():
         return
     parameters = signature(target).parameters
     for key, value in given.items():
-        if _holds_spec(value):
-            raise ValueError(f"_target_={path}: expected a plain value for {key}; got a _target_; none is built there")
+        if _contains_spec(value):
+            raise ValueError(f"_target_={path}: expected a plain value for {key}; got a _target_, which is not built")
         wanted = str(parameters[key].annotation) if key in parameters else ""
         if value is not None and "Callable" in wanted and "str" not in wanted:
-            raise ValueError(f"_target_={path}: {key} is a function, which no config can give; got {value!r}")
+            raise ValueError(f"_target_={path}: {key} is a function, which a config cannot contain; got {value!r}")
 
 
-def _holds_spec(value: Any) -> bool:
-    """Whether a ``_target_`` stands anywhere inside a value."""
+def _contains_spec(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return "_target_" in value or any(map(_holds_spec, value.values()))
-    return isinstance(value, (list, tuple)) and any(map(_holds_spec, value))
+        return "_target_" in value or any(map(_contains_spec, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_contains_spec, value))
 
 
 def accepts(target: Callable[..., Any]) -> tuple[list[str], bool]:
-    """The names of a callable's keyword arguments, and whether it takes any others as well."""
+    """Returns the names of a callable's keyword arguments, and whether it accepts any others."""
     parameters = signature(target).parameters.values()
     named = [p.name for p in parameters if p.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)]
     return named, any(p.kind is Parameter.VAR_KEYWORD for p in parameters)

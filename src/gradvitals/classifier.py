@@ -1,7 +1,7 @@
-"""The LightningModule: a network, a loss, an optimizer and a clipping, all from plain values.
+"""The LightningModule: a network, a loss, an optimizer and clipping, all built from plain values.
 
-Everything it is made of stands in its hyperparameters as dicts, lists, numbers and strings, so that a checkpoint loads
-with ``weights_only=True`` and rebuilds the model alone::
+Its hyperparameters are dicts, lists, numbers and strings, so a checkpoint loads with ``weights_only=True`` and suffices
+to rebuild the model::
 
     model = Classifier.load_from_checkpoint("checkpoints/best.ckpt")
 """
@@ -38,23 +38,23 @@ def _metric(task: str, num_classes: int) -> tuple[str, Metric]:
 
 
 class Classifier(LightningModule):
-    """Trains a network on classes, on two classes, or on a quantity.
+    """Trains a network for multiclass or binary classification, or for regression.
+
+    Logs ``train/loss`` every ``log_every_n_steps``, and ``val/loss``, ``test/loss`` with ``acc`` or ``r2`` per epoch.
 
     Args:
-        model: spec of the network (see :func:`gradvitals.build.build`); offered ``in_features``, ``out_features``,
-            ``act`` (a factory of modules) where its signature takes them.
+        model: spec of the network (see :func:`gradvitals.build.build`); it receives ``in_features``, ``out_features``
+            and ``act`` (a factory of modules) if its signature has them.
         in_features: features of one flattened sample.
-        num_classes: of a classification; 1 for regression.
+        num_classes: number of classes; 1 for regression.
         task: ``multiclass``, ``binary`` (labels 0 and 1, one logit) or ``regression``.
         act: ``name`` and parameters of the activation.
         init: ``name`` and arguments of :func:`gradvitals.nets.init.initialize`.
-        optimizer: spec of a ``torch.optim.Optimizer``; offered ``params``.
+        optimizer: spec of a ``torch.optim.Optimizer``.
         scheduler: spec of a learning-rate scheduler, with ``interval`` (``step`` or ``epoch``) and ``monitor`` beside
-            its arguments; None or without ``_target_``: none.
-        clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; norm and value are the Trainer's.
+            its arguments; None or no ``_target_``: a constant rate.
+        clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; the Trainer clips by norm and value.
         loss: see :func:`loss_function`.
-
-    Logs ``train/loss`` every ``log_every_n_steps``, and ``val/loss``, ``test/loss`` with ``acc`` or ``r2`` per epoch.
 
     Example:
         >>> model = Classifier({"_target_": "gradvitals.nets.mlp.MLP", "depth": 2}, in_features=4, num_classes=3)
@@ -85,16 +85,15 @@ class Classifier(LightningModule):
         if loss != "mean" and getattr(self.net, "out_features", outputs) != outputs:
             raise ValueError(f"model.head=false gives {self.net.out_features} outputs; the data wants {outputs}")
         takes_act = "act" in accepts(resolve(model["_target_"], nn.Module))[0]
-        if takes_act or init["name"] != "auto":  # a network of one's own that names no activation keeps its draw
+        if takes_act or init["name"] != "auto":  # a user's network without the argument `act` keeps its own weights
             initialize(self.net, act=act, **init)
-        self._rehearse()
-        name, self.val_metric = _metric(task, num_classes)
+        self._check_optimizer_and_scheduler()
+        self.metric_name, self.val_metric = _metric(task, num_classes)
         self.test_metric = self.val_metric.clone()
-        self.metric_name = name
         self.total_norms: list[float] = []  # ascending, for clip=percentile
 
     def configure_model(self) -> None:
-        """Spread the network over the devices, where there is a mesh of them (``trainer=fsdp``)."""
+        """Shards the network if the strategy has a mesh of devices (``trainer=fsdp``)."""
         if self.device_mesh is not None:
             shard(self.net, self.device_mesh["data_parallel"])
 
@@ -124,15 +123,14 @@ class Classifier(LightningModule):
         self.log(f"{stage}/{self.metric_name}", metric, prog_bar=True, batch_size=len(y))
 
     def _predictions(self, outputs: Tensor) -> Tensor:
-        """What the metric is given: logits of classes, the probability of a binary task, the quantity itself."""
         if self.hparams["task"] == "multiclass":
             return outputs
-        # torchmetrics would take logits that all lie between 0 and 1 for probabilities.
+        # torchmetrics would take binary logits that are all between 0 and 1 for probabilities.
         return outputs.squeeze(1).sigmoid() if self.hparams["task"] == "binary" else outputs.squeeze(1)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         parameters = list(self.parameters())
-        # Fused, Lightning refuses to clip under mixed precision, and torch some optimizers for weights in parts.
+        # Lightning does not clip for fused optimizers under mixed precision; torch fuses only some for sharded weights.
         unfused = self.trainer.precision.endswith("mixed") or any(map(is_sharded, parameters))
         optimizer = self._optimizer(parameters, fused=not unfused)
         spec = self.hparams["scheduler"] or {}
@@ -145,7 +143,7 @@ class Classifier(LightningModule):
         timing = {
             "interval": spec.get("interval", "epoch"),
             "monitor": spec.get("monitor", "val/loss"),
-            "strict": False,  # an epoch without validation leaves the rate alone
+            "strict": False,  # an epoch without validation does not change the rate
         }
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **timing}}  # type: ignore[return-value]
 
@@ -165,15 +163,15 @@ class Classifier(LightningModule):
         }
         return build(spec, LRScheduler, {"optimizer": optimizer, **lengths})
 
-    def _rehearse(self) -> None:
-        """Build optimizer and scheduler once on one number, so that a wrong setting is told before training starts."""
+    def _check_optimizer_and_scheduler(self) -> None:
+        """Builds both for one scalar, so that a wrong setting raises before training starts."""
         optimizer = self._optimizer([nn.Parameter(torch.zeros(1))])
         if (self.hparams["scheduler"] or {}).get("_target_"):
             self._scheduler(optimizer, epochs=10, steps=10)
 
     @property
     def clips(self) -> bool:
-        """Whether this module clips by itself, beside what the Trainer does."""
+        """Whether this module clips gradients itself, instead of the Trainer."""
         return (self.hparams["clip"] or {}).get("name") in ("per_parameter", "agc", "percentile")
 
     def configure_gradient_clipping(
@@ -187,16 +185,13 @@ class Classifier(LightningModule):
         if clip.get("name") == "per_parameter":
             clip_per_parameter_(parameters, clip["val"])
         elif clip.get("name") == "agc":
-            output = self._output_parameters()
+            layers = [module for module in self.net.modules() if isinstance(module, LAYERS)]
+            output = set(layers[-1].parameters()) if layers else set()
             clip_adaptive_([p for p in parameters if p not in output], clip["val"])
         elif clip.get("name") == "percentile":
             self._clip_to_percentile(parameters, clip["val"])
         elif gradient_clip_val is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
-
-    def _output_parameters(self) -> set[nn.Parameter]:
-        layers = [module for module in self.net.modules() if isinstance(module, LAYERS)]
-        return set(layers[-1].parameters()) if layers else set()
 
     def _clip_to_percentile(self, parameters: list[nn.Parameter], percentile: float) -> None:
         norm = total_norm(parameters)
@@ -208,7 +203,7 @@ class Classifier(LightningModule):
     def load_from_checkpoint(  # type: ignore[override]
         cls, checkpoint_path: Any, map_location: Any = None, **kwargs: Any
     ) -> Classifier:
-        """As Lightning's; code in the file is not run unless ``weights_only=False``."""
+        """Loads as Lightning does, but runs no code in the file unless ``weights_only=False``."""
         return super().load_from_checkpoint(checkpoint_path, map_location, **{"weights_only": True, **kwargs})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""Clippings that torch and Lightning do not have: pure functions on gradients, in place.
+"""Gradient clipping that torch and Lightning do not have: pure functions that change gradients in place.
 
-Clipping by the global norm and by value are the Trainer's own (``gradient_clip_val``, ``gradient_clip_algorithm``).
-Parameters without a gradient are passed over. Gradients that lie in parts on several devices (FSDP2, cut along the
-first axis) are clipped as if they were whole: sums over their parts are exchanged, the gradients never.
+The Trainer itself clips by global norm and by value (``gradient_clip_val``, ``gradient_clip_algorithm``). Parameters
+without a gradient are skipped. Sharded gradients (FSDP2, along the first axis) are clipped like whole ones: the
+processes exchange sums over their shards, never the gradients.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TINY = 1e-6  # added to a norm before dividing by it, as torch.nn.utils.clip_gra
 
 @torch.no_grad()
 def clip_per_parameter_(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
-    """Scale each tensor's gradient to an L2 norm of at most ``max_norm``: Keras' ``clipnorm``.
+    """Scales each tensor's gradient to an L2 norm of at most ``max_norm``: Keras' ``clipnorm``.
 
     torch and Lightning clip the norm over all tensors instead (Keras' ``global_clipnorm``).
 
@@ -38,10 +38,10 @@ def clip_per_parameter_(parameters: Iterable[nn.Parameter], max_norm: float) -> 
 
 @torch.no_grad()
 def clip_adaptive_(parameters: Iterable[nn.Parameter], ratio: float = 0.01, eps: float = 1e-3) -> None:
-    """Adaptive gradient clipping (Brock et al., 2021): bound each unit's gradient by its weights' norm.
+    """Bounds each unit's gradient by the norm of its weights: adaptive gradient clipping (Brock et al., 2021).
 
     Row i of a weight ``(out, in, ...)`` is scaled so that ``|G_i| <= ratio * max(|W_i|, eps)``; a bias counts as one
-    unit. Leave the output layer's parameters out, as the paper does.
+    unit. The paper excludes the output layer's parameters.
 
     Example:
         >>> w = nn.Parameter(torch.tensor([[3.0, 4.0]])); w.grad = torch.tensor([[0.6, 0.8]])
@@ -49,16 +49,16 @@ def clip_adaptive_(parameters: Iterable[nn.Parameter], ratio: float = 0.01, eps:
         >>> round(w.grad.norm().item(), 4)
         0.05
     """
-    both = [(p, p.grad) for p in parameters if p.grad is not None]
-    weight_norms, norms = _unit_norms([p for p, _ in both]), _unit_norms([grad for _, grad in both])
-    for (_, grad), weight_norm, norm in zip(both, weight_norms, norms, strict=True):
+    pairs = [(p, p.grad) for p in parameters if p.grad is not None]
+    weight_norms, norms = _unit_norms([p for p, _ in pairs]), _unit_norms([grad for _, grad in pairs])
+    for (_, grad), weight_norm, norm in zip(pairs, weight_norms, norms, strict=True):
         limit = ratio * weight_norm.clamp(min=eps)
-        local_shard(grad).mul_(torch.clamp(limit / norm, max=1.0))  # a limit over 0 is 1 too
+        local_shard(grad).mul_(torch.clamp(limit / norm, max=1.0))  # a norm of 0 gives 1, too
 
 
 @torch.no_grad()
 def clip_to_norm_(parameters: Iterable[nn.Parameter], max_norm: float, norm: Tensor) -> None:
-    """Scale all gradients by one factor, so that their :func:`total_norm` ``norm`` becomes at most ``max_norm``."""
+    """Scales all gradients by one factor, so that their :func:`total_norm` ``norm`` becomes at most ``max_norm``."""
     grads = [p.grad for p in parameters if p.grad is not None]
     if grads:
         _scale(grads, [torch.clamp(max_norm / (norm + TINY), max=1.0)] * len(grads))
@@ -66,7 +66,7 @@ def clip_to_norm_(parameters: Iterable[nn.Parameter], max_norm: float, norm: Ten
 
 @torch.no_grad()
 def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """L2 norm of all gradients together: shape ``()``, still on the device.
+    """Returns the L2 norm of all gradients together: shape ``()``, on the device.
 
     Example:
         >>> w = nn.Parameter(torch.zeros(2)); w.grad = torch.tensor([3.0, 4.0])
@@ -78,7 +78,7 @@ def total_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
 
 
 def _unit_norms(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """L2 norms of each tensor's rows, kept broadcastable; of the whole where it has one axis or none."""
+    """Returns L2 norms of each tensor's rows, which broadcast; of the whole tensor if it has at most one axis."""
     of_vectors = iter(_norms([x for x in tensors if x.ndim < 2]))
     return [
         torch.linalg.vector_norm(local_shard(x), dim=tuple(range(1, x.ndim)), keepdim=True)
@@ -89,20 +89,20 @@ def _unit_norms(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _norms(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """L2 norms of whole tensors, shape ``()`` each."""
+    """Returns the L2 norms of whole tensors, shape ``()`` each."""
     norms = list(torch._foreach_norm([local_shard(x) for x in tensors])) if tensors else []
-    spread = [place for place, x in enumerate(tensors) if is_sharded(x)]
-    if spread:
-        together = _over_parts(torch.stack([norms[place] for place in spread]), tensors[spread[0]])
-        for place, norm in zip(spread, together.unbind(), strict=True):
-            norms[place] = norm
+    sharded = [i for i, x in enumerate(tensors) if is_sharded(x)]
+    if sharded:
+        reduced = _over_shards(torch.stack([norms[i] for i in sharded]), tensors[sharded[0]])
+        for i, norm in zip(sharded, reduced.unbind(), strict=True):
+            norms[i] = norm
     return norms
 
 
-def _over_parts(norms: Tensor, one: Any) -> Tensor:
-    """Norms of whole tensors, from those of this process's parts; all lie on the mesh of one of them."""
-    squares = norms.double().square()  # which float32 would lose below 1e-23
-    torch.distributed.all_reduce(squares, group=one.device_mesh.get_group())
+def _over_shards(norms: Tensor, tensor: Any) -> Tensor:
+    """Returns the norms of whole tensors from those of this process's shards; all are on the mesh of ``tensor``."""
+    squares = norms.double().square()  # float32 has no squares of norms below 1e-23
+    torch.distributed.all_reduce(squares, group=tensor.device_mesh.get_group())
     return squares.sqrt().to(norms.dtype)
 
 
@@ -111,14 +111,11 @@ def _scale(grads: Sequence[Tensor], factors: list[Tensor]) -> None:
 
 
 def percentile_threshold(norms: Sequence[float], percentile: float) -> float:
-    """The norm to clip to: a percentile of all total norms so far, the current one included (Seetharaman et al., 2020).
+    """Returns the norm to clip to: a percentile of all total norms up to now (AutoClip: Seetharaman et al., 2020).
 
     Args:
-        norms: the total gradient norms so far in ascending order, finite.
-        percentile: 0 to 100; the paper uses 10.
-
-    Returns:
-        The threshold, interpolated between neighbours; infinity where there is no norm yet.
+        norms: finite total gradient norms in ascending order, the current one included; none gives infinity.
+        percentile: 0 to 100, interpolated between neighbors; the paper uses 10.
 
     Example:
         >>> percentile_threshold([1.0, 2.0, 4.0], 75)

@@ -1,4 +1,4 @@
-"""Errors for the user, and how the values in them are shown."""
+"""Errors for the user, and how their messages show values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
 
-# What gloo and NCCL say where the other end is gone.
+# What the errors of gloo and NCCL contain when another process has died.
 OUT_OF_REACH = (
     "Connection closed by peer",
     "Connection reset by peer",
@@ -22,15 +22,15 @@ INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
 
 
 class ConfigError(ValueError):
-    """A configuration that is not run; the message is for the user, whole sentences, no traceback."""
+    """A configuration that cannot be run. Users see the message without a traceback."""
 
 
 class LostProcess(RuntimeError):
-    """Another process of the run died."""
+    """Another process of the run has died."""
 
 
 def out_of_reach(error: BaseException) -> bool:
-    """Whether an error is that another process of the run is gone, as gloo and NCCL tell it.
+    """Returns whether an error of gloo or NCCL means that another process of the run has died.
 
     Example:
         >>> out_of_reach(RuntimeError("[pair.cc:553] Connection closed by peer [127.0.0.1]:5422"))
@@ -40,7 +40,7 @@ def out_of_reach(error: BaseException) -> bool:
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """The known names, the closest ones first.
+    """Returns the known names, the closest ones first.
 
     Example:
         >>> closest("dept", ["width", "depth"])
@@ -52,16 +52,16 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as an error tells it: short, and why a number is none that counts.
+    """Returns a value as error messages show it: short, and marked where it is too large for float32.
 
     Example:
         >>> shown("x" * 3000)
         "'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx..."
         >>> shown(1e300)
-        '1e+300, more than float32 holds'
+        '1e+300, more than float32 can represent'
     """
-    words = repr(value)
-    if len(words) > 60:
-        return f"{words[:60]}..."
+    text = repr(value)
+    if len(text) > 60:
+        return f"{text[:60]}..."
     beyond = isinstance(value, (int, float)) and math.inf > abs(value) > FLOAT32_MAX
-    return f"{words}, more than float32 holds" if beyond else words
+    return f"{text}, more than float32 can represent" if beyond else text

@@ -1,4 +1,4 @@
-"""How numbers, durations, paths, names and untrusted text are shown."""
+"""Formats numbers, durations, paths, names and untrusted text for people."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
-BEHIND = 2**63  # words sort after numbers
+AFTER_NUMBERS = 2**63  # sorts the other parts of a name after its numbers
 
 
 def visible(text: str) -> str:
-    r"""Control characters as their escapes, so that no data steers a terminal; ends of lines stay.
+    r"""Returns the text with control characters escaped, so that no data controls a terminal; line ends stay.
 
     Example:
         >>> visible("a\x1b[31m\nb")
@@ -28,7 +28,7 @@ def visible(text: str) -> str:
 
 
 def markdown_text(text: object) -> str:
-    r"""Words inside a line of Markdown: no tag, no link, no end of the line, the cell or the code.
+    r"""Returns text that is safe inside a line of Markdown: it opens no tag or link and ends no line, cell or code.
 
     Example:
         >>> markdown_text("<b>\n[x](http://y) | `z`")
@@ -39,7 +39,7 @@ def markdown_text(text: object) -> str:
 
 
 def spreadsheet_text(value: object) -> object:
-    """A cell's value; a text that a spreadsheet would take for a formula has an apostrophe in front.
+    """Returns a cell's value; a string that a spreadsheet would take for a formula gets an apostrophe in front.
 
     Example:
         >>> spreadsheet_text("=1+1"), spreadsheet_text("-1.5"), spreadsheet_text(-1.5)
@@ -47,8 +47,8 @@ def spreadsheet_text(value: object) -> object:
     """
     if not isinstance(value, str) or _is_number(value):
         return value
-    words = visible(value)
-    return f"'{words}" if words.startswith(FORMULA) else words
+    text = visible(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _is_number(text: str) -> bool:
@@ -60,12 +60,12 @@ def _is_number(text: str) -> bool:
 
 
 def short(path: Path) -> str:
-    """Relative to the working folder where the path lies in it."""
+    """Returns a path inside the working folder relative to it, any other path as it is."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def typed(script: str, overrides: Iterable[str]) -> str:
-    """What to type, quoted for a shell.
+    """Returns a command, quoted for a shell.
 
     Example:
         >>> typed("src/cure.py", ["model.hidden=[300,100]"])
@@ -75,26 +75,27 @@ def typed(script: str, overrides: Iterable[str]) -> str:
 
 
 def train_command(overrides: Iterable[str]) -> str:
-    """The command of a run."""
+    """Returns the command that starts a run with these overrides."""
     return typed("src/train.py", overrides)
 
 
-def time(seconds: float | None) -> str | None:
-    """How long, as people say it.
+def duration(seconds: float) -> str:
+    """Returns a duration in its two largest units.
 
     Example:
-        >>> time(3.21), time(400.0), time(9000.0)
-        ('3.2 s', '6.7 min', '2.5 h')
+        >>> duration(3.21), duration(100), duration(7260)
+        ('3.2 s', '1 min 40 s', '2 h 1 min')
     """
-    if seconds is None:
-        return None
-    if seconds < 120:
+    if seconds < 10:
         return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def counts(counted: Counter[str]) -> str:
-    """How many of which, the most frequent first.
+    """Returns how often each name occurs, the most frequent first.
 
     Example:
         >>> counts(Counter(["healthy", "healthy", "stalled"]))
@@ -117,22 +118,22 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
-def counted(counts: Counter[str]) -> str:
-    """Such as ``healthy 2, vanishing``; the number only where there are several.
+def counted(names: Counter[str]) -> str:
+    """Returns the names for a cell of a table, the most frequent first, with a count where it is more than 1.
 
     Example:
         >>> counted(Counter({"healthy": 2, "vanishing": 1}))
         'healthy 2, vanishing'
     """
-    return ", ".join(f"{word} {n}" if n > 1 else word for word, n in counts.most_common())
+    return ", ".join(f"{name} {count}" if count > 1 else name for name, count in names.most_common())
 
 
 def natural(text: str) -> list[tuple[int, str]]:
-    """A key that sorts numbers in names by their size.
+    """Returns a key that sorts names by the size of the numbers in them.
 
     Example:
         >>> sorted(["10_b", "2_b", "b"], key=natural)
         ['2_b', '10_b', 'b']
     """
     parts = re.split(r"([0-9]+)", text)
-    return [(int(part), "") if part.isdecimal() else (BEHIND, part) for part in parts if part]
+    return [(int(part), "") if part.isdecimal() else (AFTER_NUMBERS, part) for part in parts if part]

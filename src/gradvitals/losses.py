@@ -1,4 +1,4 @@
-"""Losses by name, and the loss that `auto` selects for a task."""
+"""Losses by task and name, and the loss that ``auto`` selects for a task."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _regression_mse(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.mse_loss(outputs.squeeze(1), targets)
 
 
-# Outputs (batch, out_features) and targets (batch,) in, mean loss out. Named functions, so that a model is pickled.
+# From outputs (batch, out_features) and targets (batch,) to the mean loss. Named functions, so models can be pickled.
 LOSSES: dict[tuple[str, str], LossFunction] = {
     ("multiclass", "ce"): F.cross_entropy,
     ("multiclass", "bce"): _one_hot_bce,
@@ -52,16 +52,16 @@ LOSSES: dict[tuple[str, str], LossFunction] = {
 
 
 def loss_function(task: str, name: str = "auto") -> LossFunction:
-    """The loss of a task by name.
+    """Returns a loss of a task.
 
     Args:
         task: ``multiclass``, ``binary`` or ``regression``.
-        name: ``ce`` on logits; ``bce`` on logits, one-hot for several classes; ``mse``, of a classification between the
-            sigmoid of the outputs and the one-hot target; ``mean`` of the outputs, whatever the targets, which shows
-            how gradients travel and teaches nothing; ``auto`` for the task's own.
+        name: ``ce`` of logits; ``bce`` of logits, with one-hot targets for several classes; ``mse``, for classes of the
+            sigmoid and the one-hot target; ``mean`` of the outputs, which ignores the targets and only shows how
+            gradients propagate; ``auto`` for the default of the task.
 
     Raises:
-        ValueError: the task has no such loss; those that it has are named.
+        ValueError: unknown task, or a loss that the task does not have; the message lists what there is.
 
     Example:
         >>> import torch
@@ -69,7 +69,7 @@ def loss_function(task: str, name: str = "auto") -> LossFunction:
         2.3026
     """
     if task not in AUTO_LOSS:
-        raise ValueError(f"task: expected one of {', '.join(AUTO_LOSS)}; got {task!r}. The data module says it")
+        raise ValueError(f"task: expected one of {', '.join(AUTO_LOSS)}; got {task!r}. The data module sets it")
     key = (task, AUTO_LOSS[task] if name == "auto" else name)
     if key not in LOSSES:
         has = ", ".join(["auto", *(loss for of, loss in LOSSES if of == task)])

@@ -118,7 +118,7 @@ def test_labels_out_of_range_of_a_binary_net():
     found = fit(net).diagnosis
     assert (found.verdict, found.findings[0].evidence) == (
         "bad_data",
-        "labels from 0 to 2; 1 output tells classes 0 to 1 apart",
+        "labels from 0 to 2; 1 output distinguishes classes 0 to 1",
     )
 
 

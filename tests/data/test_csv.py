@@ -131,8 +131,8 @@ HALF = [0, 1] * (N // 2)
         ("x,y", (GOOD, [0, 1, 2] * 10), {"task": "binary"}, "data.task=binary: expected two values in 'y'; got 3"),
         ("x,y", (GOOD, HALF), {"task": "sorting"}, "data.task: expected one of auto, multiclass, binary, regression"),
         ("x,y", (GOOD, HALF), {"drop": ["w"]}, "data.drop: expected a column"),
-        ("x,y", (GOOD, HALF), {"drop": ["x"]}, "expected columns beside the target"),
-        ("x,y", ([], []), {}, "expected rows under the header; got none"),
+        ("x,y", (GOOD, HALF), {"drop": ["x"]}, "expected columns besides the target"),
+        ("x,y", ([], []), {}, "expected rows below the header; got none"),
     ],
 )
 def test_bad_tables_say_what_was_expected(table, header, columns, options, words):
@@ -147,7 +147,7 @@ def test_a_trailing_comma_shifts_nothing(table):
 
 def test_names_of_rows_are_no_categories(table):
     path = table("name,y", rows_of([f"n{i}" for i in range(300)], [0, 1] * 150))
-    with pytest.raises(ValueError, match=r"column 'name' holds 300 different words.*data.drop=\[name\]"):
+    with pytest.raises(ValueError, match=r"column 'name'; got 300 different strings.*data.drop=\[name\]"):
         Csv(path, "y").loaded
 
 

@@ -43,7 +43,7 @@ def run(
     limits: Thresholds | None = None,
     **subject: Any,
 ) -> Diagnosis:
-    """The verdict on a run that showed these numbers and losses; a single one stands for every moment."""
+    """The verdict on a run that showed these numbers and losses; a single one is used for every observation."""
     subject = {"layers": [label[3:] for label in LABELS], "chance": CHANCE, "planned_steps": 1000} | subject
     examined = Examination(Subject(**subject), limits)
     before = -1

@@ -152,7 +152,7 @@ def test_a_layer_that_returns_nothing_is_told_at_the_second_step():
     silent = numbers((0.0, 0.0, 0.0, 1.0), activation_std=(1.0, 0.0, 0.0, 0.0), activation_mean=(0.5, 0.0, 0.0, 0.0))
     found = run(silent)
     assert (found.verdict, found.step, found.findings[0].layer) == ("dead_units", 1, 1)
-    assert found.findings[0].cause == "dead since initialisation"
+    assert found.findings[0].cause == "dead since initialization"
 
 
 def test_saturated():
@@ -253,8 +253,8 @@ def test_a_history_stays_bounded():
     examined = Examination(Subject(chance=CHANCE))
     for step in range(1000):
         examined.take(Observation.of(step, [CHANCE], numbers(), LABELS))
-    assert len(examined.history.moments) <= 256
-    assert examined.history.moments[0].step == 0
+    assert len(examined.history.observations) <= 256
+    assert examined.history.observations[0].step == 0
 
 
 # the folder of rules

@@ -22,7 +22,7 @@ from gradvitals.app.config.compose import compose_run_config
 from gradvitals.app.run.assemble import Run, assemble
 from gradvitals.app.run.environment import prepare
 from gradvitals.distributed.collectives import Collectives
-from gradvitals.distributed.sharding import whole
+from gradvitals.distributed.sharding import gathered
 
 BATCH = 1000  # samples of a step in all processes: as many as it takes to call a unit dead
 ALWAYS = (
@@ -55,7 +55,7 @@ class FirstWeights(Callback):
     def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
         if self.weights is None and trainer.global_step:
             state = {name: value for name, value in module.state_dict().items() if value.ndim}
-            self.weights = {name: whole(value).double().flatten().tolist() for name, value in state.items()}
+            self.weights = {name: gathered(value).double().flatten().tolist() for name, value in state.items()}
 
 
 class Calls(TorchDispatchMode):

@@ -16,7 +16,7 @@ from gradvitals.callbacks.last_checkpoint import LastCheckpoint
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
 from gradvitals.classifier import Classifier
 from gradvitals.distributed.fsdp_strategy import Sharded
-from gradvitals.distributed.sharding import whole
+from gradvitals.distributed.sharding import gathered
 from gradvitals.distributed.sync_batch_norm import SyncAnywhere
 from gradvitals.loggers.write_errors import WriteErrors
 from gradvitals.loops.lean import lean
@@ -87,4 +87,4 @@ def fit(module: Recorder, trainer: Trainer, count: int, ckpt_path: Path | None =
 
 def lists(tensors: dict[str, Tensor]) -> dict[str, list]:
     """Whole tensors as lists, for JSON. Every process must ask."""
-    return {name: whole(value.detach()).double().tolist() for name, value in tensors.items()}
+    return {name: gathered(value.detach()).double().tolist() for name, value in tensors.items()}

@@ -69,8 +69,10 @@ def test_the_observer_tells_how_a_process_died():
 
 def test_a_process_that_waits_in_vain_is_ended():
     """As one whose other end is gone waits on a GPU, where nothing wakes it."""
-    words = "import sys, time; from gradvitals.app.processes import subprocesses as other; other.PATIENCE = 0.1;"
-    words += "other.Observer([other.subprocess.Popen([sys.executable, '-c', '1 / 0'])]); time.sleep(60)"
+    words = (
+        "import subprocess, sys, time; from gradvitals.app.processes import subprocesses; subprocesses.PATIENCE = 0.1;"
+    )
+    words += "subprocesses.Observer([subprocess.Popen([sys.executable, '-c', '1 / 0'])]); time.sleep(60)"
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", words], env=env, capture_output=True, text=True, timeout=60)
     assert done.returncode == -9

@@ -117,10 +117,10 @@ def test_weights_are_loaded_before_they_are_cut():
     assert not torch.equal(last_weights("straight")[learnt[0]], before[learnt[0]])
 
 
-def test_a_single_number_cannot_be_cut():
+def test_a_scalar_cannot_be_sharded():
     net = nn.Sequential(nn.Linear(2, 1))
     net.register_parameter("scale", nn.Parameter(torch.ones(())))
-    with pytest.raises(ValueError, match=r"scale is a single number.*Make it torch.zeros\(1\), or set trainer=ddp"):
+    with pytest.raises(ValueError, match=r"scale is a scalar. Make it torch.zeros\(1\), or set trainer=ddp"):
         shard(net, None)
 
 

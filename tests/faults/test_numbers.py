@@ -90,7 +90,7 @@ def parameter(value: float) -> Callable[[], None]:
 PLACES = {
     (inputs, math.nan): ("the inputs of the batch", "net.layers.0.linear"),
     (inputs, math.inf): ("the inputs of the batch", "net.layers.0.linear"),
-    (loss, math.nan): ("the loss, of outputs that are finite", "net.layers.0.linear"),
+    (loss, math.nan): ("the loss, while the outputs are finite", "net.layers.0.linear"),
     (gradient, math.nan): ("the gradient of net.layers.1.linear.weight", "net.layers.1.linear"),
     (gradient, math.inf): ("the gradient of net.layers.1.linear.weight", "net.layers.1.linear"),
     (parameter, math.nan): ("the parameter net.layers.1.linear.weight", "net.layers"),

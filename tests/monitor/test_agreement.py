@@ -47,7 +47,7 @@ def test_labels_are_counted_over_all_processes():
 
 def test_a_label_beyond_the_outputs_in_one_process_is_seen_by_all():
     for facts in agreed(batch(1.0, 0, 1), batch(1.0, 7, -2), outputs=3):
-        assert facts.faults(outputs=3) == ["labels from -2 to 7; 3 outputs tell classes 0 to 2 apart"]
+        assert facts.faults(outputs=3) == ["labels from -2 to 7; 3 outputs distinguish classes 0 to 2"]
 
 
 def test_inputs_that_are_not_finite_in_one_process_too():

@@ -145,7 +145,7 @@ def test_of_accumulated_batches_the_one_to_blame_is_repeated():
     model = FirstOfThree(bad=-1)
     model.blamed = torch.randn(60, 4, generator=torch.Generator().manual_seed(1))[18:24]
     monitor, _ = fit(model, "skip", accumulate_grad_batches=3, max_epochs=1)
-    assert monitor.non_finite == (1, "the loss, of outputs that are finite")
+    assert monitor.non_finite == (1, "the loss, while the outputs are finite")
     assert all(weights.isfinite().all() for weights in model.steps)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gradvitals.activations import ACTIVATIONS, gain
-from gradvitals.nets.init import INITIALIZERS, TRUNCATED_STD, fans, initialize, initializer, lsuv_, remark
+from gradvitals.nets.init import INITIALIZERS, TRUNCATED_STD, fans, initialize, initializer, lsuv_, mismatch
 from gradvitals.nets.mlp import MLP
 
 REFERENCE = {e["id"]: e for e in json.loads((Path(__file__).parents[1] / "reference/init.json").read_text())}
@@ -208,10 +208,10 @@ def test_wrong_input_says_what_is_accepted(options, words):
 
 
 def test_remarks_on_bad_pairings_only():
-    assert "lecun_normal" in remark("selu", "he_normal")
-    assert "saturates" in remark("sigmoid", "he_uniform")
-    assert remark("relu", "he_normal") is None
-    assert all(remark(act, "auto") is None for act in ACTIVATIONS)
+    assert "lecun_normal" in mismatch("selu", "he_normal")
+    assert "saturates" in mismatch("sigmoid", "he_uniform")
+    assert mismatch("relu", "he_normal") is None
+    assert all(mismatch(act, "auto") is None for act in ACTIVATIONS)
 
 
 def test_every_name_draws():

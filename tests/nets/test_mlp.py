@@ -132,7 +132,7 @@ def test_every_norm_on_the_input(name):
         ),
         ({"block": "resnet"}, "model.block: expected one of plain, residual, rezero; got 'resnet'"),
         ({"skip": "cat"}, "model.skip: expected one of none, add, concat; got 'cat'"),
-        ({"reach": 0}, "model.reach: expected a whole number of at least 1, or null for all; got 0"),
+        ({"reach": 0}, "model.reach: expected an integer of at least 1, or null for all; got 0"),
         ({"hidden": [4, -1]}, r"model.hidden: expected widths of at least 1; got \[4, -1\]"),
         ({"bias": "maybe"}, "model.bias: expected one of auto, true, false; got 'maybe'"),
         ({"norm_eps": 1e-3}, "model.norm_eps needs a norm"),

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import fields
 
 import pytest
 import torch
@@ -267,22 +268,13 @@ def test_trainable_depth_with_norms():
         assert preflight(he(3, seed, norm="layer"), BATCH, F.cross_entropy).trainable_depth is None  # critical
 
 
+def layer(name: str, **values: float) -> LayerReading:
+    unknown = {field.name: None for field in fields(LayerReading)}
+    return LayerReading(**unknown | {"name": name, "index": 0, "kind": "Linear"} | values)
+
+
 def reading(gain_measured, gain_predicted, gain_scatter=0.1):
-    rest = dict.fromkeys(
-        (
-            "activation_mean",
-            "activation_std",
-            "dead_fraction",
-            "saturated_fraction",
-            "activation_grad_norm",
-            "grad_norm",
-            "grad_norm_corrected",
-            "update_ratio",
-        )
-    )
-    return LayerReading(
-        "fc", 0, "Linear", **rest, gain_measured=gain_measured, gain_predicted=gain_predicted, gain_scatter=gain_scatter
-    )
+    return layer("fc", gain_measured=gain_measured, gain_predicted=gain_predicted, gain_scatter=gain_scatter)
 
 
 def test_surprises():
@@ -311,3 +303,30 @@ def test_weights_of_any_size_end_no_preflight(size, act):
     found = preflight(net, (torch.randn(16, 8), torch.arange(16) % 3), nn.functional.cross_entropy)
     assert len(found.layers) == 21
     assert found.verdict[0]
+
+
+SILENT = layer("net.1", activation_mean=0.0, activation_std=0.0)
+FLAT = layer("net.2", saturated_fraction=0.9)
+
+
+@pytest.mark.parametrize(
+    ("layers", "norms", "known", "verdict"),
+    [
+        ([SILENT], [1e-6, 1.0], {"faults": ["a", "b"], "symmetric": ["net.0"]}, ("bad_data", "a; b")),
+        ([SILENT], [1e-6, 1.0], {"symmetric": ["net.0"]}, ("poor_init", "all units of net.0 have identical weights")),
+        ([FLAT, SILENT], [1e-6, 1.0], {}, ("dead_units", "all outputs of net.1 are zero")),
+        (
+            [layer("net.0", saturated_fraction=0.8), FLAT],
+            [1.0, 1.0],
+            {},
+            ("saturated", "90% of the outputs of net.2"),
+        ),
+        ([FLAT], [1e-6, 1.0], {}, ("vanishing", "layer 0 receives 1e-06 of layer 1's gradient")),
+        ([layer("net.0")], [1.0, 1.0], {}, ("healthy", "layer 0 receives 1.0 times layer 1's gradient")),
+        ([], [], {}, ("unknown", "fewer than two layers")),
+    ],
+)
+def test_the_verdict_names_the_cause_before_its_symptoms(layers, norms, known, verdict):
+    found = Preflight(layers, None, 1.0, None, None, profile(norms), **known)
+    assert found.verdict[0] == verdict[0]
+    assert found.verdict[1].startswith(verdict[1])

@@ -32,7 +32,7 @@ from gradvitals.theory import (
     variance_map,
     weight_gain,
 )
-from gradvitals.theory.aligned_signal import Gradient, Signal, block_step, even
+from gradvitals.theory.aligned_signal import Gradient, Signal, block_step, isotropic
 from gradvitals.theory.gaussian_moments import _named
 
 
@@ -185,13 +185,13 @@ def test_batchnorm_of_two_slopes():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: batchnorm_gain("tanh", 32), "relu, leaky_relu and identity; got 'tanh'"),
+        (lambda: batchnorm_gain("tanh", 32), "relu, leaky_relu or identity; got 'tanh'"),
         (lambda: batchnorm_gain("relu", 3), "at least 4"),
         (lambda: layernorm_gain("relu", "middle"), "pre, post; got 'middle'"),
         (lambda: residual_growth("relu", 3, norm="group"), "None, layer, batch; got 'group'"),
         (lambda: gain("relu", 2.0, depth=1), "at least 2"),
         (lambda: chi("reluu", 1.0, 2.0), "relu"),
-        (lambda: correlation_map("relu", 0.5, 1.0), "does not settle"),
+        (lambda: correlation_map("relu", 0.5, 1.0), "converges to none"),
     ],
 )
 def test_refused(call, words):
@@ -227,7 +227,7 @@ def test_euler_fixes_the_aligned_part(act):
     _, before = block_step(act, scale, sigma_w2, x, out, 100, Gradient(0.0, 2.0))
     assert before.aligned * x.square == pytest.approx(2.0 * out.square)
     delta, before = block_step(
-        act, scale, sigma_w2, x, out, 10**12, even(1.0, 10**12)
+        act, scale, sigma_w2, x, out, 10**12, isotropic(1.0, 10**12)
     )  # what little is aligned is lost
     assert delta == pytest.approx(scale**2 * slope_moment(act))
     assert before.total == pytest.approx(1 + sigma_w2 * delta)

@@ -6,7 +6,7 @@ from torch import nn
 
 from gradvitals.nets.mlp import MLP
 from gradvitals.vitals import Chain, find_layers
-from gradvitals.vitals.autograd_graph import _Ways
+from gradvitals.vitals.autograd_graph import Dominators
 
 X = torch.randn(16, 6, generator=torch.Generator().manual_seed(0))
 
@@ -307,14 +307,14 @@ def test_a_loss_without_a_graph():
     assert chain.links([net[0], net[1]], loss) == [None, None]
 
 
-def test_ways_through_a_graph():
+def test_dominators_of_a_graph():
     x = torch.ones(2, requires_grad=True)
     a = x.exp()
     b, c = a.sin(), a.cos()
     d = b * c
     loss = (d + d.tan()).sum()
-    ways = _Ways(loss.grad_fn)
+    graph = Dominators(loss.grad_fn)
     nodes = {name: tensor.grad_fn for name, tensor in {"a": a, "b": b, "c": c, "d": d}.items()}
-    led = {(to, through) for to in nodes for through in nodes if ways.all_lead(nodes[to], nodes[through])}
+    led = {(other, node) for other in nodes for node in nodes if graph.dominates(nodes[node], nodes[other])}
     assert led == {("a", "a"), ("b", "b"), ("c", "c"), ("d", "d"), ("a", "d"), ("b", "d"), ("c", "d")}
-    assert not ways.all_lead(x.sin().grad_fn, nodes["d"])  # not in the graph
+    assert not graph.dominates(nodes["d"], x.sin().grad_fn)  # not in the graph

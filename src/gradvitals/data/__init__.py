@@ -1,1 +1,1 @@
-"""Data sets as LightningDataModules; one file per kind, found by name in ``conf/data``."""
+"""Data sets as LightningDataModules, one file per kind; ``conf/data`` names them."""

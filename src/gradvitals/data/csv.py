@@ -1,4 +1,4 @@
-"""Any table in a CSV file: the target by name, gaps filled, categories one-hot, scaled by training rows alone."""
+"""Loads any table from a CSV file: fills gaps, encodes categories one-hot, scales by training statistics."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ from gradvitals.data.tables import SCALINGS, scale, split_rows, tensors
 from gradvitals.data.tensors import TASKS, LoaderOptions, Splits, TensorDataModule
 
 Parts = tuple[NDArray, NDArray, NDArray]  # row numbers of training, validation and test
-MAX_CATEGORIES = 100  # more distinct words than that look like names or numbers of rows
-MAX_CLASSES = 20  # whole numbers with more distinct values than that look like a quantity
+MAX_CATEGORIES = 100  # a column with more distinct strings is probably a name or an identifier
+MAX_CLASSES = 20  # integers with more distinct values are probably a quantity
 
 
 class Csv(TensorDataModule):
-    """A table from a file; a stratified tenth validates, a fifth tests.
+    """A table from a file; a stratified tenth is for validation, a fifth for test.
 
-    Missing numbers become the training rows' median, missing words a category of their own. Rows without a target are
-    left out.
+    Missing numbers become the training rows' median, missing strings a category of their own. Rows without a target are
+    dropped.
 
     Args:
-        path: the file, with a header line; a relative one starts at ``root``.
+        path: the file, with a header line.
         target: name of the target's column.
-        task: ``auto`` reads it off the target: two values are binary; words and up to 20 whole numbers multiclass;
-            other numbers regression. Or ``binary``, ``multiclass``, ``regression``.
-        drop: columns to leave out.
-        categorical: columns of numbers that mean categories.
-        scaling: ``standard`` (training statistics, a regression's target too) or ``raw``.
-        split_seed: of the split alone.
-        root: the folder that a relative ``path`` starts at; empty: the working folder.
+        task: ``binary``, ``multiclass``, ``regression``, or ``auto``: two values are binary; strings and up to 20
+            integers multiclass; other numbers regression.
+        drop: columns to ignore.
+        categorical: columns of numbers that are categories.
+        scaling: ``standard`` (training statistics, also for the target of a regression) or ``raw``.
+        split_seed: seed of the split.
+        root: the folder of a relative ``path``; empty: the working folder.
         **loader: see :class:`TensorDataModule`.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: an unreadable table, a missing column, one class only, words or infinities in a column of numbers.
+        ValueError: an unreadable table, a missing column, a single class, strings or infinities in a numeric column.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class Csv(TensorDataModule):
         table = _read(self.path)
         for key, columns in (("target", [self.target]), ("drop", self.drop), ("categorical", self.categorical)):
             _require(table, columns, f"data.{key}", self.path)
-        table = table[table[self.target].notna()]  # the index still counts the file's rows
+        table = table[table[self.target].notna()]  # the index still has the file's row numbers
         y, task = _target(table[self.target], self.task)
         parts = split_rows(y, seed=self.split_seed, stratify=task != "regression")
         features = table.drop(columns=[self.target, *self.drop])
         if features.shape[1] == 0:
-            raise ValueError(f"data.path={self.path}: expected columns beside the target {self.target!r}; got none")
+            raise ValueError(f"data.path={self.path}: expected columns besides the target {self.target!r}; got none")
         xs = _features(features, parts, self.categorical, self.scaling)
         if task == "regression":
             ys = [column[:, 0] for column in _scaled(y[:, None], table[[self.target]], parts, self.scaling)]
@@ -91,11 +91,11 @@ def _read(path: str) -> pd.DataFrame:
     if not Path(path).is_file():
         raise FileNotFoundError(
             f"data.path: expected a CSV file; there is none at {Path(path).resolve()}. "
-            "Say where it lies by data.path=FILE, or by data.root=DIR the folder that a relative path starts at"
+            "Set data.path=FILE, or data.root=DIR, the folder of a relative path"
         )
     try:
         with warnings.catch_warnings():
-            # With more fields than names, pandas would take the first column for the rows' names, or drop the last.
+            # With more fields than names, pandas would use the first column as row names, or drop the last one.
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(path, skipinitialspace=True, index_col=False, low_memory=False)
             header = pd.read_csv(path, skipinitialspace=True, header=None, nrows=1, dtype=str).iloc[0]
@@ -105,11 +105,11 @@ def _read(path: str) -> pd.DataFrame:
             f"data.path={path}: expected a table of comma-separated values in UTF-8; got {first}"
         ) from None
     if table.empty:
-        raise ValueError(f"data.path={path}: expected rows under the header; got none")
+        raise ValueError(f"data.path={path}: expected rows below the header; got none")
     table.columns = [str(name).strip() for name in table.columns]
     names = header.dropna().str.strip()
-    if twice := list(names[names.duplicated()]):
-        raise ValueError(f"data.path={path}: expected columns of different names; got {twice[0]!r} twice")
+    if repeated := list(names[names.duplicated()]):
+        raise ValueError(f"data.path={path}: expected columns of different names; got {repeated[0]!r} twice")
     return table
 
 
@@ -123,7 +123,7 @@ def _require(table: pd.DataFrame, columns: Sequence[str], key: str, path: str) -
 
 
 def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
-    """Targets as class numbers or floats, and the task."""
+    """Returns the targets, as class numbers or floats, and the task."""
     values = column.nunique()
     if values < 2:
         only = f"only {column.dropna().iloc[0]}" if values else "no value at all"
@@ -137,7 +137,7 @@ def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
         task = "binary" if values == 2 else "multiclass" if few else "regression"
     if task == "regression":
         if not numeric:
-            raise ValueError(f"data.task=regression: expected numbers in {column.name!r}; got {_first_word(column)}")
+            raise ValueError(f"data.task=regression: expected numbers in {column.name!r}; got {_first_string(column)}")
         return column.to_numpy(np.float64), task
     if task == "binary" and values != 2:
         raise ValueError(f"data.task=binary: expected two values in {column.name!r}; got {values}")
@@ -151,7 +151,7 @@ def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
 
 
 def _features(table: pd.DataFrame, parts: Parts, categorical: Sequence[str], scaling: str) -> list[NDArray]:
-    """Each part's features ``(rows, columns)``: numbers filled and scaled, then one-hot categories."""
+    """Returns each split's features ``(rows, columns)``: numbers filled and scaled, then one-hot categories."""
     names = [c for c in table.columns if c in categorical or not _is_number(table[c])]
     numbers = table.drop(columns=names)
     blocks = []
@@ -161,43 +161,47 @@ def _features(table: pd.DataFrame, parts: Parts, categorical: Sequence[str], sca
         filler = SimpleImputer(strategy="median", keep_empty_features=True).fit(values[parts[0]])
         blocks.append(_scaled(filler.transform(values), numbers, parts, scaling))
     if names:
-        words = table[names].astype(object).where(table[names].notna(), "missing").astype(str)
-        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(words.iloc[parts[0]])
-        blocks.append([encoder.transform(words.iloc[rows]) for rows in parts])
+        categories = table[names].astype(object).where(table[names].notna(), "missing").astype(str)
+        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(categories.iloc[parts[0]])
+        blocks.append([encoder.transform(categories.iloc[rows]) for rows in parts])
     return [np.hstack(columns) for columns in zip(*blocks, strict=True)]
 
 
 def _is_number(column: pd.Series) -> bool:
-    """Whether a column holds numbers; mostly numbers with a word among them is an error, not a category."""
+    """Returns whether a column is numeric.
+
+    Raises:
+        ValueError: the column has too many different strings, or strings among numbers, to be a category.
+    """
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return True
     present = column.dropna()
     if all(isinstance(value, bool) for value in present):
-        return False  # yes, no and gaps
+        return False  # booleans with gaps
     numbers = pd.to_numeric(present, errors="coerce").notna().mean()
-    if numbers == 1:  # whole numbers beyond 64 bits
+    if numbers == 1:  # integers beyond 64 bits
         return True
     if numbers >= 0.5:
         raise ValueError(
-            f"data: expected numbers or gaps in column {column.name!r}; got {_first_word(present)}. "
-            f"Mend the file, or set data.drop=[{column.name}] or data.categorical=[{column.name}]"
+            f"data: expected numbers or gaps in column {column.name!r}; got {_first_string(present)}. "
+            f"Correct the file, or set data.drop=[{column.name}] or data.categorical=[{column.name}]"
         )
     if present.nunique() > MAX_CATEGORIES:
         raise ValueError(
-            f"data: column {column.name!r} holds {present.nunique()} different words; at most {MAX_CATEGORIES} make "
-            f"categories. Leave it out by data.drop=[{column.name}]"
+            f"data: expected at most {MAX_CATEGORIES} categories in column {column.name!r}; got {present.nunique()} "
+            f"different strings. Ignore the column with data.drop=[{column.name}]"
         )
     return False
 
 
-def _first_word(column: pd.Series) -> str:
-    words = column[pd.to_numeric(column, errors="coerce").isna()]
-    words = words if len(words) else column  # true and false count as numbers to pandas
-    return f"{reprlib.repr(words.iloc[0])} in line {words.index[0] + 2}"
+def _first_string(column: pd.Series) -> str:
+    strings = column[pd.to_numeric(column, errors="coerce").isna()]
+    strings = strings if len(strings) else column  # pandas converts booleans to numbers
+    return f"{reprlib.repr(strings.iloc[0])} in line {strings.index[0] + 2}"
 
 
 def _refuse_infinite(values: NDArray, table: pd.DataFrame, when: str = "") -> None:
-    """Numbers that float32 cannot hold count as infinite; ``values`` are the table's ``(rows, columns)``."""
+    """Raises if one of a table's ``values``, ``(rows, columns)``, is too large for float32."""
     infinite = np.abs(values) > np.finfo(np.float32).max
     if infinite.any():
         row, column = np.argwhere(infinite)[0]
@@ -209,8 +213,7 @@ def _refuse_infinite(values: NDArray, table: pd.DataFrame, when: str = "") -> No
 
 
 def _scaled(values: NDArray, table: pd.DataFrame, parts: Parts, scaling: str) -> list[NDArray]:
-    """Each part's numbers ``(rows, columns)``; beside small training rows another's number may get too large."""
     scaled = scale(*(values[rows] for rows in parts), scaling=scaling)
     for rows, part in zip(parts, scaled, strict=True):
-        _refuse_infinite(part, table.iloc[rows], when=" when scaled")
+        _refuse_infinite(part, table.iloc[rows], when=" when scaled")  # where training values are all small
     return scaled

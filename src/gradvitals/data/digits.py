@@ -1,4 +1,4 @@
-"""1,797 handwritten digits of 8 x 8 pixels, which ship inside scikit-learn: no network, no files."""
+"""1,797 handwritten digits of 8 x 8 pixels, which scikit-learn contains: no download, no files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Digits(TensorDataModule):
 
     Args:
         scaling: ``standard`` (training statistics) or ``raw`` (0 to 16).
-        split_seed: of the split alone.
+        split_seed: seed of the split.
         **loader: see :class:`TensorDataModule`.
 
     Example:
@@ -37,6 +37,6 @@ class Digits(TensorDataModule):
 
 @cache
 def load_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Pixels ``(1797, 64)`` and labels, read once in a process: a sweep's jobs share them and copy what they change."""
+    """Returns pixels ``(1797, 64)`` and labels, which the jobs of a sweep in one process share: do not change them."""
     x, y = datasets.load_digits(return_X_y=True)
     return x, y

@@ -1,4 +1,4 @@
-"""Fashion-MNIST, MNIST and CIFAR-10 through torchvision, held in memory as float tensors."""
+"""Fashion-MNIST, MNIST and CIFAR-10 from torchvision, in memory as float tensors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ try:
 except (ImportError, RuntimeError) as error:
     first = str(error).partition("\n")[0]
     raise ImportError(
-        f"torch and torchvision cannot be imported together ({first}). They come in pairs: "
-        "reinstall both at the versions that constraints.txt pins, from one index (make setup)"
+        f"torch and torchvision cannot be imported together ({first}). Their versions must match: "
+        "reinstall both at the versions in constraints.txt, from one index (make setup)"
     ) from error
 
 SCALINGS = ("unit", "standard", "per_pixel", "raw")
-DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
+DOWNLOAD_TIMEOUT = 20.0  # seconds without a response
 
 
 class Images(TensorDataModule):
@@ -33,16 +33,16 @@ class Images(TensorDataModule):
 
     Args:
         name: ``FashionMNIST``, ``MNIST`` or ``CIFAR10``.
-        root: the folder in which torchvision's folders lie (``FashionMNIST/raw`` and so on).
-        download: whether to fetch missing files.
-        scaling: ``unit`` (0 to 1), ``standard`` (mean and deviation of the training pixels), ``per_pixel`` (of each
-            pixel by itself) or ``raw`` (0 to 255).
-        num_val: how many of the first training images validate.
+        root: the folder that contains torchvision's folders (``FashionMNIST/raw`` and so on).
+        download: whether to download missing files.
+        scaling: ``unit`` (0 to 1), ``standard`` (mean and deviation of the training pixels), ``per_pixel`` (mean and
+            deviation of each pixel) or ``raw`` (0 to 255).
+        num_val: number of training images, the first ones, that are used for validation.
         **loader: see :class:`TensorDataModule`.
 
     Raises:
-        FileNotFoundError: the files are neither there nor to be fetched; it says which are wanted where.
-        ValueError: unknown scaling.
+        FileNotFoundError: files are missing and cannot be downloaded; the message says which files belong where.
+        ValueError: unknown name or scaling.
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class Images(TensorDataModule):
         self.dataset, self.root, self.download, self.scaling, self.num_val = name, root, download, scaling, num_val
 
     def prepare_data(self) -> None:
-        """Fetch the files where they are missing; Lightning calls this in one process only."""
+        """Downloads missing files; Lightning calls this in one process only."""
         if self.splits is not None:
             return
         try:
-            self._open(train=False)  # looks for all of them
+            self._open(train=False)  # checks that all files exist
         except (RuntimeError, FileNotFoundError):
-            self._fetch()
+            self._download()
 
     def load(self) -> Splits:
         self.prepare_data()
@@ -85,10 +85,10 @@ class Images(TensorDataModule):
             check_pair(Path(self.root, FILES[self.dataset][0]), "train" if train else "t10k")
         return getattr(datasets, self.dataset)(self.root, train=train, download=download)
 
-    def _fetch(self) -> None:
+    def _download(self) -> None:
         reason = "data.download=false"
         if self.download:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), _impatient():
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()), _timeout():
                 try:
                     self._open(train=True, download=True)
                     return
@@ -102,7 +102,7 @@ class Images(TensorDataModule):
         )
 
     def _damaged(self) -> list[str]:
-        """Files of CIFAR-10 that are there and are not what was published."""
+        """Returns which files of CIFAR-10 exist with another checksum than the published one."""
         kind = getattr(datasets, self.dataset)
         listed = [*getattr(kind, "train_list", []), *getattr(kind, "test_list", [])]
         folder = Path(self.root, FILES[self.dataset][0])
@@ -121,8 +121,8 @@ FILES = {
 
 
 @contextlib.contextmanager
-def _impatient() -> Any:
-    """Give up on a server that does not answer; torchvision itself would wait for ever."""
+def _timeout() -> Any:
+    """Limits the wait for a server; torchvision sets no limit."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     try:
@@ -132,7 +132,7 @@ def _impatient() -> Any:
 
 
 def _tensors(dataset: Any) -> Split:
-    """A torchvision data set as float pixels 0 to 255, channels first."""
+    """Returns a torchvision data set with float pixels 0 to 255, channels first."""
     pixels = torch.as_tensor(dataset.data)
     x = pixels.permute(0, 3, 1, 2) if pixels.ndim == 4 else pixels.unsqueeze(1)
     return Split(x.to(torch.float32, memory_format=torch.contiguous_format), torch.as_tensor(dataset.targets))

@@ -1,4 +1,4 @@
-"""Fisher's 150 irises, which ship inside scikit-learn."""
+"""Fisher's 150 irises, which scikit-learn contains."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FEATURES = {"all": slice(None), "petal": slice(2, 4), "sepal": slice(0, 2)}
 
 
 class Iris(TensorDataModule):
-    """Three classes; four features in centimetres: sepal length and width, petal length and width.
+    """Three classes; four features in centimeters: sepal length and width, petal length and width.
 
     Args:
         features: ``all``, ``petal`` or ``sepal``.
-        split: False: all rows train, validate and test, as a fit without held-out rows does.
+        split: False uses all rows for training, validation and test.
         scaling: ``standard`` (training statistics) or ``raw``.
-        split_seed: of the split alone.
+        split_seed: seed of the split.
         **loader: see :class:`TensorDataModule`.
 
     Example:
@@ -43,6 +43,5 @@ class Iris(TensorDataModule):
 
     def load(self) -> Splits:
         x, y = load_iris(return_X_y=True)
-        everything = np.arange(len(y))
-        parts = split_rows(y, seed=self.split_seed) if self.split else (everything,) * 3
+        parts = split_rows(y, seed=self.split_seed) if self.split else (np.arange(len(y)),) * 3
         return classification(x[:, FEATURES[self.features]], y, parts, self.scaling)

@@ -1,4 +1,4 @@
-"""Uniform numbers with targets that have nothing to do with them: for studying a network at its start."""
+"""Uniform inputs with random targets, for studying a network at initialization."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModu
 
 
 class Noise(TensorDataModule):
-    """Inputs uniform in [0, 1), standard normal targets: a regression in which there is nothing to learn.
+    """A regression that cannot be learned: inputs uniform in [0, 1), independent standard normal targets.
 
     Args:
-        num_samples: of each of the three parts, drawn one after the other.
-        num_features: of one sample.
-        seed: of the draw; None: torch's own generator goes on.
+        num_samples: samples of each split.
+        num_features: features of one sample.
+        seed: seed of the data; None uses torch's global generator.
         **loader: see :class:`TensorDataModule`.
 
     Example:

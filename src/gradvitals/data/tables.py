@@ -1,4 +1,4 @@
-"""Tables of numbers: splitting and scaling them with what the training rows know."""
+"""Splits tables of numbers, and scales them by statistics of the training rows."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ SCALINGS = ("standard", "raw")
 def split_rows(
     y: NDArray, *, val: float = 0.1, test: float = 0.2, seed: int = 0, stratify: bool = True
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Row numbers of the three parts, each class in the same proportion.
+    """Returns the row numbers for training, validation and test.
 
     Args:
         y: targets ``(rows,)``.
         val, test: fractions of all rows.
-        seed: of the split alone, so that runs of different seeds are tested on the same rows.
-        stratify: keep the classes' proportions; a class of fewer than two rows is then an error.
+        seed: seed of the split only, so that runs of different seeds are tested on the same rows.
+        stratify: whether each split has the same proportions of the classes.
+
+    Raises:
+        ValueError: there are too few rows, or too few of a class to stratify.
 
     Example:
         >>> [len(part) for part in split_rows(np.arange(100) % 2)]
@@ -42,18 +45,18 @@ def split_rows(
 
 
 def _too_few(y: NDArray) -> str:
-    return f"data: expected rows enough for training, validation and test of 2 or more each; got {len(y)} rows"
+    return f"data: expected enough rows for 2 or more each in training, validation and test; got {len(y)} rows"
 
 
 def scale(train: NDArray, *others: NDArray, scaling: str = "standard", together: bool = False) -> list[NDArray]:
-    """Features with mean 0 and standard deviation 1 over the training rows; other rows by the same shift and factor.
+    """Scales features to mean 0 and standard deviation 1 over the training rows.
 
     Args:
         train: ``(rows, features)``.
-        *others: of the same features.
-        scaling: ``standard``, or ``raw`` to leave them as they are.
-        together: one mean and deviation for all features, as pixels want it: a pixel that is nearly always dark would
-            otherwise be blown up.
+        *others: other rows, to which the same shift and factor are applied.
+        scaling: ``standard``, or ``raw`` for no scaling.
+        together: whether all features share one mean and deviation, as pixels should: a pixel that is nearly always
+            dark would otherwise get huge values.
 
     Example:
         >>> scale(np.array([[1.0], [3.0]]), np.array([[5.0]]))[1].tolist()
@@ -70,7 +73,7 @@ def scale(train: NDArray, *others: NDArray, scaling: str = "standard", together:
 
 
 def tensors(x: NDArray, y: NDArray, task: str) -> Split:
-    """Arrays as the tensors that a :class:`Split` holds."""
+    """Converts arrays to a :class:`Split`."""
     target_type = torch.float32 if task == "regression" else torch.int64
     return Split(torch.as_tensor(np.asarray(x), dtype=torch.float32), torch.as_tensor(np.asarray(y), dtype=target_type))
 
@@ -78,7 +81,7 @@ def tensors(x: NDArray, y: NDArray, task: str) -> Split:
 def classification(
     x: NDArray, y: NDArray, parts: tuple[NDArray, NDArray, NDArray], scaling: str = "standard", together: bool = False
 ) -> Splits:
-    """Splits of a classification of ``x`` ``(rows, features)``, labels 0 ... K-1, by row numbers."""
+    """Builds the splits of ``x`` ``(rows, features)`` and labels 0 ... K-1 from their row numbers."""
     num_classes = int(y.max()) + 1
     task = "binary" if num_classes == 2 else "multiclass"
     scaled = scale(*(x[rows] for rows in parts), scaling=scaling, together=together)

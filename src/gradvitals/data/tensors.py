@@ -1,7 +1,7 @@
-"""Data that lies in memory as tensors, behind a real DataLoader.
+"""Data in memory as tensors, behind torch's own DataLoader.
 
-The dataset answers ``__getitems__`` with one indexed batch, so that a batch costs one gather and no per-sample Python;
-samplers, workers and distributed training go on working because the loader is torch's own.
+The dataset's ``__getitems__`` returns a whole batch, so a batch costs one gather and no Python per sample, while
+samplers, workers and distributed training work as usual.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-SHARE_OF_GPU = 0.25  # of its free memory that a split may take
+SHARE_OF_GPU = 0.25  # of its free memory, which a split may use
 TASKS = ("multiclass", "binary", "regression")
 
 
 class LoaderOptions(TypedDict, total=False):
-    """What every data module takes beside its own arguments."""
+    """Arguments of every data module."""
 
     batch_size: int
     shuffle: bool
@@ -44,28 +44,26 @@ class Split:
         return Split(self.x[rows], self.y[rows])
 
     def to(self, device: torch.device) -> Split:
-        """The same on another device."""
         return Split(self.x.to(device), self.y.to(device))
 
     @property
     def num_bytes(self) -> int:
-        """What it takes of memory."""
         return self.x.nbytes + self.y.nbytes
 
 
 @dataclass(frozen=True)
 class Splits:
-    """The three parts of a data set and what a network must know of it."""
+    """The three splits of a data set, and its task."""
 
     train: Split
     val: Split
     test: Split
     task: str
-    num_classes: int  # of a classification; 1 for regression
+    num_classes: int  # 1 for regression
 
 
 class TensorDataset(Dataset):
-    """A split as a map-style dataset that is fetched a batch at a time."""
+    """A split as a map-style dataset, which also returns whole batches."""
 
     def __init__(self, split: Split) -> None:
         self.split = split
@@ -78,25 +76,25 @@ class TensorDataset(Dataset):
 
     def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor]:
         index = torch.tensor(rows).to(self.split.x.device)
-        # Twice as fast as x[index].
+        # index_select is twice as fast as x[index].
         return self.split.x.index_select(0, index), self.split.y.index_select(0, index)
 
 
-def _whole(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _identity(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return batch
 
 
 class TensorDataModule(LightningDataModule):
-    """A LightningDataModule over :class:`Splits`; a data set is a subclass that says how to load them.
+    """The base class of data sets; a subclass implements :meth:`load`.
 
     Args:
         batch_size: samples per process and step.
-        shuffle: whether the training order is drawn anew each epoch.
-        num_workers: processes that fetch; 0 is fastest for data in memory.
-        **unknown: none; whatever else is set is refused by name.
+        shuffle: whether each epoch has its own random order.
+        num_workers: worker processes of the DataLoader; 0 is fastest for data in memory.
+        **unknown: not accepted.
 
     Raises:
-        ValueError: an argument that the data set does not take.
+        ValueError: an unknown argument; the message lists the known ones.
     """
 
     def __init__(self, batch_size: int = 32, shuffle: bool = True, num_workers: int = 0, **unknown: Any) -> None:
@@ -112,10 +110,9 @@ class TensorDataModule(LightningDataModule):
 
     @abstractmethod
     def load(self) -> Splits:
-        """Read the data; called once, in every process."""
+        """Reads the data; called once in every process."""
 
     def setup(self, stage: str | None = None) -> None:
-        """Load what is not loaded yet."""
         if self.splits is None:
             self.splits = self.load()
 
@@ -127,47 +124,42 @@ class TensorDataModule(LightningDataModule):
         return self.splits
 
     def train_dataloader(self) -> DataLoader:
-        """Training batches, the last one smaller if need be."""
-        train, (world, _) = self.loaded.train, self._place
+        train, (world, rank) = self.loaded.train, self._world_and_rank
         share = -(-len(train) // world)
-        # A last batch of one sample has no batch statistics; BatchNorm refuses it.
+        # A last batch of one sample is dropped: BatchNorm raises, because it has no statistics.
         drop = share % self.batch_size == 1 and share > 1
         if world == 1:
             return self._loader(train, self.batch_size, shuffle=self.shuffle, drop_last=drop)
-        # Lightning's own distributed sampler would shuffle whatever was asked for.
-        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))  # that `seed_everything` was given
-        sampler: DistributedSampler = DistributedSampler(TensorDataset(train), *self._place, self.shuffle, seed)
+        # Lightning's own distributed sampler would shuffle even if self.shuffle is False.
+        seed = int(os.environ.get("PL_GLOBAL_SEED", 0))  # the seed of `seed_everything`
+        sampler: DistributedSampler = DistributedSampler(TensorDataset(train), world, rank, self.shuffle, seed)
         return self._loader(train, self.batch_size, sampler=sampler, drop_last=drop)
 
     @property
-    def _place(self) -> tuple[int, int]:
-        """How many processes share each batch, and which of them this one is."""
+    def _world_and_rank(self) -> tuple[int, int]:
         strategy = getattr(self.trainer, "strategy", None)
         place = getattr(strategy, "distributed_sampler_kwargs", None) or {"num_replicas": 1, "rank": 0}
         return place["num_replicas"], place["rank"]
 
     def val_dataloader(self) -> DataLoader:
-        """Validation batches in order."""
         return self._evaluation(self.loaded.val)
 
     def test_dataloader(self) -> DataLoader:
-        """Test batches in order."""
         return self._evaluation(self.loaded.test)
 
     def _evaluation(self, split: Split) -> DataLoader:
-        """Batches in order; of several processes each has its share, and no sample comes twice."""
-        world, rank = self._place
+        world, rank = self._world_and_rank
         if world == 1 or len(split) < world:
             return self._loader(split, evaluation_batch(split))
         share = Share(TensorDataset(split), world, rank, shuffle=False)
         return self._loader(split, evaluation_batch(split, world), sampler=share)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Two tensors move without Lightning's search of nested collections."""
+        """Moves the two tensors, without Lightning's search of nested collections."""
         return [tensor.to(device, non_blocking=True) for tensor in batch]
 
-    def _at_home(self, split: Split) -> Split:
-        """On the GPU that trains, if it has room enough: batches are gathered there and need not travel."""
+    def _on_gpu_if_small(self, split: Split) -> Split:
+        """Moves a split to the GPU that trains if it fits, so that batches are not copied one by one."""
         strategy = getattr(self.trainer, "strategy", None)
         device = getattr(strategy, "root_device", torch.device("cpu"))
         if device.type != "cuda" or self.num_workers:
@@ -177,9 +169,9 @@ class TensorDataModule(LightningDataModule):
 
     def _loader(self, split: Split, batch_size: int, **options: Any) -> DataLoader:
         return DataLoader(
-            TensorDataset(self._at_home(split)),
+            TensorDataset(self._on_gpu_if_small(split)),
             batch_size=batch_size,
-            collate_fn=_whole,  # type: ignore[arg-type]
+            collate_fn=_identity,  # type: ignore[arg-type]
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             **options,
@@ -187,7 +179,7 @@ class TensorDataModule(LightningDataModule):
 
 
 class Share(DistributedSampler):
-    """The samples of one of several processes, in order. Unlike torch's own it repeats none to make shares equal.
+    """Samples a process's share in order. Unlike its base class it does not repeat samples to make shares equal.
 
     Example:
         >>> [list(Share(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
@@ -202,10 +194,9 @@ class Share(DistributedSampler):
 
 
 def evaluation_batch(split: Split, processes: int = 1, floats: int = 2**20) -> int:
-    """Samples in a batch of about a million numbers: evaluation holds no gradients, so that larger ones pay.
+    """Returns the number of samples in a batch of about ``floats`` numbers; without gradients, large ones are faster.
 
-    Every process that has samples has as many batches as the others, though one may have a sample more, because each
-    batch may have a collective call in it.
+    All processes get the same number of batches, because each batch may contain a collective call.
     """
     size = max(1, min(len(split), floats // max(1, split.x[0].numel())))
     least, most = len(split) // processes, -(-len(split) // processes)

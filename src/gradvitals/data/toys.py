@@ -1,6 +1,6 @@
-"""Two drawn data sets in the plane, on which published studies of sick networks train (Zhang et al., 2021).
+"""Two synthetic data sets in the plane, from published studies of training problems (Zhang et al., 2021).
 
-The first 700 rows train, the last 300 validate and test; nothing is scaled.
+The first 700 rows are for training, the last 300 for validation and test; nothing is scaled.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Numbers in, findings out; no torch."""
+"""Diagnoses a training from its measured numbers; does not import torch."""

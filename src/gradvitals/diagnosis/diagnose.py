@@ -1,4 +1,4 @@
-"""From a history to one verdict: which rules have found something, and which of them is the cause."""
+"""Derives one verdict from a history: applies all rules, and separates the cause from its symptoms."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
 
 HEALTHY = "healthy"
-MOST = 256  # moments that are kept
+MAX_OBSERVATIONS = 256
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One verdict.
+    """A verdict and its evidence.
 
     Attributes:
         verdict: ``healthy`` or the name of a rule.
-        severity: 0 healthy; else the share of the loss of a constant output that is left, at most 1.
-        step: at which the verdict was given; None: healthy.
-        findings: the cause first, its symptoms after it.
+        severity: 0 if healthy; else the loss over that of a constant output, at most 1.
+        step: the step of the verdict; None if healthy.
+        findings: the cause, followed by its symptoms.
     """
 
     verdict: str = HEALTHY
@@ -38,18 +38,14 @@ class Diagnosis:
         if not self.findings:
             return HEALTHY
         cause, *symptoms = self.findings
-        words = f"{self.verdict} at step {self.step}: {cause.evidence}" + (f" ({cause.cause})" if cause.cause else "")
-        return f"{words}; with it: {', '.join(s.rule for s in symptoms)}" if symptoms else words
+        text = f"{self.verdict} at step {self.step}: {cause.evidence}" + (f" ({cause.cause})" if cause.cause else "")
+        return f"{text}; with it: {', '.join(s.rule for s in symptoms)}" if symptoms else text
 
 
 class Examination:
-    """Takes in one moment after the other and says what is wrong.
+    """Updates the diagnosis with each observation.
 
-    A verdict stands until the net has learnt, or until a deeper cause of it is found.
-
-    Args:
-        subject: the network.
-        limits: the thresholds.
+    A verdict stays until the net learns, or until a cause of it is found.
 
     Example:
         >>> run = Examination(Subject(chance=2.3))
@@ -62,11 +58,11 @@ class Examination:
         self.limits = limits or Thresholds()
         self.diagnosis = Diagnosis()
 
-    def take(self, moment: Observation) -> Diagnosis:
-        """Add a moment and judge anew."""
-        self.history.moments.append(moment)
-        if len(self.history.moments) > MOST:  # the first and the latest half are dense enough
-            del self.history.moments[10 : MOST // 2 : 2]
+    def take(self, observation: Observation) -> Diagnosis:
+        """Adds an observation and returns the new diagnosis."""
+        self.history.observations.append(observation)
+        if len(self.history.observations) > MAX_OBSERVATIONS:  # keeps the first ones, and the latest half
+            del self.history.observations[10 : MAX_OBSERVATIONS // 2 : 2]
         self.diagnosis = self._judge()
         return self.diagnosis
 
@@ -86,23 +82,21 @@ class Examination:
         return Diagnosis(verdict, self._severity(), step, tuple(ranked))
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
-        return {"moments": [asdict(moment) for moment in self.history.moments], "diagnosis": asdict(self.diagnosis)}
+        return {"moments": [asdict(o) for o in self.history.observations], "diagnosis": asdict(self.diagnosis)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        moments = [Observation(**moment) for moment in state["moments"]]
-        self.history.moments = [replace(m, gradients=Profile(**m.gradients)) for m in moments]  # type: ignore[arg-type]
+        observations = [o | {"gradients": Profile(**o["gradients"])} for o in state["moments"]]
+        self.history.observations = [Observation(**observation) for observation in observations]
         findings = tuple(Finding(**finding) for finding in state["diagnosis"]["findings"])
         self.diagnosis = replace(Diagnosis(**state["diagnosis"]), findings=findings)
 
     @property
     def _recovered(self) -> bool:
-        """Whether the net has caught up, or was held up for a short while only."""
+        """Whether the net learns again. Soon after the verdict, a smaller improvement suffices."""
         share, limits = learnt(self.history, self.limits), self.limits
         since = self.history.latest.step - (self.diagnosis.step or 0)
-        shortly = since <= 2 * patience(self.history, limits)
-        return share >= (limits.learns if shortly else limits.recovered)
+        soon = since <= 2 * patience(self.history, limits)
+        return share >= (limits.learns if soon else limits.recovered)
 
     def _severity(self) -> float:
         share = 1 - learnt(self.history, self.limits)
@@ -110,7 +104,7 @@ class Examination:
 
 
 def _by_cause(found: Sequence[Finding]) -> list[Finding]:
-    """Causes before their symptoms: a finding comes the earlier, the fewer of the others explain it."""
+    """Sorts causes before their symptoms, by how many of the other findings explain each."""
     explains = {rule.name: rule.explains for rule in rules()}
     names = [finding.rule for finding in found]
     explained = {name: sum(name in explains[other] for other in names if other != name) for name in names}
@@ -118,7 +112,7 @@ def _by_cause(found: Sequence[Finding]) -> list[Finding]:
 
 
 def diagnose(history: History, limits: Thresholds | None = None) -> Diagnosis:
-    """The verdict on a whole history.
+    """Returns the diagnosis of a whole history.
 
     Example:
         >>> from gradvitals.diagnosis.profile import profile
@@ -128,6 +122,6 @@ def diagnose(history: History, limits: Thresholds | None = None) -> Diagnosis:
         vanishing at step 50: layer 0 receives 1e-06 of layer 2's gradient: 0.001 per layer (activ
     """
     run = Examination(history.subject, limits)
-    for moment in history.moments:
-        run.take(moment)
+    for observation in history.observations:
+        run.take(observation)
     return run.diagnosis

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """One sickness, with what shows it.
+    """A problem and its evidence.
 
     Attributes:
-        rule: its name, which is a verdict's.
-        layer: index of the layer that shows it best; None where it is of the whole net.
-        step: at which it was seen.
-        value, threshold: the number that decides, and its limit.
-        evidence: both in a sentence.
-        cause: where it comes from, in a few words.
+        rule: name of the rule, which is the verdict.
+        layer: index of the layer with the clearest evidence; None if the whole net has the problem.
+        step: when it was detected.
+        value, threshold: the measured number and its limit.
+        evidence: a sentence with both.
+        cause: the cause of the problem, in a few words.
     """
 
     rule: str

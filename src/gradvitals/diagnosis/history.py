@@ -1,4 +1,4 @@
-"""What is known of a run: the network, and a moment for each measured step."""
+"""The data of a diagnosis: the network, and an observation for each measured step."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from itertools import pairwise
 
 from gradvitals.diagnosis.profile import Profile, profile
 
-Place = tuple[int, float]  # a layer and its number
+Place = tuple[int, float]  # index of a layer, and its value
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What does not change while a net is trained.
+    """What does not change during training; None means unknown.
 
     Attributes:
         layers: names by depth.
-        chance: the loss of the best constant output (log K for K balanced classes); None: not known.
-        planned_steps: of the fit; None: not known.
-        predicted_decades: of dL/dh between last and first layer, as theory predicts from the weights' scale; None where
-            there is no theory.
-        features: the largest root mean square of an input feature; None: not known.
-        faults: what is wrong with the inputs or labels themselves, in words.
+        chance: the loss of the best constant output (log K for K balanced classes).
+        planned_steps: number of steps of the fit.
+        predicted_decades: powers of ten between dL/dh of the first and the last layer, predicted by theory from the
+            scale of the weights.
+        features: the largest root mean square of an input feature.
+        faults: sentences about faults of inputs and labels.
     """
 
     layers: Sequence[str] = ()
@@ -34,28 +34,27 @@ class Subject:
     faults: Sequence[str] = ()
 
     def name(self, layer: int) -> str:
-        """How a layer is called in words."""
+        """Returns a layer's index and name for messages."""
         return f"layer {layer} ({self.layers[layer]})" if layer < len(self.layers) else f"layer {layer}"
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One measured step, reduced to what a diagnosis looks at.
+    """The numbers of a measured step that the diagnosis uses; None means not measured, or no such layer.
 
     Attributes:
-        step: which.
-        losses: how many since the moment before, this step's included.
-        loss: their mean, of those that are finite; nan where none is.
-        worst: the largest of them; inf where one was not finite.
+        losses: number of losses since the previous observation, that of this step included.
+        loss: mean of the finite ones; nan if there is none.
+        worst: maximum of all; inf if one is not finite.
         gradients: the profile of dL/dh.
-        update: smallest, median and largest update ratio of a layer; None where not measured.
-        dead: the layer with the largest share of dead units; None where not counted.
-        silent: the layer nearest to the input whose activation returned nothing but zero.
+        update: smallest, median and largest update ratio of a layer.
+        dead: the layer with the largest share of dead units.
+        silent: the layer nearest to the input whose activation returned only zeros.
         saturated: the layer with the largest share of saturated outputs.
-        growth: largest ratio of activation_std between neighbouring layers, and the layer that has it.
-        clip: coefficient of clipping; None where nothing clips.
-        symmetric: layers whose units all are copies of each other.
-        broken: the layer next to the input whose numbers are not finite.
+        growth: the layer with the largest ratio of activation_std to the layer before.
+        clip: clip coefficient.
+        symmetric: layers whose units have identical weights.
+        broken: the layer nearest to the input with numbers that are not finite.
     """
 
     step: int
@@ -81,12 +80,12 @@ class Observation:
         labels: Sequence[str],
         symmetric: Sequence[int] = (),
     ) -> Observation:
-        """Reduce the numbers of a step.
+        """Selects the numbers of a step.
 
         Args:
-            step: which.
-            losses: of the steps since the moment before, this one's last.
-            numbers: by tag, as :class:`gradvitals.GradientVitals` logs them.
+            step: the step.
+            losses: losses of the steps since the previous observation, the last one of this step.
+            numbers: values by tag, as :class:`gradvitals.GradientVitals` logs them.
             labels: LAYER of the tags, by depth.
             symmetric: see the class.
 
@@ -107,29 +106,32 @@ class Observation:
             sum(finite) / len(finite) if finite else math.nan,
             (max(finite) if len(finite) == len(losses) else math.inf) if losses else math.nan,
             profile(by_layer("activation_grad_norm")),
-            _spread(by_layer("update_ratio")),
+            _min_median_max(by_layer("update_ratio")),
             _largest(by_layer("dead_fraction")),
             next((i for i, (s, m) in enumerate(zip(std, mean, strict=True)) if s == 0 == m), None),
             _largest(by_layer("saturated_fraction")),
             _growth(std),
             next((numbers[tag] for tag in numbers if tag.startswith("clip/coefficient")), None),
             symmetric,
-            next((i for i, numbers in enumerate(zip(std, mean, strict=True)) if _bad(numbers)), None),
+            next((i for i, pair in enumerate(zip(std, mean, strict=True)) if not _are_finite(pair)), None),
         )
 
 
-def _bad(numbers: tuple[float | None, ...]) -> bool:
-    return any(number is not None and not math.isfinite(number) for number in numbers)
+def _are_finite(values: Sequence[float | None]) -> bool:
+    return all(value is None or math.isfinite(value) for value in values)
+
+
+def _ranked(values: Sequence[float | None]) -> list[Place]:
+    known = [(i, value) for i, value in enumerate(values) if value is not None and math.isfinite(value)]
+    return sorted(known, key=lambda place: place[1])
 
 
 def _largest(values: Sequence[float | None]) -> Place | None:
-    known = [(i, value) for i, value in enumerate(values) if value is not None and math.isfinite(value)]
-    return max(known, key=lambda place: place[1], default=None)
+    return max(_ranked(values), key=lambda place: place[1], default=None)
 
 
-def _spread(values: Sequence[float | None]) -> tuple[Place, Place, Place] | None:
-    known = [(i, value) for i, value in enumerate(values) if value is not None and math.isfinite(value)]
-    known.sort(key=lambda place: place[1])
+def _min_median_max(values: Sequence[float | None]) -> tuple[Place, Place, Place] | None:
+    known = _ranked(values)
     return (known[0], known[len(known) // 2], known[-1]) if known else None
 
 
@@ -141,37 +143,36 @@ def _growth(std: Sequence[float | None]) -> Place | None:
 
 @dataclass
 class History:
-    """The moments of a run so far, in their order.
-
-    Attributes:
-        subject: the network.
-        moments: at least the first, and the latest ones.
-    """
+    """The network, and its observations in order: at least the first and the latest ones."""
 
     subject: Subject = field(default_factory=Subject)
-    moments: list[Observation] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
+
+    @property
+    def first(self) -> Observation:
+        return self.observations[0]
 
     @property
     def latest(self) -> Observation:
-        """The last moment."""
-        return self.moments[-1]
+        return self.observations[-1]
 
     @property
     def chance(self) -> float:
-        """The loss of the best constant output; where it is not known, the first loss."""
+        """The loss of the best constant output; if it is unknown, the first loss."""
         return self.subject.chance if self.subject.chance is not None else self.first_loss
 
     @property
     def first_loss(self) -> float:
-        """The mean of those that were seen first; nan where none is finite."""
-        return next((moment.loss for moment in self.moments if math.isfinite(moment.loss)), math.nan)
+        """The loss of the first observation with a finite one; nan if there is none."""
+        return next((o.loss for o in self.observations if math.isfinite(o.loss)), math.nan)
 
     def recent_loss(self, window: int) -> float:
-        """Mean over the latest moments that hold so many losses; nan where there is none."""
+        """Returns the mean over the latest observations with at least ``window`` losses; nan if there is none."""
         total = count = 0.0
-        for moment in reversed(self.moments):
-            if moment.losses and math.isfinite(moment.loss):
-                total, count = total + moment.loss * moment.losses, count + moment.losses
+        for observation in reversed(self.observations):
+            if observation.losses and math.isfinite(observation.loss):
+                total += observation.loss * observation.losses
+                count += observation.losses
             if count >= window:
                 break
         return total / count if count else math.nan

@@ -1,4 +1,4 @@
-"""What the gradient does on its way through the layers: the shape of the profile, in one word and one sentence."""
+"""Classifies the profile of the gradient over layers: vanishing, exploding, healthy."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-DECADES = 2.0  # lost or won between last and first layer, from which on a profile has a name
+DECADES = 2.0  # powers of ten between last and first layer, from which on a gradient vanishes or explodes
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How one gradient compares at both ends of a network.
+    """The gradient of the first layer compared to that of the last.
 
     Attributes:
-        label: ``vanishing``, ``exploding``, ``healthy`` or ``non_finite``; ``unknown`` where fewer than two layers
-            have a gradient.
+        label: ``vanishing``, ``exploding``, ``healthy`` or ``non_finite``; ``unknown`` if fewer than two layers have a
+            gradient.
         first, last: index of the first and of the last layer that has a gradient.
         ratio: the gradient at the first over that at the last.
-        dead: index of the last layer of those next to the input that receive exactly nothing; -1 where none does.
+        dead: if the layers next to the input have no gradient, the index of the last one; else -1.
     """
 
     label: str
@@ -29,32 +29,33 @@ class Profile:
 
     @property
     def gain(self) -> float:
-        """Geometric mean of the ratio between neighbouring layers, input side over output side: 1 keeps the size."""
+        """Geometric mean of the ratios between neighboring layers, input side over output side."""
         return self.ratio ** (1 / (self.last - self.first)) if self.last > self.first else math.nan
 
     @property
     def evidence(self) -> str:
-        """What the label rests on."""
+        """The reason for the label, as a sentence."""
         if self.label == "non_finite":
             return f"the gradient of layer {self.last} is not a finite number"
         if self.label == "unknown":
             return "fewer than two layers received a gradient"
         if self.ratio == 0:
             return f"layers {self.first} to {self.dead} receive nothing of layer {self.last}'s gradient"
-        share = f"layer {self.first} receives {_times(self.ratio)} layer {self.last}'s gradient"
+        share = f"layer {self.first} receives {_multiple(self.ratio)} layer {self.last}'s gradient"
         return f"{share}: {self.gain:.3g} per layer"
 
 
 def profile(norms: Sequence[float | None]) -> Profile:
-    """Name the shape of a gradient profile.
+    """Classifies a gradient profile.
 
-    It vanishes where the first layer is left with less than a hundredth of the last layer's gradient, and explodes
-    where it receives more than a hundredfold (the labels of depth 20 in Glorot & Bengio, 2010, and Schoenholz et al.,
-    2017, are told apart by that line). The name is of the profile alone: Adam trains some nets whose gradient vanishes.
+    The gradient vanishes if the first layer receives at most a hundredth of the last layer's gradient, and explodes if
+    it receives at least a hundred times of it. (This limit separates the nets of depth 20 in Glorot & Bengio, 2010, and
+    Schoenholz et al., 2017.) The label does not mean that a net does not learn: Adam trains some nets with vanishing
+    gradients.
 
     Args:
-        norms: of dL/dh by layer, input side first; None where a layer was not measured. Zeros next to the input mean
-            that nothing arrives there; zeros farther on are passed over, as a ReZero branch has them at the start.
+        norms: norms of dL/dh by layer, input side first; None if a layer was not measured. Zeros next to the input mean
+            that no gradient arrives there; other zeros are ignored, because ReZero starts with them.
 
     Example:
         >>> found = profile([1e-6, 1e-4, 1e-2])
@@ -63,9 +64,9 @@ def profile(norms: Sequence[float | None]) -> Profile:
         >>> profile([1.2, 1.0, 0.9]).label
         'healthy'
     """
-    sick = [i for i, norm in enumerate(norms) if norm is not None and not math.isfinite(norm)]
-    if sick:
-        return Profile("non_finite", last=sick[-1])
+    non_finite = [i for i, norm in enumerate(norms) if norm is not None and not math.isfinite(norm)]
+    if non_finite:
+        return Profile("non_finite", last=non_finite[-1])
     measured = [i for i, norm in enumerate(norms) if norm is not None]
     present = [i for i in measured if norms[i]]
     if len(present) < 2:
@@ -79,8 +80,7 @@ def profile(norms: Sequence[float | None]) -> Profile:
     return Profile(label, first, last, ratio)
 
 
-def _times(ratio: float) -> str:
-    """A ratio as people say it: a share below 1, a multiple above."""
+def _multiple(ratio: float) -> str:
     if ratio < 1:
         return f"{ratio:.2g} of"
     if ratio < 100:

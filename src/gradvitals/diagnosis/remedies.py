@@ -1,7 +1,6 @@
-"""What helps against what: runnable overrides, the smallest change first, combinations last.
+"""Remedies by verdict: overrides that can be typed, the smallest change first, combinations last.
 
-A remedy is a function of what the net has: None where it would change nothing or theory says that it cannot help. To
-add one, write it and name it in :data:`FOR`.
+To add a remedy, define a :class:`_Candidate` and list it in :data:`FOR`.
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ from dataclasses import dataclass
 BOUNDED = ("sigmoid", "softplus")  # slopes of at most 1/4, or outputs of one sign: no initializer keeps the gradient
 UNBOUNDED = ("exponential",)  # grows faster than any initializer can scale down
 ADAPTIVE = ("adam", "adamw", "nadam")
-NORMALISED = ("bn", "ln", "gn", "instance", "rms", "prenorm")
+NORMALIZED = ("bn", "ln", "gn", "instance", "rms", "prenorm")
 
 
 @dataclass(frozen=True)
 class Net:
-    """What a net has, as far as remedies depend on it: the chosen options and some of their numbers.
+    """The options and numbers of a config on which remedies depend.
 
     Attributes:
         gain: ``init.gain``.
-        scaling: ``data.scaling``; None: the data has none.
-        usual_lr: a learning rate that a range test found; None: none was made.
-        fixed: groups of the config that a network or LightningModule of one's own decides itself.
+        scaling: ``data.scaling``; None: the data module has no such option.
+        usual_lr: the learning rate from a range test; None: there was none.
+        fixed: groups of the config that the user's own network or LightningModule decides itself.
     """
 
     model: str = "plain"
@@ -41,140 +40,119 @@ class Net:
         """Whether an override is one of a fixed group."""
         return override.partition("=")[0].partition(".")[0] in self.fixed
 
+    @property
+    def is_initialized(self) -> bool:
+        """Whether the initializer suits the activation and is not scaled."""
+        return self.init == "auto" and self.gain == 1
+
 
 @dataclass(frozen=True)
 class Remedy:
-    """A change of the config.
-
-    Attributes:
-        overrides: what to type.
-        why: what it does against the sickness.
-        source: who showed it.
-    """
+    """A change of the config: the overrides of the command, their effect, and the publication."""
 
     overrides: tuple[str, ...]
     why: str
     source: str
 
 
-Maker = Callable[[Net], Remedy | None]
+@dataclass(frozen=True)
+class _Candidate:
+    """A remedy for any net; ``overrides`` returns none if they would change nothing or theory says they cannot help."""
+
+    why: str
+    source: str
+    overrides: Callable[[Net], tuple[str, ...]]
 
 
 def _auto(net: Net) -> tuple[str, ...]:
-    """The initializer that suits the activation, without a gain of one's own."""
     return ("init=auto",) if net.gain == 1 else ("init=auto", "init.gain=1")
 
 
-def _init(net: Net) -> Remedy | None:
-    suits = net.init == "auto" and net.gain == 1
-    if suits or net.act in (*BOUNDED, *UNBOUNDED):
-        return None
-    return Remedy(_auto(net), "weights of a scale that keeps the signal's size", "He et al. (2015)")
+def _elu_prenorm(net: Net) -> tuple[str, ...]:
+    return ("act=elu", *_auto(net), "model=prenorm")
 
 
-def _act(net: Net) -> Remedy | None:
-    if net.act == "elu" and net.init == "auto" and net.gain == 1:
-        return None
-    words = "a slope near 1, and below 0 not nothing either"
-    return Remedy(("act=elu", *_auto(net)), words, "Clevert, Unterthiner & Hochreiter (2016)")
+INIT = _Candidate(
+    "initial weights that keep the size of the signal",
+    "He et al. (2015)",
+    lambda net: () if net.is_initialized or net.act in (*BOUNDED, *UNBOUNDED) else _auto(net),
+)
+ACT = _Candidate(
+    "an activation with a slope near 1, and not 0 for negative inputs",
+    "Clevert, Unterthiner & Hochreiter (2016)",
+    lambda net: () if net.act == "elu" and net.is_initialized else ("act=elu", *_auto(net)),
+)
+BATCH_NORM = _Candidate(
+    "each layer's pre-activations normalized to mean 0 and standard deviation 1",
+    "Ioffe & Szegedy (2015)",
+    lambda net: () if net.model in NORMALIZED else ("model=bn",),
+)
+PRENORM = _Candidate(
+    "a shortcut around each layer, through which the gradient passes unchanged",
+    "Xiong et al. (2020)",
+    lambda net: () if net.model == "prenorm" else ("model=prenorm",),
+)
+ELU_PRENORM = _Candidate(
+    "a shortcut around each layer, and an activation whose units do not die",
+    "Xiong et al. (2020); Clevert et al. (2016)",
+    lambda net: () if net.model == "prenorm" and net.act == "elu" else _elu_prenorm(net),
+)
+ELU_BATCH_NORM = _Candidate(
+    "normalized pre-activations, and an activation whose units do not die",
+    "Ioffe & Szegedy (2015); Clevert et al. (2016)",
+    lambda net: ("act=elu", *_auto(net), "model=bn"),
+)
+CLIP = _Candidate(
+    "no step is larger than that of a gradient of norm 1",
+    "Pascanu et al. (2013)",
+    lambda net: () if net.clip != "none" or net.act in UNBOUNDED else ("clip=norm", "clip.val=1"),
+)
+NO_CLIP = _Candidate(
+    "the optimizer receives the whole gradient",
+    "Pascanu, Mikolov & Bengio (2013)",
+    lambda net: () if net.clip == "none" else ("clip=none",),
+)
+RANGE_TEST = _Candidate(
+    "the learning rate at which the loss fell fastest in a range test",
+    "Smith (2017)",
+    lambda net: () if net.usual_lr is None else (f"optimizer.lr={net.usual_lr:.2g}",),
+)
+LOWER_RATE = _Candidate("smaller steps", "Bengio (2012), section 3.1", lambda net: (f"optimizer.lr={net.lr / 10:.2g}",))
+HIGHER_RATE = _Candidate("larger steps", "Bengio (2012), section 3.1", lambda net: (f"optimizer.lr={net.lr * 10:.2g}",))
+ADAM = _Candidate(
+    "steps that do not shrink with the gradient",
+    "Kingma & Ba (2015)",
+    lambda net: () if net.optimizer in ADAPTIVE and net.lr == 1e-3 else ("optimizer=adam", "optimizer.lr=0.001"),
+)
+ADAM_ELU_PRENORM = _Candidate(
+    "all of these changes together",
+    "Xiong et al. (2020); Clevert et al. (2016); Kingma & Ba (2015)",
+    lambda net: (*_elu_prenorm(net), "clip=none", "optimizer=adam", "optimizer.lr=0.003"),
+)
+SCALING = _Candidate(
+    "inputs of mean 0 and standard deviation 1",
+    "LeCun et al. (1998)",
+    lambda net: () if net.scaling in (None, "standard") else ("data.scaling=standard",),
+)
+INPUT_NORM = _Candidate(SCALING.why, "Ioffe & Szegedy (2015)", lambda net: ("model.input_norm=batch",))
 
-
-def _batch_norm(net: Net) -> Remedy | None:
-    if net.model in NORMALISED:
-        return None
-    return Remedy(("model=bn",), "each layer's input brought back to mean 0 and deviation 1", "Ioffe & Szegedy (2015)")
-
-
-def _prenorm(net: Net) -> Remedy | None:
-    if net.model == "prenorm":
-        return None
-    return Remedy(
-        ("model=prenorm",), "a path around each layer that the gradient takes unchanged", "Xiong et al. (2020)"
-    )
-
-
-def _elu_prenorm(net: Net) -> Remedy | None:
-    if net.model == "prenorm" and net.act == "elu":
-        return None
-    words = "a path around each layer, and slopes that do not die"
-    return Remedy(("act=elu", *_auto(net), "model=prenorm"), words, "Xiong et al. (2020); Clevert et al. (2016)")
-
-
-def _elu_batch_norm(net: Net) -> Remedy | None:
-    words = "normalised inputs, and slopes that do not die"
-    return Remedy(("act=elu", *_auto(net), "model=bn"), words, "Ioffe & Szegedy (2015); Clevert et al. (2016)")
-
-
-def _clip(net: Net) -> Remedy | None:
-    if net.clip != "none" or net.act in UNBOUNDED:
-        return None
-    return Remedy(
-        ("clip=norm", "clip.val=1"), "no step larger than a gradient of norm 1 gives", "Pascanu et al. (2013)"
-    )
-
-
-def _no_clip(net: Net) -> Remedy | None:
-    if net.clip == "none":
-        return None
-    return Remedy(("clip=none",), "the whole gradient", "Pascanu, Mikolov & Bengio (2013)")
-
-
-def _range_test(net: Net) -> Remedy | None:
-    if net.usual_lr is None:
-        return None
-    return Remedy(
-        (f"optimizer.lr={net.usual_lr:.2g}",), "the rate at which the loss fell fastest in a range test", "Smith (2017)"
-    )
-
-
-def _lower_rate(net: Net) -> Remedy | None:
-    return Remedy((f"optimizer.lr={net.lr / 10:.2g}",), "smaller steps", "Bengio (2012), section 3.1")
-
-
-def _higher_rate(net: Net) -> Remedy | None:
-    return Remedy((f"optimizer.lr={net.lr * 10:.2g}",), "larger steps", "Bengio (2012), section 3.1")
-
-
-def _adam(net: Net) -> Remedy | None:
-    if net.optimizer in ADAPTIVE and net.lr == 1e-3:
-        return None
-    return Remedy(
-        ("optimizer=adam", "optimizer.lr=0.001"), "steps that do not shrink with the gradient", "Kingma & Ba (2015)"
-    )
-
-
-def _adam_elu_prenorm(net: Net) -> Remedy | None:
-    overrides = ("act=elu", *_auto(net), "model=prenorm", "clip=none", "optimizer=adam", "optimizer.lr=0.003")
-    return Remedy(overrides, "everything at once", "Xiong et al. (2020); Clevert et al. (2016); Kingma & Ba (2015)")
-
-
-def _scaling(net: Net) -> Remedy | None:
-    if net.scaling in (None, "standard"):
-        return None
-    return Remedy(("data.scaling=standard",), "inputs of mean 0 and deviation 1", "LeCun et al. (1998)")
-
-
-def _input_norm(net: Net) -> Remedy | None:
-    return Remedy(("model.input_norm=batch",), "inputs of mean 0 and deviation 1", "Ioffe & Szegedy (2015)")
-
-
-# Verdict -> makers, in the order in which they are tried.
-FOR: dict[str, Sequence[Maker]] = {
-    "vanishing": (_init, _act, _adam, _batch_norm, _prenorm, _elu_prenorm, _elu_batch_norm, _adam_elu_prenorm),
-    "exploding": (_clip, _init, _act, _lower_rate, _prenorm, _elu_prenorm, _adam_elu_prenorm),
-    "dead_units": (_act, _lower_rate, _batch_norm, _prenorm, _elu_prenorm, _elu_batch_norm, _adam_elu_prenorm),
-    "saturated": (_init, _act, _lower_rate, _batch_norm, _elu_prenorm, _elu_batch_norm, _adam_elu_prenorm),
-    "non_finite": (_lower_rate, _clip, _init, _act, _prenorm, _elu_prenorm, _adam_elu_prenorm),
-    "poor_init": (_init, _act, _batch_norm, _elu_prenorm, _adam_elu_prenorm),
-    "stalled": (_range_test, _higher_rate, _no_clip, _adam, _elu_prenorm, _adam_elu_prenorm),
-    "unstable": (_range_test, _lower_rate, _clip, _adam, _batch_norm, _elu_prenorm, _adam_elu_prenorm),
-    "overclipped": (_no_clip, _adam, _adam_elu_prenorm),
-    "bad_data": (_scaling, _input_norm),
+# The candidates of each verdict, in the order in which they are tried.
+FOR: dict[str, Sequence[_Candidate]] = {
+    "vanishing": (INIT, ACT, ADAM, BATCH_NORM, PRENORM, ELU_PRENORM, ELU_BATCH_NORM, ADAM_ELU_PRENORM),
+    "exploding": (CLIP, INIT, ACT, LOWER_RATE, PRENORM, ELU_PRENORM, ADAM_ELU_PRENORM),
+    "dead_units": (ACT, LOWER_RATE, BATCH_NORM, PRENORM, ELU_PRENORM, ELU_BATCH_NORM, ADAM_ELU_PRENORM),
+    "saturated": (INIT, ACT, LOWER_RATE, BATCH_NORM, ELU_PRENORM, ELU_BATCH_NORM, ADAM_ELU_PRENORM),
+    "non_finite": (LOWER_RATE, CLIP, INIT, ACT, PRENORM, ELU_PRENORM, ADAM_ELU_PRENORM),
+    "poor_init": (INIT, ACT, BATCH_NORM, ELU_PRENORM, ADAM_ELU_PRENORM),
+    "stalled": (RANGE_TEST, HIGHER_RATE, NO_CLIP, ADAM, ELU_PRENORM, ADAM_ELU_PRENORM),
+    "unstable": (RANGE_TEST, LOWER_RATE, CLIP, ADAM, BATCH_NORM, ELU_PRENORM, ADAM_ELU_PRENORM),
+    "overclipped": (NO_CLIP, ADAM, ADAM_ELU_PRENORM),
+    "bad_data": (SCALING, INPUT_NORM),
 }
 
 
 def prescribe(verdict: str, net: Net) -> list[Remedy]:
-    """The remedies for a verdict, the smallest change first; none for a healthy net.
+    """Returns the remedies for a verdict, the smallest change first; none for a healthy net.
 
     Example:
         >>> for remedy in prescribe("vanishing", Net(act="sigmoid", init="default"))[:3]:
@@ -183,6 +161,7 @@ def prescribe(verdict: str, net: Net) -> list[Remedy]:
         model=bn
         model=prenorm
     """
-    made = (make(net) for make in FOR.get(verdict, ()))
-    found = {remedy.overrides: remedy for remedy in made if remedy is not None}
-    return [remedy for remedy in found.values() if not any(map(net.decides, remedy.overrides))]
+    made = ((candidate.overrides(net), candidate) for candidate in FOR.get(verdict, ()))
+    remedies = [Remedy(overrides, candidate.why, candidate.source) for overrides, candidate in made if overrides]
+    different = {remedy.overrides: remedy for remedy in remedies}.values()
+    return [remedy for remedy in different if not any(map(net.decides, remedy.overrides))]

@@ -1,4 +1,4 @@
-"""Every threshold of the diagnosis, in one place, each with its reason."""
+"""The thresholds of the diagnosis."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from difflib import get_close_matches
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Set any of them by ``+monitor.thresholds.NAME=VALUE``.
+    """The thresholds; ``+monitor.thresholds.NAME=VALUE`` sets one.
 
-    A net *learns* where its loss falls below that of the best constant output. What counts as falling:
+    A net *learns* if its loss falls below that of the best constant output.
 
     Attributes:
-        learns: share of the loss of a constant output that is gone; below it a net does not learn.
-        recovered: share from which on a verdict that was given is taken back.
-        patience: steps before a net can be said not to learn, at least; and
-        patience_share: as a share of the planned steps, where they are known.
-        window: losses that are averaged before they are compared.
-        decades: of dL/dh lost or won between the last layer and the first, from which on the profile has a cause's name
-            (a hundredfold; Glorot & Bengio, 2010, saw depth fail there).
-        weak_gain: norm of dL/dh at a layer over that at the next, below which half as many decades are enough: what the
-            slope of a sigmoid, at most 1/4, leaves of it.
-        dead: share of a layer's units that never return anything but zero.
-        saturated: share of a layer's outputs where the slope is below 5 % of its largest.
-        small_update: update over weight, below which the weights stand still (about 1e-3 is usual: Karpathy, CS231n).
-        usual_update: what is usual; less is too little for a net that is late.
-        large_update: above which one step rewrites the weights.
-        risen: times the loss of a constant output, from which on a loss has risen and not merely failed to fall.
-        clipped: clip coefficient below which next to nothing of a gradient is left.
-        unscaled: root mean square of an input feature; networks are initialised for 1.
+        learns: share of the loss of a constant output by which the loss of a net that learns is lower.
+        recovered: the same share, from which on a verdict is withdrawn.
+        patience: minimal number of steps before a net can be judged not to learn.
+        patience_share: the same number as a share of the planned steps; the larger one applies.
+        window: number of losses that are averaged.
+        decades: powers of ten between dL/dh of the first and the last layer, from which on it vanishes or explodes
+            (Glorot & Bengio, 2010, observed that training fails at a factor of 100).
+        weak_gain: norm of dL/dh at a layer over that at the next one, below which half of ``decades`` is enough; the
+            maximal slope of a sigmoid.
+        dead: share of a layer's units that only return 0.
+        saturated: share of a layer's outputs where the slope is below 5 % of its maximum.
+        small_update: update-to-weight ratio below which the weights hardly change.
+        usual_update: the usual ratio (Karpathy, CS231n), below which the second half of a training must not be.
+        large_update: ratio above which a step replaces the weights.
+        risen: multiple of the loss of a constant output, from which on the loss has risen.
+        clipped: clip coefficient below which almost nothing of a gradient remains.
+        unscaled: root mean square of an input feature; networks are initialized for 1.
     """
 
     learns: float = 0.1
@@ -51,10 +51,10 @@ class Thresholds:
 
     @classmethod
     def of(cls, values: Mapping[str, float] | None) -> Thresholds:
-        """The defaults with some values of one's own.
+        """Returns the defaults with some values replaced.
 
         Raises:
-            ValueError: no such threshold, or no number; the closest names are told.
+            ValueError: no such threshold, where the message lists the closest names, or a value that is not a number.
 
         Example:
             >>> Thresholds.of({"decades": 3}).decades

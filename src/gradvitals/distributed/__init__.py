@@ -1,1 +1,1 @@
-"""What several processes need: DTensors, collectives, sharding, SyncBatchNorm, the cluster environment."""
+"""Support for several processes: DTensors, collectives, sharding, SyncBatchNorm, the cluster environment."""

@@ -1,6 +1,6 @@
-"""What started this process beside others of the same run: torchrun, srun, or the run's first process itself.
+"""Detects torchrun and SLURM's srun from the environment variables that they set.
 
-Read from the environment, without importing anything heavy: it is asked before a run directory is made.
+This happens before a run directory is made, so the module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -12,28 +12,21 @@ from typing import Any
 
 from gradvitals.errors import ConfigError, shown
 
-INTERACTIVE = ("bash", "interactive")  # names of SLURM jobs in which people type, as Lightning has them
+INTERACTIVE = ("bash", "interactive")  # names of interactive SLURM jobs, as Lightning detects them
 
 
 @dataclass(frozen=True)
 class ClusterEnvironment:
-    """One that has started all processes of a run.
+    """A launcher that has started all processes of a run."""
 
-    Attributes:
-        name: as it is typed.
-        processes: on each machine.
-        machines: how many.
-        rank: of this process, among all.
-    """
-
-    name: str
-    processes: int
+    name: str  # torchrun or srun
+    processes: int  # on each machine
     machines: int
-    rank: int
+    rank: int  # of this process among all
 
     @classmethod
     def at_work(cls) -> ClusterEnvironment | None:
-        """The one that started this process with others; None where there is none, or just one process."""
+        """Returns the launcher that started this process with others; None if this process is the only one."""
         env = os.environ
         if "TORCHELASTIC_RUN_ID" in env:
             world, here = int(env["WORLD_SIZE"]), int(env["LOCAL_WORLD_SIZE"])
@@ -46,10 +39,10 @@ class ClusterEnvironment:
         return found if found.processes * found.machines > 1 else None
 
     def place(self, trainer: Mapping[str, Any], typed: list[str]) -> dict[str, Any]:
-        """A Trainer's settings with the processes that there are.
+        """Returns a Trainer's settings with the numbers of processes and machines that were started.
 
         Raises:
-            Refused: other numbers of them were typed.
+            ConfigError: the user typed other numbers.
         """
         for key, there_are in (("devices", self.processes), ("num_nodes", self.machines)):
             wanted = len(trainer[key]) if isinstance(trainer[key], list) else trainer[key]
@@ -63,12 +56,14 @@ class ClusterEnvironment:
 
 
 def rank() -> int:
-    """Of this process among those of its run; 0 where it is alone."""
+    """Returns the rank of this process in its run; 0 for a single process."""
     if launcher := ClusterEnvironment.at_work():
         return launcher.rank
-    return int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("NODE_RANK", 0))  # more than 0 is all that counts
+    return int(os.environ.get("LOCAL_RANK", 0)) or int(
+        os.environ.get("NODE_RANK", 0)
+    )  # callers only need to know whether it is 0
 
 
 def is_first_process() -> bool:
-    """Whether this process writes; the others of its run make no directory and write no file."""
+    """Returns whether this process is the one of its run that makes directories and writes files."""
     return rank() == 0

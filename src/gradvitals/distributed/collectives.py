@@ -1,22 +1,23 @@
-"""The processes that share a batch."""
+"""Collective calls among the processes that share a batch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+import torch.distributed as dist
 from lightning import Trainer
 from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Collectives:
-    """How many processes share the batch, and how many hold each part of it (tensor parallelism).
+    """The processes of a run and how the batch is divided among them.
 
     Attributes:
-        number: of parts of the batch; each process' loss is the mean over its part.
-        copies: processes per part.
-        rank: of this process among all.
+        number: how many parts the batch has; the loss of each process is the mean over its part.
+        copies: how many processes compute the same part (tensor parallelism).
+        rank: the rank of this process.
 
     Example:
         >>> import torch
@@ -30,7 +31,6 @@ class Collectives:
 
     @classmethod
     def of(cls, trainer: Trainer) -> Collectives:
-        """Those of a Trainer."""
         mesh: Any = getattr(trainer.strategy, "_device_mesh", None)
         names = getattr(mesh, "mesh_dim_names", None) or ()
         parts = mesh["data_parallel"].size() if "data_parallel" in names else trainer.world_size
@@ -38,26 +38,21 @@ class Collectives:
 
     @property
     def total(self) -> int:
-        """All of them."""
         return self.number * self.copies
 
     def add(self, sums: Tensor) -> Tensor:
-        """Sums over all processes, of equal shape in each, in place. A collective call."""
+        """Sums a tensor of equal shape over all processes, in place. A collective call."""
         if self.total > 1:
-            import torch.distributed as dist
-
             dist.all_reduce(sums)
         return sums
 
-    def gather(self, thing: Any) -> list[Any]:
-        """What each process has, in the order of their ranks; for what happens once. A collective call."""
+    def gather(self, value: Any) -> list[Any]:
+        """Returns the picklable value of each process in the order of ranks. A slow collective call."""
         if self.total == 1:
-            return [thing]
-        import torch.distributed as dist
-
-        things: list[Any] = [None] * self.total
-        dist.all_gather_object(things, thing)
-        return things
+            return [value]
+        values: list[Any] = [None] * self.total
+        dist.all_gather_object(values, value)
+        return values
 
 
 ALONE = Collectives()

@@ -1,4 +1,4 @@
-"""Tensors that lie in parts in several processes (DTensor), as FSDP2 and tensor parallelism make them."""
+"""DTensors: tensors that are sharded over processes by FSDP2 or tensor parallelism."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 def is_sharded(value: Any) -> bool:
-    """Whether a tensor lies in parts in several processes.
+    """Returns whether a value is a DTensor.
 
     Example:
         >>> is_sharded(nn.Parameter(Tensor([1.0])))
@@ -18,5 +18,5 @@ def is_sharded(value: Any) -> bool:
 
 
 def local_shard(tensor: Any) -> Tensor:
-    """What this process holds of a tensor: of one that is whole, all of it."""
+    """Returns this process's shard of a DTensor, any other tensor as it is."""
     return tensor.to_local() if is_sharded(tensor) else tensor

@@ -1,7 +1,7 @@
-"""Networks whose weights lie in parts on many devices (FSDP2), and tensors between whole and in parts.
+"""Shards networks over devices (FSDP2), and converts between whole tensors and shards.
 
-Each block's weights are put together for its own forward and backward pass and let go again, so that a device never
-holds the whole network. A whole tensor is what a checkpoint holds; so it does not show how many devices wrote it.
+FSDP2 gathers a block's weights for its own forward and backward pass only, so no device needs memory for the whole
+network. Checkpoints contain whole tensors, so they do not depend on the number of devices.
 """
 
 from __future__ import annotations
@@ -17,21 +17,20 @@ from gradvitals.distributed.dtensor import is_sharded
 if TYPE_CHECKING:
     from torch.distributed.device_mesh import DeviceMesh
 
-CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)  # of blocks, and no block themselves
+CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)  # not blocks themselves
 
 
 def shard(net: nn.Module, mesh: DeviceMesh) -> None:
-    """Spread a network's weights over a mesh: block by block, then what is left.
+    """Shards a network's weights over a mesh, block by block, in place; a sharded network stays as it is.
 
-    Every weight is cut along its first axis, so that a unit's row stays in one piece. A network that is spread already
-    is left as it is.
+    Every weight is sharded along its first axis, so that all weights of a unit are on one device.
 
     Args:
-        net: any module; its blocks are its children, and those of its lists and sequences.
-        mesh: of one axis.
+        net: any module, see :func:`blocks`.
+        mesh: a mesh of one axis.
 
     Raises:
-        ValueError: a parameter without an axis, which cannot be cut.
+        ValueError: a parameter is a scalar, which cannot be sharded.
     """
     from torch.distributed.fsdp import FSDPModule, fully_shard
 
@@ -44,7 +43,7 @@ def shard(net: nn.Module, mesh: DeviceMesh) -> None:
 
 
 def blocks(net: nn.Module) -> Iterator[nn.Module]:
-    """The parts of a network that have weights, each of them once.
+    """Yields the children that have weights, of the network and of its lists, dicts and sequences of modules.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 1)))
@@ -62,35 +61,31 @@ def _need_axes(net: nn.Module) -> None:
     for name, parameter in net.named_parameters():
         if parameter.ndim == 0:
             raise ValueError(
-                f"trainer=fsdp: expected parameters of one axis or more; {name} is a single number without one. "
+                f"trainer=fsdp: expected parameters with at least one axis; {name} is a scalar. "
                 "Make it torch.zeros(1), or set trainer=ddp"
             )
 
 
-def whole(value: Any, keep: bool = True) -> Any:
-    """A tensor in parts put together on the processor; anything else as it is. Every process must ask for it.
+def gathered(value: Any, keep: bool = True) -> Any:
+    """Returns a sharded tensor as a whole tensor on the CPU, any other value as it is. A collective call.
 
     Args:
-        value: a tensor in parts, or not.
-        keep: whether this process wants it; one that only helps the others is given an empty tensor.
+        value: a sharded tensor, or anything else.
+        keep: False returns an empty tensor, in processes that do not need the result.
     """
     if not is_sharded(value):
         return value
-    together = value.full_tensor()
-    return together.cpu() if keep else torch.empty(0)
+    full = value.full_tensor()
+    return full.cpu() if keep else torch.empty(0)
 
 
-def like(value: Any, parts: Any) -> Any:
-    """This process's part of a whole tensor, cut as another one is; what belongs to one in one piece stays so.
+def sharded_like(value: Any, sharded: Any) -> Any:
+    """Returns a whole tensor of the first process sharded like another one. A collective call.
 
-    Every process must ask for it; the first one's values are dealt out.
-
-    Args:
-        value: whole.
-        parts: a tensor of the same shape.
+    Any other value, and any value for a tensor that is not sharded or has another shape, is returned as it is.
     """
-    if not is_sharded(parts) or not isinstance(value, Tensor) or value.shape != parts.shape:
+    if not is_sharded(sharded) or not isinstance(value, Tensor) or value.shape != sharded.shape:
         return value
     from torch.distributed.tensor import distribute_tensor
 
-    return distribute_tensor(value.to(parts.device), parts.device_mesh, parts.placements)
+    return distribute_tensor(value.to(sharded.device), sharded.device_mesh, sharded.placements)

@@ -1,7 +1,4 @@
-"""BatchNorm over the samples of all processes, on any device: as one process with the whole batch computes it.
-
-torch's own works on GPUs alone.
-"""
+"""BatchNorm over the samples of all processes, on any device. torch's own SyncBatchNorm needs GPUs."""
 
 from __future__ import annotations
 
@@ -16,13 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def synchronize(net: nn.Module, device: torch.device | None = None) -> None:
-    """Let every BatchNorm of a network take its statistics over all processes.
+    """Makes every BatchNorm of a network compute its statistics over all processes, in place.
 
-    The modules stay the same objects with the same parameters, buffers and hooks, and checkpoints do not change.
-
-    Args:
-        net: any module.
-        device: where it will work; torch's own layer on a GPU, else :class:`SyncBatchNorm`.
+    The modules stay the same objects with the same parameters, buffers and hooks, and checkpoints do not change. On a
+    GPU, torch's own SyncBatchNorm is used, on any other device :class:`SyncBatchNorm`.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
@@ -38,26 +32,25 @@ def synchronize(net: nn.Module, device: torch.device | None = None) -> None:
 
 
 def desynchronize(net: nn.Module) -> None:
-    """Undo :func:`synchronize`."""
+    """Undoes :func:`synchronize`."""
     for module in net.modules():
         if isinstance(module, _BatchNorm) and "alone" in module.__dict__:
             module.__class__ = module.__dict__.pop("alone")
 
 
 class SyncBatchNorm(_BatchNorm):
-    """In two passes, the mean and the squares around it, each summed over processes.
+    """Normalizes ``(batch, features, ...)`` by the mean and variance over all processes, as for one large batch.
 
-    Takes and gives ``(batch, features, ...)``. Batches of the processes may differ in size. Evaluation, and training in
-    one process alone, are plain BatchNorm.
+    The processes' batches may differ in size. Evaluation and training in one process are plain BatchNorm.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(input)
         self._check_input_dim(input)
-        x = input.to(torch.promote_types(input.dtype, torch.float32))  # half precision is too coarse for sums
+        x = input.to(torch.promote_types(input.dtype, torch.float32))  # sums need more than half precision
         mean, variance, count = statistics(x)
-        self._move_statistics(mean.detach(), variance.detach(), count)
+        self._update_running_statistics(mean.detach(), variance.detach(), count)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         y = (x - mean.view(shape)) * torch.rsqrt(variance + self.eps).view(shape)
         if self.affine:
@@ -69,8 +62,7 @@ class SyncBatchNorm(_BatchNorm):
             raise ValueError(f"BatchNorm: expected (batch, features, ...); got {tuple(input.shape)}")
 
     @torch.no_grad()
-    def _move_statistics(self, mean: Tensor, variance: Tensor, count: float) -> None:
-        """Running mean and unbiased variance, as torch keeps them."""
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor, count: float) -> None:
         if not self.track_running_stats or self.running_mean is None or self.running_var is None:
             return
         self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
@@ -81,13 +73,13 @@ class SyncBatchNorm(_BatchNorm):
 
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor, float]:
-    """Mean and biased variance of each feature over all processes, and how many values of it there are.
+    """Returns mean and biased variance of each feature over all processes, and the number of values per feature.
 
     Args:
-        x: this process's part, ``(batch, features, ...)``; the batch may be empty.
+        x: this process's samples, ``(batch, features, ...)``; the batch may be empty.
 
     Raises:
-        ValueError: there is one value alone, of which no variance can be taken.
+        ValueError: there are fewer than two values per feature.
     """
     axes = [axis for axis in range(x.ndim) if axis != 1]
     own = x.new_tensor([x.numel() / x.shape[1]])
@@ -96,12 +88,12 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor, float]:
     if count < 2:
         raise ValueError(f"BatchNorm: expected 2 values per feature over all processes; got {count:g}")
     mean = sums[:-1] / count
-    centred = x - mean.view((1, -1) + (1,) * (x.ndim - 2))
-    return mean, _Sum.apply(centred.square().sum(axes)) / count, count
+    centered = x - mean.view((1, -1) + (1,) * (x.ndim - 2))
+    return mean, _Sum.apply(centered.square().sum(axes)) / count, count
 
 
 class _Sum(Function):
-    """The sum over all processes, which each process's loss depends on: its gradient is the sum of their gradients."""
+    """A sum over processes. The loss of each process depends on it, so the gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, part: Tensor) -> Tensor:
@@ -115,7 +107,7 @@ class _Sum(Function):
 
 
 class SyncAnywhere(LayerSync):
-    """BatchNorm over all processes, in place; Lightning's own refuses processors."""
+    """Lightning's plugin for ``sync_batchnorm``, on any device; Lightning's own refuses CPUs."""
 
     def apply(self, model: nn.Module) -> nn.Module:
         trainer: Any = model.trainer

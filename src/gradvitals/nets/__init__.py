@@ -1,1 +1,1 @@
-"""Networks out of plain torch.nn."""
+"""Networks built from plain torch.nn, with their norms and initializers."""

@@ -1,7 +1,7 @@
-"""Initializers by name, with the meaning that Keras gives to the names.
+"""Initializers by name, as Keras defines them.
 
-Weights of linear and convolution layers are drawn; norm layers and embeddings keep what they have. fan_in and fan_out
-count the receptive field of a convolution. To add an initializer, add an entry to :data:`INITIALIZERS` and a file to
+They draw the weights of linear and convolution layers and do not change norm layers and embeddings. fan_in and fan_out
+include the receptive field of a convolution. To add an initializer, add an entry to :data:`INITIALIZERS` and a file to
 ``conf/init/``.
 """
 
@@ -21,10 +21,11 @@ from gradvitals.activations import gain, lookup
 
 TRUNCATED_STD = 0.87962566103423978  # standard deviation of a standard normal truncated to [-2, 2]
 LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+LSUV_TOLERANCE, LSUV_ATTEMPTS = 0.01, 10  # distance of a layer's variance from 1, and corrections per layer
 
 
 def fans(weight: Tensor) -> tuple[int, int]:
-    """``(fan_in, fan_out)`` of a weight of shape ``(out, in, *kernel)``.
+    """Returns ``(fan_in, fan_out)`` of a weight of shape ``(out, in, *kernel)``.
 
     Example:
         >>> fans(torch.empty(8, 4, 3, 3))
@@ -38,14 +39,14 @@ def fans(weight: Tensor) -> tuple[int, int]:
 def variance_scaling_(
     weight: Tensor, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal"
 ) -> Tensor:
-    """Draw weights of variance ``scale / n`` in place, Keras' ``VarianceScaling``.
+    """Draws weights of variance ``scale / n`` in place: Keras' ``VarianceScaling``.
 
     Args:
         weight: shape ``(out, in, *kernel)``.
         scale: positive.
-        mode: what n is: ``fan_in``, ``fan_out`` or their mean ``fan_avg``.
-        distribution: ``uniform``; ``untruncated_normal``; ``truncated_normal``, cut at two standard deviations and
-            widened by 1 / 0.87962566, so that its variance is the one asked for.
+        mode: selects n: ``fan_in``, ``fan_out`` or their mean ``fan_avg``.
+        distribution: ``uniform``; ``untruncated_normal``; ``truncated_normal``, truncated at two standard deviations
+            and widened by 1 / 0.87962566, so that the variance is exact.
 
     Raises:
         ValueError: unknown mode or distribution, or a scale that is not positive.
@@ -68,34 +69,29 @@ def variance_scaling_(
         return weight.normal_(0, std)
     if distribution == "truncated_normal":
         wide = std / TRUNCATED_STD
-        # torch's bounds are absolute, not in standard deviations.
+        # torch's bounds are not in units of the standard deviation.
         return nn.init.trunc_normal_(weight, std=wide, a=-2 * wide, b=2 * wide)
     expected = "uniform, truncated_normal, untruncated_normal"
     raise ValueError(f"init.distribution: expected one of {expected}; got {distribution!r}")
 
 
 def uniform_(weight: Tensor, low: float = -0.05, high: float = 0.05) -> Tensor:
-    """Uniform between ``low`` and ``high``, Keras' ``RandomUniform``."""
+    """Draws from a uniform distribution in place: Keras' ``RandomUniform``."""
     return nn.init.uniform_(weight, low, high)
 
 
 def normal_(weight: Tensor, std: float = 0.05) -> Tensor:
-    """Normal of mean 0, Keras' ``RandomNormal``."""
+    """Draws from a normal distribution of mean 0 in place: Keras' ``RandomNormal``."""
     return nn.init.normal_(weight, std=std)
 
 
 def orthogonal_(weight: Tensor) -> Tensor:
-    """Orthonormal rows or columns (Saxe, McClelland & Ganguli, 2014)."""
+    """Draws orthonormal rows or columns in place (Saxe, McClelland & Ganguli, 2014)."""
     return nn.init.orthogonal_(weight)
 
 
-def _keep(weight: Tensor) -> Tensor:
-    """What torch drew: U(+-1/sqrt(fan_in)) for weights and biases."""
-    return weight
-
-
 INITIALIZERS: dict[str, Callable[..., Tensor]] = {
-    "default": _keep,
+    "default": lambda weight: weight,  # torch has drawn U(+-1/sqrt(fan_in)) for weights and biases
     "he_uniform": partial(variance_scaling_, scale=2.0, distribution="uniform"),  # He et al., 2015
     "he_normal": partial(variance_scaling_, scale=2.0),
     "glorot_uniform": partial(variance_scaling_, mode="fan_avg", distribution="uniform"),  # Glorot & Bengio, 2010
@@ -106,15 +102,15 @@ INITIALIZERS: dict[str, Callable[..., Tensor]] = {
     "variance_scaling": variance_scaling_,
     "uniform": uniform_,
     "normal": normal_,
-    "lsuv": orthogonal_,  # the start of lsuv_, which needs data
+    "lsuv": orthogonal_,  # lsuv_ then scales the weights with data
 }
 OWN_ARGUMENTS = ("variance_scaling", "uniform", "normal")
 
 
 def auto(act: str, **params: float | str) -> Callable[[Tensor], Tensor]:
-    """The initializer that suits an activation: He's for rectifiers, LeCun's for SELU, Glorot's where it saturates.
+    """Returns the initializer that suits an activation: He's for rectifiers, LeCun's for SELU, else Glorot's.
 
-    He's and Glorot's are drawn with the activation's own gain (:func:`gradvitals.activations.gain`).
+    He's and Glorot's use the activation's own gain (:func:`gradvitals.activations.gain`).
 
     Example:
         >>> abs(auto("relu")(torch.empty(500, 200)).var().item() * 200 / 2 - 1) < 0.02
@@ -127,21 +123,19 @@ def auto(act: str, **params: float | str) -> Callable[[Tensor], Tensor]:
 
 
 def initializer(name: str, act: Mapping[str, Any] | None = None, **arguments: Any) -> Callable[[Tensor], Tensor]:
-    """The function that draws one weight in place.
+    """Returns the function that draws one weight in place.
 
     Args:
         name: ``auto`` or a key of :data:`INITIALIZERS`.
-        act: name and parameters of the activation, which ``auto`` needs.
+        act: name and parameters of the activation, for ``auto``.
         **arguments: the initializer's own (``low``, ``high``, ``std``, ``scale``, ``mode``, ``distribution``).
 
     Raises:
-        ValueError: an unknown name, an argument that it does not take, or ``auto`` without an activation.
+        ValueError: an unknown name or argument, or ``auto`` without an activation.
     """
     if name == "auto":
         if act is None:
-            raise ValueError(
-                "init=auto needs the activation's name; this network does not say which. Name an initializer"
-            )
+            raise ValueError("init=auto needs the activation's name, which this network does not set. Set init=NAME")
         return auto(**{"act" if key == "name" else key: value for key, value in act.items()})
     if name not in INITIALIZERS:
         close = get_close_matches(str(name), INITIALIZERS, n=3, cutoff=0.4) or ["auto", *INITIALIZERS]
@@ -165,15 +159,15 @@ def initialize(
     output: str | None = None,
     **arguments: Any,
 ) -> None:
-    """Draw every linear and convolution weight of a module in place.
+    """Draws every linear and convolution weight of a module in place.
 
     Args:
-        module: any network; its last linear or convolution layer counts as the output.
+        module: any network; its last linear or convolution layer is the output layer.
         name: see :func:`initializer`.
         act: the activation, as ``{"name": "elu"}`` and its parameters.
         gain: a factor on the drawn weights.
-        bias: ``zeros``; ``default`` for torch's draw; a number for a normal draw of that standard deviation, mean-field
-            theory's sigma_b; None: zeros, except under ``name="default"``.
+        bias: ``zeros``; ``default`` keeps torch's values; a number is the standard deviation of a normal distribution,
+            sigma_b of mean-field theory; None: zeros, except under ``name="default"``.
         output: the initializer of the output layer; None: the same.
         **arguments: the initializer's own.
 
@@ -205,24 +199,14 @@ def _draw_bias(values: Tensor, bias: str | float) -> None:
 
 
 @torch.no_grad()
-def lsuv_(
-    module: nn.Module,
-    batch: Tensor,
-    tolerance: float = 0.01,
-    attempts: int = 10,
-    *,
-    gain: float = 1.0,
-    output: bool = True,
-) -> None:
-    """Layer-sequential unit variance (Mishkin & Matas, 2016): scale each layer until its output has variance 1.
+def lsuv_(module: nn.Module, batch: Tensor, *, gain: float = 1.0, output: bool = True) -> None:
+    """Scales each layer until its output has variance 1: layer-sequential unit variance (Mishkin & Matas, 2016).
 
     Args:
-        module: a network whose weights are drawn already, orthonormal in the paper.
-        batch: one batch of inputs, as ``module`` takes them.
-        tolerance: accepted distance of the variance from 1.
-        attempts: at most so many corrections per layer.
-        gain: a factor on the weights in the end.
-        output: whether the last layer is scaled as well.
+        module: an initialized network, orthonormal in the paper.
+        batch: a batch of inputs of ``module``.
+        gain: a factor on the weights at the end.
+        output: whether the last layer is scaled, too.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 32))
@@ -232,45 +216,42 @@ def lsuv_(
     """
     training, buffers = module.training, {name: buffer.clone() for name, buffer in module.named_buffers()}
     module.train()
-    seen: dict[nn.Module, Tensor] = {}
-    # A dict keeps the order of the forward pass, in which a layer must not be scaled before the ones under it.
+    outputs: dict[nn.Module, Tensor] = {}  # in the order of the forward pass, in which layers must be scaled
     layers = [layer for layer in module.modules() if isinstance(layer, LAYERS)]
     scaled = layers if output else layers[:-1]
-    hooks = [layer.register_forward_hook(lambda layer, _, out: seen.__setitem__(layer, out)) for layer in scaled]
+    hooks = [layer.register_forward_hook(lambda layer, _, out: outputs.__setitem__(layer, out)) for layer in scaled]
     try:
         module(batch)
-        for layer in list(seen):
-            _scale_to_unit_variance(module, batch, layer, seen, tolerance, attempts)
+        for layer in list(outputs):
+            _scale_to_unit_variance(module, batch, layer, outputs)
     finally:
         for hook in hooks:
             hook.remove()
         module.train(training)
-        module.load_state_dict(buffers, strict=False)  # moving statistics have not seen this batch
+        module.load_state_dict(buffers, strict=False)  # undoes what this batch did to moving statistics
     for layer in scaled:
         layer.weight.mul_(gain)
 
 
-def _scale_to_unit_variance(
-    module: nn.Module, batch: Tensor, layer: nn.Module, seen: dict, tolerance: float, attempts: int
-) -> None:
-    for _ in range(attempts):
+def _scale_to_unit_variance(module: nn.Module, batch: Tensor, layer: nn.Module, outputs: dict) -> None:
+    for _ in range(LSUV_ATTEMPTS):
         module(batch)
-        variance = seen[layer].var().item()
-        if not math.isfinite(variance) or variance == 0 or abs(variance - 1) <= tolerance:
+        variance = outputs[layer].var().item()
+        if not math.isfinite(variance) or variance == 0 or abs(variance - 1) <= LSUV_TOLERANCE:
             return
         layer.weight.div_(math.sqrt(variance))  # type: ignore[operator]
 
 
-def remark(act: str, init: str) -> str | None:
-    """What to say of a pairing that trains but is known to suit badly; None where there is nothing to say.
+def mismatch(act: str, init: str) -> str | None:
+    """Returns a warning if an initializer is known not to suit an activation, else None.
 
     Example:
-        >>> remark("selu", "he_normal")
-        'act=selu normalises itself only under init=lecun_normal (Klambauer et al., 2017); got init=he_normal'
+        >>> mismatch("selu", "he_normal")
+        'act=selu normalizes itself only under init=lecun_normal (Klambauer et al., 2017); got init=he_normal'
     """
     family = lookup(act).family
     if family == "self_normalizing" and init not in ("auto", "lecun_normal", "lecun_uniform", "lsuv"):
-        return f"act={act} normalises itself only under init=lecun_normal (Klambauer et al., 2017); got init={init}"
+        return f"act={act} normalizes itself only under init=lecun_normal (Klambauer et al., 2017); got init={init}"
     if family == "saturating" and init.startswith("he_"):
-        return f"init={init} is meant for rectifiers; act={act} saturates, init=glorot_uniform suits it; or init=auto"
+        return f"init={init} is for rectifiers, but act={act} saturates; init=auto or init=glorot_uniform suits it"
     return None

@@ -1,4 +1,4 @@
-"""One multilayer perceptron, put together from a block, a norm and an activation factory.
+"""A multilayer perceptron composed of a block, a norm and an activation factory.
 
 Shapes: ``x`` is ``(batch, ...)`` and is flattened to ``(batch, in_features)``; every tensor between layers is
 ``(batch, width)``. The networks of ``conf/model`` are settings of :class:`MLP`, not classes.
@@ -20,7 +20,7 @@ SKIPS = ("none", "add", "concat")
 
 
 class Layer(nn.Module):
-    """Linear and activation, with a norm in front of either or behind both; ``position`` says where."""
+    """A linear layer and an activation, with a norm before the linear layer, before or after the activation."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Layer(nn.Module):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        # Registered in the order of the forward pass, which is the order in which summaries and hooks list them.
+        # Modules are registered in the order of the forward pass, because summaries list them in this order.
         if norm and position == "before_linear":
             self.norm = norm(in_features)
         self.linear = nn.Linear(in_features, out_features, bias=bias)
@@ -41,7 +41,7 @@ class Layer(nn.Module):
         self.act = act()
         if norm and position == "after_act":
             self.norm = norm(out_features)
-        self.order = _order(position if norm else "none")
+        self.order = tuple(self._modules)
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.order:
@@ -49,17 +49,8 @@ class Layer(nn.Module):
         return x
 
 
-def _order(position: str) -> tuple[str, ...]:
-    return {
-        "none": ("linear", "act"),
-        "before_linear": ("norm", "linear", "act"),
-        "before_act": ("linear", "norm", "act"),
-        "after_act": ("linear", "act", "norm"),
-    }[position]
-
-
 class Residual(nn.Module):
-    """``shortcut(x) + branch(x)``: the identity, or a projection where widths differ (He et al., 2016)."""
+    """``shortcut(x) + branch(x)``: the shortcut is the identity, or a projection if widths differ (He et al., 2016)."""
 
     def __init__(self, branch: nn.Module, in_features: int, out_features: int) -> None:
         super().__init__()
@@ -72,11 +63,11 @@ class Residual(nn.Module):
 
 
 class ReZero(Residual):
-    """``shortcut(x) + alpha * branch(x)`` with a learnt ``alpha`` that starts at 0 (Bachlechner et al., 2021)."""
+    """``shortcut(x) + alpha * branch(x)`` with a learned ``alpha`` that starts at 0 (Bachlechner et al., 2021)."""
 
     def __init__(self, branch: nn.Module, in_features: int, out_features: int) -> None:
         super().__init__(branch, in_features, out_features)
-        self.alpha = nn.Parameter(torch.zeros(1))  # with an axis, along which FSDP may cut it
+        self.alpha = nn.Parameter(torch.zeros(1))  # not a scalar, because FSDP shards along the first axis
 
     def forward(self, x: Tensor) -> Tensor:
         return self.shortcut(x) + self.alpha * self.branch(x)
@@ -95,21 +86,20 @@ class MLP(nn.Module):
     Args:
         in_features: features of one flattened sample.
         out_features: outputs of the head (logits); with ``head=False`` the last hidden layer is the output.
-        depth, width: number of hidden layers and their width; or
-        hidden: the widths, one per hidden layer, in place of both.
+        depth, width: number of hidden layers and their width.
+        hidden: one width per hidden layer, instead of ``depth`` and ``width``.
         act: a name of :data:`gradvitals.activations.ACTIVATIONS`, or a factory of modules.
         norm: a name of :data:`gradvitals.nets.norms.NORMS`, or None.
-        norm_position: ``before_linear`` (in front of each hidden linear, not of the head), ``before_act``,
-            ``after_act``.
+        norm_position: ``before_linear`` (of each hidden layer, not of the head), ``before_act``, ``after_act``.
         norm_eps, norm_momentum, norm_groups: see :func:`gradvitals.nets.norms.norm`.
-        input_norm: normalise the input: the name of a norm, or True for ``norm`` (``batch`` where that is None).
-        bias: of the hidden linears; ``"auto"`` leaves it out where a norm follows at once: BatchNorm would cancel it,
-            and the other norms bring a shift of their own (``rms`` and ``instance`` do not: True keeps it).
+        input_norm: the name of a norm for the input, or True for ``norm`` (``batch`` if that is None).
+        bias: whether hidden linear layers have a bias; ``"auto"``: unless a norm follows directly. BatchNorm would
+            cancel it, and other norms have their own shift (``rms`` and ``instance`` have none: True keeps the bias).
         block: ``plain``, ``residual`` or ``rezero``, around each hidden layer.
-        skip: what a layer is given: ``none`` the tensor before it; ``add`` the sum (of those of equal width) and
-            ``concat`` the concatenation of the last ``reach`` tensors (Huang et al., 2017). The flattened input counts
-            as a tensor.
-        reach: how many tensors; None: all of them.
+        skip: the input of a layer: ``none``, the previous tensor; ``add``, the sum (of those of equal width), or
+            ``concat``, the concatenation of the last ``reach`` tensors (Huang et al., 2017), including the flattened
+            input.
+        reach: how many tensors; None means all.
         head: whether an output layer follows the hidden ones.
 
     Raises:
@@ -156,29 +146,28 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList()
         widths = [in_features]
         for size in hidden:
-            fan_in = self._received(widths)
+            fan_in = self._gathered_width(widths)
             branch = Layer(fan_in, size, make_act, make_norm, norm_position, bool(bias))
             self.layers.append(BLOCKS[block](branch, fan_in, size))
             widths.append(size)
-        self.head = nn.Linear(self._received(widths), out_features) if head else None
+        self.head = nn.Linear(self._gathered_width(widths), out_features) if head else None
         self.out_features = out_features if head else widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.input_norm(x.flatten(1))
         tensors = [x]
         for layer in self.layers:
-            tensors = self._recent([*tensors, layer(self._gather(tensors))])  # older ones may be freed
+            tensors = self._recent([*tensors, layer(self._gather(tensors))])  # releases the older ones
         return tensors[-1] if self.head is None else self.head(self._gather(tensors))
 
     def _recent(self, items: list) -> list:
         return items[-self.reach :] if self.reach else items
 
-    def _received(self, widths: list[int]) -> int:
-        """The width that the next layer is given after tensors of these widths."""
+    def _gathered_width(self, widths: list[int]) -> int:
         return sum(self._recent(widths)) if self.skip == "concat" else widths[-1]
 
     def _gather(self, tensors: list[Tensor]) -> Tensor:
-        """What the next layer is given, the newest tensor first."""
+        """Combines the tensors into the next layer's input, the newest one first."""
         newest, *older = self._recent(tensors)[::-1]
         if not older:
             return newest
@@ -200,7 +189,7 @@ def _input_norm(choice: str | bool | None, hidden_norm: str | None, options: dic
     if not choice:
         return nn.Identity()
     name = (hidden_norm or "batch") if choice is True else choice
-    # The hidden norm's options are meant for it alone where the input's is of another kind.
+    # The options of the hidden norm do not apply to an input norm of another kind.
     return norm(name, **(options if name == hidden_norm else {}))(in_features)
 
 
@@ -214,4 +203,4 @@ def _check(hidden: list[int], **choices: object) -> None:
             raise ValueError(f"model.{key}: expected one of {names}; got {choices[key]!r}")
     reach = choices["reach"]
     if reach is not None and (not isinstance(reach, int) or reach < 1):
-        raise ValueError(f"model.reach: expected a whole number of at least 1, or null for all; got {reach!r}")
+        raise ValueError(f"model.reach: expected an integer of at least 1, or null for all; got {reach!r}")

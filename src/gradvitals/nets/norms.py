@@ -1,4 +1,4 @@
-"""The normalisations by name, for features of shape ``(batch, features)``.
+"""Normalization layers by name, for features of shape ``(batch, features)``.
 
 To add one, add an entry to :data:`NORMS` and a file to ``conf/model/``.
 """
@@ -15,7 +15,7 @@ Norm = Callable[[int], nn.Module]
 
 
 def _group(features: int, groups: int | None = None, **options: Any) -> nn.GroupNorm:
-    """GroupNorm; by default in at most 8 groups of at least two features, since a group of one is all zeros."""
+    """Returns GroupNorm, by default with at most 8 groups of at least 2 features; a group of 1 would return zeros."""
     if groups is None:
         groups = max((g for g in range(1, 9) if features % g == 0 and features // g > 1), default=1)
     if features % groups:
@@ -24,7 +24,7 @@ def _group(features: int, groups: int | None = None, **options: Any) -> nn.Group
 
 
 def _instance(features: int, **options: Any) -> nn.LayerNorm:
-    """InstanceNorm of flat features: statistics over one sample's features, nothing learnt (Ulyanov et al., 2016)."""
+    """Returns InstanceNorm for flat features: statistics over one sample's features, no learned parameters."""
     return nn.LayerNorm(features, elementwise_affine=False, **options)
 
 
@@ -32,23 +32,23 @@ NORMS: dict[str, Callable[..., nn.Module]] = {
     "batch": nn.BatchNorm1d,  # Ioffe & Szegedy, 2015
     "layer": nn.LayerNorm,  # Ba, Kiros & Hinton, 2016
     "group": _group,  # Wu & He, 2018
-    "instance": _instance,
+    "instance": _instance,  # Ulyanov et al., 2016
     "rms": nn.RMSNorm,  # Zhang & Sennrich, 2019
 }
 
 
 def norm(name: str, *, eps: float | None = None, momentum: float | None = None, groups: int | None = None) -> Norm:
-    """A factory ``features -> module``.
+    """Returns a factory ``features -> module``.
 
     Args:
         name: a key of :data:`NORMS`.
-        eps: added to the variance; None: torch's default (Keras' is 1e-3).
-        momentum: weight of the newest batch in the moving statistics of ``batch``; None: torch's 0.1 (Keras' 0.99 is
-            torch's 0.01).
+        eps: added to the variance; None selects torch's default (Keras uses 1e-3).
+        momentum: weight of the newest batch in the moving statistics of ``batch``; None selects torch's 0.1 (Keras'
+            0.99 is torch's 0.01).
         groups: number of groups of ``group``.
 
     Raises:
-        ValueError: unknown name, or an option that this norm does not take.
+        ValueError: unknown name, or an option that this norm does not have.
 
     Example:
         >>> norm("batch", eps=1e-3)(4).eps

@@ -1,1 +1,1 @@
-"""The pre-flight: one batch through an untrained network, measured beside what theory predicts."""
+"""The preflight: measures one batch in an untrained network, and compares it with theory."""

@@ -1,7 +1,4 @@
-"""One batch forward and backward before any training: how the gradient will travel, and how theory says it should.
-
-The file is not called like its function, or ``gradvitals.preflight`` would be now the one and now the other.
-"""
+"""Sends one batch forward and backward before any training, to compare the gradient with theory."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradvitals.signal_propagation.expectation import Theory, assemble
-from gradvitals.signal_propagation.reading import Preflight, _ratio
+from gradvitals.signal_propagation.reading import Preflight, ratio
 from gradvitals.vitals import (
     ActivationGradients,
     ActivationStatistics,
@@ -48,15 +45,15 @@ OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 def preflight(
     network: nn.Module, batch: tuple[Tensor, Tensor], loss: Loss, optimizer: OptimizerFactory | None = None
 ) -> Preflight:
-    """Send one batch through a network in training mode and back; the network stays as it was.
+    """Measures one forward and backward pass in training mode, next to the predictions of theory.
 
-    So do the states of the random number generators.
+    The network and the states of the random number generators do not change.
 
     Args:
         network: any module; called with the batch's inputs.
         batch: inputs and targets.
-        loss: outputs and targets in, a mean over the batch out.
-        optimizer: makes the optimizer of the parameters it is given, for ``update_ratio``. It is given copies.
+        loss: a function of outputs and targets, with a mean over the batch.
+        optimizer: a function from parameters to an optimizer, for ``update_ratio``; called with copies.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -78,34 +75,32 @@ def preflight(
         ratios = _update_ratios(network, layers, optimizer) if optimizer else [None] * len(layers)
         expected = expected_loss(loss, outputs, targets)
         at_input = total(norms(inputs)).item() if inputs else None
-    for reading, ratio in zip(measured, ratios, strict=True):
-        reading["update_ratio"] = ratio
-    copies = [layer.name for layer in layers if layer.weights[0].ndim > 1 and are_copies(layer.weights[0])]
-    words = faults_of(batch, layers)
-    return assemble(layers, theory, measured, at_input, value.item(), expected, words, copies)
+    for reading, update_ratio in zip(measured, ratios, strict=True):
+        reading["update_ratio"] = update_ratio
+    symmetric = [layer.name for layer in layers if layer.weights[0].ndim > 1 and are_copies(layer.weights[0])]
+    return assemble(layers, theory, measured, at_input, value.item(), expected, _faults(batch, layers), symmetric)
 
 
-def faults_of(batch: Any, layers: Sequence[Layer]) -> list[str]:
-    """What no network can learn from, as far as one batch shows; see :func:`gradvitals.vitals.batch.faults`."""
+def _faults(batch: Any, layers: Sequence[Layer]) -> list[str]:
     x, y = inputs_and_labels(batch)
     counts = Counter(y.tolist()) if y is not None else {}
     return faults(x is None or bool(x.isfinite().all()), counts, outputs_of(layers))
 
 
 def expected_loss(loss: Loss, outputs: Tensor, targets: Tensor) -> float | None:
-    """The loss of outputs that know nothing.
+    """Returns the loss of a network that knows nothing.
 
-    That of an all-zero output: log K for the cross-entropy of K classes, log 2 for binary cross-entropy. A loss that is
-    0 where the outputs are the targets measures a distance, and there it is that of the best constant output, the
-    targets' mean: their variance for the mean squared error.
+    It is the loss of zero outputs: log K for the cross-entropy of K classes, log 2 for binary cross-entropy. For a
+    distance, which is 0 for outputs equal to the targets, it is the loss of the best constant output, the mean of the
+    targets: their variance for the mean squared error.
 
     Args:
-        loss: outputs and targets in, a mean over the batch out.
-        outputs: of the network; their shape alone counts.
-        targets: of the batch.
+        loss: a function of outputs and targets, with a mean over the batch.
+        outputs: outputs of the network, of which only the shape is used.
+        targets: targets of the batch.
 
     Returns:
-        None where the outputs are no tensor.
+        The loss; None if the outputs are not a tensor.
 
     Example:
         >>> targets = torch.tensor([[1.0], [3.0]])
@@ -116,60 +111,59 @@ def expected_loss(loss: Loss, outputs: Tensor, targets: Tensor) -> float | None:
     """
     if not isinstance(outputs, Tensor):
         return None
-    nothing = torch.zeros_like(outputs)
+    constant = torch.zeros_like(outputs)
     with torch.no_grad():
         if targets.is_floating_point() and targets.numel() == outputs.numel():
-            alike = targets.reshape(outputs.shape).to(outputs)
-            if loss(alike, targets) == 0:
-                nothing = alike.mean(0, keepdim=True).expand_as(outputs)
-        return loss(nothing, targets).item()
+            perfect = targets.reshape(outputs.shape).to(outputs)
+            if loss(perfect, targets) == 0:
+                constant = perfect.mean(0, keepdim=True).expand_as(outputs)
+        return loss(constant, targets).item()
 
 
 def _update_ratios(network: nn.Module, layers: Sequence[Layer], optimizer: OptimizerFactory) -> list[float | None]:
-    """What a first step does to copies of the parameters, over their size; None where a step wants the loss again."""
+    """Returns the update ratios of a first step on copies of the parameters; None if the step needs a closure."""
     copies = {p: _copied(p) for p in network.parameters()}
     made = optimizer(list(copies.values()))
     closure = inspect.signature(made.step).parameters.get("closure")
     if closure is not None and closure.default is inspect.Parameter.empty:
         return [None] * len(layers)
     made.step()
-    return [_moved([(w, copies[w]) for w in layer.weights if w in copies]) for layer in layers]
+    return [_update_ratio([(w, copies[w]) for w in layer.weights if w in copies]) for layer in layers]
 
 
 def _copied(parameter: nn.Parameter) -> nn.Parameter:
-    same = nn.Parameter(parameter.detach().clone(), requires_grad=parameter.requires_grad)
-    same.grad = None if parameter.grad is None else parameter.grad.clone()
-    return same
+    copy = nn.Parameter(parameter.detach().clone(), requires_grad=parameter.requires_grad)
+    copy.grad = None if parameter.grad is None else parameter.grad.clone()
+    return copy
 
 
-def _moved(weights: Sequence[tuple[Tensor, Tensor]]) -> float | None:
+def _update_ratio(weights: Sequence[tuple[Tensor, Tensor]]) -> float | None:
     step = [after.detach().double() - before.detach().double() for before, after in weights]
-    return _ratio(joint_norm(step).item(), joint_norm([before.detach() for before, _ in weights]).item())
+    return ratio(joint_norm(step).item(), joint_norm([before.detach() for before, _ in weights]).item())
 
 
 def _saturated(outputs: Outputs | None) -> float | None:
-    return None if outputs is None or outputs.outside is None else _ratio(outputs.outside.item(), outputs.count)
+    return None if outputs is None or outputs.outside is None else ratio(outputs.outside.item(), outputs.count)
 
 
 class _Watch:
-    """Everything that looks at the one pass."""
+    """All hooks on the network during the pass."""
 
     def __init__(self, network: nn.Module) -> None:
         layers = [module for module in network.modules() if is_layer(module)]
         acts = [module for module in network.modules() if is_activation(module)]
         self.order, self.at_input = ForwardOrder(network), InputGradient(*network.modules())
-        self.chain = Chain(network)  # after the input has been made to take a gradient
+        self.chain = Chain(network)  # after InputGradient, because the input must require a gradient
         self.gradients, self.inputs = ActivationGradients(layers), LayerInputs(layers)
         self.statistics, self.dead = ActivationStatistics(layers, acts), DeadUnits(layers, acts)
 
     def close(self) -> None:
-        """Take all hooks off."""
         self.dead.pause()
         for part in (self.order, self.at_input, self.chain, self.gradients, self.inputs, self.statistics):
             part.close()
 
     def readings(self, layers: Sequence[Layer]) -> list[dict[str, float | None]]:
-        """What was seen of each layer, by the names of :class:`LayerReading`."""
+        """Returns the measurements of each layer, by the names of :class:`LayerReading`."""
         gradients, inputs, seen = self.gradients.take(), self.inputs.take(), self.statistics.take()
         peaks = self.dead.peaks
         readings = []
@@ -189,7 +183,7 @@ class _Watch:
                     "saturated_fraction": _saturated(outputs),
                     "activation_grad_norm": None if gradient is None else gradient.item(),
                     "grad_norm": grad_norm,
-                    "grad_norm_corrected": _ratio(grad_norm, math.sqrt(squares.item() / samples)),
+                    "grad_norm_corrected": ratio(grad_norm, math.sqrt(squares.item() / samples)),
                 }
             )
         return readings
@@ -197,7 +191,7 @@ class _Watch:
 
 @contextmanager
 def _untouched(network: nn.Module) -> Iterator[None]:
-    """Training mode for now; modes, moving statistics, gradients and random numbers are put back."""
+    """Sets training mode, and restores modes, moving statistics, gradients and random states at the end."""
     modes = {module: module.training for module in network.modules()}
     gradients = {parameter: parameter.grad for parameter in network.parameters()}
     devices = {parameter.device for parameter in network.parameters() if parameter.is_cuda}

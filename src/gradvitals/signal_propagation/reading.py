@@ -1,4 +1,4 @@
-"""What the pre-flight found, layer by layer."""
+"""The results of a preflight, layer by layer."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gradvitals.diagnosis.forecast import forecast
 from gradvitals.diagnosis.profile import Profile
+from gradvitals.diagnosis.thresholds import Thresholds
 
 SURPRISE = 3.0  # scatters between a measured and a predicted gain
 
 
 def content(found: Preflight) -> dict[str, Any]:
-    """What ``preflight.json`` holds."""
+    """Returns the content of ``preflight.json``."""
     return {
         "verdict": None if found.verdict[0] == "unknown" else found.verdict[0],
         "gain_per_layer": found.profile.gain,
@@ -28,21 +28,22 @@ def content(found: Preflight) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class LayerReading:
-    """One layer at the start. Of activations what this batch showed, where an activation follows the layer.
+    """A layer at initialization.
 
     Attributes:
         name, index, kind: see :class:`gradvitals.vitals.Layer`.
-        activation_mean, activation_std: of what the activation returns, over samples and units.
-        dead_fraction: share of units that returned 0 for each sample of this batch, which is few for a verdict.
-        saturated_fraction: share of outputs where the slope is below 5 % of its largest; None: it does not saturate.
-        activation_grad_norm: L2 over batch and features of dL/dh; None where backward did not pass.
-        gain_measured: this layer's ``activation_grad_norm`` over the next one's; None at the last.
-        gain_predicted: what mean-field theory expects of it; None where it has no number for what lies between.
-        gain_scatter: one standard deviation of ``gain_measured`` is a factor ``exp(gain_scatter)`` (one sample's; the
-            batch's is smaller as far as samples differ).
-        grad_norm: L2 of dL/dW, all weights of the layer together; None where none has a gradient.
-        grad_norm_corrected: that over the rms, over samples, of the L2 norm of the layer's input.
-        update_ratio: L2 of the optimizer's first step, without clipping, over L2 of the weights; None without one.
+        activation_mean, activation_std: of the outputs of the activation that follows, over samples and units.
+        dead_fraction: share of units that returned 0 for each sample of the batch, which is too small for a verdict.
+        saturated_fraction: share of outputs where the slope is below 5 % of its maximum; None if the activation does
+            not saturate.
+        activation_grad_norm: L2 norm of dL/dh over batch and features; None if backward did not reach the layer.
+        gain_measured: this layer's ``activation_grad_norm`` over that of the next one; None at the last.
+        gain_predicted: its prediction by mean-field theory; None if there is none.
+        gain_scatter: one standard deviation of ``gain_measured`` is a factor ``exp(gain_scatter)``, for one sample; for
+            a batch it is smaller.
+        grad_norm: L2 norm of dL/dW, all weights of the layer together; None if none has a gradient.
+        grad_norm_corrected: ``grad_norm`` over the rms, over samples, of the L2 norm of the layer's input.
+        update_ratio: L2 norm of the optimizer's first step, without clipping, over that of the weights.
     """
 
     name: str
@@ -62,7 +63,7 @@ class LayerReading:
 
     @property
     def surprise(self) -> float:
-        """How many scatters the measured gain is away from the predicted one; 0 where either is missing."""
+        """The difference of measured and predicted gain, in scatters; 0 if one of them is missing."""
         if not self.gain_measured or not self.gain_predicted or not self.gain_scatter:
             return 0.0
         return abs(math.log(self.gain_measured / self.gain_predicted)) / self.gain_scatter
@@ -70,23 +71,22 @@ class LayerReading:
 
 @dataclass(frozen=True)
 class Preflight:
-    """What one batch showed.
+    """The results of one batch.
 
     Attributes:
-        layers: by depth.
-        input_grad_norm: L2 over batch and features of dL/dx; None where the input is no floating-point tensor.
+        layers: readings by depth.
+        input_grad_norm: L2 norm of dL/dx over batch and features; None if the input is no floating-point tensor.
         loss_start: the loss of this batch.
-        loss_expected: that of a network that knows nothing yet, see :func:`expected_loss`.
-        trainable_depth: about how many hidden layers such a net can have and still be trained. Plain nets: 6
-            correlation lengths at the mean size of the hidden layers' weights and biases, but for the first one's
-            (Schoenholz et al., 2017).
-            With norms: 16 lengths over which the squared gradient changes e-fold, as Yang et al. (2019) say of
-            BatchNorm. None at criticality, where the rate is 1 as far as weights that were drawn can tell; in a plain
-            net that does not come near its fixed point, for which that length is computed; and for all but chains of
-            linear layers with the same activation and norm.
-        profile: the shape of the activation gradients.
-        faults: of the batch itself, in words.
-        symmetric: names of layers whose units are copies of each other.
+        loss_expected: the loss of a network that knows nothing, see :func:`expected_loss`.
+        trainable_depth: about the largest number of hidden layers that can be trained. For plain nets, it is 6
+            correlation lengths at the mean variance of weights and biases of the hidden layers except the first
+            (Schoenholz et al., 2017). With norms, it is 16 lengths over which the squared gradient changes e-fold, as
+            Yang et al. (2019) found for BatchNorm. None at criticality, within the accuracy of random weights; for
+            plain nets that do not come near the fixed point to which the length applies; and for everything but chains
+            of linear layers with the same activation and norm.
+        profile: the profile of the activation gradients.
+        faults: sentences about faults of the batch.
+        symmetric: names of layers whose units have identical weights.
     """
 
     layers: list[LayerReading]
@@ -100,24 +100,36 @@ class Preflight:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Preflight:
-        """From plain values, as :func:`dataclasses.asdict` makes them."""
+        """Builds it from plain values, as :func:`dataclasses.asdict` returns them."""
         layers = [LayerReading(**reading) for reading in state["layers"]]
         return cls(**{**state, "layers": layers, "profile": Profile(**state["profile"])})
 
     @property
     def verdict(self) -> tuple[str, str]:
-        """In a word, and the evidence; see :func:`gradvitals.diagnosis.forecast.forecast`."""
-        silent = (r.name for r in self.layers if r.activation_std == 0 == r.activation_mean)
-        saturated = [(r.name, r.saturated_fraction) for r in self.layers if r.saturated_fraction is not None]
-        most = max(saturated, key=lambda pair: pair[1], default=None)
-        return forecast(self.profile, self.faults, self.symmetric, next(silent, None), most)
+        """The verdict and its evidence.
+
+        Whether the net learns is unknown before training, so ``vanishing`` and ``exploding`` refer to the profile: Adam
+        trains some of these nets.
+        """
+        if self.faults:
+            return "bad_data", "; ".join(self.faults)
+        if self.symmetric:
+            return "poor_init", f"all units of {self.symmetric[0]} have identical weights"
+        if silent := [r.name for r in self.layers if r.activation_std == 0 == r.activation_mean]:
+            return "dead_units", f"all outputs of {silent[0]} are zero"
+        most = max(self.layers, key=lambda reading: reading.saturated_fraction or 0.0, default=None)
+        share = most.saturated_fraction or 0.0 if most else 0.0
+        if most and share >= Thresholds().saturated and self.profile.label == "healthy":
+            return "saturated", f"{share:.0%} of the outputs of {most.name} are saturated: the slope there is nearly 0"
+        return self.profile.label, self.profile.evidence
 
     @property
     def surprise(self) -> LayerReading | None:
-        """The layer whose gain is farthest from the prediction, if that is more than 3 scatters."""
+        """The layer whose gain differs most from the prediction, if by more than 3 scatters."""
         far = [layer for layer in self.layers if SURPRISE < layer.surprise < math.inf]
         return max(far, key=lambda layer: layer.surprise, default=None)
 
 
-def _ratio(value: float | None, over: float | None) -> float | None:
+def ratio(value: float | None, over: float | None) -> float | None:
+    """Divides two numbers; None if one is missing or the divisor is 0."""
     return value / over if value is not None and over else None

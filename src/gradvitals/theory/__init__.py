@@ -1,7 +1,11 @@
-"""Mean-field predictions for wide networks at initialisation. All factors are of SQUARED norms.
+"""Mean-field predictions for wide networks at initialization. All factors apply to SQUARED norms.
+
+The arguments have the same meaning in all functions: ``act`` is an activation's name, or a callable on float64 tensors;
+``sigma_w2`` is ``fan_in * Var W`` and ``sigma_b2`` the variance of the bias (0 where it is missing); ``q`` is the
+variance of the pre-activations. Unknown names of activations raise ValueError.
 
 Example:
-    >>> round(gain("sigmoid", sigma_w2=1.0), 2)  # a layer passes on so much of |dL/dh|^2
+    >>> round(gain("sigmoid", sigma_w2=1.0), 2)  # the factor of |dL/dh|^2 per layer
     0.06
 """
 
@@ -26,39 +30,5 @@ from gradvitals.theory.mean_field import (
     variance_map,
     weight_gain,
 )
-from gradvitals.theory.normalised import batchnorm_gain, layernorm_gain, variance
+from gradvitals.theory.normalized import batchnorm_gain, layernorm_gain, variance
 from gradvitals.theory.residual import dense_growth, residual_growth
-
-__all__ = [
-    "Prediction",
-    "Stage",
-    "batchnorm_gain",
-    "batchnorm_trainable_depth",
-    "born_dead",
-    "chi",
-    "correlation_depth",
-    "correlation_map",
-    "critical_sigma_w2",
-    "dense_growth",
-    "edge_of_chaos",
-    "elementwise",
-    "fixed_point",
-    "gain",
-    "kurtosis",
-    "layernorm_gain",
-    "log_scatter",
-    "lsuv_sigma_w2",
-    "mean",
-    "moment",
-    "predict",
-    "relu_log_moments",
-    "residual_growth",
-    "second_moment",
-    "settled_correlation",
-    "slope_moment",
-    "trainable_depth",
-    "trajectory",
-    "variance",
-    "variance_map",
-    "weight_gain",
-]

@@ -1,4 +1,4 @@
-"""What wide-network theory leaves out: how far one net of a given width strays from the expectation."""
+"""Finite width: how much single networks differ from the expectation for wide ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from gradvitals.theory.gaussian_moments import Act, slope_moment
 
 
 def born_dead(width: int, depth: int) -> float:
-    """Probability that a ReLU net without biases passes nothing on of one input: some layer all zero.
+    """Returns the probability that some layer of a ReLU net without biases is all zero for an input.
 
-    Exact for symmetric weights and one input; for a whole data set an upper bound (Lu et al., 2020).
+    It is exact for symmetric weights and one input, and an upper bound for a whole data set (Lu et al., 2020).
 
     Args:
         width: units per hidden layer.
@@ -26,11 +26,11 @@ def born_dead(width: int, depth: int) -> float:
 
 
 def relu_log_moments(width: int) -> tuple[float, float]:
-    """Mean and variance of ``log(|dL/dh_l|^2 / |dL/dh_{l+1}|^2)`` of one sample: ReLU, He's weights, equal widths.
+    """Returns mean and variance of ``log(|dL/dh_l|^2 / |dL/dh_{l+1}|^2)`` of one sample for ReLU with He's weights.
 
-    The ratio is ``2 / n`` times a chi-square of as many degrees of freedom as units are open, which are binomial; a
-    layer without open units is left out. About ``-5 / (2n)`` and ``5 / n``: a typical gradient shrinks though the mean
-    square is kept (Hanin & Rolnick, 2018).
+    The layers have equal widths. The ratio is ``2 / n`` times a chi-square with one degree of freedom per active unit,
+    whose number is binomial; layers without active units are excluded. The results are about ``-5 / (2n)`` and
+    ``5 / n``: a typical gradient shrinks although its mean square does not (Hanin & Rolnick, 2018).
 
     Example:
         >>> mean, variance = relu_log_moments(16)
@@ -47,7 +47,7 @@ def relu_log_moments(width: int) -> tuple[float, float]:
 
 
 def kurtosis(act: Act | None, q: float = 1.0) -> float:
-    """``E[phi'^4] / E[phi'^2]^2``: 1 for a constant slope, 2 for ReLU.
+    """Computes ``E[phi'^4] / E[phi'^2]^2``: 1 for a constant slope, 2 for ReLU.
 
     Example:
         >>> round(kurtosis("relu"), 6)
@@ -58,11 +58,11 @@ def kurtosis(act: Act | None, q: float = 1.0) -> float:
 
 
 def log_scatter(act: Act | None, q: float, width: int) -> float:
-    """About the sd of ``log(|dL/dh_l|^2 / |dL/dh_{l+1}|^2)`` of one sample, over draws of Gaussian weights.
+    """Estimates the standard deviation of ``log(|dL/dh_l|^2 / |dL/dh_{l+1}|^2)`` of one sample, for Gaussian weights.
 
-    ``sqrt((3 kurtosis - 1) / n)``: what sums of ``n`` squared normals, each times a squared slope, scatter by (derived
-    here; ``sqrt(5 / n)`` for ReLU). To first order in ``1 / n``: right within 5 % from width 64 on. The total over a
-    batch scatters less, as far as its samples differ.
+    It is ``sqrt((3 kurtosis - 1) / n)``, from sums of ``n`` squared normals times squared slopes (derived here;
+    ``sqrt(5 / n)`` for ReLU). It is of first order in ``1 / n``, with errors below 5 % from width 64 on. The total over
+    a batch of different samples scatters less.
 
     Example:
         >>> round(log_scatter("relu", 1.0, 500), 6)

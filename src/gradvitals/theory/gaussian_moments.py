@@ -1,4 +1,4 @@
-"""Averages of an activation and its slope over a Gaussian pre-activation: all that mean-field theory asks of it."""
+"""Averages of an activation and its slope over Gaussian pre-activations, on which mean-field theory is built."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gradvitals.activations import activation, gaussian_mean, lookup
 
-FINEST = 16  # halvings by 4, which serve variances up to 1e18; beyond, a bend is too small to count
+FINEST = 16  # quadrature intervals that grow by 4; enough for variances up to 1e18
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 PROBE = (-1e3, -2.0, -0.5, 0.3, 1.0, 1e3)
@@ -26,21 +26,18 @@ Function = Callable[[Tensor], Tensor]
 @torch.inference_mode(False)
 @torch.no_grad()
 def moment(act: Act | None, of: Callable[[Function, Tensor], Tensor], q: float = 1.0) -> float:
-    """``E[of(phi, h)]`` for ``h`` normal with mean 0 and variance ``q``.
+    """Computes ``E[of(phi, h)]`` for ``h`` normal with mean 0 and variance ``q``.
 
-    Right to 1e-9 and better for the activations of the table. ``exponential`` is right up to ``q = 4``, where its mean
-    square is 3,000; beyond it comes out too low, or infinite.
+    The error is at most 1e-9 for the activations of the table, but for ``exponential`` only up to ``q = 4``, where its
+    mean square is 3,000; beyond that its results are too low, or infinite.
 
     Args:
-        act: a name of the table, or a callable on float64 tensors whose only kink is at 0; None is the identity.
-        of: given the activation as a function, and points, float64 of shape ``(n,)``; returns that shape.
+        act: an activation's name, or a callable on float64 tensors whose only kink is at 0; None is the identity.
+        of: a function of the activation and of points, float64 of shape ``(n,)``, with values of this shape.
         q: variance of ``h``; 0 and infinity give the limits.
 
     Returns:
-        Infinity where the average does not fit into float64.
-
-    Raises:
-        ValueError: no activation has that name.
+        The average; infinity if float64 overflows.
 
     Example:
         >>> round(moment("relu", lambda phi, h: h * phi(h)), 9)
@@ -56,7 +53,7 @@ def moment(act: Act | None, of: Callable[[Function, Tensor], Tensor], q: float =
 
 
 def second_moment(act: Act | None, q: float = 1.0) -> float:
-    """``E[phi(h)^2]``.
+    """Computes ``E[phi(h)^2]``.
 
     Example:
         >>> round(second_moment("relu", 3.0), 9)
@@ -66,7 +63,7 @@ def second_moment(act: Act | None, q: float = 1.0) -> float:
 
 
 def mean(act: Act | None, q: float = 1.0) -> float:
-    """``E[phi(h)]``.
+    """Computes ``E[phi(h)]``.
 
     Example:
         >>> round(mean("sigmoid", 3.0), 9)
@@ -76,7 +73,7 @@ def mean(act: Act | None, q: float = 1.0) -> float:
 
 
 def slope_moment(act: Act | None, q: float = 1.0, power: int = 2) -> float:
-    """``E[phi'(h)^power]``.
+    """Computes ``E[phi'(h)^power]``.
 
     Example:
         >>> round(slope_moment("relu", 3.0, power=4), 9)
@@ -86,29 +83,22 @@ def slope_moment(act: Act | None, q: float = 1.0, power: int = 2) -> float:
 
 
 def resolve(act: Act | None) -> tuple[Function, tuple[float, ...]]:
-    """Returns the function on float64 tensors that ``act`` means, which leaves its argument as it is, and its kinks.
-
-    Raises:
-        ValueError: no activation has that name.
-    """
+    """Returns an activation as a function on float64 tensors, which does not change its argument, and its kinks."""
     if act is None:
         return nn.Identity(), ()
     if isinstance(act, str):
         return _named(act)
     phi = _evaluable(act) if isinstance(act, nn.Module) else act
-    return lambda h: phi(h.clone()), (0.0,)  # a copy, since it may work in place
+    return lambda h: phi(h.clone()), (0.0,)  # a copy, because the activation may work in place
 
 
 @torch.inference_mode(False)
 @torch.no_grad()
 def elementwise(module: nn.Module) -> Function | None:
-    """Returns what a module computes of each number alone, as a function of float64 tensors on the CPU.
+    """Returns the elementwise function of a module, on float64 tensors on the CPU, which does not change its argument.
 
-    The function is that of a copy in evaluation mode, and leaves its argument as it is.
-
-    Returns:
-        None where the module mixes numbers, draws random ones, does not take a flat tensor of any length in float64, or
-        has no slope.
+    It is that of a copy in evaluation mode. None if the module mixes numbers, draws random ones, does not accept a flat
+    tensor of any length in float64, or has no slope.
 
     Example:
         >>> elementwise(nn.ReLU(inplace=True))(torch.tensor([-1.0, 2.0]))
@@ -117,7 +107,7 @@ def elementwise(module: nn.Module) -> Function | None:
         True
     """
     points = torch.tensor(PROBE, dtype=torch.float64)
-    inner = slice(1, -1)  # of another length, which a parameter per unit does not fit
+    inner = slice(1, -1)  # has another length, so modules with one parameter per unit fail
     try:
         phi, _ = resolve(module)
         with torch.random.fork_rng(devices=()):
@@ -130,10 +120,7 @@ def elementwise(module: nn.Module) -> Function | None:
 
 
 def _evaluable(module: nn.Module) -> nn.Module:
-    """Returns a copy: a module's own slopes keep the precision in which they are trained.
-
-    The copy has no hooks. Those of the monitor would be called, and each would be copied with all that it refers to.
-    """
+    """Returns a copy without hooks, so that the module keeps its precision and no hook of the monitor is called."""
     memo: dict[int, Any] = {id(getattr(m, name)): OrderedDict() for m in module.modules() for name in HOOKS}
     return copy.deepcopy(module, memo).to("cpu", torch.float64).eval()
 
@@ -147,7 +134,7 @@ def _named(name: str) -> tuple[Function, tuple[float, ...]]:
 
 
 def slope(phi: Function, h: Tensor) -> Tensor:
-    """``phi'(h)``, of the shape of ``h``.
+    """Computes ``phi'(h)``, in the shape of ``h``.
 
     Example:
         >>> slope(torch.tanh, torch.zeros(1))
@@ -160,9 +147,9 @@ def slope(phi: Function, h: Tensor) -> Tensor:
 
 
 def _breaks(kinks: tuple[float, ...], scale: float) -> set[float]:
-    """Where to split the quadrature, in units of ``z``: at kinks, and around 0 ever finer down to the bend's own size.
+    """Returns where to split the quadrature, in units of ``z``: at kinks, and ever finer towards 0.
 
-    An activation bends within a few units of ``h = 0``, which a large variance squeezes into a small interval of ``z``.
+    An activation bends within a few units of ``h = 0``, which for a large variance is a small interval of ``z``.
     """
     sizes = [4.0**power for power in range(FINEST) if 4.0**power < 10 * scale]
     return {h / scale for h in (*kinks, 0.0, *sizes, *(-size for size in sizes))}

@@ -1,4 +1,4 @@
-"""What is measured: pure functions on tensors and modules, usable in a hand-written loop.
+"""Measurements: functions of tensors and modules, which also work in a hand-written loop.
 
 Example:
     >>> import torch
@@ -27,40 +27,3 @@ from gradvitals.vitals.noise_scale import NoiseScale
 from gradvitals.vitals.non_finite import NonFinite, first_non_finite
 from gradvitals.vitals.norms import are_finite, cosine, dot, joint_norm, local, norm, norms, sums, total
 from gradvitals.vitals.parameter_count import Count, count
-
-__all__ = [
-    "ActivationGradients",
-    "ActivationStatistics",
-    "Chain",
-    "Count",
-    "DeadUnits",
-    "ForwardOrder",
-    "Histogram",
-    "InputGradient",
-    "Layer",
-    "LayerInputs",
-    "Link",
-    "NoiseScale",
-    "NonFinite",
-    "Outputs",
-    "are_copies",
-    "are_finite",
-    "bounds",
-    "cosine",
-    "count",
-    "dot",
-    "find_layers",
-    "first_non_finite",
-    "histogram",
-    "is_activation",
-    "is_layer",
-    "joint_norm",
-    "local",
-    "matches",
-    "mean_and_std",
-    "norm",
-    "norms",
-    "sums",
-    "total",
-    "weights",
-]

@@ -1,4 +1,4 @@
-"""How large the loss's gradient is with respect to what each layer puts out: dL/dh, where vanishing shows."""
+"""Norms of the gradient with respect to each layer's output, dL/dh, which show whether gradients vanish."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from gradvitals.vitals.norms import norm, total
 
 
 class ActivationGradients:
-    """Catches the L2 norm over batch and features of dL/dh of each layer.
+    """Measures the L2 norm, over batch and features, of dL/dh of each layer.
 
-    The work is done while backward has the gradient in hand, so none is held back. What comes in joins as weight
-    gradients join: all calls of a layer in one backward pass (shared weights) and all backward passes since the layer's
-    gradient was last set to None (accumulation), but not those of another optimizer's loss before that. A gradient of a
-    gradient being prepared (``create_graph``, as gradient penalties do) does not count.
+    The norm is computed during backward, so no gradient is stored. Norms are joined as weight gradients are: over all
+    calls of a layer in one backward pass (shared weights) and over all backward passes since the layer's gradient was
+    last None (accumulation), but not over earlier passes of another optimizer's loss. Passes with ``create_graph``, as
+    for gradient penalties, do not count.
 
     Args:
-        layers: the modules to watch. Of tuples and dicts, as recurrent layers return them, every tensor counts.
-        spread: of those that are called, layers whose weights lie in parts in several processes. Where their gradients
-            are held in between is not to be seen: all that comes in since the last :meth:`take` joins.
+        layers: the modules to watch. If they return tuples or dicts, as recurrent layers do, every tensor counts.
+        sharded: the layers with sharded weights. Where FSDP accumulates their gradients cannot be observed, so all
+            norms since the last :meth:`take` are joined.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -36,16 +36,15 @@ class ActivationGradients:
         >>> caught.close()
     """
 
-    def __init__(self, layers: Iterable[nn.Module] = (), spread: Collection[nn.Module] = ()) -> None:
-        self._spread = spread
+    def __init__(self, layers: Iterable[nn.Module] = (), sharded: Collection[nn.Module] = ()) -> None:
+        self._sharded = sharded
         self._norms: dict[nn.Module, list[Tensor]] = {}
-        self._latest: dict[nn.Module, int] = {}  # the backward pass that last brought something
+        self._latest: dict[nn.Module, int] = {}  # the latest backward pass with a gradient
         self._hooks = on_forward(layers, self.layer_called)
 
     def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        """Catch the gradient that will come back to the output."""
         nodes = dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output))
-        for node in nodes:  # one for all outputs of a recurrent layer; what works in place later has another
+        for node in nodes:  # all outputs of a recurrent layer have the same; in-place operations have their own
             if node is not None:
                 node.register_prehook(partial(self._join, layer))
 
@@ -61,20 +60,15 @@ class ActivationGradients:
         self._latest[layer] = backward
 
     def _accumulates(self, layer: nn.Module) -> bool:
-        """Whether the layer's weights already hold a gradient, to which backward adds; a frozen layer has no say."""
+        """Returns whether the layer's weights have a gradient, to which backward adds; True for frozen weights."""
         trained = [weight for weight in weights(layer) if weight.requires_grad]
-        return not trained or trained[0].grad is not None or layer in self._spread
+        return not trained or trained[0].grad is not None or layer in self._sharded
 
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, Tensor]:
-        """What backward has brought since the last call: layer -> norm, shape ``()``.
-
-        Args:
-            layers: of these alone; what the others have stays. None: of all.
-        """
+        """Returns and clears the norms of some layers, or all, since the last call: layer -> norm, shape ``()``."""
         found = taken(self._norms, layers)
         return {layer: total(torch.stack(norms)) if len(norms) > 1 else norms[0] for layer, norms in found.items()}
 
     def close(self) -> None:
-        """Take the hooks off."""
         remove(self._hooks)
         self._norms, self._latest = {}, {}

@@ -1,4 +1,4 @@
-"""What activations return: mean, standard deviation, and how much of it is saturated."""
+"""Statistics of activations' outputs: mean, standard deviation, saturated fraction."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from torch import Tensor, nn
 from gradvitals.vitals.hooks import on_forward, remove, taken
 from gradvitals.vitals.norms import local, sums
 
-# An output is saturated where the activation's slope is below 5 % of its largest, told from the output alone:
-# sigmoid a(1 - a) / .25, tanh 1 - a^2, softsign (1 - |a|)^2, erf exp(-x^2) at a = erf(x); hardtanh has no slope at all.
+# An output is saturated where the activation's slope is below 5 % of its maximum. As a function of the output a, the
+# relative slope is a(1 - a) / .25 for sigmoid, 1 - a^2 for tanh, (1 - |a|)^2 for softsign, exp(-x^2) for a = erf(x).
 SATURATED: dict[str, tuple[float, float]] = {
     "Sigmoid": (0.5 - 0.95**0.5 / 2, 0.5 + 0.95**0.5 / 2),
     "Tanh": (-(0.95**0.5), 0.95**0.5),
     "Softsign": (0.05**0.5 - 1, 1 - 0.05**0.5),
     "Erf": (-0.98562, 0.98562),
 }
-NOT_OF_UNITS = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d)
+NOT_PER_UNIT = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d)
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Whether a module is an activation of torch, or of one's own that says so by an attribute ``is_activation``."""
-    ours = type(module).__module__ == nn.modules.activation.__name__ and not isinstance(module, NOT_OF_UNITS)
-    return ours or getattr(module, "is_activation", False)
+    """Returns whether a module is one of torch's activations, or a user's with a true attribute ``is_activation``."""
+    is_torchs = type(module).__module__ == nn.modules.activation.__name__ and not isinstance(module, NOT_PER_UNIT)
+    return is_torchs or getattr(module, "is_activation", False)
 
 
 def bounds(activation: nn.Module) -> tuple[float, float] | None:
-    """Outputs at or below the first, or at or above the second, are saturated; None: it does not saturate.
+    """Returns the bounds at or beyond which outputs are saturated; None for activations that do not saturate.
 
     Example:
         >>> bounds(nn.Hardtanh(-2, 2)), bounds(nn.ReLU())
@@ -43,13 +43,13 @@ def bounds(activation: nn.Module) -> tuple[float, float] | None:
 
 
 class Attribution:
-    """Tells which layer an activation belongs to: the one that was called last before it.
+    """Attributes each activation's output to the layer that was called last before it.
 
-    So one activation that serves many layers is told apart. Where several follow a layer, each counts. What runs
-    without gradients (validation, the first pass of a checkpointed block) does not.
+    Many layers may share an activation, and several activations may follow a layer. Passes without gradients
+    (validation, the first pass of a checkpointed block) do not count.
 
     Args:
-        record: is called with the layer, the activation, and what it returned.
+        record: called with the layer, the activation and its output.
     """
 
     def __init__(self, record: Callable[[nn.Module, nn.Module, Tensor], None]) -> None:
@@ -57,23 +57,21 @@ class Attribution:
         self._layer: nn.Module | None = None
 
     def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        """A layer was called."""
         self._layer = layer
 
     def activation_called(self, activation: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        """An activation was called."""
         if self._layer is not None and isinstance(output, Tensor) and torch.is_grad_enabled():
             self._record(self._layer, activation, output)
 
 
 @dataclass
 class Outputs:
-    """What the activations behind a layer returned.
+    """Sums over the outputs of the activations that follow a layer.
 
     Attributes:
-        count: numbers.
-        sum, squares: of them; shape ``()``, float64.
-        outside: how many are saturated; None: they cannot be.
+        count: how many numbers there are.
+        sum, squares: their sum and sum of squares; shape ``()``, float64.
+        outside: how many are saturated; None if the activation does not saturate.
     """
 
     count: int
@@ -87,12 +85,12 @@ class Outputs:
 
 
 class ActivationStatistics:
-    """Sums over what the activations behind each layer return.
+    """Sums the outputs of the activations that follow each layer.
 
     Args:
-        layers: the modules to which activations are counted.
-        activations: the activations.
-        sums: sum and sum of squares of a tensor, float64.
+        layers: the modules to which outputs are attributed.
+        activations: the modules whose outputs are summed.
+        sums: computes sum and sum of squares of a tensor, float64.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(1, 1, bias=False), nn.Tanh())
@@ -111,7 +109,7 @@ class ActivationStatistics:
         activations: Iterable[nn.Module] = (),
         sums: Callable[[Tensor], tuple[Tensor, Tensor]] = sums,
     ) -> None:
-        self._seen: dict[nn.Module, Outputs] = {}
+        self._outputs: dict[nn.Module, Outputs] = {}
         self._sums = sums
         self.attribution = Attribution(self._record)
         self._hooks = on_forward(layers, self.attribution.layer_called)
@@ -122,24 +120,20 @@ class ActivationStatistics:
         if ends is not None:
             a = local(output.detach())
             outside = ((a <= ends[0]) | (a >= ends[1])).sum()
-        seen = Outputs(local(output).numel(), *self._sums(output), outside)
-        self._seen[layer] = self._seen[layer] + seen if layer in self._seen else seen
+        outputs = Outputs(local(output).numel(), *self._sums(output), outside)
+        self._outputs[layer] = self._outputs[layer] + outputs if layer in self._outputs else outputs
 
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, Outputs]:
-        """What was seen since the last call.
-
-        Args:
-            layers: of these alone; what the others have stays. None: of all.
-        """
-        return taken(self._seen, layers)
+        """Returns and clears the sums of some layers, or all, since the last call."""
+        return taken(self._outputs, layers)
 
     def close(self) -> None:
-        """Take the hooks off; what was seen stays."""
+        """Removes the hooks; the sums stay."""
         remove(self._hooks)
 
 
 def mean_and_std(count: float, total: float, squares: float) -> tuple[float, float]:
-    """From how many numbers there are, their sum, and their sum of squares.
+    """Returns mean and standard deviation of ``count`` numbers from their sum and sum of squares.
 
     Example:
         >>> mean_and_std(4, 8.0, 20.0)
@@ -147,4 +141,4 @@ def mean_and_std(count: float, total: float, squares: float) -> tuple[float, flo
     """
     mean = total / count
     variance = squares / count - mean**2
-    return mean, math.sqrt(variance) if variance > 0 else variance * 0  # not finite stays so
+    return mean, math.sqrt(variance) if variance > 0 else variance * 0  # nan stays nan

@@ -1,4 +1,4 @@
-"""Walks torch's autograd graph."""
+"""Dominators and views in torch's autograd graph."""
 
 from __future__ import annotations
 
@@ -8,47 +8,46 @@ from collections.abc import Iterator
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
-# A tensor in another shape, or a copy: its features are still the same, in the same order.
-SAME = {"ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "AliasBackward0", "CloneBackward0"} | {
+# Operations that keep the features and their order: views and copies.
+VIEWS = {"ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "AliasBackward0", "CloneBackward0"} | {
     f"{name}Backward{i}" for name in ("Squeeze", "Unsqueeze") for i in range(3)
 }
 
-Origin = tuple[Node, int]  # what made a tensor, and as which of its outputs: the same for all views of its shape
+Origin = tuple[Node, int]  # the node that made a tensor, and the number of its output; the same for all views
 
 
-class _Ways:
-    """By which ways the loss's gradient comes to each node of autograd's graph: the graph's dominators."""
+class Dominators:
+    """The dominator tree of the autograd graph of a loss: which nodes the gradient of another must pass."""
 
     def __init__(self, root: Node) -> None:
-        self._above = {root: root}  # the nearest node that all ways lead through
+        self._parent = {root: root}  # the nearest dominator
         self._depth = {root: 0}
-        for node in _by_use(root):
-            self._depth[node] = self._depth[self._above[node]] + 1
+        for node in _topological_order(root):
+            self._depth[node] = self._depth[self._parent[node]] + 1
             for child in _children(node):
-                self._above[child] = self._meet(self._above[child], node) if child in self._above else node
+                self._parent[child] = self._meet(self._parent[child], node) if child in self._parent else node
 
     def _meet(self, a: Node, b: Node) -> Node:
         while a is not b:
             if self._depth[a] < self._depth[b]:
                 a, b = b, a
-            a = self._above[a]
+            a = self._parent[a]
         return a
 
-    def all_lead(self, to: Node, through: Node) -> bool:
-        """Whether every way to one node leads through another."""
-        if to not in self._depth or through not in self._depth:
+    def dominates(self, node: Node, other: Node) -> bool:
+        """Returns whether every path from the loss to ``other`` passes ``node``."""
+        if other not in self._depth or node not in self._depth:
             return False
-        while self._depth[to] > self._depth[through]:
-            to = self._above[to]
-        return to is through
+        while self._depth[other] > self._depth[node]:
+            other = self._parent[other]
+        return other is node
 
 
-def _by_use(root: Node) -> Iterator[Node]:
-    """Each node after all that use it."""
-    waiting, seen, stack = Counter[Node](), {root}, [root]
+def _topological_order(root: Node) -> Iterator[Node]:
+    num_users, seen, stack = Counter[Node](), {root}, [root]
     while stack:
         for child in _children(stack.pop()):
-            waiting[child] += 1
+            num_users[child] += 1
             if child not in seen:
                 seen.add(child)
                 stack.append(child)
@@ -57,8 +56,8 @@ def _by_use(root: Node) -> Iterator[Node]:
         node = ready.pop()
         yield node
         for child in _children(node):
-            waiting[child] -= 1
-            if not waiting[child]:
+            num_users[child] -= 1
+            if not num_users[child]:
                 ready.append(child)
 
 
@@ -66,15 +65,16 @@ def _children(node: Node) -> list[Node]:
     return [child for child, _ in node.next_functions if child is not None]
 
 
-def _origin(tensor: Tensor | None) -> Origin | None:
-    """What made a tensor, through views and copies; None where autograd does not know it."""
+def origin(tensor: Tensor | None) -> Origin | None:
+    """Returns what made a tensor, looking through views and copies; None for tensors without a gradient."""
     if tensor is None or not tensor.requires_grad:
         return None
     edge = get_gradient_edge(tensor)
-    return _through_views(edge.node, edge.output_nr)
+    return through_views(edge.node, edge.output_nr)
 
 
-def _through_views(node: Node, output: int) -> Origin:
-    while node.name() in SAME and node.next_functions[0][0] is not None:
+def through_views(node: Node, output: int) -> Origin:
+    """Returns what made the tensor of which an output is a view or copy."""
+    while node.name() in VIEWS and node.next_functions[0][0] is not None:
         node, output = node.next_functions[0]  # type: ignore[assignment]
     return node, output

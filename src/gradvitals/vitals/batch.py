@@ -1,4 +1,4 @@
-"""What a batch itself tells: the size of its input features, and its labels."""
+"""Statistics of a batch: the size of its input features, its labels, and faults in them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-IGNORED = -100  # torch's label of what has none
+IGNORED = -100  # torch's label of samples without a class
+ENOUGH_LABELS = 50  # from which on a second class is missing if all are equal
 
 
 def inputs_and_labels(batch: Any) -> tuple[Tensor | None, Tensor | None]:
-    """The floating-point inputs and the labels, one whole number per sample, of a batch ``(inputs, labels)``.
+    """Returns the floating-point inputs and the integer labels of a batch ``(inputs, labels)``; None for others.
 
     Example:
         >>> x, y = inputs_and_labels((torch.zeros(4, 2), torch.tensor([0, 1, 1, -100])))
@@ -29,10 +30,7 @@ def inputs_and_labels(batch: Any) -> tuple[Tensor | None, Tensor | None]:
 
 
 def largest_feature(x: Tensor) -> Tensor:
-    """The largest root mean square, over samples, of an input feature; shape ``()``.
-
-    Args:
-        x: shape ``(samples, ...)``.
+    """Returns the largest root mean square, over samples, of a feature of ``x`` ``(samples, ...)``; shape ``()``.
 
     Example:
         >>> largest_feature(torch.tensor([[3.0, 0.0], [-3.0, 1.0]])).item()
@@ -42,14 +40,14 @@ def largest_feature(x: Tensor) -> Tensor:
 
 
 def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, outputs: int) -> float:
-    """The lowest loss that one output for all samples can have: log K for the cross-entropy of K balanced classes.
+    """Returns the lowest loss of a constant output: log K for the cross-entropy of K balanced classes.
 
-    Found by L-BFGS from zero, whatever the loss is made of.
+    It is found by L-BFGS from zero.
 
     Args:
-        loss: outputs ``(samples, outputs)`` and targets in, a mean over samples out.
+        loss: a function of outputs ``(samples, outputs)`` and targets, with a mean over samples.
         targets: shape ``(samples,)``.
-        outputs: per sample.
+        outputs: number of outputs per sample.
 
     Example:
         >>> labels = torch.arange(30) % 3
@@ -71,41 +69,40 @@ def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, out
 
 
 def entropy(counts: Iterable[int]) -> float:
-    """Of labels that were counted, in nats, corrected for how few they are (Miller, 1955): the loss of guessing.
+    """Returns the entropy of labels in nats, corrected for small samples (Miller, 1955): the loss of guessing.
 
     Example:
         >>> round(entropy([5000, 5000]), 3)  # log 2
         0.693
     """
-    seen = [count for count in counts if count]
-    samples = sum(seen)
+    present = [count for count in counts if count]
+    samples = sum(present)
     if not samples:
         return math.nan
-    plain = -sum(count / samples * math.log(count / samples) for count in seen)
-    return plain + (len(seen) - 1) / (2 * samples)
+    uncorrected = -sum(count / samples * math.log(count / samples) for count in present)
+    return uncorrected + (len(present) - 1) / (2 * samples)
 
 
-def faults(finite: bool, counts: Mapping[int, int], outputs: int | None, least: int = 50) -> list[str]:
-    """What no network can learn from.
+def faults(finite: bool, counts: Mapping[int, int], outputs: int | None) -> list[str]:
+    """Returns the faults of inputs and labels that keep any network from learning.
 
     Args:
         finite: whether all inputs are finite numbers.
         counts: how many samples each label has.
-        outputs: of the network; one output tells two classes apart. None: not known.
-        least: labels that must be seen before all of them being the same says something.
+        outputs: number of outputs of the network, where one output distinguishes two classes; None if unknown.
 
     Example:
         >>> faults(True, {0: 60, 3: 60}, outputs=3)
-        ['labels from 0 to 3; 3 outputs tell classes 0 to 2 apart']
+        ['labels from 0 to 3; 3 outputs distinguish classes 0 to 2']
     """
     found = [] if finite else ["inputs that are not finite numbers"]
     if not counts:
         return found
     low, high, most = min(counts), max(counts), max(outputs or 0, 2) - 1
     if outputs is not None and not 0 <= low <= high <= most:
-        noun = "output tells" if outputs == 1 else "outputs tell"
-        found.append(f"labels from {low} to {high}; {outputs} {noun} classes 0 to {most} apart")
+        subject = "output distinguishes" if outputs == 1 else "outputs distinguish"
+        found.append(f"labels from {low} to {high}; {outputs} {subject} classes 0 to {most}")
     samples = sum(counts.values())
-    if len(counts) == 1 and samples >= least:
+    if len(counts) == 1 and samples >= ENOUGH_LABELS:
         found.append(f"all of the first {samples} labels are {low}")
     return found

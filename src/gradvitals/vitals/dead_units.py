@@ -1,4 +1,4 @@
-"""Which units never return anything but zero."""
+"""Units that never return anything but zero."""
 
 from __future__ import annotations
 
@@ -13,22 +13,18 @@ from gradvitals.vitals.hooks import on_forward, remove
 from gradvitals.vitals.norms import local
 
 NEVER_NEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus)
-MANY = 32  # batches that are kept before they are joined
+MAX_BATCHES = 32  # whose peaks are stored before they are reduced
 
 
 def _largest(peaks: list[Tensor]) -> Tensor:
-    device = peaks[-1].device  # those of a checkpoint came from the host
+    device = peaks[-1].device  # peaks from a checkpoint are on the CPU
     return peaks[0] if len(peaks) == 1 else torch.stack([peak.to(device) for peak in peaks]).amax(0)
 
 
 class DeadUnits:
-    """Which units never return anything but zero.
+    """Records the largest output of each unit. A unit is dead if that is 0 over at least a thousand samples.
 
-    A unit is a feature of an activation's output: the second axis behind a convolution, else the last one. It is dead
-    when it was zero for each sample; among fewer than a thousand that says little.
-
-    Attributes:
-        samples: how many samples were seen behind the layer that saw the fewest.
+    A unit is a feature of an activation's output: along the second axis after a convolution, else along the last one.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(1, 2), nn.ReLU())
@@ -42,7 +38,7 @@ class DeadUnits:
     """
 
     def __init__(self, layers: Iterable[nn.Module], activations: Iterable[nn.Module]) -> None:
-        self._seen: dict[nn.Module, list[Tensor]] = {}
+        self._peaks: dict[nn.Module, list[Tensor]] = {}
         self._samples: dict[nn.Module, int] = {}
         self._watched = list(layers), list(activations)
         self._hooks: list[RemovableHandle] = []
@@ -50,11 +46,12 @@ class DeadUnits:
 
     @property
     def peaks(self) -> dict[nn.Module, Tensor]:
-        """The largest size of each unit so far, ``(units,)``."""
-        return {layer: _largest(seen) for layer, seen in self._seen.items()}
+        """The largest absolute value of each unit up to now, ``(units,)``, by layer."""
+        return {layer: _largest(peaks) for layer, peaks in self._peaks.items()}
 
     @property
     def samples(self) -> int:
+        """The number of samples of the layer that has seen the fewest."""
         return min(self._samples.values(), default=0)
 
     def _record(self, layer: nn.Module, activation: nn.Module, output: Tensor) -> None:
@@ -64,29 +61,28 @@ class DeadUnits:
         unit = 1 if isinstance(layer, nn.modules.conv._ConvNd) else a.ndim - 1
         others = [axis for axis in range(a.ndim) if axis != unit]
         size = a if isinstance(activation, NEVER_NEGATIVE) else a.abs()
-        peak, seen = size.amax(others) if others else size, self._seen.setdefault(layer, [])
-        if seen and seen[0].shape != peak.shape:
-            return  # another activation behind the same layer
-        self._seen[layer] = [*seen, peak] if len(seen) < MANY else [_largest([*seen, peak])]
+        peak, peaks = size.amax(others) if others else size, self._peaks.setdefault(layer, [])
+        if peaks and peaks[0].shape != peak.shape:
+            return  # of another activation after the same layer
+        self._peaks[layer] = [*peaks, peak] if len(peaks) < MAX_BATCHES else [_largest([*peaks, peak])]
         self._samples[layer] = self._samples.get(layer, 0) + (len(a) if a.ndim > 1 else 1)
 
     def state_dict(self) -> dict[int, tuple[Tensor, int]]:
-        """Number of the layer -> what was seen behind it, for a checkpoint."""
-        place = {layer: number for number, layer in enumerate(self._watched[0])}
-        return {place[layer]: (peak.cpu(), self._samples[layer]) for layer, peak in self.peaks.items()}
+        """Returns peaks and number of samples by index of the layer, for a checkpoint."""
+        index = {layer: i for i, layer in enumerate(self._watched[0])}
+        return {index[layer]: (peak.cpu(), self._samples[layer]) for layer, peak in self.peaks.items()}
 
     def load_state_dict(self, state: Mapping[int, tuple[Tensor, int]]) -> None:
-        """Go on from a checkpoint, watching the same layers."""
+        """Restores the state from a checkpoint; the layers must be the same."""
         layers = self._watched[0]
-        self._seen = {layers[number]: [peak] for number, (peak, _) in state.items()}
-        self._samples = {layers[number]: samples for number, (_, samples) in state.items()}
+        self._peaks = {layers[i]: [peak] for i, (peak, _) in state.items()}
+        self._samples = {layers[i]: samples for i, (_, samples) in state.items()}
 
     def pause(self) -> None:
-        """Take the hooks off; what was seen stays."""
+        """Removes the hooks; the peaks stay."""
         remove(self._hooks)
 
     def resume(self) -> None:
-        """Go on watching."""
         if not self._hooks:
             layers, activations = self._watched
             attribution = Attribution(self._record)

@@ -1,4 +1,4 @@
-"""Histograms that survive numbers which are not finite."""
+"""Histograms of the finite entries of a tensor."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ from gradvitals.vitals.norms import local
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of finite entries between edges.
+    """Counts of the finite entries of a tensor, and the number of entries that are not finite."""
 
-    Attributes:
-        edges: ``bins + 1`` of them, ascending.
-        counts: one per bin.
-        non_finite: entries left out.
-    """
-
-    edges: list[float]
+    edges: list[float]  # bins + 1 of them, ascending
     counts: list[float]
     non_finite: int
 
 
 def histogram(tensor: Tensor, bins: int = 64) -> Histogram:
-    """Count a tensor's finite entries in bins of equal width between their extremes. Waits for the device.
+    """Counts a tensor's finite entries in bins of equal width between their extremes. Waits for the device.
 
     Example:
         >>> found = histogram(torch.tensor([0.0, 1.0, 1.0, float("nan")]), bins=2)

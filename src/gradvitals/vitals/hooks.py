@@ -1,4 +1,4 @@
-"""What those who watch a network share: hooks that come off, outputs of any shape, buffers that are put back."""
+"""Helpers for hooks on a network: registering and removing them, tensors in outputs, restoring buffers."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 T = TypeVar("T")
-Seen = Callable[[nn.Module, tuple, dict[str, Any], Any], None]
+Hook = Callable[[nn.Module, tuple, dict[str, Any], Any], None]
 
 
-def on_forward(modules: Iterable[nn.Module], *seen: Seen) -> list[RemovableHandle]:
-    """Call each ``seen(module, args, kwargs, output)`` whenever one of the modules was called; one hook for all."""
+def on_forward(modules: Iterable[nn.Module], *hooks: Hook) -> list[RemovableHandle]:
+    """Calls each ``hook(module, args, kwargs, output)`` after each forward call; torch sees one hook per module."""
 
-    def hook(module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        for see in seen:
-            see(module, args, kwargs, output)
+    def call_all(module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        for hook in hooks:
+            hook(module, args, kwargs, output)
 
-    return [module.register_forward_hook(hook, with_kwargs=True) for module in modules]
+    return [module.register_forward_hook(call_all, with_kwargs=True) for module in modules]
 
 
-def taken(seen: dict[nn.Module, T], layers: Iterable[nn.Module] | None) -> dict[nn.Module, T]:
-    """What was seen of some modules, which is forgotten; None: of all.
+def taken(values: dict[nn.Module, T], layers: Iterable[nn.Module] | None) -> dict[nn.Module, T]:
+    """Removes and returns the values of some modules; None: of all.
 
     Example:
         >>> layer, other = nn.Identity(), nn.Identity()
-        >>> seen = {layer: 1, other: 2}
-        >>> taken(seen, [layer])[layer], len(seen)
+        >>> values = {layer: 1, other: 2}
+        >>> taken(values, [layer])[layer], len(values)
         (1, 1)
     """
-    wanted = list(seen) if layers is None else [layer for layer in layers if layer in seen]
-    return {layer: seen.pop(layer) for layer in wanted}
+    wanted = list(values) if layers is None else [layer for layer in layers if layer in values]
+    return {layer: values.pop(layer) for layer in wanted}
 
 
 @contextmanager
 def buffers_kept(network: nn.Module) -> Iterator[None]:
-    """Put buffers, such as moving statistics, back to what they were; what a first forward makes stays.
+    """Restores buffers, such as moving statistics, at the end; buffers that a first forward pass creates stay.
 
-    Those made in inference mode cannot be changed outside of it.
+    Buffers created in inference mode cannot be changed outside of it and are ignored.
     """
     buffers = {name: buffer.clone() for name, buffer in network.named_buffers() if not buffer.is_inference()}
     try:
@@ -52,13 +52,13 @@ def buffers_kept(network: nn.Module) -> Iterator[None]:
 
 
 def remove(hooks: list[RemovableHandle]) -> None:
-    """Take hooks off and forget them."""
+    """Removes hooks from their modules and from the list."""
     while hooks:
         hooks.pop().remove()
 
 
 def tensors_in(output: Any) -> Iterator[Tensor]:
-    """The tensors of what a module returns: itself, or those in tuples, lists and dicts.
+    """Yields the tensors in a module's output: the tensor itself, or those in tuples, lists and dicts.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Units that are copies of each other, which no gradient tells apart."""
+"""Units with identical weights, which get identical gradients and stay identical."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from gradvitals.vitals.norms import local
 
 
 def are_copies(weight: Tensor) -> Tensor:
-    """Whether all units of a layer have the same weights; shape ``()``, bool.
-
-    Args:
-        weight: shape ``(units, ...)``. A single unit is no copy.
+    """Returns whether all units of a weight ``(units, ...)`` are equal; shape ``()``, bool. False for a single unit.
 
     Example:
         >>> are_copies(torch.ones(3, 2)).item(), are_copies(torch.eye(3)).item()

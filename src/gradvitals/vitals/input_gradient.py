@@ -1,4 +1,4 @@
-"""The gradient of the loss with respect to what a network is given."""
+"""The gradient of the loss with respect to a network's input."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from gradvitals.vitals.hooks import remove
 
 
 class InputGradient:
-    """Catches dL/dx of each tensor that the network is first called with.
+    """Records dL/dx of the first tensor argument of a network.
 
-    The first of ``modules`` to be called with a tensor is the entry. That tensor is replaced by an equal one whose
-    gradient is kept, so the network computes what it would have computed; further calls of the entry (accumulation) are
-    caught too. Nothing is caught where the tensor holds integers, is the result of something that learns, or was made
-    in inference mode.
+    The first of ``modules`` that is called with a tensor is the entry. In each of its calls (accumulation), the tensor
+    is replaced by an equal one that keeps its gradient. Nothing is recorded for integers, tensors that require a
+    gradient already, and tensors of inference mode.
 
     Args:
-        *modules: where the input may come in: a network's ``modules()``, or its known entry.
+        *modules: candidates for the entry: a network's ``modules()``, or the known entry.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -37,24 +36,23 @@ class InputGradient:
 
     def _replace(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict] | None:
         named: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
-        place = next((key for key, x in named.items() if isinstance(x, Tensor)), None)
-        if place is None or not torch.is_grad_enabled() or self.entry not in (None, module):
+        key = next((key for key, x in named.items() if isinstance(x, Tensor)), None)
+        if key is None or not torch.is_grad_enabled() or self.entry not in (None, module):
             return None
         self.entry = module
-        x = named[place]
+        x = named[key]
         if not x.is_floating_point() or x.requires_grad or x.is_inference():
             return None
         leaf = x.detach().requires_grad_()
         self._inputs.append(leaf)
-        named[place] = leaf.clone()  # a network that works in place may not do so on a leaf
+        named[key] = leaf.clone()  # in-place operations on a leaf are errors
         return tuple(named[i] for i in range(len(args))), {key: named[key] for key in kwargs}
 
     def take(self) -> list[Tensor]:
-        """One tensor of the input's shape per call that backward has reached since the last time."""
+        """Returns the gradients since the last call, one tensor of the input's shape per call of the entry."""
         taken, self._inputs = self._inputs, []
         return [x.grad for x in taken if x.grad is not None]
 
     def close(self) -> None:
-        """Take the hooks off and let go of the tensors."""
         remove(self._hooks)
         self._inputs = []

@@ -1,7 +1,7 @@
-"""How what each layer puts out reaches the next one: what theory must be told of a network.
+"""Detects how each layer's output reaches the next layer, which theory needs to know.
 
-Nothing is read from a network's code or names. One forward pass tells which tensors modules are given and return, and
-the graph that autograd builds of it tells what else is done with them. What is not understood is left out.
+Neither the network's code nor its names are used. Hooks record the inputs and outputs of modules in one forward pass,
+and the autograd graph shows what else is done with these tensors. Unknown structures are skipped.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from torch.autograd.graph import Node
 from torch.nn.utils.parametrize import is_parametrized
 
 from gradvitals.vitals.activations import is_activation
-from gradvitals.vitals.autograd_graph import Origin, _origin, _through_views, _Ways
+from gradvitals.vitals.autograd_graph import Dominators, Origin, origin, through_views
 from gradvitals.vitals.hooks import remove
 from gradvitals.vitals.norms import dot, norm, wide
 
-NOT_ELEMENTWISE = (nn.GLU, nn.RReLU)  # one mixes units, the other draws its slopes
-ROUNDING = 1e-5  # of a sum in float32, relative
+NOT_ELEMENTWISE = (nn.GLU, nn.RReLU)  # GLU mixes units, RReLU draws its slopes
+ROUNDING = 1e-5  # relative error of a sum in float32
 
 
 @dataclass(frozen=True)
 class Link:
-    """How a linear layer's output goes on: through norm and activation, and perhaps as the branch of a residual block.
+    """A linear layer with its norm and activation, and how its output ``h`` reaches the next layer.
 
     Attributes:
-        act: the activation; None: none.
+        act: the activation, or None.
         norm: ``batch``, ``layer``, ``rms`` or None.
         norm_position: ``before_linear``, ``before_act`` or ``after_act``.
-        block: ``plain``; or ``residual``: what the block was given, plus ``scale`` times this.
+        block: ``plain``; or ``residual``: the result is the block's input plus ``scale`` times the branch's output.
         scale: the branch's factor.
-        leads_on: whether all this is what the next layer is given, and nothing beside it is, nor goes past it.
-        input_square: mean square of what the layer, or its block, is given.
-        output_square: mean square of ``h``; where BatchNorm follows at once, less the square of the batch's mean.
+        leads_on: whether the result is the whole input of the next layer and used nowhere else.
+        input_square: mean square of the input of the layer, or of its block.
+        output_square: mean square of ``h``, about the batch's mean if BatchNorm follows directly.
     """
 
     act: nn.Module | None = None
@@ -54,16 +54,16 @@ class _Call:
     """One call of a module."""
 
     module: nn.Module
-    given: Origin | None
-    version: int | None  # of the tensor it was given: what works in place raises it
+    given: Origin | None  # of the input
+    version: int | None  # of the input, which in-place operations increase
     returned: Origin | None = None
-    squares: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of input, output, and output less the batch's mean
-    results: list[Tensor] = field(default_factory=list)  # of the calls that it made itself
+    squares: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of input, output, and output about the batch's mean
+    results: list[Tensor] = field(default_factory=list)  # outputs of the calls inside this one
 
 
 @dataclass(frozen=True)
 class _Sum:
-    """A call that returned what it was given plus ``scale`` times its branch's output."""
+    """A call that returned its input plus ``scale`` times its branch's output."""
 
     given: Origin
     returned: Origin
@@ -73,26 +73,24 @@ class _Sum:
 
 @dataclass(frozen=True)
 class _Unit:
-    """A layer with what belongs to it.
+    """A layer with its norm, activation and residual block.
 
     Attributes:
-        entrance: what it is made from.
-        front: what the norm was given that made the entrance.
-        gate: where all of the entrance must pass.
-        exit: what it makes.
+        front: if a norm made the input: the norm's own input, and its kind.
+        gate: the node through which every use of the input must pass.
     """
 
     link: Link
-    entrance: Origin | None
+    input: Origin | None
     front: tuple[Origin, str] | None
     gate: Node
-    exit: Origin
+    output: Origin
 
 
 class Chain:
-    """Watches one forward pass, with gradients, and tells how each layer's output reaches the next.
+    """Watches one forward pass, with gradients, and reports how each layer's output reaches the next.
 
-    A block whose input needs no gradient is not seen to be residual.
+    A residual block is only detected if its input requires a gradient.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 2))
@@ -108,92 +106,88 @@ class Chain:
     def __init__(self, network: nn.Module) -> None:
         self._open: list[_Call] = []
         self._layers: dict[nn.Module, list[_Call]] = {}
-        self._steps: dict[Origin | None, list[tuple[_Call, str]]] = {}  # activations and norms by what they were given
-        self._normed: dict[Origin, tuple[Origin, str]] = {}  # what a norm returned -> what it was given, and which norm
+        self._steps: dict[Origin | None, list[tuple[_Call, str]]] = {}  # activations and norms by their input
+        self._normed: dict[Origin, tuple[Origin, str]] = {}  # output of a norm -> its input and kind
         self._sums: dict[Origin, _Sum] = {}  # by the branch's output
         self._hooks = [m.register_forward_pre_hook(self._called, with_kwargs=True) for m in network.modules()]
         self._hooks += [m.register_forward_hook(self._returned, with_kwargs=True) for m in network.modules()]
 
     def close(self) -> None:
-        """Take the hooks off; what was seen stays."""
+        """Removes the hooks; the records stay."""
         remove(self._hooks)
 
     def links(self, layers: Sequence[nn.Module], loss: Tensor) -> list[Link | None]:
-        """What was understood of each layer.
+        """Returns a link per layer; None for one that is not linear, called several times, or in an unknown structure.
 
         Args:
-            layers: in the order of the forward pass.
-            loss: what came of the pass.
-
-        Returns:
-            One entry per layer; None for what is no linear layer, is called more than once, or is part of something
-            that is not understood.
+            layers: the layers in the order of the forward pass.
+            loss: the loss of the pass.
         """
         if loss.grad_fn is None:
             return [None] * len(layers)
-        ways = _Ways(loss.grad_fn)
-        units = [self._unit(layer, ways) for layer in layers]
+        graph = Dominators(loss.grad_fn)
+        units = [self._unit(layer, graph) for layer in layers]
         for i in range(len(units) - 1):
-            units[i], units[i + 1] = _join(units[i], units[i + 1], ways)
+            units[i], units[i + 1] = _join(units[i], units[i + 1], graph)
         return [unit.link if unit else None for unit in units]
 
     def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
-        x = _first(args, kwargs)
-        self._open.append(_Call(module, _origin(x), _version(x)))
+        x = _first_tensor(args, kwargs)
+        self._open.append(_Call(module, origin(x), _version(x)))
 
     def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        call, x = self._open.pop(), _first(args, kwargs)
+        call, x = self._open.pop(), _first_tensor(args, kwargs)
         if not isinstance(output, Tensor) or x is None:
             return
-        call.returned = _origin(output)
+        call.returned = origin(output)
         if self._open:
             self._open[-1].results.append(output)
         if isinstance(module, nn.Linear):
-            call.squares = (_square(x), _square(output), _square(output - output.detach().mean(0)))
+            call.squares = (_mean_square(x), _mean_square(output), _mean_square(output - output.detach().mean(0)))
             self._layers.setdefault(module, []).append(call)
         elif kind := _kind(module, x, output):
             self._steps.setdefault(call.given, []).append((call, kind))
             if kind != "act" and call.given and call.returned:
                 self._normed[call.returned] = (call.given, kind)
         elif _version(x) == call.version:
-            self._add(call, x, output)
+            self._record_sum(call, x, output)
 
-    def _add(self, call: _Call, x: Tensor, output: Tensor) -> None:
-        """Note a call that returned its input plus a multiple of what one of its own calls returned last."""
+    def _record_sum(self, call: _Call, x: Tensor, output: Tensor) -> None:
+        """Records a call that returned its input plus a multiple of the latest suitable output inside it."""
         if call.given is None or call.returned is None or not _adds(call.returned, call.given):
             return
         for branch in reversed(call.results):
-            origin, scale = _origin(branch), _multiple(output, x, branch)
-            if origin not in (None, call.given) and scale is not None:
-                self._sums[origin] = _Sum(call.given, call.returned, scale, _square(x))
+            end, scale = origin(branch), _multiple(output, x, branch)
+            if end not in (None, call.given) and scale is not None:
+                self._sums[end] = _Sum(call.given, call.returned, scale, _mean_square(x))
                 return
 
-    def _unit(self, layer: nn.Module, ways: _Ways) -> _Unit | None:
+    def _unit(self, layer: nn.Module, graph: Dominators) -> _Unit | None:
         calls = self._layers.get(layer, [])
         if len(calls) != 1 or calls[0].returned is None or is_parametrized(layer):
             return None
         (call,) = calls
-        at, act, norm, position = self._follow(call.returned, ways)  # type: ignore[arg-type]
+        end, act, norm, position = self._follow(call.returned, graph)  # type: ignore[arg-type]
         front = self._normed.get(call.given) if call.given else None
         batch = norm == "batch" and position == "before_act"
         link = Link(act, norm, position, input_square=call.squares[0], output_square=call.squares[2 if batch else 1])
-        if at not in self._sums:
-            return _Unit(link, call.given, front, call.returned[0], at)  # type: ignore[index]
-        whole = self._sums[at]
-        link = replace(link, block="residual", scale=whole.scale, input_square=whole.square)
-        unit = _Unit(link, call.given, front, whole.returned[0], whole.returned)
-        if call.given != whole.given:
+        if end not in self._sums:
+            return _Unit(link, call.given, front, call.returned[0], end)  # type: ignore[index]
+        block = self._sums[end]
+        link = replace(link, block="residual", scale=block.scale, input_square=block.square)
+        unit = _Unit(link, call.given, front, block.returned[0], block.returned)
+        if call.given != block.given:
             unit = _with_front(unit)  # type: ignore[assignment]
-        inside = unit is not None and unit.entrance == whole.given and ways.all_lead(at[0], whole.returned[0])
+        inside = unit is not None and unit.input == block.given and graph.dominates(block.returned[0], end[0])
         return unit if inside else None
 
-    def _follow(self, at: Origin, ways: _Ways) -> tuple[Origin, nn.Module | None, str | None, str]:
-        """From a layer's output through at most one norm and one activation, as long as it goes nowhere else."""
+    def _follow(self, at: Origin, graph: Dominators) -> tuple[Origin, nn.Module | None, str | None, str]:
+        """Follows a layer's output through at most one norm and one activation, while it is used nowhere else."""
         act, norm, position = None, None, "before_act"
         while at not in self._sums and len(steps := self._steps.get(at, [])) == 1:
             ((call, kind),) = steps
-            taken = act is not None if kind == "act" else norm is not None
-            if taken or call.returned is None or not ways.all_lead(at[0], call.returned[0]):
+            repeated = act is not None if kind == "act" else norm is not None
+            if repeated or call.returned is None or not graph.dominates(call.returned[0], at[0]):
                 break
             if kind == "act":
                 act = call.module
@@ -203,41 +197,40 @@ class Chain:
         return at, act, norm, position
 
 
-def _join(unit: _Unit | None, after: _Unit | None, ways: _Ways) -> tuple[_Unit | None, _Unit | None]:
-    """Both, the first marked where it leads on to the second."""
+def _join(unit: _Unit | None, after: _Unit | None, graph: Dominators) -> tuple[_Unit | None, _Unit | None]:
+    """Sets ``leads_on`` of the first unit, and adds a norm between the units to the second."""
     if unit is None or after is None:
         return unit, after
-    if unit.exit != after.entrance and after.front and after.front[0] == unit.exit:
+    if unit.output != after.input and after.front and after.front[0] == unit.output:
         after = _with_front(after) or after
-    if unit.exit == after.entrance and ways.all_lead(unit.exit[0], after.gate):
+    if unit.output == after.input and graph.dominates(after.gate, unit.output[0]):
         unit = replace(unit, link=replace(unit.link, leads_on=True))
     return unit, after
 
 
 def _with_front(unit: _Unit) -> _Unit | None:
-    """The unit together with the norm in front of its layer; None: there is none, or one too many."""
+    """Adds the norm before the layer to the unit; None if there is no norm there, or another one already."""
     if unit.front is None or unit.link.norm is not None:
         return None
-    entrance, norm = unit.front
-    return replace(unit, entrance=entrance, link=replace(unit.link, norm=norm, norm_position="before_linear"))
+    x, norm = unit.front
+    return replace(unit, input=x, link=replace(unit.link, norm=norm, norm_position="before_linear"))
 
 
-def _first(args: tuple, kwargs: dict[str, Any]) -> Tensor | None:
+def _first_tensor(args: tuple, kwargs: dict[str, Any]) -> Tensor | None:
     return next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
 
 
 def _version(tensor: Tensor | None) -> int | None:
-    """How often a tensor was changed in place; None where that is not counted, as in inference mode."""
+    """Returns how often a tensor was changed in place; None in inference mode, which does not count."""
     return None if tensor is None or tensor.is_inference() else tensor._version
 
 
-def _square(x: Tensor) -> float:
-    """Mean square."""
+def _mean_square(x: Tensor) -> float:
     return (norm(x.detach()).square() / max(x.numel(), 1)).item()
 
 
 def _kind(module: nn.Module, x: Tensor, output: Tensor) -> str | None:
-    """``act``, or the kind of norm, of a module that theory may know."""
+    """Returns ``act`` or the kind of norm, of a module that theory may know, else None."""
     if is_activation(module):
         per_unit = getattr(module, "num_parameters", 1) > 1  # PReLU
         return None if isinstance(module, NOT_ELEMENTWISE) or per_unit or x.shape != output.shape else "act"
@@ -250,19 +243,18 @@ def _kind(module: nn.Module, x: Tensor, output: Tensor) -> str | None:
 
 
 def _neutral(module: nn.Module) -> bool:
-    """Whether a norm's gain and shift, if it has them, change nothing, as at the start."""
+    """Returns whether a norm's gain and shift are 1 and 0, as at initialization, or absent."""
     gain, shift = getattr(module, "weight", None), getattr(module, "bias", None)
     return (gain is None or bool((gain == 1).all())) and (shift is None or bool((shift == 0).all()))
 
 
-def _adds(total: Origin, part: Origin) -> bool:
-    """Whether a tensor is the sum of another and something else."""
-    parts = [_through_views(*edge) for edge in total[0].next_functions if edge[0] is not None]  # type: ignore[arg-type]
-    return total[0].name() == "AddBackward0" and part in parts
+def _adds(total: Origin, summand: Origin) -> bool:
+    summands = [through_views(*edge) for edge in total[0].next_functions if edge[0] is not None]  # type: ignore[arg-type]
+    return total[0].name() == "AddBackward0" and summand in summands
 
 
 def _multiple(output: Tensor, x: Tensor, branch: Tensor) -> float | None:
-    """The ``scale`` of ``output = x + scale * branch``, if there is one."""
+    """Returns the ``scale`` of ``output = x + scale * branch``, None if the output is something else."""
     if not output.shape == x.shape == branch.shape:
         return None
     output, x, branch = (t.detach().to(wide(t.device)) for t in (output, x, branch))

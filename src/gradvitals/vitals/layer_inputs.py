@@ -1,4 +1,4 @@
-"""How large the inputs of each layer are."""
+"""Sums of squares of each layer's inputs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gradvitals.vitals.norms import sums
 
 
 class LayerInputs:
-    """How large the inputs of each layer are: what weight gradients of unequal layers are compared by.
+    """Measures the size of each layer's inputs, by which weight gradients of different layers can be compared.
 
-    For one sample, |dL/dW| = |dL/dh| |x|, so that grad_norm over the rms of |x| compares a layer of 784 inputs with one
-    of 50, whatever the scale of either's inputs (``sqrt(fan_in)`` alone is right where they have unit scale).
+    For one sample, |dL/dW| = |dL/dh| |x|. So grad_norm over the rms of |x| compares a layer of 784 inputs with one of
+    50, whatever the scale of their inputs (division by ``sqrt(fan_in)`` would assume unit scale).
 
     Args:
         layers: the modules to watch.
-        sums: sum and sum of squares of a tensor, float64.
+        sums: computes sum and sum of squares of a tensor, float64.
 
     Example:
         >>> net = nn.Linear(2, 1)
@@ -34,27 +34,22 @@ class LayerInputs:
     def __init__(
         self, layers: Iterable[nn.Module] = (), sums: Callable[[Tensor], tuple[Tensor, Tensor]] = sums
     ) -> None:
-        self._seen: dict[nn.Module, tuple[Tensor, int]] = {}
+        self._squares: dict[nn.Module, tuple[Tensor, int]] = {}
         self._sums = sums
         self._hooks = on_forward(layers, self.layer_called)
 
     def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        """Measure what it was called with."""
         x = args[0] if args else next(iter(kwargs.values()), None)
         if isinstance(x, Tensor) and x.is_floating_point() and torch.is_grad_enabled():
             squares, samples = self._sums(x)[1], len(x) if x.ndim > 1 else 1
-            if layer in self._seen:
-                squares, samples = squares + self._seen[layer][0], samples + self._seen[layer][1]
-            self._seen[layer] = (squares, samples)
+            if layer in self._squares:
+                squares, samples = squares + self._squares[layer][0], samples + self._squares[layer][1]
+            self._squares[layer] = (squares, samples)
 
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, tuple[Tensor, int]]:
-        """Sum of squares of the inputs ``()`` and number of samples by layer, since the last call.
-
-        Args:
-            layers: of these alone; what the others have stays. None: of all.
-        """
-        return taken(self._seen, layers)
+        """Returns and clears the sum of squares ``()`` and the number of samples of some layers, or all."""
+        return taken(self._squares, layers)
 
     def close(self) -> None:
-        """Take the hooks off; what was seen stays."""
+        """Removes the hooks; the sums stay."""
         remove(self._hooks)

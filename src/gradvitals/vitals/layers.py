@@ -1,4 +1,4 @@
-"""Which modules of a network are layers, and in which order they work."""
+"""Finds the layers of a network, in the order of the forward pass."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
+from gradvitals.vitals.hooks import remove
+
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
@@ -23,10 +25,10 @@ class Layer:
         name: dotted name inside the network.
         index: position in the order of the first forward pass.
         label: ``{zero-padded index}.{name}``, the LAYER of tags and files.
-        weights: its own weights: one, of shape ``(out, in, ...)``, except in recurrent layers, attention's projections
-            and weights that are computed from others (spectral and weight norm), where it is those others.
         kind: the module's class, such as ``Linear``.
-        fan_in: inputs of one output unit; 0 where the weight waits for its first input.
+        fan_in: inputs of one output unit; 0 for an uninitialized lazy weight.
+        weights: its own weights. Most layers have one, of shape ``(out, in, ...)``. Recurrent layers and attention have
+            several; for parametrized weights (spectral and weight norm), it is the parameters behind them.
     """
 
     name: str
@@ -38,14 +40,14 @@ class Layer:
     weights: tuple[nn.Parameter, ...] = field(default=(), repr=False, compare=False)
 
     def alone(self) -> Layer:
-        """What is known of the layer, without the layer itself."""
+        """Returns the description without module and weights."""
         return replace(self, module=None, weights=())
 
 
 def weights(module: nn.Module) -> tuple[nn.Parameter, ...]:
-    """The weights of a module itself: parameters named so, of two or more axes; of a norm, its gain.
+    """Returns a module's own weights: parameters of two or more axes whose name contains "weight"; a norm's gain.
 
-    Other parameters of two or more axes, such as a class token or a table of positions, are no layer's.
+    Other parameters of two or more axes, such as a class token or a table of positions, belong to no layer.
 
     Example:
         >>> [tuple(weight.shape) for weight in weights(nn.LSTM(3, 4))]
@@ -60,7 +62,7 @@ def weights(module: nn.Module) -> tuple[nn.Parameter, ...]:
 
 
 def is_layer(module: nn.Module, norm_layers: bool = False) -> bool:
-    """Whether a module has a weight of two or more axes, or is a norm with a gain and norms are asked for."""
+    """Returns whether a module has a weight of two or more axes, or with ``norm_layers`` is a norm with a gain."""
     if isinstance(module, ParametrizationList) or (isinstance(module, NORMS) and not norm_layers):
         return False
     return bool(weights(module))
@@ -73,18 +75,18 @@ def find_layers(
     include: Sequence[str] | None = None,
     exclude: Sequence[str] = (),
 ) -> list[Layer]:
-    """The layers of a network by depth.
+    """Returns the layers of a network by depth.
 
     Args:
         network: any module.
-        order: modules as they were first called (:class:`ForwardOrder`). A layer that was not called follows the module
-            that holds it, if that one holds no other (attention calls no ``out_proj`` but uses its weight); the rest
-            come last, in the order of their registration.
-        norm_layers: whether norms with a gain are layers too.
+        order: modules in the order of their first call (:class:`ForwardOrder`). A layer that was not called follows its
+            parent if that contains no called layer (attention uses the weight of ``out_proj`` without calling it); the
+            others come last, in the order of registration.
+        norm_layers: whether norms with a gain are layers, too.
         include, exclude: patterns of names, see :func:`matches`; None includes all.
 
     Raises:
-        ValueError: a pattern that no layer matches.
+        ValueError: a pattern matches no layer.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
@@ -105,7 +107,7 @@ def find_layers(
 
 
 def outputs_of(layers: Sequence[Layer]) -> int | None:
-    """Outputs of the last layer, where it is a linear one.
+    """Returns the number of outputs of the last layer if that is linear, else None.
 
     Example:
         >>> outputs_of(find_layers(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))))
@@ -118,52 +120,52 @@ def outputs_of(layers: Sequence[Layer]) -> int | None:
 def _describe(name: str, index: int, label: str, module: nn.Module) -> Layer:
     own = weights(module)
     fan_in = 0 if is_lazy(own[0]) else own[0][0].numel()
-    kind = type(module).__name__.removeprefix("FSDP")  # which FSDP2 puts in front of the class of what it cuts
+    kind = type(module).__name__.removeprefix("FSDP")  # the prefix that FSDP2 adds to the class of sharded modules
     return Layer(name, index, label, kind, fan_in, module, own)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a pattern is the dotted name of a module or of one that holds it; ``*`` stands for anything.
+    """Returns whether a pattern matches the dotted name of a module or of one that contains it; ``*`` is a wildcard.
 
     Example:
         >>> matches("fc1", ["fc1"]), matches("fc1.0", ["fc1"]), matches("fc10", ["fc1"])
         (True, True, False)
     """
-    holders = list(accumulate(name.split("."), "{}.{}".format))
-    return any(fnmatchcase(holder, pattern) for pattern in patterns for holder in holders)
+    ancestors = list(accumulate(name.split("."), "{}.{}".format))
+    return any(fnmatchcase(ancestor, pattern) for pattern in patterns for ancestor in ancestors)
 
 
 def _check_pattern(pattern: str, found: dict[str, nn.Module]) -> None:
     if not any(matches(name, [pattern]) for name in found):
         close = get_close_matches(pattern, found, n=3, cutoff=0.3) or list(found)[:3]
         raise ValueError(
-            "monitor.include, monitor.exclude: expected the dotted name of a layer or of a module that holds one, such "
-            f"as {', '.join(close) or '(there is no layer)'}; got {pattern!r}"
+            "monitor.include, monitor.exclude: expected the dotted name of a layer or of a module that contains one, "
+            f"such as {', '.join(close) or '(there is no layer)'}; got {pattern!r}"
         )
 
 
 def _by_depth(network: nn.Module, layers: dict[str, nn.Module], order: list[nn.Module]) -> list[str]:
-    place = {module: position for position, module in enumerate(order)}
+    position = {module: i for i, module in enumerate(order)}
     named = {_plain(name): module for name, module in network.named_modules()}
-    called = {name for name, module in layers.items() if module in place}
+    called = {name for name, module in layers.items() if module in position}
 
-    def position(name: str) -> float:
+    def depth(name: str) -> float:
         if name in called:
-            return place[layers[name]]
-        holder = name.rpartition(".")[0]
-        alone = not any(other.startswith(f"{holder}." if holder else "") for other in called)
-        return place[named[holder]] + 0.5 if named[holder] in place and alone else len(order)
+            return position[layers[name]]
+        parent = name.rpartition(".")[0]
+        alone = not any(other.startswith(f"{parent}." if parent else "") for other in called)
+        return position[named[parent]] + 0.5 if named[parent] in position and alone else len(order)
 
-    return sorted(layers, key=position)  # stable: the rest in the order of registration
+    return sorted(layers, key=depth)  # stable: the others stay in the order of registration
 
 
 def _plain(name: str) -> str:
-    """A name without what ``torch.compile`` puts into it."""
+    """Removes what ``torch.compile`` adds to names."""
     return name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix(".")
 
 
 class ForwardOrder:
-    """Records in which order the modules of a network are first called, until it is closed.
+    """Records the order in which the modules of a network are first called.
 
     Example:
         >>> import torch
@@ -182,7 +184,5 @@ class ForwardOrder:
         self.modules.setdefault(module)
 
     def close(self) -> None:
-        """Take the hooks off; what was recorded stays."""
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks = []
+        """Removes the hooks; the order stays."""
+        remove(self._hooks)

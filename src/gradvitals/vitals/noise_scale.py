@@ -1,4 +1,4 @@
-"""How noisy gradients are: the batch size above which larger batches hardly help."""
+"""The gradient noise scale: the batch size above which larger batches hardly help."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from gradvitals.vitals.norms import dot, norms, total
 
 @dataclass
 class NoiseScale:
-    """The simple gradient noise scale tr(S) / |G|^2, in samples (McCandlish et al., 2018).
+    """Estimates the simple gradient noise scale tr(S) / |G|^2, in samples (McCandlish et al., 2018).
 
-    S is the covariance of the gradient of one sample, G the true gradient. The paper compares two batch sizes; here the
-    two are the gradients g1, g2 of consecutive steps of B samples each, between which the weights hardly move:
-    g1 . g2 estimates |G|^2 and |g1 - g2|^2 B / 2 estimates tr(S). Both are averaged over pairs before they are divided.
-
-    Attributes:
-        keep: how much of the average stays with each new pair.
+    S is the covariance of the gradient of one sample, G the true gradient. The paper compares two batch sizes. Here the
+    gradients g1, g2 of two consecutive steps of B samples are compared, between which the weights hardly change:
+    g1 . g2 estimates |G|^2 and |g1 - g2|^2 B / 2 estimates tr(S). Both are averaged over pairs before the division.
 
     Example:
         >>> scale = NoiseScale()
@@ -29,12 +26,12 @@ class NoiseScale:
         18.0
     """
 
-    keep: float = 0.95
+    keep: float = 0.95  # decay of the moving averages
     noise: Tensor | float = 0.0
     signal: Tensor | float = 0.0
 
     def add(self, first: Sequence[Tensor], second: Sequence[Tensor], samples: int) -> None:
-        """Take in the gradients of two consecutive steps of ``samples`` each, lists of tensors of equal shapes."""
+        """Adds the gradients of two consecutive steps of ``samples`` each, lists of tensors of equal shapes."""
         signal = dot(first, second)
         squares = (total(norms(first)).square() + total(norms(second)).square()) / 2
         # |g1 - g2|^2 / 2 = (|g1|^2 + |g2|^2) / 2 - g1 . g2
@@ -43,5 +40,5 @@ class NoiseScale:
 
     @property
     def value(self) -> Tensor:
-        """Shape ``()``; negative or huge where the noise drowns the gradient, nan before the first pair."""
+        """The noise scale, shape ``()``; negative or huge if noise dominates, nan before the first pair."""
         return torch.as_tensor(self.noise, dtype=torch.float64) / torch.as_tensor(self.signal, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Where the first number that is not finite comes from."""
+"""Finds the origin of the first number that is not finite."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gradvitals.vitals.norms import are_finite
 
 @dataclass(frozen=True)
 class NonFinite:
-    """Where it shows first.
+    """The place of the first number that is not finite.
 
     Attributes:
         where: ``parameter``, ``batch``, ``forward`` (a module's output), ``loss``, ``backward`` (the gradient of the
             loss with respect to a module's output) or ``gradient`` (of a parameter).
-        name: dotted name of the module or parameter; ``inputs`` or ``labels`` where a batch is a pair of them; empty
+        name: dotted name of the module or parameter; ``inputs`` or ``labels`` of a batch that is a pair of them; empty
             for the loss and the network itself.
         kind: the module's class.
     """
@@ -36,23 +36,23 @@ class NonFinite:
             "parameter": f"the parameter {self.name}",
             "batch": f"the {self.name} of the batch" if self.name else "the batch itself",
             "forward": f"the output of {of}",
-            "loss": "the loss, of outputs that are finite",
+            "loss": "the loss, while the outputs are finite",
             "backward": f"the gradient of the loss with respect to the output of {of}",
             "gradient": f"the gradient of {self.name}",
         }[self.where]
 
 
 def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor | None]) -> NonFinite | None:
-    """Repeat one batch and find where its first number that is not finite arises.
+    """Repeats a batch and returns where its first number that is not finite arises; None if there is none.
 
-    Looked at in this order: parameters, the batch, what each module returns as it returns it, the loss, and the
-    gradient with respect to each of those outputs as backward reaches it, at last that of the parameters. No ``.grad``
-    is touched; moving statistics move once more.
+    The order is: parameters, the batch, the output of each module as it returns, the loss, the gradient with respect to
+    each of these outputs as backward reaches it, the gradients of the parameters. No ``.grad`` changes; moving
+    statistics are updated once more.
 
     Args:
-        network: whose modules are watched.
-        batch: its tensors, in any nesting.
-        loss: runs the network on the batch.
+        network: the network to watch.
+        batch: tensors in any nesting.
+        loss: runs the network on the batch and returns the loss.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
@@ -78,7 +78,7 @@ def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor |
 
 
 def _bad_part(batch: Any) -> str | None:
-    """Which part of a batch holds a number that is not finite; None: all are."""
+    """Returns the name of the part of a batch that contains a number that is not finite, else None."""
     pair = isinstance(batch, (list, tuple)) and len(batch) == 2
     for name, part in zip(("inputs", "labels"), batch, strict=True) if pair else [("", batch)]:
         if not are_finite([x for x in tensors_in(part) if x.is_floating_point()]):

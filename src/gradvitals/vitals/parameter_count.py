@@ -1,4 +1,4 @@
-"""How many numbers a network holds."""
+"""Counts the parameters and statistics of a network."""
 
 from __future__ import annotations
 
@@ -9,28 +9,19 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Count:
-    """Numbers of a network by kind.
+    """The numbers of a network by kind; their total is that of Keras' summary."""
 
-    Attributes:
-        trained: parameters that an optimizer may change.
-        frozen: parameters that it may not.
-        statistics: moving means and variances of norms, which training moves without a gradient.
-    """
-
-    trained: int
-    frozen: int
-    statistics: int
+    trained: int  # parameters that require a gradient
+    frozen: int  # parameters that do not
+    statistics: int  # moving means and variances of norms
 
     @property
     def total(self) -> int:
-        """All of them together, which is what Keras' summary calls the total."""
         return self.trained + self.frozen + self.statistics
 
 
 def count(module: nn.Module) -> Count:
-    """Count a network's numbers; a weight that several layers share counts once.
-
-    Counters of batches (scalars) are left out, as Keras leaves them out.
+    """Counts a network's numbers: shared weights once, and no batch counters (scalars), as in Keras.
 
     Example:
         >>> counted = count(nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3)))

@@ -16,7 +16,7 @@ from gradvitals.app.run.build_data import describe
 from gradvitals.app.run.memory import check_memory
 from gradvitals.build import Spec, accepts, build, resolve
 from gradvitals.classifier import Classifier
-from gradvitals.nets.init import lsuv_, remark
+from gradvitals.nets.init import lsuv_, mismatch
 from gradvitals.nets.mlp import MLP
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def build_model(config: RunConfig, data: LightningDataModule) -> LightningModule
         splits = getattr(data, "splits", None)
         inputs = next(iter(data.train_dataloader()))[0] if splits is None else splits.train.x[:1024]
         lsuv_(model.net, inputs, gain=init["gain"], output=init["output"] is None)
-    if warning := remark(act["name"], init["name"]):
+    if warning := mismatch(act["name"], init["name"]):
         log.warning(warning)
     return model
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from gradvitals.formatting import number, visible
+from gradvitals.formatting import duration, number, visible
 from gradvitals.results.objective import Objective
 from gradvitals.results.result import RESULT, Result
 from gradvitals.results.status import Status
@@ -104,19 +104,6 @@ def line(result: Result, name: str) -> str:
     value = f"{objective} {number(metric.best)}" if metric else ""
     parts = [name, result.reason or result.status, value, result.verdict, f"{result.seconds or 0.0:.1f} s"]
     return "  ".join(part for part in parts if part)
-
-
-def duration(seconds: float) -> str:
-    """Returns a rounded duration.
-
-    Example:
-        >>> duration(7.2), duration(100), duration(7260)
-        ('7 s', '1 min 40 s', '2 h 1 min')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def folders(sweep_dir: Path) -> list[Path]:

@@ -1,7 +1,7 @@
-"""One file per sickness: when it is there, and which others are its symptoms.
+"""One file per problem: the rule that detects it, and which other problems are its symptoms.
 
-A rule is a module of this folder with a function ``judge(history, limits) -> Finding | None`` and ``EXPLAINS``, the
-verdicts that are its symptoms where both are found. Its name is the verdict. Adding a rule is adding a file.
+A rule is a module in this folder, named like the verdict, with a function ``judge(history, limits) -> Finding | None``
+and ``EXPLAINS``, the verdicts that are its symptoms if both are found. To add a rule, add a file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gradvitals.diagnosis.thresholds import Thresholds
 
 @dataclass(frozen=True)
 class Rule:
-    """A sickness by its name, which is the verdict."""
+    """A rule; its name is the verdict."""
 
     name: str
     judge: Callable[[History, Thresholds], Finding | None]
@@ -28,7 +28,7 @@ class Rule:
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    """All rules, by name.
+    """Returns all rules, by name.
 
     Example:
         >>> [rule.name for rule in rules()][:3]

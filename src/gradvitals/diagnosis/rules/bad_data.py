@@ -1,7 +1,7 @@
-"""Inputs or labels that no network can learn from, or that it was not initialised for.
+"""Inputs or labels from which no network can learn, or for which it is not initialized.
 
-Judged from inputs and labels alone. Labels of one class, missing numbers and the like are told at once; inputs that are
-not scaled only where the net does not learn: some do (LeCun et al., 1998, Efficient BackProp, section 4.3).
+Labels of one class, missing numbers and the like are reported at once; inputs that are not scaled only if the net does
+not learn, because some nets do (LeCun et al., 1998, Efficient BackProp, section 4.3).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ EXPLAINS = (
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """A fault of the data, or an input feature whose root mean square is far from 1 in a net that does not learn."""
+    """Finds a fault of the data, or an input feature far from unit scale in a net that does not learn."""
     step, subject = history.latest.step, history.subject
     if subject.faults:
         return Finding("bad_data", None, step, 1.0, 0.0, "; ".join(subject.faults), "the data itself")
     size = subject.features or 0.0
     if size < limits.unscaled or not (does_not_learn(history, limits) or history.latest.worst == float("inf")):
         return None
-    evidence = f"an input feature has a root mean square of {size:.3g}; networks are initialised for about 1"
+    evidence = f"an input feature has a root mean square of {size:.3g}; networks are initialized for about 1"
     return Finding("bad_data", None, step, size, limits.unscaled, evidence, "inputs are not scaled")

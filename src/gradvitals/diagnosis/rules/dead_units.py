@@ -1,50 +1,43 @@
-"""Units that never return anything but zero pass nothing on, forward or backward.
+"""Dead units, which return 0 for each of a thousand samples and transmit neither signal nor gradient.
 
-A layer of which all are dead cuts the net in two: nothing below it is trained any more (Lu et al., 2019, "Dying ReLU
-and initialization"). Half of a ReLU layer at zero is normal; a unit is dead when it is zero for each of a thousand
-samples.
+A layer whose units are all dead cuts the net in two: the layers below it are not trained (Lu et al., 2019, "Dying ReLU
+and initialization"). For a single sample, half of a ReLU layer at zero is normal.
 """
 
 from __future__ import annotations
 
 from gradvitals.diagnosis.finding import Finding
-from gradvitals.diagnosis.history import History, Place
+from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("stalled", "saturated")
-BATCHES = 2  # in which a layer is silent before it counts as dead: a unit may be seldom used
+BATCHES = 2  # in which a layer must be silent to count as dead, because some units are rarely active
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """A whole layer that is silent, batch after batch; or half of one's units dead while the net does not learn."""
+    """Finds a layer that is silent in consecutive batches, or many dead units in a net that does not learn."""
     return _silent(history) or _many(history, limits)
 
 
 def _silent(history: History) -> Finding | None:
-    moments = history.moments[-BATCHES:]
-    if len(moments) < BATCHES or any(m.silent is None or m.gradients.ratio > 0 for m in moments):
+    recent = history.observations[-BATCHES:]
+    if len(recent) < BATCHES or any(o.silent is None or o.gradients.ratio > 0 for o in recent):
         return None
-    layer = moments[-1].silent
+    layer = recent[-1].silent
     assert layer is not None
-    evidence = f"{history.subject.name(layer)} returned nothing but zero; no layer below it receives a gradient"
-    return Finding("dead_units", layer, moments[-1].step, 1.0, 1.0, evidence, _cause(history))
+    evidence = f"all outputs of {history.subject.name(layer)} are zero; no layer below it receives a gradient"
+    return Finding("dead_units", layer, recent[-1].step, 1.0, 1.0, evidence, _cause(history))
 
 
 def _many(history: History, limits: Thresholds) -> Finding | None:
-    found = latest_dead(history)
-    if found is None or found[1] < limits.dead or not does_not_learn(history, limits):
+    latest = next((o.dead for o in reversed(history.observations) if o.dead is not None), None)
+    if latest is None or latest[1] < limits.dead or not does_not_learn(history, limits):
         return None
-    layer, share = found
+    layer, share = latest
     evidence = f"{share:.0%} of the units of {history.subject.name(layer)} are dead"
     return Finding("dead_units", layer, history.latest.step, share, limits.dead, evidence, _cause(history))
 
 
-def latest_dead(history: History) -> Place | None:
-    """The layer with the most dead units when they were last counted."""
-    return next((moment.dead for moment in reversed(history.moments) if moment.dead is not None), None)
-
-
 def _cause(history: History) -> str:
-    born = history.moments[0].silent is not None
-    return "dead since initialisation" if born else "died in training"
+    return "dead since initialization" if history.first.silent is not None else "died in training"

@@ -1,6 +1,6 @@
-"""Clipping leaves next to nothing of each gradient, and the weights stand still.
+"""Clipping removes almost all of each gradient, and the weights hardly change.
 
-Harmless under an optimizer that rescales (Adam divides by what it was given), deadly under SGD; so the update decides.
+It does not matter for optimizers that rescale gradients, such as Adam, but stops SGD; so the update ratio decides.
 """
 
 from __future__ import annotations
@@ -17,16 +17,15 @@ EXPLAINS = ("stalled",)
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """The net does not learn, weights stand still, and without clipping they would not."""
+    """Finds small clip coefficients and small updates in a net that does not learn."""
     if history.latest.clip is None or not does_not_learn(history, limits):
         return None
-    kept = [moment.clip for moment in history.moments if moment.clip is not None]
     update = usual_update(history)
-    coefficient = median(kept)
+    coefficient = median(observation.clip for observation in history.observations if observation.clip is not None)
     if coefficient > limits.clipped or update is None or update >= limits.small_update:
         return None
     evidence = (
-        f"clipping leaves {coefficient:.1e} of the gradient; a step moves the weights by {update:.1e} of their size"
+        f"clipping scales the gradient by {coefficient:.1e}; a step changes the weights by {update:.1e} of their size"
     )
     return Finding(
         "overclipped", None, history.latest.step, coefficient, limits.clipped, evidence, "clip.val too small"

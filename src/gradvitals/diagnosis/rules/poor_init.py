@@ -1,7 +1,7 @@
-"""Units that are copies of each other: constant, zero or symmetric weights, which no gradient tells apart.
+"""Layers whose units have identical weights and therefore identical gradients: constant, zero or symmetric weights.
 
-A layer drawn so that is broken up by the first step where its neighbours are random (a zero head, Fixup, ReZero); only
-one that stays so is sick.
+If the neighboring layers are random (a zero head, Fixup, ReZero), the first step makes such units different, so only
+layers whose units stay identical are reported.
 """
 
 from __future__ import annotations
@@ -11,22 +11,15 @@ from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("vanishing", "exploding", "dead_units", "saturated", "stalled", "unstable", "overclipped")
-MOMENTS = 3  # measured steps over which units stay copies
+STEPS = 3  # measured steps over which units must stay identical
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """Layers whose units were copies of each other at the start and still are."""
-    if len(history.moments) < MOMENTS or not history.moments[0].symmetric or not history.latest.symmetric:
+    """Finds layers whose units are identical, at the start and now."""
+    if len(history.observations) < STEPS or not history.first.symmetric or not history.latest.symmetric:
         return None
-    layers = history.latest.symmetric
-    words = f"all units of {history.subject.name(layers[0])} are copies of each other since the start"
-    more = f", and of {len(layers) - 1} more layers" if len(layers) > 1 else ""
-    return Finding(
-        "poor_init",
-        layers[0],
-        history.latest.step,
-        float(len(layers)),
-        0.0,
-        words + more,
-        "constant, zero or symmetric weights",
-    )
+    layers, step = history.latest.symmetric, history.latest.step
+    more = f", and those of {len(layers) - 1} more layers" if len(layers) > 1 else ""
+    evidence = f"all units of {history.subject.name(layers[0])} have had identical weights since the start{more}"
+    cause = "constant, zero or symmetric weights"
+    return Finding("poor_init", layers[0], step, float(len(layers)), 0.0, evidence, cause)

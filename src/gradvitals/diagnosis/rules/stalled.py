@@ -1,4 +1,4 @@
-"""The weights stand still: an update far below a thousandth of their size (about 1e-3 is usual: Karpathy, CS231n)."""
+"""The weights hardly change: updates far below a thousandth of their size (about 1e-3 is usual: Karpathy, CS231n)."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from statistics import median
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import does_not_learn, hardly_learns, is_late
+from gradvitals.diagnosis.learning import does_not_learn, hardly_learns
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS: tuple[str, ...] = ()
 
 
 def usual_update(history: History) -> float | None:
-    """The median over measured steps of the median layer's update ratio; None where updates are not measured."""
-    seen = [moment.update[1][1] for moment in history.moments if moment.update]
-    return median(seen) if seen else None
+    """Returns the median over steps of the median layer's update ratio; None if updates are not measured."""
+    ratios = [observation.update[1][1] for observation in history.observations if observation.update]
+    return median(ratios) if ratios else None
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """The median layer moves too little per step, and the net does not learn, or hardly."""
+    """Finds updates that are too small in a net that does not learn, or hardly."""
     limit = _limit(history, limits)
     update = usual_update(history) if limit else None
     if update is None or update >= limit:
         return None
-    evidence = f"a step moves the weights by {update:.1e} of their size; about 1e-3 is usual"
+    evidence = f"a step changes the weights by {update:.1e} of their size; about 1e-3 is usual"
     return Finding("stalled", None, history.latest.step, update, limit, evidence, "learning rate too small")
 
 
 def _limit(history: History, limits: Thresholds) -> float:
-    """What is too little: less than usual in a net that is late, and soon only what is next to nothing."""
-    lost = does_not_learn(history, limits)
-    if lost and is_late(history):
+    """Returns the ratio below which updates are too small: in the second half of a training, the usual one."""
+    stuck, planned = does_not_learn(history, limits), history.subject.planned_steps
+    if stuck and planned is not None and history.latest.step >= planned / 2:
         return limits.usual_update
-    return limits.small_update if lost or hardly_learns(history, limits) else 0.0
+    return limits.small_update if stuck or hardly_learns(history, limits) else 0.0

@@ -1,4 +1,4 @@
-"""Steps so large that the loss rises or jumps about: a learning rate too large."""
+"""Steps that are too large, so that the loss rises or fluctuates."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("non_finite", "saturated", "dead_units", "stalled", "overclipped", "exploding", "vanishing")
-EARLY = 10  # measured steps of the beginning
+EARLY = 10  # measured steps at the beginning
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """The net was healthy at the start, early steps rewrote the weights, and it does not learn or breaks down."""
-    if history.moments[0].gradients.label not in ("healthy", "unknown"):
+    """Finds large early steps or a rising loss in a net that was healthy at the start and does not learn."""
+    if history.first.gradients.label not in ("healthy", "unknown"):
         return None
     broken = history.latest.worst == math.inf
     if not (broken or does_not_learn(history, limits)):
@@ -24,26 +24,22 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
 
 
 def _large_steps(history: History, limits: Thresholds) -> Finding | None:
-    early = [m.update[1] for m in history.moments[:EARLY] if m.update]
-    place = max(early, key=lambda place: place[1], default=None)
-    if place is None or place[1] < limits.large_update:
+    early = [o.update[1] for o in history.observations[:EARLY] if o.update]
+    largest = max(early, key=lambda place: place[1], default=None)
+    if largest is None or largest[1] < limits.large_update:
         return None
-    layer, ratio = place
-    evidence = f"a step moved the weights of {history.subject.name(layer)} by {ratio:.2g} of their size"
-    return Finding(
-        "unstable", layer, history.latest.step, ratio, limits.large_update, evidence, "learning rate too large"
-    )
+    layer, ratio = largest
+    evidence = f"a step changed the weights of {history.subject.name(layer)} by {ratio:.2g} of their size"
+    return _finding(history, layer, ratio, limits.large_update, evidence)
 
 
 def _relapsed(history: History, limits: Thresholds) -> Finding | None:
-    """It had learnt, and lost it again."""
-    averaged = [m.loss for m in history.moments if m.losses >= limits.window / 2 and math.isfinite(m.loss)]
+    averaged = [o.loss for o in history.observations if o.losses >= limits.window / 2 and math.isfinite(o.loss)]
     loss, best = history.recent_loss(limits.window), min(averaged, default=math.nan)
     limit = 1 + (limits.risen - 1) / 2
     if not loss > limit * best or not best < history.chance * (1 - limits.learns):
         return None
-    evidence = f"the loss had fallen to {best:.3g} and is {loss:.3g} again"
-    return Finding("unstable", None, history.latest.step, loss / best, limit, evidence, "learning rate too large")
+    return _finding(history, None, loss / best, limit, f"the loss had fallen to {best:.3g} and is {loss:.3g} again")
 
 
 def _risen(history: History, limits: Thresholds) -> Finding | None:
@@ -51,5 +47,8 @@ def _risen(history: History, limits: Thresholds) -> Finding | None:
     limit = limits.risen * max(history.chance, start)
     if not loss > limit:
         return None
-    evidence = f"the loss has risen from {start:.3g} to {loss:.3g}"
-    return Finding("unstable", None, history.latest.step, loss, limit, evidence, "learning rate too large")
+    return _finding(history, None, loss, limit, f"the loss has risen from {start:.3g} to {loss:.3g}")
+
+
+def _finding(history: History, layer: int | None, value: float, threshold: float, evidence: str) -> Finding:
+    return Finding("unstable", layer, history.latest.step, value, threshold, evidence, "learning rate too large")

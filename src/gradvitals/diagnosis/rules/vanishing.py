@@ -1,8 +1,8 @@
-"""The gradient shrinks on its way to the input, layer by layer, until the first layers learn nothing.
+"""The gradient shrinks from layer to layer towards the input, until the first layers learn nothing.
 
-|dL/dh| falls by a factor chi ** 0.5 per layer (Schoenholz et al., 2017). The sign is in dL/dh: the gradient of weights
-may be flat while it vanishes (Glorot & Bengio, 2010, eq. 14). An optimizer that rescales each weight may train the net
-nevertheless, so a loss that does not fall decides.
+|dL/dh| changes by a factor chi ** 0.5 per layer (Schoenholz et al., 2017). The gradients of weights may all have one
+size while dL/dh vanishes (Glorot & Bengio, 2010, eq. 14). Optimizers that rescale gradients train some of these nets,
+so the rule requires that the net does not learn.
 """
 
 from __future__ import annotations
@@ -19,24 +19,26 @@ EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """A hundredth of the last layer's dL/dh arrives at the first, or a tenth in few steep steps; it does not learn."""
+    """Finds a gradient that vanishes in a net that does not learn."""
     if not does_not_learn(history, limits):
         return None
     step, predicted = history.latest.step, history.subject.predicted_decades
-    if shown := _shown(history, limits):
-        decades = math.log10(shown.ratio)
+    if found := _vanishing_profile(history, limits):
+        decades = math.log10(found.ratio)
         cause = _cause(decades, predicted)
-        return Finding("vanishing", shown.first, step, decades, -limits.decades, shown.evidence, cause)
-    if not history.moments[0].gradients.ratio > 0 and predicted is not None and predicted <= -limits.decades:
-        words = f"nothing arrives at the first layer, and theory predicts a loss of {-predicted:.1f} decades of dL/dh"
-        return Finding("vanishing", 0, step, predicted, -limits.decades, words, "scale of the weights")
+        return Finding("vanishing", found.first, step, decades, -limits.decades, found.evidence, cause)
+    if not history.first.gradients.ratio > 0 and predicted is not None and predicted <= -limits.decades:
+        evidence = (
+            f"the first layer receives no gradient, and theory predicts that dL/dh falls by {-predicted:.1f} decades"
+        )
+        return Finding("vanishing", 0, step, predicted, -limits.decades, evidence, "scale of the weights")
     return None
 
 
-def _shown(history: History, limits: Thresholds) -> Profile | None:
-    """A profile that vanishes: the latest two, since one alone may be a passing one, or the first."""
-    first, latest = history.moments[0].gradients, history.moments[-2:]
-    if all(_vanishes(moment.gradients, limits) for moment in latest):
+def _vanishing_profile(history: History, limits: Thresholds) -> Profile | None:
+    """Returns the latest profile if the latest two vanish, because a single one may be an exception, else the first."""
+    first, latest = history.first.gradients, history.observations[-2:]
+    if all(_vanishes(observation.gradients, limits) for observation in latest):
         return latest[-1].gradients
     return first if _vanishes(first, limits) else None
 

@@ -45,7 +45,7 @@ class LayerHooks:
         self._sums = LatestSums()
         self._input = InputGradient(*([entry] if entry is not None else network.modules()))
         spread = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
-        self._gradients, self._inputs = ActivationGradients(spread=spread), LayerInputs(sums=self._sums)
+        self._gradients, self._inputs = ActivationGradients(sharded=spread), LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
         of_layer = (self._gradients, self._inputs, self._outputs.attribution)
         self._hooks = on_forward(layers, *(watcher.layer_called for watcher in of_layer))

@@ -64,24 +64,24 @@ class Readings:
         """Take in numbers ``(n,)`` that are added up over all processes."""
         self._parts.append(_Part(values, finish, adds_up=True))
 
-    def add_norms(self, tensors: Sequence[Tensor], finish: Finish, spread: bool = False) -> None:
+    def add_norms(self, tensors: Sequence[Tensor], finish: Finish, sharded: bool = False) -> None:
         """Take in the L2 norm of each tensor.
 
         Args:
-            tensors: the same in each process; or, where ``spread``, some of them in parts.
+            tensors: equal in all processes, or sharded.
             finish: is given the norms.
-            spread: see :func:`gradvitals.distributed.dtensor.is_sharded`.
+            sharded: see :func:`gradvitals.distributed.dtensor.is_sharded`.
         """
-        if not spread:
+        if not sharded:
             self.add(norms(tensors), finish)
             return
         squares = shares_of_squares(tensors, self.processes.total)
         self.add_shares(squares, lambda values, numbers: finish([math.sqrt(value) for value in values], numbers))
 
-    def add_joint_norm(self, tensors: Sequence[Tensor], finish: Finish, spread: bool = False) -> None:
+    def add_joint_norm(self, tensors: Sequence[Tensor], finish: Finish, sharded: bool = False) -> None:
         """Take in the one norm of all tensors together, 0 where there is none; as :meth:`add_norms`."""
-        if spread and tensors:
-            self.add_norms(tensors, lambda values, numbers: finish([math.hypot(*values)], numbers), spread)
+        if sharded and tensors:
+            self.add_norms(tensors, lambda values, numbers: finish([math.hypot(*values)], numbers), sharded)
         else:
             self.add((joint_norm(tensors) if tensors else torch.zeros(())).reshape(1), finish)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gradvitals.formatting import number, time, train_command, typed
+from gradvitals.formatting import duration, number, train_command, typed
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.comparison import flat
 from gradvitals.report.pages.page import (
@@ -84,7 +84,9 @@ def _facts(record: Record) -> Html:
     if record.status is not Status.MISSING:
         speed = result.samples_per_second
         pairs.append(("steps", result.steps, f"{number(result.epochs)} epochs"))
-        pairs.append(("training time", time(record.seconds), f"{speed:,.0f} samples/s" if speed else ""))
+        pairs.append(
+            ("training time", record.seconds and duration(record.seconds), f"{speed:,.0f} samples/s" if speed else "")
+        )
         pairs.append(("parameters", result.parameters and result.parameters.trained, "trained"))
     if gain := record.vitals.get("gain_per_layer"):
         pairs.append(("gain per layer", gain, "dL/dh of a layer over that of the next, first step"))

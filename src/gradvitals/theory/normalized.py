@@ -1,4 +1,4 @@
-"""What normalisation does to the gradient of plain nets: it decides the rate, whatever the weights' size."""
+"""The growth of the gradient in plain nets with normalization, which the size of the weights does not change."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ POSITIONS = ("pre", "post")
 
 
 def batchnorm_gain(act: Act, batch_size: int | None = None) -> float:
-    """Growth of the squared gradient per layer of linear, BatchNorm, activation; at least 1 for every activation.
+    """Returns the growth of the squared gradient per layer of linear, BatchNorm, activation, which is at least 1.
 
-    For large batches ``E[phi'^2] / Var[phi]`` at variance 1; for finite ones theorem 8 of Yang et al. (2019), which
-    holds for activations that are straight on either side of 0. Neither depends on the size of the weights. Nets should
-    be a few times wider than the batch.
+    For large batches it is ``E[phi'^2] / Var[phi]`` at variance 1; for finite ones theorem 8 of Yang et al. (2019), for
+    piecewise linear activations with a kink at 0. Nets should be a few times wider than the batch.
 
     Args:
-        act: a name of the table, or a callable on float64 tensors.
-        batch_size: samples that are normalised together, at least 4; None: many.
+        batch_size: number of samples that are normalized together, at least 4; None: many.
 
     Raises:
-        ValueError: a finite batch and an activation that is bent, or fewer than 4 samples.
+        ValueError: a finite batch with another activation, or fewer than 4 samples.
 
     Example:
         >>> round(batchnorm_gain("relu"), 4), round(batchnorm_gain("relu", 32), 4)  # the former is pi / (pi - 1)
@@ -35,22 +33,19 @@ def batchnorm_gain(act: Act, batch_size: int | None = None) -> float:
         raise ValueError(f"batch_size: expected at least 4, below which the rate is infinite; got {batch_size}")
     slopes = two_slopes(act)
     if slopes is None:
-        raise ValueError(f"act: a finite batch has a rate for relu, leaky_relu and identity; got {act!r}")
-    c = -1 / (batch_size - 1)  # of two samples of a normalised batch, the correlation
+        raise ValueError(f"act: for a finite batch, expected relu, leaky_relu or identity; got {act!r}")
+    c = -1 / (batch_size - 1)  # the correlation of two samples of a normalized batch
     kernel, slope = _two_slope_kernel(*slopes, c)
     return ((batch_size - 1 + slope) / (1 - kernel) - 1) / (batch_size - 3)
 
 
 def layernorm_gain(act: Act, position: str = "pre", sigma_w2: float = 2.0) -> float:
-    """Growth of the squared gradient per layer with LayerNorm in front of the activation or behind it.
+    """Returns the growth of the squared gradient per layer with LayerNorm before or after the activation.
 
     Args:
-        act: a name of the table, or a callable on float64 tensors.
-        position: ``pre`` for linear, norm, activation: ``E[phi'^2] / E[phi^2]`` at variance 1, whatever the weights
+        position: ``pre`` for linear, norm, activation: ``E[phi'^2] / E[phi^2]`` at variance 1, for any weights
             (Doshi et al., 2023); ``post`` for linear, activation, norm: ``sigma_w2 E[phi'^2] / Var[phi]`` at variance
             ``sigma_w2``.
-        sigma_w2: ``fan_in * Var W``; matters for ``post`` alone.
-
     Raises:
         ValueError: another position.
 
@@ -66,7 +61,7 @@ def layernorm_gain(act: Act, position: str = "pre", sigma_w2: float = 2.0) -> fl
 
 
 def variance(act: Act | None, q: float = 1.0) -> float:
-    """``Var[phi(h)]`` where ``h`` has variance ``q``.
+    """Computes ``Var[phi(h)]`` for ``h`` of variance ``q``.
 
     Example:
         >>> round(variance("relu"), 4)  # (1 - 1 / pi) / 2
@@ -76,7 +71,7 @@ def variance(act: Act | None, q: float = 1.0) -> float:
 
 
 def two_slopes(act: Act | None) -> tuple[float, float] | None:
-    """The slopes below and above 0 of an activation that is straight on either side; None of another.
+    """Returns the slopes below and above 0 of an activation that is linear on either side, else None.
 
     Example:
         >>> two_slopes("relu"), two_slopes("tanh")
@@ -89,7 +84,7 @@ def two_slopes(act: Act | None) -> tuple[float, float] | None:
 
 
 def _two_slope_kernel(below: float, above: float, c: float) -> tuple[float, float]:
-    """``J(c) = E[phi(u) phi(v)] / E[phi^2]`` of unit normals with correlation ``c``, and its derivative.
+    """Returns ``J(c) = E[phi(u) phi(v)] / E[phi^2]`` of unit normals with correlation ``c``, and its derivative.
 
     ``phi`` is ``below * x + (above - below) * relu(x)``: a mixture of the linear and the arc-cosine kernel (Cho & Saul,
     2009).
