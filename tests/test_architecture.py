@@ -91,7 +91,7 @@ ARROWS = {
     },
 }
 HYDRA = {room for room in ARROWS if room.startswith("app.")}
-NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "nets", "results", "report"}
+NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "monitor", "nets", "results", "report"}
 
 
 def imports(file: Path) -> set[str]:

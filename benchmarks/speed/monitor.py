@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from statistics import median
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import GradientVitals
 from gradvitals.classifier import Classifier
+from gradvitals.monitor.session import Session
 
 BATCH, WIDTH, FEATURES, CLASSES = 128, 100, 784, 10
 NEVER = 10**9
@@ -103,6 +105,11 @@ def takes_part(callback: Callback, present: bool) -> Callable[[Trainer], None]:
     return state
 
 
+def dead_units(session: Session) -> Any:
+    """The collector of dead units."""
+    return session._collectors.get("dead", SimpleNamespace())  # none without activations
+
+
 def measures(monitor: GradientVitals, due: bool) -> Callable[[Trainer], None]:
     """A state of the monitor: the next step is measured, or not."""
 
@@ -112,7 +119,7 @@ def measures(monitor: GradientVitals, due: bool) -> Callable[[Trainer], None]:
         for cadence in session._cadences:
             cadence.every_n_steps = 1 if due else NEVER
         session._unhook()
-        session._dead._rest = NEVER  # timed apart
+        dead_units(session)._rest = NEVER  # timed apart
 
     return state
 
@@ -124,11 +131,12 @@ def watches_dead_units(monitor: GradientVitals, watched: bool) -> Callable[[Trai
         session = monitor._session
         assert session is not None
         measures(monitor, False)(trainer)
-        session._dead.close()
-        session._dead._rest = NEVER
+        dead = dead_units(session)
+        dead.close()
+        dead._rest = NEVER
         if watched:
-            session._dead._rest = 0
-            session._dead.measured_batch(session._watched, session._activations)
+            dead._rest = 0
+            dead.measured_batch_begins(None)
 
     return state
 

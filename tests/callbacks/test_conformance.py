@@ -77,7 +77,7 @@ def hooks_of(model: nn.Module, fitted: Trainer) -> list:
 
 
 def test_there_are_callbacks():
-    assert {"GradientVitals", "GradientPicture", "History"} <= {cls.__name__ for cls in classes()}
+    assert {"GradientVitals", "GradientPicture", "MetricHistory"} <= {cls.__name__ for cls in classes()}
 
 
 def test_fitted_twice_validated_and_tested(callback, tmp_path):

@@ -65,7 +65,7 @@ def test_nothing_waits_between_measured_steps():
     forbids, monitor = Forbids(every_n_steps=5), GradientVitals(every_n_steps=5, first_steps=0)
     fit(monitor, forbids, Allows(), max_steps=40, max_epochs=-1)
     assert forbids.steps == 32
-    assert len(monitor.moments.values) == 8
+    assert len(monitor.history.values) == 8
 
 
 @pytest.mark.parametrize("fused", [False, True])

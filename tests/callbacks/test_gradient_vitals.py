@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.classifier import Classifier
+from gradvitals.loggers.tags import tagged
 from tests.callbacks.trainer import bare_trainer
 
 X, Y = torch.randn(64, 6, generator=torch.Generator().manual_seed(0)), torch.arange(64) % 3
@@ -42,13 +43,13 @@ def fit(model: LightningModule, monitor: GradientVitals, **options) -> Trainer:
 def test_cadence_counts_optimizer_steps(accumulate, steps):
     monitor = GradientVitals(every_n_steps=3, first_steps=0)
     fit(classifier(), monitor, max_steps=-1, max_epochs=5, accumulate_grad_batches=accumulate)
-    assert list(monitor.moments.values) == steps
+    assert list(monitor.history.values) == steps
 
 
 def test_the_first_steps_are_all_measured():
     monitor = GradientVitals(every_n_steps=6, first_steps=3)
     fit(classifier(), monitor, max_steps=-1, max_epochs=4)
-    assert list(monitor.moments.values) == [0, 1, 2, 6]
+    assert list(monitor.history.values) == [0, 1, 2, 6]
 
 
 def test_after_a_spike_each_step_is_measured():
@@ -66,7 +67,7 @@ def test_after_a_spike_each_step_is_measured():
 
     monitor = GradientVitals(every_n_steps=4, first_steps=5, spike_factor=8.0, spike_steps=2)
     fit(Spike(), monitor, max_steps=30, max_epochs=-1)
-    assert list(monitor.moments.values) == [0, 1, 2, 3, 4, 8, 12, 16, 20, 21, 22, 24, 28]
+    assert list(monitor.history.values) == [0, 1, 2, 3, 4, 8, 12, 16, 20, 21, 22, 24, 28]
 
 
 def test_events_hold_the_numbers_one_event_for_all(tmp_path):
@@ -180,9 +181,8 @@ class Seeing(GradientVitals):
 
     def _take_in(self, measured):
         super()._take_in(measured)
-        self.seen.append(
-            (measured.step, {tag for tag in measured.numbers if tag.startswith(("grad_norm/", "activation_g"))})
-        )
+        tags = tagged(measured.labelled, measured.totals)
+        self.seen.append((measured.step, {tag for tag in tags if tag.startswith(("grad_norm/", "activation_g"))}))
 
 
 def test_each_optimizer_is_measured_alone():
@@ -192,7 +192,7 @@ def test_each_optimizer_is_measured_alone():
         (0, {"grad_norm/00.a", "activation_grad_norm/00.a", "grad_norm/total.0", "grad_norm/input.0"}),
         (0, {"grad_norm/01.b", "activation_grad_norm/01.b", "grad_norm/total.1"}),
     ]
-    assert {step: set(layers) for step, layers in monitor.moments.values.items()} == {0: {"00.a", "01.b"}}
+    assert {step: set(layers) for step, layers in monitor.history.values.items()} == {0: {"00.a", "01.b"}}
     assert {"grad_norm/00.a", "grad_norm/01.b"} <= set(monitor.start) & set(monitor.end)
 
 
@@ -317,7 +317,7 @@ def test_the_monitor_does_not_change_training():
 
 
 def test_cadence_below_one_is_refused():
-    with pytest.raises(ValueError, match="monitor.every_n_steps: expected a whole number of at least 1; got 0"):
+    with pytest.raises(ValueError, match="monitor.every_n_steps: expected an integer of at least 1; got 0"):
         GradientVitals(every_n_steps=0)
 
 
@@ -328,9 +328,17 @@ def test_it_goes_on_from_a_checkpoint_that_holds_plain_values(tmp_path):
     resumed = GradientVitals(every_n_steps=1)
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     assert (resumed.start, resumed.end) == (monitor.start, monitor.end)
-    assert resumed.moments.values == monitor.moments.values
-    assert list(resumed.moments.values) == [0, 1]
+    assert resumed.history.values == monitor.history.values
+    assert list(resumed.history.values) == [0, 1]
     assert resumed.clipped_fraction == 1.0
+
+
+def test_it_resumes_from_a_checkpoint_that_holds_tags():
+    """As they were written before numbers were kept by quantity and layer."""
+    monitor, resumed = GradientVitals(every_n_steps=1), GradientVitals(every_n_steps=1)
+    fit(classifier(), monitor, max_steps=2, gradient_clip_val=1e-3)
+    resumed.load_state_dict(monitor.state_dict() | {"start": monitor.start, "end": monitor.end})
+    assert (resumed.first, resumed.latest) == (monitor.first, monitor.latest)
 
 
 class Follows(Callback):
@@ -355,8 +363,8 @@ def test_a_step_that_the_scaler_skips_is_no_measurement(clip):
     plugin = MixedPrecision("16-mixed", "cpu", scaler=GradScaler("cpu", init_scale=2.0**40))
     monitor = GradientVitals(every_n_steps=1)
     fit(classifier(), monitor, max_epochs=30, max_steps=-1, plugins=[plugin], **clip)
-    assert monitor.moments.values
-    assert 0 not in monitor.moments.values
+    assert monitor.history.values
+    assert 0 not in monitor.history.values
     assert all(math.isfinite(value) for value in (*monitor.start.values(), *monitor.end.values()))
     assert 0.01 < monitor.start["grad_norm/total"] < 100  # of the loss itself, not of the scaled one
 

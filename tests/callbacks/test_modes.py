@@ -222,4 +222,4 @@ def test_a_compiled_module(whole):
     twin = Twin(classifier(), NAMES, AFTER).backward(batches(1), F.cross_entropy)
     expected = twin.before()
     assert {tag: monitor.start.get(tag) for tag in expected} == pytest.approx(expected, **EXACT)
-    assert list(monitor.moments.values) == [0, 2]
+    assert list(monitor.history.values) == [0, 2]

@@ -21,26 +21,24 @@ def numbers(
     std: float = 1.0,
     mean: float = 0.5,
     **by_layer: Sequence[float],
-) -> dict[str, float]:
-    """The tags of a measured step."""
-    every = {
+) -> dict[str, Sequence[float]]:
+    """The numbers of a measured step, by quantity and layer."""
+    return {
         "activation_grad_norm": gradients,
         "update_ratio": [update] * 4,
         "activation_std": [std] * 4,
         "activation_mean": [mean] * 4,
         **by_layer,
     }
-    return {
-        f"{tag}/{label}": value for tag, values in every.items() for label, value in zip(LABELS, values, strict=True)
-    }
 
 
 def run(
-    seen: dict[str, float] | Sequence[dict[str, float]],
+    seen: dict[str, Sequence[float]] | Sequence[dict[str, Sequence[float]]],
     losses: float | Sequence[float] = CHANCE,
     symmetric: Sequence[int] = (),
     steps: Sequence[int] = STEPS,
     limits: Thresholds | None = None,
+    clip: float | None = None,
     **subject: Any,
 ) -> Diagnosis:
     """The verdict on a run that showed these numbers and losses; a single one is used for every observation."""
@@ -50,6 +48,6 @@ def run(
     for i, step in enumerate(steps):
         now = seen if isinstance(seen, dict) else seen[min(i, len(seen) - 1)]
         loss = losses if isinstance(losses, (int, float)) else losses[min(i, len(losses) - 1)]
-        examined.take(Observation.of(step, [loss] * (step - before), now, LABELS, symmetric))
+        examined.take(Observation.of(step, [loss] * (step - before), now, clip, symmetric))
         before = step
     return examined.diagnosis

@@ -11,7 +11,7 @@ from gradvitals.diagnosis.history import History, Observation, Subject
 from gradvitals.diagnosis.remedies import FOR, Net, prescribe
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
-from tests.diagnosis.runs import CHANCE, LABELS, STEPS, numbers, run
+from tests.diagnosis.runs import CHANCE, STEPS, numbers, run
 
 FALLING = [CHANCE * 0.9**i for i in range(len(STEPS))]
 VANISHED = (1e-9, 1e-6, 1e-3, 1.0)
@@ -119,8 +119,8 @@ def test_non_finite_names_layer_and_step():
 
 def test_one_loss_that_is_not_finite_is_found_between_measured_steps():
     examined = Examination(Subject(chance=CHANCE))
-    examined.take(Observation.of(0, [CHANCE], numbers(), LABELS))
-    assert examined.take(Observation.of(50, [1.0, math.inf, 1.0], numbers(), LABELS)).verdict == "non_finite"
+    examined.take(Observation.of(0, [CHANCE], numbers()))
+    assert examined.take(Observation.of(50, [1.0, math.inf, 1.0], numbers())).verdict == "non_finite"
 
 
 def test_steps_that_rewrite_the_weights_are_unstable_whatever_follows():
@@ -184,13 +184,12 @@ def test_half_of_the_training_is_too_long_for_less_than_the_usual_step():
 
 
 def test_hard_clipping_is_the_cause_where_weights_stand_still():
-    clipped = {"clip/coefficient": 1e-3}
-    assert run(numbers(update=1e-6) | clipped).verdict == "overclipped"
-    assert run(numbers(update=1e-6) | {"clip/coefficient": 0.5}).verdict == "stalled"
+    assert run(numbers(update=1e-6), clip=1e-3).verdict == "overclipped"
+    assert run(numbers(update=1e-6), clip=0.5).verdict == "stalled"
 
 
 def test_hard_clipping_is_harmless_where_weights_move():
-    assert run(numbers(update=1e-3) | {"clip/coefficient": 1e-3}, FALLING).verdict == "healthy"
+    assert run(numbers(update=1e-3), FALLING, clip=1e-3).verdict == "healthy"
 
 
 # weights and data
@@ -243,7 +242,7 @@ def test_several_optimizers_are_not_judged_by_losses_that_do_not_fall():
 def test_the_verdict_survives_a_checkpoint():
     examined, again = Examination(Subject(chance=CHANCE)), Examination(Subject(chance=CHANCE))
     for step in (0, 50, 100):
-        examined.take(Observation.of(step, [CHANCE] * 50, numbers(VANISHED), LABELS))
+        examined.take(Observation.of(step, [CHANCE] * 50, numbers(VANISHED)))
     again.load_state_dict(examined.state_dict())
     assert again.diagnosis == examined.diagnosis
     assert diagnose(again.history) == diagnose(examined.history)
@@ -252,7 +251,7 @@ def test_the_verdict_survives_a_checkpoint():
 def test_a_history_stays_bounded():
     examined = Examination(Subject(chance=CHANCE))
     for step in range(1000):
-        examined.take(Observation.of(step, [CHANCE], numbers(), LABELS))
+        examined.take(Observation.of(step, [CHANCE], numbers()))
     assert len(examined.history.observations) <= 256
     assert examined.history.observations[0].step == 0
 

@@ -25,12 +25,12 @@ def agreed(*batches, outputs=None) -> list[BatchStatistics]:
     for rank, batch in enumerate(batches):
         processes = Collectives(number=len(batches), rank=rank)
         facts.append(BatchStatistics(batches=3, processes=processes))
-        facts[-1].see(batch)
+        facts[-1].measured_batch_begins(batch)
         told.append(Recorded(processes))
-        facts[-1].add_to(told[-1], outputs)
+        facts[-1].share(told[-1], outputs)
     whole = sum(one.values for one in told)
     for one in told:
-        one.finish(whole.tolist(), {})
+        one.finish(whole.tolist())
     return facts
 
 

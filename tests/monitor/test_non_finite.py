@@ -193,7 +193,7 @@ def test_skipped_steps_of_a_loss_scaler_are_counted_with_its_scale(fused):
     weights = [model.net[0].weight.detach().clone(), *model.steps]
     monitor, _ = fit(model, "skip", plugins=[MixedPrecision("16-mixed", "cpu", scaler=scaler)], max_epochs=10)
     weights += model.steps
-    last = max(monitor.moments.values)
+    last = max(monitor.history.values)
     skipped = sum(torch.equal(weights[step], weights[step + 1]) for step in range(last))
     assert 10 < skipped < 60
     assert monitor.end["scaler/skipped_steps"] == skipped

@@ -3,6 +3,10 @@
 import json
 import math
 import pickle
+import subprocess
+import sys
+from dataclasses import asdict, fields
+from inspect import signature
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +15,7 @@ import torch.nn.functional as F
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from torch import nn
@@ -19,9 +24,14 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
 from gradvitals import GradientVitals
+from gradvitals.app.config.compose import CONF
+from gradvitals.build import accepts, resolve
+from gradvitals.distributed.collectives import ALONE
 from gradvitals.loggers.event_file import speed_up
-from gradvitals.monitor.layer_blocks import by_block
+from gradvitals.loggers.tags import by_block
+from gradvitals.monitor.monitor import Monitor
 from gradvitals.monitor.schedule import Cadence
+from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import Layer
 from tests.callbacks.trainer import bare_trainer
 
@@ -74,8 +84,8 @@ def test_a_few_totals_tell_no_spike():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"every_n_steps": 0}, "monitor.every_n_steps: expected a whole number of at least 1; got 0"),
-        ({"max_layers": 0}, "monitor.max_layers: expected a whole number of at least 1; got 0"),
+        ({"every_n_steps": 0}, "monitor.every_n_steps: expected an integer of at least 1; got 0"),
+        ({"max_layers": 0}, "monitor.max_layers: expected an integer of at least 1; got 0"),
         ({"spike_factor": 1.0}, "monitor.spike_factor: expected a number above 1; got 1.0"),
         ({"on_non_finite": "ignore"}, "monitor.on_non_finite: expected one of warn, skip, stop; got 'ignore'"),
     ],
@@ -83,6 +93,74 @@ def test_a_few_totals_tell_no_spike():
 def test_settings_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         GradientVitals(**options)
+
+
+def test_a_name_that_is_no_setting_is_refused():
+    with pytest.raises(TypeError, match="the monitor has no setting 'histogram'; expected histograms"):
+        GradientVitals(histogram=True)
+
+
+def test_the_signature_and_the_yaml_are_those_of_the_settings():
+    parameters = signature(GradientVitals).parameters
+    assert {name: parameter.default for name, parameter in parameters.items()} == asdict(Settings())
+    assert accepts(GradientVitals) == ([field.name for field in fields(Settings)], False)
+    config = OmegaConf.to_container(OmegaConf.load(CONF / "monitor/default.yaml"))
+    assert resolve(config.pop("_target_"), Callback) is GradientVitals
+    as_yaml = {"thresholds": {}, "exclude": []}  # what is empty in Python's words
+    assert config | {"chance": None} == asdict(Settings()) | as_yaml  # the app works chance out from the data
+
+
+class ByHand:
+    """A training loop of one's own, as little of one as the monitor needs."""
+
+    processes, scaler, clips, can_repeat, should_stop, planned_steps = ALONE, None, True, False, False, 8
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizers, self.step, self.optimizer_steps = [optimizer], 0, 0
+
+    def watch_clipping(self, see):
+        return None
+
+
+def batches() -> list:
+    x = torch.randn(40, 4, generator=torch.Generator().manual_seed(1))
+    return list(zip(x.split(10), (torch.arange(40) % 3).split(10), strict=True))
+
+
+def test_a_loop_without_lightning_measures_what_lightning_does():
+    torch.manual_seed(0)
+    model = Model()
+    theirs = GradientVitals(every_n_steps=1, clip_cosine=True)
+    trainer = bare_trainer(theirs, max_epochs=2, gradient_clip_val=0.1, limit_val_batches=0)
+    trainer.fit(model, *(DataLoader(batches(), batch_size=None) for _ in range(2)))
+    torch.manual_seed(0)
+    net = Model()
+    optimizer = net.configure_optimizers()
+    loop, monitor = ByHand(optimizer), Monitor(Settings(every_n_steps=1, clip_cosine=True))
+    monitor.begin(loop, net)
+    session = monitor._session
+    for index, batch in enumerate([*batches(), *batches()]):
+        session.batch_begins(batch, index)
+        loss = net.training_step(batch, index)
+        session.before_backward(loss)
+        optimizer.zero_grad()
+        loss.backward()
+        session.before_step(optimizer)
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+        optimizer.step()
+        loop.step = loop.optimizer_steps = index + 1
+        session.batch_ends(loss)
+    monitor.finish()
+    monitor.close()
+    assert (monitor.first, monitor.latest) == (theirs.first, theirs.latest)
+    assert monitor.history.values == theirs.history.values
+    assert (monitor.preflight, monitor.diagnosis) == (theirs.preflight, theirs.diagnosis)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+def test_the_monitor_is_imported_without_lightning():
+    code = "import gradvitals.monitor.monitor, sys; sys.exit('lightning' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 class Counts(TorchDispatchMode):
@@ -225,7 +303,7 @@ class Closures(Model):
 @pytest.mark.parametrize("model", [Empties(), NoLoss(), Closures(), Model(Complex())], ids=lambda m: type(m).__name__)
 def test_what_people_do(model):
     monitor = fit(model, GradientVitals(every_n_steps=3, noise_scale=True, histograms=True))
-    steps = list(monitor.moments.values)
+    steps = list(monitor.history.values)
     if not isinstance(model, NoLoss):  # of twelve, the first ten and multiples of three
         assert steps == list(range(10))
     assert all(math.isfinite(value) for value in monitor.end.values())
@@ -346,14 +424,10 @@ def test_checksums_by_the_library_are_tensorboards(tmp_path):
 
 def test_blocks_by_hand():
     layers = [Layer(str(i), i, f"0{i}.{i}", "Linear", 1) for i in range(5)]
-    numbers = {f"grad_norm/0{i}.{i}": 1.0 for i in range(5)} | {f"update_ratio/0{i}.{i}": float(i) for i in range(5)}
-    blocks = by_block(numbers | {"grad_norm/total": 7.0}, layers, 2)
-    assert blocks == {
-        "grad_norm/00-02.0": pytest.approx(3**0.5),
-        "grad_norm/03-04.3": pytest.approx(2**0.5),
-        "update_ratio/00-02.0": 1.0,
-        "update_ratio/03-04.3": 3.5,
-        "grad_norm/total": 7.0,
+    norms, ratios = {f"0{i}.{i}": 1.0 for i in range(5)}, {f"0{i}.{i}": float(i) for i in range(5)}
+    assert by_block({"grad_norm": norms, "update_ratio": ratios}, layers, 2) == {
+        "grad_norm": {"00-02.0": pytest.approx(3**0.5), "03-04.3": pytest.approx(2**0.5)},
+        "update_ratio": {"00-02.0": 1.0, "03-04.3": 3.5},
     }
 
 

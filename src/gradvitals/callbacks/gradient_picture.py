@@ -17,15 +17,15 @@ log = logging.getLogger(__name__)
 
 NAME = "gradient_by_layer.png"
 BY_LAYER, HEATMAP = "vitals/gradient_by_layer", "vitals/gradient_heatmap"
-DPI = 120  # of what is drawn while others wait
-SHARE = 0.02  # of the fit's time that pictures on the way may take
+DPI = 120  # dots per inch; low, because training waits for it
+SHARE = 0.02  # of the fit's time that pictures during it may take
 
 
 class GradientPicture(Callback):
-    """Draws the activation gradients by layer, and by layer and step, and shows both in TensorBoard.
+    """Draws the activation gradients by layer, and by layer and step, and logs both to TensorBoard.
 
-    When a fit ends, however it ends, and on the way: after the first epoch, and after the 2nd, 4th, 8th ... where that
-    takes next to no time beside the training. What the end draws by layer is saved too.
+    It draws when a fit ends, however it ends, and during it: after the first epoch, and after the 2nd, 4th, 8th ...
+    where that takes a negligible share of the training time. The final picture by layer is also saved.
 
     The numbers are those of the :class:`GradientVitals` among the Trainer's callbacks; without one, or before a first
     measured step, nothing is drawn.
@@ -77,7 +77,7 @@ class GradientPicture(Callback):
         began = time.monotonic()
         try:
             self._show(monitor, trainer, path if last else None)
-        except Exception as error:  # the weights, or the error that ended the fit, are worth more than their picture
+        except Exception as error:  # a picture must not cost the weights or hide the error that ended the fit
             log.warning(f"the picture of the gradients cannot be saved to {path}: {error}")
         self._drawing += time.monotonic() - began
 

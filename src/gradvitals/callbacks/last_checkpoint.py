@@ -1,4 +1,4 @@
-"""Checkpoints to go on from."""
+"""Checkpoints to resume from."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gradvitals.loops.resumable import RestPoint
 
 
 class LastCheckpoint(Callback):
-    """Saves the whole state of a fit at rest, and keeps the latest few: ``last.ckpt``, ``last-1.ckpt``, ...
+    """Saves the whole state of a fit between batches, and keeps the latest few: ``last.ckpt``, ``last-1.ckpt``, ...
 
-    The older ones are there for the day on which the newest turns out damaged. Where the Trainer was made by
-    :func:`gradvitals.loops.lean.lean`, a fit goes on from such a checkpoint to the last bit; any other Trainer never
-    calls this callback.
+    The older ones are for the case that the newest is damaged. Where the Trainer was made by
+    :func:`gradvitals.loops.lean.lean`, a fit resumes from such a checkpoint bit for bit; any other Trainer never calls
+    this callback.
 
     Args:
         dirpath: where they go; None: ``checkpoints`` in the Trainer's ``default_root_dir``.
@@ -62,7 +62,7 @@ class LastCheckpoint(Callback):
         self._is_alone = trainer.world_size == 1
 
     def at_rest(self, trainer: Trainer, moment: RestPoint) -> None:
-        """Save, if it is time."""
+        """Saves, if it is time."""
         if self._is_due(trainer, moment):
             self.save(trainer)
 
@@ -77,7 +77,7 @@ class LastCheckpoint(Callback):
         return self._is_time(trainer)
 
     def _is_time(self, trainer: Trainer) -> bool:
-        """Whether the minutes are over; of several processes the first one's clock counts, asked now and then."""
+        """Whether the minutes have passed, by the first process's clock, which the others ask now and then."""
         if self.every_n_minutes is None:
             return False
         over = time.monotonic() - self._time >= 60 * self.every_n_minutes
@@ -87,12 +87,12 @@ class LastCheckpoint(Callback):
         return asked and trainer.strategy.broadcast(over)
 
     def save(self, trainer: Trainer) -> None:
-        """Save the fit, unless it was saved as it is."""
+        """Saves the fit, unless nothing has changed since the last time."""
         now = (trainer.current_epoch, trainer.global_step)
         if now == self._saved_at or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         for logger in trainer.loggers:
-            logger.save()  # what was logged up to here does not come again
+            logger.save()  # what was logged so far is not logged again after a resume
         new = Path(self.dirpath or Path(trainer.default_root_dir) / "checkpoints") / NEW
         trainer.save_checkpoint(new, weights_only=False)
         self._saved_at, self._time = now, time.monotonic()

@@ -1,4 +1,4 @@
-"""What a run's metrics were, and how long the training loop took."""
+"""The metrics of a run, and how long its training loop took."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class MetricHistory(Callback):
 
     Attributes:
         metrics: tag -> ``{"final": ..., "best": ...}``; None where no value was finite.
-        seconds: of the whole fit, what was done before a resume included.
+        seconds: of the whole fit, including the time before a resume.
         earlier_seconds: of that, before the resume.
-        loop_seconds: of the training loop alone, validation left out.
+        loop_seconds: of the training loop alone, without validation.
         samples: trained on in that time, by all processes.
     """
 
@@ -37,7 +37,7 @@ class MetricHistory(Callback):
         self._fitting = True
 
     def record(self, metrics: dict[str, Any]) -> None:
-        """Take in the latest values by tag."""
+        """Records the latest values by tag."""
         for tag, value in metrics.items():
             number = float(value)
             entry = self.metrics.setdefault(tag, {"final": None, "best": None})
@@ -92,12 +92,8 @@ class MetricHistory(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         seconds = self.earlier_seconds + time.perf_counter() - self._fit_began
-        return {
-            "metrics": self.metrics,
-            "seconds": seconds,
-            "loop_seconds": self.loop_seconds,
-            "samples": self.samples,
-        }
+        timed = {"seconds": seconds, "loop_seconds": self.loop_seconds, "samples": self.samples}
+        return {"metrics": self.metrics, **timed}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
@@ -111,7 +107,7 @@ class MetricHistory(Callback):
 
 
 def _samples_of_an_epoch(trainer: Trainer) -> int:
-    """Batches of the epoch that just ended times their size in all processes, which the last may fall short of."""
+    """Batches of the epoch that just ended times their size in all processes; the last one may be smaller."""
     loader: Any = trainer.train_dataloader
     size = (getattr(loader, "batch_size", None) or 1) * Collectives.of(trainer).number
     batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed

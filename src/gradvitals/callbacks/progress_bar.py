@@ -1,4 +1,4 @@
-"""Lightning's progress bar at the cost of what is seen of it."""
+"""Lightning's progress bar, updated only as often as it is drawn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LOSS = "train/loss"
 
 
 class ProgressBar(RichProgressBar):
-    """Is told of a batch as often as it is drawn, not at every one, and of an epoch without drawing it at once.
+    """Updates the bar as often as it is drawn, not at every batch, and does not draw at once when an epoch begins.
 
     ``train/loss`` is shown without having been logged with ``prog_bar=True``, for which Lightning would fetch it from
     the device at every step; here it is fetched where it is logged.
@@ -24,14 +24,14 @@ class ProgressBar(RichProgressBar):
 
     def __init__(self, refresh_rate: int = 4, **settings: Any) -> None:
         super().__init__(refresh_rate, **settings)
-        self._told = 0.0
+        self._updated_at = 0.0
         self._loss: dict[str, float] = {}
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.progress is None:
             super().on_train_epoch_start(trainer, pl_module)
             return
-        off, self.progress.disable = self.progress.disable, True  # rich would draw a bar that is set back
+        off, self.progress.disable = self.progress.disable, True  # rich would draw the reset bar
         super().on_train_epoch_start(trainer, pl_module)
         self.progress.disable = off
 
@@ -41,9 +41,9 @@ class ProgressBar(RichProgressBar):
         if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
             self._loss = {tag: value.item() for tag, value in trainer.callback_metrics.items() if tag == LOSS}
         now = time.monotonic()
-        at_an_end = batch_idx in (0, trainer.num_training_batches - 1)  # between which it tells the speed
-        if self.is_enabled and (at_an_end or now - self._told >= 1 / self.refresh_rate):
-            self._told = now
+        at_an_end = batch_idx in (0, trainer.num_training_batches - 1)  # where the speed is computed
+        if self.is_enabled and (at_an_end or now - self._updated_at >= 1 / self.refresh_rate):
+            self._updated_at = now
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:

@@ -76,42 +76,38 @@ class Observation:
         cls,
         step: int,
         losses: Sequence[float],
-        numbers: Mapping[str, float],
-        labels: Sequence[str],
+        by_layer: Mapping[str, Sequence[float | None]],
+        clip: float | None = None,
         symmetric: Sequence[int] = (),
     ) -> Observation:
-        """Selects the numbers of a step.
+        """Reduces the numbers of a step.
 
         Args:
-            step: the step.
-            losses: losses of the steps since the previous observation, the last one of this step.
-            numbers: values by tag, as :class:`gradvitals.GradientVitals` logs them.
-            labels: LAYER of the tags, by depth.
-            symmetric: see the class.
+            step: which.
+            losses: of the steps since the observation before, this one's last.
+            by_layer: quantity, as :class:`gradvitals.GradientVitals` calls it -> one value for each layer by depth;
+                None where it was not measured.
+            clip, symmetric: see the class.
 
         Example:
-            >>> numbers = {"activation_grad_norm/0": 0.001, "activation_grad_norm/1": 1.0, "update_ratio/0": 1e-3}
-            >>> Observation.of(0, [2.3], numbers, ["0", "1"]).gradients.label
+            >>> by_layer = {"activation_grad_norm": [0.001, 1.0], "update_ratio": [1e-3, None]}
+            >>> Observation.of(0, [2.3], by_layer).gradients.label
             'vanishing'
         """
-
-        def by_layer(tag: str) -> list[float | None]:
-            return [numbers.get(f"{tag}/{label}") for label in labels]
-
         finite = [loss for loss in losses if math.isfinite(loss)]
-        std, mean = by_layer("activation_std"), by_layer("activation_mean")
+        std, mean = by_layer.get("activation_std", ()), by_layer.get("activation_mean", ())
         return cls(
             step,
             len(losses),
             sum(finite) / len(finite) if finite else math.nan,
             (max(finite) if len(finite) == len(losses) else math.inf) if losses else math.nan,
-            profile(by_layer("activation_grad_norm")),
-            _min_median_max(by_layer("update_ratio")),
-            _largest(by_layer("dead_fraction")),
+            profile(by_layer.get("activation_grad_norm", ())),
+            _min_median_max(by_layer.get("update_ratio", ())),
+            _largest(by_layer.get("dead_fraction", ())),
             next((i for i, (s, m) in enumerate(zip(std, mean, strict=True)) if s == 0 == m), None),
-            _largest(by_layer("saturated_fraction")),
+            _largest(by_layer.get("saturated_fraction", ())),
             _growth(std),
-            next((numbers[tag] for tag in numbers if tag.startswith("clip/coefficient")), None),
+            clip,
             symmetric,
             next((i for i, pair in enumerate(zip(std, mean, strict=True)) if not _are_finite(pair)), None),
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.distributed as dist
-from lightning import Trainer
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from lightning import Trainer
 
 
 @dataclass(frozen=True)

@@ -10,23 +10,23 @@ CHARTS = {
     "activation_grad_norm": "dL/dh of every layer",
     "grad_norm": "dL/dW of every layer, before clipping",
     "grad_norm_clipped": "dL/dW of every layer, after clipping",
-    "update_ratio": "step over weight of every layer",
-    "activation_std": "spread of activations of every layer",
-    "dead_fraction": "share of dead units of every layer",
-    "saturated_fraction": "share of saturated outputs of every layer",
+    "update_ratio": "update-to-weight ratio of every layer",
+    "activation_std": "activation std of every layer",
+    "dead_fraction": "fraction of dead units of every layer",
+    "saturated_fraction": "fraction of saturated outputs of every layer",
 }
 Layout = Mapping[str, Mapping[str, list[Any]]]
 
 
 def layout(tags: Iterable[str]) -> Layout:
-    """The charts of what is logged.
+    """Returns the charts of what is logged.
 
     Args:
         tags: ``kind/LAYER``; LAYER begins with its index, so that sorting is by depth.
 
     Returns:
         As ``torch.utils.tensorboard.summary.custom_scalars`` takes it; a margin chart names value, lower and upper.
-        TensorBoard joins the charts of several runs, so that its title tells the depth.
+        TensorBoard joins the charts of several runs, which is why a title contains the depth.
 
     Example:
         >>> layout([f"activation_grad_norm/{i}.net" for i in range(3)])["Gradient vitals"]["dL/dh of every layer"]

@@ -1,4 +1,4 @@
-"""Sending many numbers to the loggers at once."""
+"""Many numbers to all loggers at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gradvitals.vitals import Histogram
 
 @rank_zero_only
 def publish(loggers: Iterable[Logger], values: Mapping[str, float], step: int) -> None:
-    """Write tagged numbers of one step.
+    """Writes tagged numbers of one step.
 
     TensorBoard gets one event with many values; ``log_metrics`` would write an event for each and cost half a training
     step. Every other logger gets ``log_metrics``.
@@ -31,7 +31,7 @@ def publish(loggers: Iterable[Logger], values: Mapping[str, float], step: int) -
 
 @rank_zero_only
 def publish_picture(loggers: Iterable[Logger], tag: str, png: bytes, step: int) -> None:
-    """Show a PNG in TensorBoard as it is, without decoding it."""
+    """Logs a PNG to TensorBoard without decoding it."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             from tensorboard.compat.proto.summary_pb2 import Summary
@@ -44,7 +44,7 @@ def publish_picture(loggers: Iterable[Logger], tag: str, png: bytes, step: int) 
 
 @rank_zero_only
 def publish_layout(loggers: Iterable[Logger], layout: Mapping[str, Mapping[str, list[Any]]]) -> None:
-    """Lay out TensorBoard's page of custom scalars."""
+    """Defines TensorBoard's page of custom scalars."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             from torch.utils.tensorboard.summary import custom_scalars
@@ -54,7 +54,7 @@ def publish_layout(loggers: Iterable[Logger], layout: Mapping[str, Mapping[str, 
 
 @rank_zero_only
 def publish_text(loggers: Iterable[Logger], tag: str, text: str, step: int) -> None:
-    """Show a text in TensorBoard."""
+    """Logs a text to TensorBoard."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             from torch.utils.tensorboard.summary import text as summary_of
@@ -66,7 +66,7 @@ def publish_text(loggers: Iterable[Logger], tag: str, text: str, step: int) -> N
 
 @rank_zero_only
 def publish_histograms(loggers: Iterable[Logger], histograms: Mapping[str, Histogram], step: int) -> None:
-    """Show histograms in TensorBoard and W&B; the other loggers have none."""
+    """Logs histograms to TensorBoard and W&B; the other loggers have none."""
     for logger in loggers if histograms else ():
         if isinstance(logger, TensorBoardLogger):
             from tensorboard.compat.proto.summary_pb2 import Summary
@@ -107,7 +107,7 @@ def _one_event(logger: TensorBoardLogger, values: Mapping[str, float], step: int
 
 @lru_cache(maxsize=16)
 def _summary(tags: tuple[str, ...]) -> Any:
-    """A summary to be filled in; building one of 200 values takes five times as long."""
+    """A summary to be filled in; to build one of 200 values takes five times as long."""
     from tensorboard.compat.proto.summary_pb2 import Summary
 
     return Summary(value=[Summary.Value(tag=tag) for tag in tags])

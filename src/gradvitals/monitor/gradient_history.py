@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-MOST = 256  # moments; more lines than that tell nothing more in a picture
+MOST = 256  # steps; a picture shows no more of them
 
 
 class GradientHistory:
-    """Steps and the numbers measured at them, evenly thinned: the first always stays, memory stays bounded.
+    """Keeps steps and the numbers measured at them, evenly thinned: the first always stays, memory stays bounded.
 
     When there are more than ``most``, every second one is dropped, and from then on every second one is kept.
 
@@ -16,10 +16,10 @@ class GradientHistory:
         values: step -> layer's label -> number.
 
     Example:
-        >>> moments = GradientHistory(most=3)
+        >>> history = GradientHistory(most=3)
         >>> for step in range(0, 60, 10):
-        ...     moments.add(step, {"00.net": 1.0})
-        >>> list(moments.values)
+        ...     history.add(step, {"00.net": 1.0})
+        >>> list(history.values)
         [0, 20, 40]
     """
 
@@ -29,7 +29,7 @@ class GradientHistory:
         self._seen, self._stride, self._latest = 0, 1, -1
 
     def add(self, step: int, values: dict[str, float]) -> None:
-        """Take in what was measured at a step; each of several optimizers adds its layers."""
+        """Adds what was measured at a step; each of several optimizers adds its layers."""
         if step == self._latest:
             if step in self.values:
                 self.values[step] |= values
@@ -43,9 +43,9 @@ class GradientHistory:
             self._stride *= 2
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
+        """Returns plain values, for a checkpoint."""
         return {"values": dict(self.values), "seen": self._seen, "stride": self._stride}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Resumes from a checkpoint."""
         self.values, self._seen, self._stride = dict(state["values"]), state["seen"], state["stride"]

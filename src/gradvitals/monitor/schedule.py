@@ -8,8 +8,8 @@ from statistics import median
 from typing import Any
 
 WINDOW = 50  # totals that the median is taken of
-ENOUGH = 5  # totals from which on a spike can be told
-PATIENCE = 10  # steps of the others that an optimizer is waited for
+ENOUGH = 5  # totals from which on a spike can be recognized
+PATIENCE = 10  # steps of the others for which an optimizer is awaited
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Cadence:
         steps: of this optimizer so far.
         recent: the latest finite totals.
         dense_until: up to this step each one is measured.
-        missed: steps that other optimizers took while this one was waited for.
+        missed: steps that other optimizers took while this one was awaited.
 
     Example:
         >>> cadence = Cadence(every_n_steps=10, first_steps=2)
@@ -55,15 +55,15 @@ class Cadence:
         return self.due and self.missed < PATIENCE
 
     def step_taken(self) -> None:
-        """Count a step."""
+        """Counts a step."""
         self.steps, self.missed = self.steps + 1, 0
 
     def step_missed(self) -> None:
-        """Another optimizer had its turn, this one had not."""
+        """Counts a turn of the other optimizers in which this one did not step."""
         self.missed += 1
 
     def note(self, total: float) -> None:
-        """Take in the total norm of a measured step, after its :meth:`step_taken`."""
+        """Notes the total norm of a measured step, after its :meth:`step_taken`."""
         finite = math.isfinite(total)
         known = len(self.recent) >= ENOUGH
         if not finite or (known and total > self.spike_factor * median(self.recent)):
@@ -72,10 +72,10 @@ class Cadence:
             self.recent = [*self.recent, total][-WINDOW:]
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
+        """Returns plain values, for a checkpoint."""
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Resumes from a checkpoint."""
         self.steps, self.recent, self.dense_until = state["steps"], list(state["recent"]), state["dense_until"]
         self.missed = state["missed"]

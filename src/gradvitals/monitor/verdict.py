@@ -7,17 +7,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from lightning import Trainer
-
 from gradvitals.diagnosis.diagnose import Diagnosis, Examination
 from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.learning import learnt, patience
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
-from gradvitals.monitor.measurement import Measured
+from gradvitals.monitor.loop import TrainingLoop
+from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals.layers import outputs_of
 
-AT_ONCE = ("non_finite", "bad_data", "poor_init")  # no step more can help
+AT_ONCE = ("non_finite", "bad_data", "poor_init")  # no further step can help
 
 
 class OnlineDiagnosis:
@@ -40,34 +39,45 @@ class OnlineDiagnosis:
     def diagnosis(self) -> Diagnosis:
         return self._run.diagnosis
 
-    def take(self, measured: Measured, data: BatchStatistics, trainer: Trainer, predicted: float | None) -> None:
-        """Take in a measured step."""
-        self._run.history.subject = self._subject(measured, data, trainer, predicted)
-        labels = [layer.label for layer in measured.layers]
-        losses = measured.losses if measured.diverged is None else [*measured.losses, math.inf]
-        self._run.take(Observation.of(measured.step, losses, measured.numbers, labels, measured.symmetric))
+    def take(
+        self, measurement: Measurement, data: BatchStatistics, loop: TrainingLoop, predicted: float | None
+    ) -> None:
+        """Judges a measured step.
+
+        Args:
+            measurement: of the step.
+            data: what the first batches showed.
+            loop: the training loop.
+            predicted: decades of dL/dh between last and first layer, by theory.
+        """
+        self._run.history.subject = self._subject(measurement, data, loop, predicted)
+        losses = measurement.losses if measurement.diverged is None else [*measurement.losses, math.inf]
+        clip = measurement.total("clip/coefficient")
+        self._run.take(Observation.of(measurement.step, losses, measurement.by_layer, clip, measurement.symmetric))
 
     def take_last(self, step: int, losses: list[float]) -> None:
-        """Take in the losses after the last measured step."""
+        """Judges the losses after the last measured step."""
         if losses:
-            self._run.take(Observation.of(step, losses, {}, ()))
+            self._run.take(Observation.of(step, losses, {}))
 
-    def _subject(self, measured: Measured, data: BatchStatistics, trainer: Trainer, predicted: float | None) -> Subject:
+    def _subject(
+        self, measurement: Measurement, data: BatchStatistics, loop: TrainingLoop, predicted: float | None
+    ) -> Subject:
         known = self._run.history.subject
-        several = len(trainer.optimizers) > 1  # losses of players do not fall
-        first = next(iter(measured.losses), math.nan)
+        several = len(loop.optimizers) > 1  # losses of players do not fall
+        first = next(iter(measurement.losses), math.nan)
         chance = self._chance if self._chance is not None else known.chance or data.chance(first)
         return Subject(
-            layers=[layer.name for layer in measured.layers],
+            layers=[layer.name for layer in measurement.layers],
             chance=math.nan if several else chance,
-            planned_steps=known.planned_steps or _planned(trainer),
+            planned_steps=known.planned_steps or loop.planned_steps,
             predicted_decades=predicted,
             features=data.features,
-            faults=data.faults(outputs_of(measured.layers)),
+            faults=data.faults(outputs_of(measurement.layers)),
         )
 
     def is_hopeless(self) -> bool:
-        """Whether a verdict has stood for as long again as it took to tell, or no step more can help."""
+        """Whether a verdict has lasted as long again as it took to reach it, or no further step can help."""
         found, history = self.diagnosis, self._run.history
         if found.step is None:
             return False
@@ -79,21 +89,16 @@ class OnlineDiagnosis:
             and learnt(history, self._run.limits) < self._run.limits.learns
         )
 
-    def seconds_left(self, trainer: Trainer) -> float | None:
-        """How long the rest of the fit would take at the pace so far; None where its end is not known."""
-        planned, done = self._run.history.subject.planned_steps, trainer.global_step
+    def seconds_left(self, steps: int) -> float | None:
+        """Returns how long the rest of the fit would take at the pace of the steps so far; None: its end is unknown."""
+        planned = self._run.history.subject.planned_steps
         spent = time.perf_counter() - self._began
-        return None if planned is None or not done else spent / done * max(planned - done, 0)
+        return None if planned is None or not steps else spent / steps * max(planned - steps, 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
+        """Returns plain values, for a checkpoint."""
         return self._run.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Resumes from a checkpoint."""
         self._run.load_state_dict(state)
-
-
-def _planned(trainer: Trainer) -> int | None:
-    steps = trainer.estimated_stepping_batches
-    return int(steps) if math.isfinite(steps) and steps > 0 else None

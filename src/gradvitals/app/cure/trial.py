@@ -211,7 +211,7 @@ def _result(run: Run, watch: Any, settings: RunConfig, overrides: tuple[str, ...
     status, steps = _status(run, watch, reason), run.trainer.global_step
     objective = Objective.resolve(metrics, settings["objective"], settings["objective_mode"])
     value = Result.from_json({"metrics": metrics, "status": status}).value_of(objective) if objective else None
-    chance = monitor.chance if monitor else None
+    chance = monitor.settings.chance if monitor else None
     val_loss = metrics.get("val/loss", {}).get("final")
     return Trial(
         overrides,

@@ -44,10 +44,12 @@ def write(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path) -
 def vitals(monitor: GradientVitals, remedies: Sequence[Remedy]) -> dict[str, Any]:
     """Returns the content of ``vitals.json``: the verdict, and layers by depth with their first and last numbers."""
 
-    def both(tag: str) -> dict[str, float | None]:
-        return {"start": monitor.start.get(tag), "end": monitor.end.get(tag)}
+    start, end = monitor.start, monitor.end
 
-    outputs = [monitor.start.get(f"activation_grad_norm/{layer.label}") for layer in monitor.layers]
+    def both(tag: str) -> dict[str, float | None]:
+        return {"start": start.get(tag), "end": end.get(tag)}
+
+    outputs = [start.get(f"activation_grad_norm/{layer.label}") for layer in monitor.layers]
     found = monitor.diagnosis
     return {
         "verdict": found.verdict,

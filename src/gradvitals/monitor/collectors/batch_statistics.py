@@ -1,4 +1,4 @@
-"""What the first batches tell of the data."""
+"""What the first batches show of the data."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from typing import Any
 import torch
 
 from gradvitals.distributed.collectives import ALONE, Collectives
-from gradvitals.monitor.collectors.readings import Numbers, Readings
+from gradvitals.monitor.collectors.collector import Collector
+from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals.batch import entropy, faults, inputs_and_labels, largest_feature
+from gradvitals.vitals.layers import outputs_of
 
-CLASSES = 1000  # counted in several processes, where the network's outputs do not tell how many there are
+CLASSES = 1000  # counted in several processes, where the network's outputs do not show how many there are
 
 
 @dataclass
@@ -31,33 +34,33 @@ class _Seen:
         self.features = max((f for f in (self.features, other.features) if f is not None), default=None)
 
 
-class BatchStatistics:
+class BatchStatistics(Collector):
     """Looks at the inputs and labels of some batches. Waits for the device.
 
     Example:
         >>> facts = BatchStatistics(batches=1)
-        >>> facts.see((torch.ones(100, 2), torch.zeros(100, dtype=torch.long)))
+        >>> facts.measured_batch_begins((torch.ones(100, 2), torch.zeros(100, dtype=torch.long)))
         >>> facts.faults(outputs=3)
         ['all of the first 100 labels are 0']
 
     Args:
         batches: how many.
-        processes: those that share them; what the others saw is known once :meth:`add_to` went round.
+        processes: those that share them; what the others saw is known after :meth:`share`.
     """
 
     def __init__(self, batches: int, processes: Collectives = ALONE) -> None:
         self._left = batches
         self._processes = processes
         self._known = _Seen()
-        self._mine: _Seen | None = self._known if processes.total == 1 else None  # not yet told to the others
+        self._mine: _Seen | None = self._known if processes.total == 1 else None  # not yet shared
 
     @property
     def features(self) -> float | None:
         """The largest root mean square of an input feature; None: none was seen."""
         return self._known.features
 
-    def see(self, batch: Any) -> None:
-        """Look at one more batch."""
+    def measured_batch_begins(self, batch: Any) -> None:
+        """Looks at one more batch."""
         if self._left <= 0:
             return
         self._left -= 1
@@ -65,8 +68,11 @@ class BatchStatistics:
             self._mine = _Seen()
         self._mine.update(_look(batch))
 
-    def add_to(self, readings: Readings, outputs: int | None) -> None:
-        """Let the processes tell each other what they saw: counts of labels, and a place for the rest of each."""
+    def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
+        self.share(readings, outputs_of(measurement.layers))
+
+    def share(self, readings: Readings, outputs: int | None) -> None:
+        """Adds what this process saw, for the others: counts of labels, and a place for the rest of each process."""
         seen = self._mine
         if seen is None or self._processes.total == 1:
             return
@@ -77,13 +83,12 @@ class BatchStatistics:
         places = [0.0] * (len(rest) * known.total)
         places[known.rank * len(rest) : (known.rank + 1) * len(rest)] = rest
 
-        def finish(values: Sequence[float], numbers: Numbers) -> None:
+        def finish(values: Sequence[float]) -> None:
             self._take(values[: len(counts)], values[len(counts) :])
 
         readings.add_shares(torch.tensor([*counts, *places], dtype=torch.float64), finish)
 
     def _take(self, counts: Sequence[float], places: Sequence[float]) -> None:
-        """Take in what all processes saw."""
         self._known.update(_Seen(Counter({label: round(count) for label, count in enumerate(counts) if count})))
         size = len(places) // self._processes.total
         for at in range(0, len(places), size):
@@ -92,21 +97,19 @@ class BatchStatistics:
             self._known.update(_Seen(Counter(beyond), not unfit, features if has_inputs else None))
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint."""
         seen = {"left": self._left, "labels": dict(self._known.labels), "finite": self._known.finite}
         return seen | {"features": self._known.features}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
         self._left = state["left"]
         self._known.update(_Seen(Counter(state["labels"]), state["finite"], state["features"]))
 
     def faults(self, outputs: int | None) -> list[str]:
-        """What no network can learn from; see :func:`gradvitals.vitals.batch.faults`."""
+        """Returns what no network can learn from; see :func:`gradvitals.vitals.batch.faults`."""
         return faults(self._known.finite, self._known.labels, outputs)
 
     def chance(self, loss: float) -> float | None:
-        """The loss of guessing the labels, if that may be what the loss measures; None where it may not."""
+        """Returns the loss of guessing the labels; None where that may not be what the loss measures."""
         guess = entropy(self._known.labels.values())
         return guess if guess > 0 and math.isfinite(loss) and loss > guess / 2 else None
 

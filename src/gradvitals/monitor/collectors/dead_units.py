@@ -1,4 +1,4 @@
-"""When to look for dead units: a thousand samples in a row, now and then."""
+"""When to look for dead units: a thousand consecutive samples, now and then."""
 
 from __future__ import annotations
 
@@ -8,58 +8,48 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
 
 from gradvitals.distributed.collectives import Collectives
-from gradvitals.monitor.collectors.readings import Numbers, Readings
-from gradvitals.vitals import DeadUnits, Layer
+from gradvitals.monitor.collectors.collector import Collector
+from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.measurement import Measurement
+from gradvitals.monitor.network import WatchedNetwork
+from gradvitals.vitals import DeadUnits
 
 SAMPLES = 1000  # a unit that is zero for each of fewer may be seldom used and not dead
 REST = 19  # batches without watching for each one with it
 
 
-def _again(
-    state: Mapping[int, Any] | None, layers: Sequence[nn.Module], activations: Sequence[nn.Module]
-) -> DeadUnits | None:
-    if state is None:
-        return None
-    units = DeadUnits(layers, activations)
-    units.load_state_dict(state)
-    return units
+class DeadUnitCollector(Collector):
+    """Watches as many consecutive batches as contain a thousand samples, then rests for nineteen times as long.
 
-
-class DeadUnitCollector:
-    """Watches as many batches in a row as hold a thousand samples, then rests for nineteen times as long.
-
-    Where the network is compiled, and measured batches alone run as they were written, only those are watched.
-
-    Args:
-        processes: those that share the batch.
+    Where the network is compiled, and measured batches alone run eagerly, only those are watched.
     """
 
-    def __init__(self, processes: Collectives) -> None:
-        self._processes = processes
+    def __init__(self, network: WatchedNetwork, processes: Collectives) -> None:
+        self._network, self._processes = network, processes
         self._open: DeadUnits | None = None
         self._seen: DeadUnits | None = None
         self._batches = self._rest = 0
-        self._needed: int | None = None  # batches that hold enough; None: not known yet
+        self._needed: int | None = None  # batches that contain enough; None: not known yet
         self._consecutive = True
 
-    def measured_batch(
-        self, layers: Sequence[nn.Module], activations: Sequence[nn.Module], consecutive: bool = True
-    ) -> None:
-        """Begin a window where it is time, or go on with one that is not consecutive."""
-        self._consecutive = consecutive
+    def measured_batch_begins(self, batch: Any) -> None:
+        """Begins a window where it is time, or resumes one that is not consecutive."""
+        self._consecutive = not self._network.is_compiled
         if self._open is not None:
             self._open.resume()
         elif self._rest <= 0:
-            self._open = DeadUnits(layers, activations)
+            self._open = self._units()
             self._batches, self._needed = 0, None
 
-    def batch_ends(self, measured: bool) -> None:
-        """Count a batch; close the window where it is full."""
+    def _units(self) -> DeadUnits:
+        return DeadUnits(self._network.hooked, self._network.activations)
+
+    def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
+        """Counts a batch; closes the window where it is full."""
         self._rest -= 1
-        if self._open is None or not (measured or self._consecutive):
+        if self._open is None or not (is_measured or self._consecutive):
             return
         self._batches += 1
         alone = self._processes.total == 1
@@ -74,67 +64,67 @@ class DeadUnitCollector:
             self._open.pause()
 
     def close(self) -> None:
-        """Take the hooks off."""
         if self._open is not None:
             self._open.pause()
         self._open, self._rest = None, REST * self._batches
 
     def state_dict(self) -> dict[str, Any]:
-        """For a checkpoint."""
         open_, seen = (units.state_dict() if units is not None else None for units in (self._open, self._seen))
         counts = {"batches": self._batches, "rest": self._rest, "needed": self._needed}
         return {"open": open_, "seen": seen, "consecutive": self._consecutive} | counts
 
-    def load_state_dict(
-        self, state: dict[str, Any], layers: Sequence[nn.Module], activations: Sequence[nn.Module]
-    ) -> None:
-        """Go on from a checkpoint with the same network."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self._batches, self._rest, self._needed = state["batches"], state["rest"], state["needed"]
         self._consecutive = state["consecutive"]
-        self._open, self._seen = (_again(state[key], layers, activations) for key in ("open", "seen"))
+        self._open, self._seen = (self._resumed(state[key]) for key in ("open", "seen"))
         if self._seen is not None:
             self._seen.pause()
         if self._open is not None and not self._consecutive:
             self._open.pause()
 
-    def add_to(self, readings: Readings, layers: Sequence[Layer]) -> None:
-        """The dead share of each layer's units, once per window."""
+    def _resumed(self, state: Mapping[int, Any] | None) -> DeadUnits | None:
+        if state is None:
+            return None
+        units = self._units()
+        units.load_state_dict(state)
+        return units
+
+    def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
+        """Adds the share of dead units of each layer, once per window."""
         if self._processes.total > 1 and self._open is not None and self._needed is None:
             self._agree(readings, self._open.samples)
         if self._seen is None:
             return
         seen, self._seen = self._seen.peaks, None
-        found = {layer.label: seen[layer.module] for layer in layers if layer.module in seen}
+        found = {layer: seen[layer.module] for layer in measurement.layers if layer.module in seen}
         if not found:
             return
         sizes = [peak.numel() for peak in found.values()]
 
-        def finish(values: Sequence[float], numbers: Numbers) -> None:
-            for label, number, size in zip(found, values, sizes, strict=True):
-                numbers[f"dead_fraction/{label}"] = number / size
+        def finish(values: Sequence[float]) -> None:
+            for layer, dead, size in zip(found, values, sizes, strict=True):
+                measurement.set("dead_fraction", layer, dead / size)
 
         if self._processes.total == 1:
             readings.add(torch.stack([(peak == 0).sum() for peak in found.values()]), finish)
         else:  # a unit is dead where no process saw it alive
             peaks = torch.cat([peak.flatten() for peak in found.values()])
-            readings.add_sums(peaks, lambda values, numbers: finish(_zeros(values, sizes), numbers))
+            readings.add_sums(peaks, lambda values: finish(_zeros(values, sizes)))
 
     def _agree(self, readings: Readings, samples: int) -> None:
-        """All processes must close the window at the same batch, which is told from how many samples they have."""
+        """All processes must close the window at the same batch, which follows from how many samples they have."""
         batches = self._batches + 1  # the current one is not yet counted
 
-        def finish(values: Sequence[float], numbers: Numbers) -> None:
+        def finish(values: Sequence[float]) -> None:
             self._needed = _batches_for(values[0], batches)
 
         readings.add_sums(torch.tensor([samples], dtype=torch.float64), finish)
 
 
 def _batches_for(samples: float, batches: int) -> int:
-    """How many batches hold enough samples, where so many batches hold so many; 0 where they hold none."""
     return math.ceil(SAMPLES * batches / samples) if samples else 0
 
 
 def _zeros(values: Sequence[float], sizes: Sequence[int]) -> list[int]:
-    """How many of so many values each, one after the other, are 0."""
     rest = iter(values)
     return [sum(value == 0 for value in islice(rest, size)) for size in sizes]

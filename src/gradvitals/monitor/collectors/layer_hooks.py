@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gradvitals.distributed.dtensor import is_sharded
-from gradvitals.monitor.collectors.readings import Numbers, Readings
+from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals import (
     ActivationGradients,
     ActivationStatistics,
@@ -25,7 +26,7 @@ from gradvitals.vitals.norms import LatestSums, wide
 
 
 class LayerHooks:
-    """Watches one batch, or several that make one step, and tells what was seen of chosen layers.
+    """Watches one batch, or several that make one step, and reports on chosen layers.
 
     Args:
         network: whose input is watched.
@@ -44,8 +45,8 @@ class LayerHooks:
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
         self._input = InputGradient(*([entry] if entry is not None else network.modules()))
-        spread = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
-        self._gradients, self._inputs = ActivationGradients(sharded=spread), LayerInputs(sums=self._sums)
+        sharded = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
+        self._gradients, self._inputs = ActivationGradients(sharded=sharded), LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
         of_layer = (self._gradients, self._inputs, self._outputs.attribution)
         self._hooks = on_forward(layers, *(watcher.layer_called for watcher in of_layer))
@@ -56,16 +57,18 @@ class LayerHooks:
         """The module that the input came in by."""
         return self._input.entry
 
-    def take(self, layers: Sequence[Layer], scale: float, readings: Readings) -> None:
-        """Add what was seen of these layers since the last call, and their gradients corrected for their inputs.
+    def take(self, layers: Sequence[Layer], scale: float, readings: Readings, measurement: Measurement) -> None:
+        """Adds what was seen of these layers since the last call, and their gradients corrected for their inputs.
 
         Args:
             layers: the same in each process.
             scale: what the loss was multiplied by.
-            readings: to which it is added; the layers' ``grad_norm`` is among them.
+            readings: to which it is added, after the layers' ``grad_norm``.
+            measurement: which receives the numbers.
         """
         layers = sorted(layers, key=lambda layer: layer.name)  # in the same order in each process
-        rows = _Rows(layers, scale * readings.processes.number)  # each process's loss is the mean over its part
+        each = scale * readings.processes.number  # each process's loss is the mean over its share of the batch
+        rows = _Rows(layers, each, measurement)
         modules = [layer.module for layer in layers if layer.module is not None]
         gradients, inputs = self._gradients.take(modules), self._inputs.take(modules)
         outputs = self._outputs.take(modules)
@@ -87,15 +90,17 @@ class LayerHooks:
         host = torch.tensor(counts, device=self._device, dtype=none.dtype)
         readings.add_sums(torch.cat([values, host]), rows.finish)
 
-    def take_input(self, tag: str, scale: float, readings: Readings) -> None:
-        """Add the norm of the gradient with respect to the network's input since the last call, where there is one."""
+    def take_input(self, scale: float, readings: Readings, measurement: Measurement) -> None:
+        """Adds the norm of the gradient with respect to the network's input since the last call, where there is one."""
         received, scale = self._input.take(), scale * readings.processes.number
         if received:
             square = total(norms(received)).square().reshape(1)
-            readings.add_sums(square, lambda values, numbers: numbers.update({tag: math.sqrt(values[0]) / scale}))
+            readings.add_sums(
+                square, lambda values: measurement.set_total("grad_norm/input", math.sqrt(values[0]) / scale)
+            )
 
     def close(self) -> None:
-        """Take every hook off."""
+        """Removes every hook."""
         remove(self._hooks)
         self._input.close()
 
@@ -103,23 +108,24 @@ class LayerHooks:
 class _Rows:
     """From sums per layer to its numbers."""
 
-    def __init__(self, layers: Sequence[Layer], scale: float) -> None:
-        self.layers, self.scale = layers, scale
+    def __init__(self, layers: Sequence[Layer], scale: float, measurement: Measurement) -> None:
+        self.layers, self.scale, self.measurement = layers, scale, measurement
         self.seen: list[tuple[bool, bool]] = []  # per layer: whether backward reached it, whether it can saturate
 
-    def finish(self, values: Sequence[float], numbers: Numbers) -> None:
-        many = len(self.layers)
+    def finish(self, values: Sequence[float]) -> None:
+        many, store = len(self.layers), self.measurement.set
         for i, (layer, (reached, saturable)) in enumerate(zip(self.layers, self.seen, strict=True)):
             gradient, inputs, outside, summed, squares = values[5 * i : 5 * i + 5]
             samples, count = values[5 * many + 2 * i : 5 * many + 2 * i + 2]
             if reached:
-                numbers[f"activation_grad_norm/{layer.label}"] = math.sqrt(gradient) / self.scale
-            if samples and f"grad_norm/{layer.label}" in numbers:
+                store("activation_grad_norm", layer, math.sqrt(gradient) / self.scale)
+            norm = self.measurement.get("grad_norm", layer)
+            if samples and norm is not None:
                 size = math.sqrt(inputs / samples)
-                corrected = numbers[f"grad_norm/{layer.label}"] / size if size else math.nan
-                numbers[f"grad_norm_corrected/{layer.label}"] = corrected
+                store("grad_norm_corrected", layer, norm / size if size else math.nan)
             if count:
                 mean, std = mean_and_std(count, summed, squares)
-                numbers |= {f"activation_mean/{layer.label}": mean, f"activation_std/{layer.label}": std}
+                store("activation_mean", layer, mean)
+                store("activation_std", layer, std)
             if count and saturable:
-                numbers[f"saturated_fraction/{layer.label}"] = outside / count
+                store("saturated_fraction", layer, outside / count)

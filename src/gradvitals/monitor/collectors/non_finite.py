@@ -1,43 +1,41 @@
-"""Keeping the weights, and moving statistics with them, finite."""
+"""Numbers that are not finite: kept from the weights, and named."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from lightning import LightningModule, Trainer
-from lightning.pytorch.utilities.model_helpers import is_overridden
-from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signature
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradvitals.distributed.collectives import Collectives
 from gradvitals.distributed.dtensor import is_sharded
+from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.optimizer_step import gradients, parameters
-from gradvitals.monitor.collectors.replay import replayed_step
+from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.loop import TrainingLoop
+from gradvitals.monitor.measurement import Measurement
+from gradvitals.monitor.network import is_compiled, uncompiled
 from gradvitals.vitals import Layer, NonFinite, are_finite, first_non_finite
+from gradvitals.vitals.hooks import buffers_kept
 
 log = logging.getLogger(__name__)
 
 
-class NonFiniteGuard:
+class NonFiniteGuard(Collector):
     """Keeps the weights finite: a step whose gradient is not is skipped, or ends the fit.
 
     Moving statistics, which the forward pass had spoilt, are put back.
 
-    One total norm per optimizer step; where the Trainer clips by norm, it is the one that clipping computes. The first
-    time, the batch is repeated with hooks, to name where the first such number arises; not under manual optimization
-    and not where a forward pass needs other processes: there the gradients tell. Under a loss scaler nothing is done:
-    it skips such steps itself.
+    One total norm per optimizer step; where the loop clips by norm, it is the one that clipping computes. The first
+    time, the batch is repeated with hooks, to name where the first such number arises; not where the loop cannot repeat
+    a step or a forward pass needs other processes: there the gradients show it.
 
     Args:
         mode: ``skip`` or ``stop``.
-        trainer, network: whose fit it is.
-        skipped: steps before.
+        loop, network: whose fit it is. A loss scaler, which skips such steps itself, needs no guard.
 
     Attributes:
         skipped: steps so far.
@@ -45,42 +43,31 @@ class NonFiniteGuard:
         finding: step and place of the first one.
     """
 
-    def __init__(self, mode: str, trainer: Trainer, network: LightningModule, skipped: int = 0) -> None:
-        self.mode, self.skipped = mode, skipped
-        self.dropped = False
+    def __init__(self, mode: str, loop: TrainingLoop, network: nn.Module) -> None:
+        self.skipped, self.dropped = 0, False
         self.finding: tuple[int, str] | None = None
-        self._ends = mode == "stop"
-        self._trainer, self._network = trainer, network
-        self._processes = Collectives.of(trainer)
+        self._mode, self._ends = mode, mode == "stop"
+        self._loop, self._network = loop, network
         self._batches: list[tuple[Any, int, Tensor]] = []
-        self._statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point() and buffer.ndim]
+        self._has_stepped = False
+        self._statistics = [b for b in network.buffers() if b.is_floating_point() and b.ndim]
         self._kept = [buffer.clone() for buffer in self._statistics]  # before the step; a forward spoils them at once
-        by_norm = trainer.gradient_clip_val is not None and trainer.gradient_clip_algorithm in (None, "norm")
-        self._norm_comes = by_norm and not clips_itself(network)
-        if self._norm_comes:
-            trainer.precision_plugin.clip_grad_by_norm = self._clip  # type: ignore[method-assign]
+        self._stop_watching: Callable[[], None] | None = loop.watch_clipping(self._see_norm)
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
-        """Remember what would have to be repeated or put back."""
+        """Keeps what would have to be repeated or put back."""
         if self._kept and not self._batches:
             torch._foreach_copy_(self._kept, self._statistics)
-        if self._network.automatic_optimization:
+        if self._loop.can_repeat:
             self._batches.append((batch, batch_idx, torch.random.get_rng_state()))
 
-    def batches_are_through(self) -> None:
-        """Forget it."""
-        self._batches = []
-
-    def before_clipping(self, optimizer: Optimizer) -> None:
-        """Look at the gradient, unless clipping will."""
-        self.dropped = False
-        if not self._norm_comes and not are_finite(gradients(parameters(optimizer))):
+    def before_step(self, number: int, optimizer: Optimizer, is_measured: bool) -> None:
+        """Checks the gradient, unless clipping will."""
+        self.dropped, self._has_stepped = False, True
+        if self._stop_watching is None and not are_finite(gradients(parameters(optimizer))):
             self._drop(optimizer)
 
-    def _clip(self, optimizer: Optimizer, clip_val: int | float) -> None:
-        """In place of the precision plugin's own, which does the same and lets go of the norm."""
-        of_optimizer = self._trainer.precision_plugin.main_params(optimizer)
-        norm: Any = torch.nn.utils.clip_grad_norm_(list(of_optimizer), clip_val)
+    def _see_norm(self, optimizer: Optimizer, norm: Any) -> None:
         if not math.isfinite((norm.full_tensor() if is_sharded(norm) else norm).item()):
             self._drop(optimizer)
 
@@ -89,18 +76,18 @@ class NonFiniteGuard:
         if self._kept:
             torch._foreach_copy_(self._statistics, self._kept)
         if self.finding is None:
-            found, came = self._first_found(self._processes.gather(self._find(optimizer)))
-            self.finding = (self._trainer.fit_loop.epoch_loop._batches_that_stepped, came)
-            self._ends = self.mode == "stop" or (found is not None and found.where == "parameter")
-            if self._trainer.is_global_zero:
+            found, came = self._first_found(self._loop.processes.gather(self._find(optimizer)))
+            self.finding = (self._loop.step, came)
+            self._ends = self._mode == "stop" or (found is not None and found.where == "parameter")
+            if self._loop.processes.rank == 0:
                 log.warning(self._sentence(*self.finding))
         for parameter in parameters(optimizer):
             parameter.grad = None  # optimizers pass over parameters without a gradient
         if self._ends:
-            self._trainer.should_stop = True
+            self._loop.should_stop = True
 
     def _first_found(self, found: list[NonFinite | None]) -> tuple[NonFinite | None, str]:
-        """Of what each process found in its part, what came first, in words too: a gradient is the last to show it."""
+        """What came first of what each process found, in words too: a gradient is the last to show it."""
         ranks = [rank for rank, one in enumerate(found) if one is not None]
         if not ranks:
             return None, "nothing when the batch is repeated"
@@ -110,41 +97,51 @@ class NonFiniteGuard:
 
     def _sentence(self, step: int, came: str) -> str:
         then = "the fit ends" if self._ends else "the step is skipped, as further ones will be"
-        if self._ends and self.mode == "skip":
+        if self._ends and self._mode == "skip":
             then += ": no step that is skipped mends a parameter"
-        return f"the gradient is not finite at step {step}: first {came}. By monitor.on_non_finite={self.mode} {then}"
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        if self._norm_comes and "clip_grad_by_norm" in vars(self._trainer.precision_plugin):
-            del self._trainer.precision_plugin.clip_grad_by_norm
-        self._batches = []
+        return f"the gradient is not finite at step {step}: first {came}. By monitor.on_non_finite={self._mode} {then}"
 
     def _find(self, optimizer: Optimizer) -> NonFinite | None:
         if not _needs_others(self._network):
             for batch, batch_idx, rng in self._batches:
-                with replayed_step(self._trainer, self._network, rng):
-                    loss = partial(_loss_of, self._network, batch, batch_idx)
-                    if found := first_non_finite(self._network, batch, loss):
-                        return found
+                if found := self._find_in(batch, batch_idx, rng):
+                    return found
         return _in_gradients(self._network, optimizer)
+
+    def _find_in(self, batch: Any, batch_idx: int, rng: Tensor) -> NonFinite | None:
+        """Repeats a batch with the same random numbers, so that no module, metric or generator remembers it."""
+        with (
+            self._loop.repeat(batch, batch_idx) as loss,
+            buffers_kept(self._network),
+            torch.random.fork_rng(),
+            uncompiled(is_compiled(self._network)),
+        ):
+            torch.random.set_rng_state(rng)
+            return first_non_finite(self._network, batch, loss)
+
+    def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
+        measurement.totals["non_finite/skipped_steps"] = self.skipped
+
+    def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
+        if self._has_stepped:
+            self._batches, self._has_stepped = [], False
+
+    def state_dict(self) -> int:
+        return self.skipped
+
+    def load_state_dict(self, state: int) -> None:
+        self.skipped = state
+
+    def close(self) -> None:
+        if self._stop_watching is not None:
+            self._stop_watching()
+        self._batches = []
 
 
 def _needs_others(network: nn.Module) -> bool:
     """Whether a forward pass waits for other processes, which may not repeat the batch as this one does."""
     synced = any("SyncBatchNorm" in type(module).__name__ for module in network.modules())
     return synced or any(map(is_sharded, network.parameters()))
-
-
-def clips_itself(network: LightningModule) -> bool:
-    """Whether the module clips beside or instead of the Trainer; one that knows says so by ``clips``."""
-    return bool(getattr(network, "clips", is_overridden("configure_gradient_clipping", network)))
-
-
-def _loss_of(module: LightningModule, batch: Any, batch_idx: int) -> Tensor | None:
-    both = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
-    output = module.training_step(batch, batch_idx) if both else module.training_step(batch)
-    return output["loss"] if isinstance(output, Mapping) else output
 
 
 def _in_gradients(module: nn.Module, optimizer: Optimizer) -> NonFinite | None:
@@ -154,40 +151,61 @@ def _in_gradients(module: nn.Module, optimizer: Optimizer) -> NonFinite | None:
     return NonFinite("gradient", bad[-1]) if bad else None  # the last one is where backward began
 
 
-def non_finite_layer(measured: Mapping[str, float], layers: Sequence[Layer]) -> str | None:
-    """Which layer a measured step names: in order of the forward pass, then of the backward pass; None: none.
+def warning(
+    step: int, measurement: Measurement | None, known: Mapping[str, float], known_at: int, layers: Sequence[Layer]
+) -> tuple[str, str]:
+    """Returns where a loss or gradient that is not finite shows, and the sentence that says so.
 
     Args:
-        measured: numbers by tag.
+        step: of the first loss that was not finite.
+        measurement: the next one; None where the fit ended before.
+        known: ``grad_norm`` by label at the measurement before.
+        known_at: the step of that.
         layers: by depth.
+    """
+    where = non_finite_layer(measurement) if measurement else None
+    words = [f"not finite: the loss or its gradient, from step {step} on"]
+    if measurement and where:
+        at = "" if measurement.step == step else f"at step {measurement.step}, the next that was measured, "
+        words.append(f"{at}it shows in {where}")
+    if largest := largest_gradient(known, layers):
+        words.append(f"at step {known_at}, the last one before, {largest}")
+    return where or "the loss", "; ".join(words) + ". monitor.on_non_finite=stop would end there and find the layer"
+
+
+def non_finite_layer(measurement: Measurement) -> str | None:
+    """Returns the layer that a measurement names: in order of the forward pass, then of the backward pass.
 
     Example:
-        >>> layer = Layer("net", 0, "00.net", "Linear", 4)
-        >>> non_finite_layer({"weight_norm/00.net": 1.0, "activation_grad_norm/00.net": float("inf")}, [layer])
+        >>> measurement = Measurement(0, [Layer("net", 0, "00.net", "Linear", 4)])
+        >>> measurement.by_layer = {"weight_norm": [1.0], "activation_grad_norm": [float("inf")]}
+        >>> non_finite_layer(measurement)
         'the gradient of the loss with respect to the output of net (Linear)'
     """
+    layers = measurement.layers
     ways = {
         "weight_norm": ("parameter", layers),
         "activation_mean": ("forward", layers),
         "activation_grad_norm": ("backward", layers[::-1]),
         "grad_norm": ("gradient", layers[::-1]),
     }
-    for tag, (where, order) in ways.items():
+    for quantity, (where, order) in ways.items():
         for layer in order:
-            if not math.isfinite(measured.get(f"{tag}/{layer.label}", 0.0)):
+            value = measurement.get(quantity, layer)
+            if value is not None and not math.isfinite(value):
                 return str(NonFinite(where, layer.name, layer.kind))
     return None
 
 
-def largest_gradient(measured: Mapping[str, float], layers: Sequence[Layer]) -> str | None:
-    """Which layer's weight gradient is the largest, and how large.
+def largest_gradient(norms: Mapping[str, float], layers: Sequence[Layer]) -> str | None:
+    """Returns which layer's weight gradient is the largest, and how large.
 
     Example:
-        >>> largest_gradient({"grad_norm/00.net": 3.0}, [Layer("net", 0, "00.net", "Linear", 4)])
+        >>> largest_gradient({"00.net": 3.0}, [Layer("net", 0, "00.net", "Linear", 4)])
         'net (Linear) has the largest gradient, 3'
     """
-    norms = {layer: measured[tag] for layer in layers if (tag := f"grad_norm/{layer.label}") in measured}
-    if not norms:
+    named = [layer for layer in layers if layer.label in norms]
+    if not named:
         return None
-    layer = max(norms, key=lambda layer: norms[layer])
-    return f"{layer.name} ({layer.kind}) has the largest gradient, {norms[layer]:.3g}"
+    layer = max(named, key=lambda layer: norms[layer.label])
+    return f"{layer.name} ({layer.kind}) has the largest gradient, {norms[layer.label]:.3g}"

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradvitals.distributed.dtensor import is_sharded
-from gradvitals.monitor.collectors.readings import Finish, Numbers, Readings
+from gradvitals.monitor.collectors.readings import Finish, Readings
+from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals import Histogram, Layer, histogram
 from gradvitals.vitals.norms import products, shares
-
-CHANGED = "clip/changed"  # travels with the numbers: whether clipping changed something
 
 
 class Trained:
@@ -30,9 +29,9 @@ class Trained:
         layers: those that own some of them.
         owned: those of each layer.
         weights: those of any layer.
-        labels, places: of each layer, and where its weights are among them.
+        places: of each layer, where its weights are among them.
         others: the rest.
-        spread: whether some of them lie in parts in several processes.
+        sharded: whether some of them are.
     """
 
     def __init__(self, optimizer: Optimizer, layers: Sequence[Layer]) -> None:
@@ -44,18 +43,17 @@ class Trained:
         self.weights: list[Tensor] = list(dict.fromkeys(weight for owned in self.owned for weight in owned))
         of_layers = set(self.weights)
         self.others = [parameter for parameter in self.parameters if parameter not in of_layers]
-        self.labels = [layer.label for layer in self.layers]
         at = {weight: place for place, weight in enumerate(self.weights)}
         self.places = [[at[weight] for weight in owned] for owned in self.owned]
-        self.spread = any(map(is_sharded, self.parameters))
+        self.sharded = any(map(is_sharded, self.parameters))
         self._room: list[Tensor] = []
 
-    def still_holds(self, optimizer: Optimizer, layers: Sequence[Layer]) -> bool:
+    def is_current(self, optimizer: Optimizer, layers: Sequence[Layer]) -> bool:
         """Whether nothing has changed since."""
         return layers is self._of and [id(p) for p in parameters(optimizer) if p.grad is not None] == self._ids
 
     def copy_weights(self) -> list[Tensor]:
-        """The weights as they are. On a processor the room is kept: asking for it anew costs more than the copy."""
+        """Returns copies of the weights. On a CPU the memory is kept: to allocate it anew costs more than the copy."""
         if not self._room:
             copies = [weight.detach().clone() for weight in self.weights]
             self._room = copies if all(type(w) is Tensor and w.device.type == "cpu" for w in copies) else []
@@ -66,51 +64,50 @@ class Trained:
 
 
 class OptimizerStep:
-    """Takes numbers before clipping, when it is made, and after the step.
+    """Measures before clipping, when it is made, and after the step.
 
     Args:
         trained: what the optimizer moves.
-        readings: to which the numbers are added.
+        measurement: which receives the numbers.
+        readings: by which they come to the host.
         scale: what the gradients are multiplied by.
-        suffix: told behind ``total``, ``coefficient`` and the like where there are several optimizers.
         clips: whether something may clip.
         updates: whether the step itself is measured, which copies the weights.
         directions: whether what clipping does to the direction is measured, which copies the gradients.
-        histograms: whether weights and gradients are counted, for which is waited; those in parts are left out.
+        histograms: whether weights and gradients are counted, which waits for the device; not those that are sharded.
 
     Attributes:
-        readings: the numbers so far.
-        histograms: by tag.
+        measurement, readings: see above.
     """
 
     def __init__(
         self,
         trained: Trained,
+        measurement: Measurement,
         readings: Readings,
         scale: float,
-        suffix: str = "",
         clips: bool = False,
         updates: bool = False,
         directions: bool = False,
         histograms: bool = False,
     ) -> None:
-        self._trained, self._scale, self._suffix, self._clips = trained, scale, suffix, clips
-        self.readings = readings
+        self._trained, self._scale, self._clips = trained, scale, clips
+        self.measurement, self.readings = measurement, readings
         self._before: list[float] = []
         self._add_gradients(self._finish_before)
         self._old: list[Tensor] = []
         if updates:
             self._old = trained.copy_weights()
-            readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"), trained.spread)
+            readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"), trained.sharded)
         self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and directions else []
-        self.histograms = dict(self._count()) if histograms else {}
+        measurement.histograms = dict(self._count()) if histograms else {}
 
     def after(self) -> None:
-        """Take what the step did and what is left after clipping."""
+        """Adds what the step did and what is left after clipping."""
         if self._old:
             with torch.no_grad():
                 torch._foreach_sub_(self._old, self._trained.weights)
-            self.readings.add_norms(self._old, self._finish_updates, self._trained.spread)
+            self.readings.add_norms(self._old, self._finish_updates, self._trained.sharded)
         if not self._clips:
             return
         self._add_gradients(self._finish_after)
@@ -118,9 +115,9 @@ class OptimizerStep:
             self._add_cosines(self._copies, gradients(self._trained.parameters))
 
     def _add_cosines(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
-        """Of the angle between the gradients before and after clipping, all tensors as one vector and each alone."""
+        """Cosines between the gradients before and after clipping, all tensors as one vector and each alone."""
         together = torch.cat([products(a, b) for a, b in ((before, after), (before, before), (after, after))])
-        if self._trained.spread:
+        if self._trained.sharded:
             shared = shares([*before] * 3, together, self.readings.processes.total)
             self.readings.add_shares(shared, self._finish_cosines)
         else:
@@ -130,63 +127,67 @@ class OptimizerStep:
         """Norms of each weight's gradient, and in the last place of everything else together."""
         known, trained = list[float](), self._trained
 
-        def with_rest(values: Sequence[float], numbers: Numbers) -> None:
-            finish([*known, *values], numbers)
-
-        self.readings.add_norms(gradients(trained.weights), lambda values, _: known.extend(values), trained.spread)
-        self.readings.add_joint_norm(gradients(trained.others), with_rest, trained.spread)
+        self.readings.add_norms(gradients(trained.weights), known.extend, trained.sharded)
+        rest = gradients(trained.others)
+        self.readings.add_joint_norm(rest, lambda values: finish([*known, *values]), trained.sharded)
 
     # On the host
 
-    def _finish_before(self, values: Sequence[float], numbers: Numbers) -> None:
+    def _finish_before(self, values: Sequence[float]) -> None:
         self._before = [value / self._scale for value in values]
-        self._finish_layers("grad_norm", self._before[:-1], numbers)
-        numbers[f"grad_norm/total{self._suffix}"] = math.hypot(*self._before)
+        self._finish_layers("grad_norm", self._before[:-1])
+        self.measurement.set_total("grad_norm/total", math.hypot(*self._before))
 
-    def _finish_after(self, values: Sequence[float], numbers: Numbers) -> None:
-        after, before = [value / self._scale for value in values], numbers[f"grad_norm/total{self._suffix}"]
-        self._finish_layers("grad_norm_clipped", after[:-1], numbers)
-        total = numbers[f"grad_norm_clipped/total{self._suffix}"] = math.hypot(*after)
-        numbers[f"clip/coefficient{self._suffix}"] = total / before if before else math.nan
-        numbers[CHANGED] = any(a != b and math.isfinite(b) for a, b in zip(after, self._before, strict=True))
+    def _finish_after(self, values: Sequence[float]) -> None:
+        after = [value / self._scale for value in values]
+        self._finish_layers("grad_norm_clipped", after[:-1])
+        total_before, total = math.hypot(*self._before), math.hypot(*after)
+        self.measurement.set_total("grad_norm_clipped/total", total)
+        self.measurement.set_total("clip/coefficient", total / total_before if total_before else math.nan)
+        pairs = zip(after, self._before, strict=True)
+        self.measurement.clipping_changed = any(a != b and math.isfinite(b) for a, b in pairs)
 
-    def _finish_layers(self, tag: str, values: Sequence[float], numbers: Numbers) -> None:
+    def _finish_layers(self, quantity: str, values: Sequence[float]) -> None:
         """From one number per weight to one per layer, which may have several weights or share one."""
-        for label, places in zip(self._trained.labels, self._trained.places, strict=True):
+        for layer, places in zip(self._trained.layers, self._trained.places, strict=True):
             one = len(places) == 1
-            numbers[f"{tag}/{label}"] = values[places[0]] if one else math.hypot(*(values[i] for i in places))
+            value = values[places[0]] if one else math.hypot(*(values[i] for i in places))
+            self.measurement.set(quantity, layer, value)
 
-    def _finish_updates(self, values: Sequence[float], numbers: Numbers) -> None:
-        self._finish_layers("update_ratio", values, numbers)
-        for label in self._trained.labels:  # of a weight that is zero there is no share
-            numbers[f"update_ratio/{label}"] /= numbers[f"weight_norm/{label}"] or math.nan
+    def _finish_updates(self, values: Sequence[float]) -> None:
+        self._finish_layers("update_ratio", values)
+        ratios, weights = (self.measurement.by_layer[name] for name in ("update_ratio", "weight_norm"))
+        for index, (step, weight) in enumerate(zip(ratios, weights, strict=True)):
+            if step is not None:  # of a weight that is zero there is no share
+                ratios[index] = step / (weight or math.nan)
 
-    def _finish_cosines(self, values: Sequence[float], numbers: Numbers) -> None:
+    def _finish_cosines(self, values: Sequence[float]) -> None:
         many = len(values) // 3
         parts = [values[:many], values[many : 2 * many], values[2 * many :]]
-        numbers[f"clip/cosine{self._suffix}"] = _cosine(*map(sum, parts))
+        self.measurement.set_total("clip/cosine", _cosine(*map(sum, parts)))
         each = [_cosine(*part) for part in zip(*parts, strict=True)]
-        numbers[f"clip/cosine_per_tensor{self._suffix}"] = math.nan if any(map(math.isnan, each)) else min(each)
+        lowest = math.nan if any(map(math.isnan, each)) else min(each)
+        self.measurement.set_total("clip/cosine_per_tensor", lowest)
 
     def _count(self) -> Iterator[tuple[str, Histogram]]:
         for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
-            for number, weight in enumerate(owned if not self._trained.spread else ()):
+            for number, weight in enumerate(owned if not self._trained.sharded else ()):
                 name = layer.label if len(owned) == 1 else f"{layer.label}.{number}"
                 yield f"weight/{name}", histogram(weight)
                 yield f"grad/{name}", histogram(gradients([weight])[0] / self._scale)
 
 
 def _cosine(product: float, square: float, square_after: float) -> float:
-    """Of the angle between two vectors; of two that are nothing but zeros 1."""
+    """The cosine of the angle between two vectors; 1 where both are zero."""
     length = math.sqrt(square) * math.sqrt(square_after)
     return product / length if length else (math.nan if square or square_after else 1.0)
 
 
 def parameters(optimizer: Optimizer) -> list[nn.Parameter]:
-    """All that an optimizer changes."""
+    """Returns all that an optimizer changes."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Those that there are."""
+    """Returns the gradients of those that have one."""
     return [gradient for p in parameters if (gradient := p.grad) is not None]

@@ -1,4 +1,4 @@
-"""Numbers that are still on the device, and in parts on several processes."""
+"""Numbers on their way from the device, and from all processes, to the host."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from torch import Tensor
 from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.vitals.norms import joint_norm, norms, shares_of_squares, wide
 
-Numbers = dict[str, float]
-Finish = Callable[[Sequence[float], Numbers], None]
+Finish = Callable[[Sequence[float]], None]
 
 
 @dataclass
@@ -24,17 +23,16 @@ class _Part:
 
 
 class Readings:
-    """Collects tensors, adds up over all processes in one call what is a sum, and brings all of them to the host in one
-    copy; the rest is arithmetic there.
+    """Collects tensors, reduces sums over all processes in one call, and brings everything to the host in one copy.
 
     Args:
         processes: those that share the batch; they must collect alike.
 
     Example:
-        >>> readings = Readings()
-        >>> readings.add(torch.tensor([3.0, 4.0]), lambda values, numbers: numbers.update(norm=math.hypot(*values)))
-        >>> readings.add_one("loss", torch.tensor(2.0))
-        >>> readings.fetch()
+        >>> readings, found = Readings(), {}
+        >>> readings.add(torch.tensor([3.0, 4.0]), lambda values: found.update(norm=math.hypot(*values)))
+        >>> readings.add_one(torch.tensor(2.0), found, "loss")
+        >>> readings.fetch(); found
         {'norm': 5.0, 'loss': 2.0}
     """
 
@@ -43,62 +41,60 @@ class Readings:
         self._parts: list[_Part] = []
 
     def add(self, values: Tensor, finish: Finish) -> None:
-        """Take in numbers ``(n,)`` that are the same in each process, and what makes tagged numbers of them and of
-        those that were added before."""
+        """Adds numbers ``(n,)`` that are the same in each process; ``finish`` is given them on the host, in the order
+        in which they were added."""
         self._parts.append(_Part(values, finish, adds_up=False))
 
-    def add_one(self, tag: str, value: Tensor) -> None:
-        """Take in one number ``()`` or ``(1,)`` and its tag."""
-        self.add(value.reshape(1), lambda values, numbers: numbers.update({tag: values[0]}))
+    def add_one(self, value: Tensor, numbers: dict[str, float], name: str) -> None:
+        """Adds one number ``()`` or ``(1,)``, to be stored under its name."""
+        self.add(value.reshape(1), lambda values: numbers.update({name: values[0]}))
 
     def add_sums(self, values: Tensor, finish: Finish) -> None:
-        """Take in sums ``(n,)`` over this process's part of the batch; ``finish`` is given those over the whole."""
+        """Adds sums ``(n,)`` over this process's share of the batch; ``finish`` is given those over the whole."""
         copies = self.processes.copies
         self.add_shares(values / copies if copies > 1 else values, finish)
 
     def add_means(self, values: Tensor, finish: Finish) -> None:
-        """Take in means ``(n,)`` over this process's part; ``finish`` is given those over the whole, of equal parts."""
+        """Adds means ``(n,)`` over this process's share; ``finish`` is given those over the whole, of equal shares."""
         self.add_sums(values / self.processes.number, finish)
 
     def add_shares(self, values: Tensor, finish: Finish) -> None:
-        """Take in numbers ``(n,)`` that are added up over all processes."""
+        """Adds numbers ``(n,)`` that are summed over all processes."""
         self._parts.append(_Part(values, finish, adds_up=True))
 
     def add_norms(self, tensors: Sequence[Tensor], finish: Finish, sharded: bool = False) -> None:
-        """Take in the L2 norm of each tensor.
+        """Adds the L2 norm of each tensor.
 
         Args:
-            tensors: equal in all processes, or sharded.
+            tensors: the same in each process, or sharded.
             finish: is given the norms.
-            sharded: see :func:`gradvitals.distributed.dtensor.is_sharded`.
+            sharded: whether some are; see :func:`gradvitals.distributed.dtensor.is_sharded`.
         """
         if not sharded:
             self.add(norms(tensors), finish)
             return
         squares = shares_of_squares(tensors, self.processes.total)
-        self.add_shares(squares, lambda values, numbers: finish([math.sqrt(value) for value in values], numbers))
+        self.add_shares(squares, lambda values: finish([math.sqrt(value) for value in values]))
 
     def add_joint_norm(self, tensors: Sequence[Tensor], finish: Finish, sharded: bool = False) -> None:
-        """Take in the one norm of all tensors together, 0 where there is none; as :meth:`add_norms`."""
+        """Adds the one norm of all tensors together, 0 where there is none; as :meth:`add_norms`."""
         if sharded and tensors:
-            self.add_norms(tensors, lambda values, numbers: finish([math.hypot(*values)], numbers), sharded)
+            self.add_norms(tensors, lambda values: finish([math.hypot(*values)]), sharded)
         else:
             self.add((joint_norm(tensors) if tensors else torch.zeros(())).reshape(1), finish)
 
-    def fetch(self) -> Numbers:
-        """All numbers by tag. Waits for the device; a collective call where several processes share the batch."""
-        numbers: Numbers = {}
+    def fetch(self) -> None:
+        """Hands everything to whom it concerns. Waits for the device; a collective call where several processes share
+        the batch."""
         if self._parts:
             device = self._parts[0].values.device
             values = [part.values.to(device, wide(device)) for part in self._parts]
             together = torch.cat(self._added_up(values)).tolist()
             for part in self._parts:
-                part.finish(together[: len(part.values)], numbers)
+                part.finish(together[: len(part.values)])
                 together = together[len(part.values) :]
-        return numbers
 
     def _added_up(self, values: list[Tensor]) -> list[Tensor]:
-        """The numbers over the whole batch."""
         sums = [value for value, part in zip(values, self._parts, strict=True) if part.adds_up]
         if self.processes.total == 1 or not sums:
             return values

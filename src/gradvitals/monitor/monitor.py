@@ -1,0 +1,183 @@
+"""The monitor of a fit: what was measured is kept, judged and published."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import asdict
+from typing import Any
+
+from torch import nn
+
+from gradvitals.diagnosis.diagnose import Diagnosis
+from gradvitals.monitor.collectors.non_finite import warning
+from gradvitals.monitor.first_batch import predicted_decades
+from gradvitals.monitor.gradient_history import GradientHistory
+from gradvitals.monitor.loop import TrainingLoop
+from gradvitals.monitor.measurement import Measurement, Numbers
+from gradvitals.monitor.session import Session
+from gradvitals.monitor.settings import Settings
+from gradvitals.monitor.verdict import OnlineDiagnosis
+from gradvitals.signal_propagation.reading import Preflight
+from gradvitals.vitals import Layer
+
+log = logging.getLogger(__name__)
+
+
+class Monitor:
+    """Keeps and judges what the :class:`Session` of a fit measures; a subclass publishes it.
+
+    Args:
+        settings: what is measured, and when.
+
+    Attributes:
+        layers: the layers by depth, known after the first step.
+        first, latest: the first and the latest value of each number.
+        history: the activation gradients by layer of every measured step, thinned where there are many.
+        non_finite: step and place of the first number that was not finite; None: all were finite.
+        preflight: what the first batch showed beside what theory expects; None before it, where ``activations`` is off,
+            and with several optimizers.
+        stopped_it: whether ``auto_stop`` ended the fit.
+        seconds_saved: of the fit that ``auto_stop`` ended; None where it did not, or its end was not known.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._session: Session | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything that was measured."""
+        self.layers: list[Layer] = []
+        self.first, self.latest = Numbers(), Numbers()
+        self.history = GradientHistory()
+        self.stopped_it = False
+        self.seconds_saved: float | None = None
+        self.preflight: Preflight | None = None
+        self.non_finite: tuple[int, str] | None = None
+        self._verdict = OnlineDiagnosis(self.settings.thresholds, self.settings.chance)
+        self._steps = self._clipped_steps = 0
+        self._latest_step = 0  # measured
+        self._state: dict[str, Any] = {}  # of a session that ended
+
+    @property
+    def clipped_fraction(self) -> float | None:
+        """Share of measured steps that clipping changed; None where nothing clips."""
+        return self._clipped_steps / self._steps if self._steps else None
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """The verdict so far."""
+        return self._verdict.diagnosis
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps that ``on_non_finite`` kept from the weights."""
+        return self._session.skipped_steps if self._session else self._state.get("skipped_steps", 0)
+
+    @property
+    def profiles(self) -> dict[int, list[float | None]]:
+        """Step -> norms of dL/dh by layer, input side first; None where a layer had no gradient."""
+        labels = [layer.label for layer in self.layers]
+        steps = self.history.values if labels else {}
+        return {step: [values.get(label) for label in labels] for step, values in steps.items()}
+
+    def publish(self, measurement: Measurement, is_first: bool) -> None:
+        """Is called with each measurement that is kept."""
+
+    def publish_verdict(self, step: int, is_final: bool) -> None:
+        """Is called with each new verdict, and when the fit ends."""
+
+    def begin(self, loop: TrainingLoop, network: nn.Module) -> None:
+        """Begins a session with a network, or resumes that of a checkpoint."""
+        self._session = Session(self.settings, loop, network, self._take_in, self._state)
+
+    def finish(self) -> None:
+        """Judges what came after the last measured step, at the end of a fit that was not broken off."""
+        if self._session:
+            step, losses = self._session.last_losses()
+            if step is not None:
+                self._warn(step, None)
+            taken = self._session.loop.optimizer_steps
+            self._verdict.take_last(taken, losses)
+            self.publish_verdict(taken, is_final=True)
+
+    def close(self) -> None:
+        """Removes every hook and lets go of the network."""
+        if self._session:
+            self.non_finite = self.non_finite or self._session.finding
+            self._session.close()
+            self._state = self._session.state_dict()
+        self._session = None
+        self.layers = [layer.alone() for layer in self.layers]
+
+    def _take_in(self, measurement: Measurement) -> None:
+        self.layers = list(measurement.layers)
+        if measurement.clipping_changed is not None:
+            self._steps += 1
+            self._clipped_steps += measurement.clipping_changed
+            measurement.totals["clip/fraction"] = self._clipped_steps / self._steps
+        if measurement.diverged is not None:
+            self._warn(measurement.diverged, measurement)
+        self._judge(measurement)
+        if not measurement.totals:
+            return
+        is_first, by_layer = not self.first.totals, measurement.labelled
+        self.first.add(by_layer, measurement.totals, overwrite=False)
+        self.latest.add(by_layer, measurement.totals)
+        self._latest_step = measurement.step
+        self.history.add(measurement.step, by_layer.get("activation_grad_norm", {}))
+        self.publish(measurement, is_first)
+
+    def _judge(self, measurement: Measurement) -> None:
+        """Publishes a new verdict, and stops what is hopeless."""
+        assert self._session is not None
+        session, loop, before = self._session, self._session.loop, self.diagnosis.verdict
+        if self.preflight is None and session.first_batch is not None:
+            self.preflight = session.first_batch.found(measurement, self.settings.chance)
+        predicted = predicted_decades(self.preflight) if self.preflight else None
+        self._verdict.take(measurement, session.data, loop, predicted)
+        if self.diagnosis.verdict != before:
+            self.publish_verdict(measurement.step, is_final=False)
+        if self.settings.auto_stop and not loop.should_stop and self._verdict.is_hopeless():
+            loop.should_stop = self.stopped_it = True
+            self.seconds_saved = self._verdict.seconds_left(loop.optimizer_steps)
+
+    def _warn(self, step: int, measurement: Measurement | None) -> None:
+        """Warns once of a loss or gradient that is not finite, and of where it shows."""
+        assert self._session is not None
+        self.non_finite = self.non_finite or self._session.finding
+        if self.non_finite is None:
+            is_known = math.isfinite(self.latest.totals.get("grad_norm/total", math.nan))
+            known = self.latest.by_layer.get("grad_norm", {}) if is_known else {}
+            where, sentence = warning(step, measurement, known, self._latest_step, self.layers)
+            self.non_finite = (step, where)
+            if self._session.loop.processes.rank == 0:
+                log.warning(sentence)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns plain values and tensors, for a checkpoint."""
+        return {
+            "layers": [asdict(layer.alone()) for layer in self.layers],
+            "start": self.first.state_dict(),
+            "end": self.latest.state_dict(),
+            "moments": self.history.state_dict(),
+            "steps": self._steps,
+            "clipped_steps": self._clipped_steps,
+            "examination": self._verdict.state_dict(),
+            "preflight": asdict(self.preflight) if self.preflight else None,
+            "non_finite": self.non_finite or (self._session.finding if self._session else None),
+            "latest": self._latest_step,
+            "session": self._session.state_dict() if self._session else self._state,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resumes from a checkpoint, before :meth:`begin`."""
+        self.layers = [Layer(**layer) for layer in state["layers"]]
+        self.first, self.latest = Numbers(**state["start"]), Numbers(**state["end"])
+        self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]
+        self._state, self._latest_step = state["session"], state["latest"]
+        self.non_finite = tuple(state["non_finite"]) if state["non_finite"] else None
+        self.history.load_state_dict(state["moments"])
+        self._verdict.load_state_dict(state["examination"])
+        self.preflight = Preflight.of(state["preflight"]) if state["preflight"] else None

@@ -1,0 +1,83 @@
+"""The network under the monitor: its layers, the modules to hook into, and whether it is compiled."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from gradvitals.monitor.collectors.optimizer_step import parameters
+from gradvitals.monitor.settings import Settings
+from gradvitals.vitals import ForwardOrder, Layer, find_layers, is_activation
+from gradvitals.vitals.layers import NORMS
+
+
+class WatchedNetwork:
+    """Finds what there is to watch in a network, and finds it again where an optimizer gained parameters.
+
+    Attributes:
+        module: the network.
+        order: records the first forward pass while the layers' order is not known.
+        layers: by depth; empty until the first measured step has shown their order.
+        hooked: modules of the layers, norms left out.
+        activations: modules that are activations.
+        is_compiled: whether a part of it is.
+    """
+
+    def __init__(self, module: nn.Module, settings: Settings, optimizers: Sequence[Optimizer]) -> None:
+        self.module, self._settings = module, settings
+        self.order: ForwardOrder | None = None
+        self.find(optimizers)
+
+    def find(self, optimizers: Sequence[Optimizer]) -> None:
+        """Finds the modules; the layers' order is that of the next forward pass."""
+        self._known = _ids(optimizers)
+        self.is_compiled = is_compiled(self.module)
+        found = [layer.module for layer in self.layers_in()]
+        self.hooked = [module for module in found if module is not None and not isinstance(module, NORMS)]
+        self.activations = [module for module in self.module.modules() if is_activation(module)]
+        self.layers: list[Layer] = []
+
+    def resume(self, names: Sequence[str]) -> bool:
+        """Takes over the order of the layers from a checkpoint; returns whether the network has such layers."""
+        known = {layer.name: layer.module for layer in self.layers_in() if layer.module is not None}
+        if not known.keys() >= set(names):
+            return False
+        self.layers = self.layers_in(known[name] for name in names) if names else []
+        return True
+
+    def has_changed(self, optimizers: Sequence[Optimizer]) -> bool:
+        """Whether the optimizers have other parameters than when the layers were found."""
+        return self._known != _ids(optimizers)
+
+    def layers_in(self, order: Iterable[nn.Module] = ()) -> list[Layer]:
+        """Returns the layers that the settings choose, in the order in which modules were called."""
+        called = self.order.modules if self.order else order
+        chosen = self._settings
+        return find_layers(self.module, called, chosen.norm_layers, chosen.include, chosen.exclude)
+
+
+def _ids(optimizers: Sequence[Optimizer]) -> list[int]:
+    return [id(parameter) for optimizer in optimizers for parameter in parameters(optimizer)]
+
+
+def is_compiled(network: nn.Module) -> bool:
+    """Whether a part is: by ``torch.compile(module)``, ``module.compile()``, or as a compiled LightningModule."""
+    wrapper = getattr(sys.modules.get("torch._dynamo"), "OptimizedModule", ())
+    own = getattr(network, "_compiler_ctx", None) is not None  # what Lightning leaves of the wrapper
+    return own or any(isinstance(m, wrapper) or m._compiled_call_impl is not None for m in network.modules())
+
+
+@contextmanager
+def uncompiled(compiled: bool) -> Iterator[None]:
+    """Runs compiled code eagerly, because it ignores hooks that come and go; the compiled code is kept for later.
+
+    Args:
+        compiled: whether there is any; if not, this costs nothing.
+    """
+    with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
+        yield

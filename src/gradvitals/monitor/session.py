@@ -1,0 +1,290 @@
+"""One fit under the monitor: when to hook into the network, and when to take which number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
+from gradvitals.monitor.collectors.collector import Collector
+from gradvitals.monitor.collectors.dead_units import DeadUnitCollector
+from gradvitals.monitor.collectors.grad_scaler import GradScalerState, gradient_scale, loss_scale
+from gradvitals.monitor.collectors.identical_units import IdenticalUnits
+from gradvitals.monitor.collectors.layer_hooks import LayerHooks
+from gradvitals.monitor.collectors.loss_buffer import LossBuffer
+from gradvitals.monitor.collectors.noise_scale import NoiseScaleCollector
+from gradvitals.monitor.collectors.non_finite import NonFiniteGuard
+from gradvitals.monitor.collectors.optimizer_step import OptimizerStep, Trained, parameters
+from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.first_batch import FirstBatch
+from gradvitals.monitor.loop import TrainingLoop
+from gradvitals.monitor.measurement import Measurement
+from gradvitals.monitor.network import WatchedNetwork, uncompiled
+from gradvitals.monitor.schedule import Cadence
+from gradvitals.monitor.settings import Settings
+from gradvitals.vitals import ForwardOrder
+
+
+class Session:
+    """Hooks into a network for measured batches and hands on each measurement.
+
+    The training loop calls, in this order: :meth:`batch_begins`, :meth:`before_backward`, :meth:`before_step` (once per
+    optimizer step, before clipping), :meth:`batch_ends`; and :meth:`close` at last, whatever happened.
+
+    Args:
+        settings: what is measured, and when.
+        loop: the training loop.
+        network: any module.
+        hand_on: is given each measurement, once it is on the host.
+        state: of :meth:`state_dict`, to resume from; empty where the fit begins.
+
+    Attributes:
+        loop, network: the loop, and the network as the monitor sees it.
+        data: what the first batches showed.
+        first_batch: the pre-flight; None where there is none.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: TrainingLoop,
+        network: nn.Module,
+        hand_on: Callable[[Measurement], None],
+        state: dict[str, Any],
+    ) -> None:
+        self.loop, self._settings, self._hand_on = loop, settings, hand_on
+        self.network = WatchedNetwork(network, settings, loop.optimizers)
+        pace = (settings.every_n_steps, settings.first_steps, settings.spike_factor, settings.spike_steps)
+        self._cadences = [Cadence(*pace) for _ in loop.optimizers]
+        self._waits_for_steps = loop.clips or settings.updates
+        self._losses = LossBuffer(loop.processes)
+        self.data = BatchStatistics(max(settings.first_steps, 1), loop.processes)
+        self._guard: NonFiniteGuard | None = None
+        if settings.on_non_finite != "warn" and loop.scaler is None:
+            self._guard = NonFiniteGuard(settings.on_non_finite, loop, network)
+        self.first_batch: FirstBatch | None = None
+        if settings.activations and loop.optimizer_steps == 0 and len(loop.optimizers) == 1:
+            self.first_batch = FirstBatch(self.network, loop.processes)
+        collectors = {  # a new one is added here; the key is that of its state in a checkpoint
+            "skipped_steps": self._guard,
+            "noise": NoiseScaleCollector(loop) if settings.noise_scale else None,
+            "losses": self._losses,
+            "scale": GradScalerState(loop.scaler) if loop.scaler is not None else None,
+            "dead": DeadUnitCollector(self.network, loop.processes) if settings.activations else None,
+            "data": self.data,
+            "first_batch": self.first_batch,
+            "symmetric": IdenticalUnits(self.network),
+        }
+        self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
+        self._batch_begins = self._implemented("batch_begins")
+        self._measured_batch_begins = self._implemented("measured_batch_begins")
+        self._before_backward = self._implemented("before_backward")
+        self._before_step = self._implemented("before_step")
+        self._batch_ends = self._implemented("batch_ends")
+        self._step = 0  # as the loggers count
+        self._counts: dict[int, int] = {}  # optimizer -> steps taken in all at its latest
+        self._stepped: set[int] = set()  # optimizers, in this batch
+        self._hooks: ExitStack | None = None
+        self._watch: LayerHooks | None = None
+        self._entry: nn.Module | None = None
+        self._trained: dict[int, Trained] = {}
+        self._pending: dict[int, OptimizerStep] = {}
+        if state:
+            self._resume(state)
+        for cadence in self._cadences if not self.network.layers else ():  # the first step shows the layers
+            cadence.dense_until = max(cadence.dense_until, cadence.steps + 1)
+
+    def _implemented(self, method: str) -> list[Callable[..., None]]:
+        """One method of the collectors that have it: between measured steps nothing is called in vain."""
+        collectors = self._collectors.values()
+        return [getattr(c, method) for c in collectors if getattr(type(c), method) is not getattr(Collector, method)]
+
+    def _resume(self, state: dict[str, Any]) -> None:
+        """Takes over the cadences and, where the network is the same, the layers and the collectors' states."""
+        for cadence, known in zip(self._cadences, state["cadences"], strict=False):
+            cadence.load_state_dict(known)
+        if not self.network.resume(state["layers"]):
+            return
+        for key, collector in self._collectors.items():
+            if state.get(key) is not None:
+                collector.load_state_dict(state[key])
+
+    @property
+    def skipped_steps(self) -> int:
+        """Steps that ``on_non_finite`` kept from the weights."""
+        return self._guard.skipped if self._guard else 0
+
+    @property
+    def finding(self) -> tuple[int, str] | None:
+        """Step and place of the first gradient that was not finite, as the guard found it."""
+        return self._guard.finding if self._guard else None
+
+    # One batch, in the order of the calls
+
+    def batch_begins(self, batch: Any, batch_idx: int) -> None:
+        """Hooks into the network where a step that is due may come."""
+        self._step = self.loop.step
+        for begins in self._batch_begins:
+            begins(batch, batch_idx)
+        if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
+            self._hook()
+        if self._hooks is not None:
+            for begins in self._measured_batch_begins:
+                begins(batch)
+
+    def _hook(self) -> None:
+        optimizers, network = self.loop.optimizers, self.network
+        if network.has_changed(optimizers):
+            network.find(optimizers)
+        self._hooks = ExitStack()
+        self._hooks.enter_context(uncompiled(network.is_compiled))
+        if not network.layers:
+            network.order = self._hooks.enter_context(closing(ForwardOrder(network.module)))
+        if self._settings.activations:
+            watch = LayerHooks(network.module, network.hooked, network.activations, self._entry)
+            self._watch = self._hooks.enter_context(closing(watch))
+        for optimizer in optimizers if self._waits_for_steps else ():
+            self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
+
+    def before_backward(self, loss: Tensor) -> None:
+        """Shows the loss, and with it the graph, to the collectors."""
+        for look in self._before_backward:
+            look(loss)
+
+    def before_step(self, optimizer: Optimizer) -> None:
+        """Measures gradients that are complete and not yet clipped, where the step is due."""
+        number, taken = self.loop.optimizers.index(optimizer), self.loop.optimizer_steps
+        if self._counts.get(number) == taken:
+            return  # a closure that is called again within one step
+        self._counts[number] = taken
+        self._stepped.add(number)
+        due = self._cadences[number].due
+        for look in self._before_step:
+            look(number, optimizer, due)
+        self._cadences[number].step_taken()
+        if due:
+            self._measure(number, optimizer)
+
+    def _measure(self, number: int, optimizer: Optimizer) -> None:
+        network, chosen = self.network, self._settings
+        if not network.layers:
+            network.layers = network.layers_in()
+        trained = self._trained.get(number)
+        if trained is None or not trained.is_current(optimizer, network.layers):
+            trained = self._trained[number] = Trained(optimizer, network.layers)
+        if not trained.parameters:
+            return
+        step = OptimizerStep(
+            trained,
+            Measurement(self._step, network.layers, f".{number}" if len(self._cadences) > 1 else ""),
+            Readings(self.loop.processes),
+            gradient_scale(self.loop.scaler, optimizer),
+            clips=self.loop.clips,
+            updates=chosen.updates,
+            directions=chosen.clip_cosine,
+            histograms=chosen.histograms,
+        )
+        if self._watch is not None:
+            self._add_watched(self._watch, step, optimizer)
+        if self._waits_for_steps:
+            self._pending[number] = step
+        else:
+            self._finish(number, step)
+
+    def _add_watched(self, watch: LayerHooks, step: OptimizerStep, optimizer: Optimizer) -> None:
+        others = [o for o in self.loop.optimizers if o is not optimizer]
+        theirs = {parameter for other in others for parameter in parameters(other)}
+        ours = [layer for layer in self.network.layers if theirs.isdisjoint(layer.weights)]
+        scale, self._entry = loss_scale(self.loop.scaler), watch.entry
+        watch.take(ours, scale, step.readings, step.measurement)
+        watch.take_input(scale, step.readings, step.measurement)
+
+    def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
+        number = self.loop.optimizers.index(optimizer)
+        step = self._pending.pop(number, None)
+        if step is not None and not (self._guard and self._guard.dropped):
+            step.after()
+            self._finish(number, step)
+
+    def _finish(self, number: int, step: OptimizerStep) -> None:
+        """Fetches the numbers, with what else waits on the device."""
+        measurement = step.measurement
+        for collector in self._collectors.values():
+            collector.add_to(step.readings, measurement, number)
+        step.readings.fetch()
+        total = measurement.total("grad_norm/total")
+        assert total is not None
+        is_finite = math.isfinite(total)
+        if self.loop.scaler is not None and not is_finite:
+            self._skipped(measurement.diverged)
+            return
+        self._cadences[number].note(total)
+        if measurement.diverged is None and not is_finite:
+            measurement.diverged = self._step
+        self._hand(measurement)
+
+    def _hand(self, measurement: Measurement) -> None:
+        if measurement.diverged is not None and self._settings.on_non_finite == "stop":
+            self.loop.should_stop = True
+        self._hand_on(measurement)
+
+    def _skipped(self, diverged: int | None) -> None:
+        """A loss scaler skipped the step: there is nothing to report, unless the loss itself was not finite."""
+        if diverged is not None:
+            self._hand(Measurement(self._step, self.network.layers, diverged=diverged))
+
+    def batch_ends(self, outputs: Any) -> None:
+        """Keeps the loss, and removes the hooks where no step is awaited."""
+        if self._pending:  # of a step that a loss scaler skipped
+            self._pending = {}
+            self._skipped(self.last_losses()[0])
+        for ends in self._batch_ends:
+            ends(outputs, self._step, self._hooks is not None)
+        if self._stepped:
+            self._count_missed()
+            self._stepped = set()
+
+    def _count_missed(self) -> None:
+        """Another optimizer's turn is over: one that was awaited and did not step missed it."""
+        if self._hooks is None:
+            return
+        for number, cadence in enumerate(self._cadences):
+            if cadence.due and number not in self._stepped:
+                cadence.step_missed()
+        idle = any(cadence.missed and not cadence.awaited for cadence in self._cadences)
+        if idle or not any(cadence.awaited for cadence in self._cadences):
+            self._unhook()
+
+    # The end
+
+    def last_losses(self) -> tuple[int | None, list[float]]:
+        """Fetches the losses since the last measured step, and the step of the first that was not finite.
+
+        Waits for the device, and for the processes.
+        """
+        return self._losses.look()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns plain values and tensors, for a checkpoint."""
+        return {
+            "cadences": [cadence.state_dict() for cadence in self._cadences],
+            "layers": [layer.name for layer in self.network.layers],
+            **{key: collector.state_dict() for key, collector in self._collectors.items()},
+        }
+
+    def close(self) -> None:
+        """Removes every hook."""
+        self._unhook()
+        for collector in self._collectors.values():
+            collector.close()
+
+    def _unhook(self) -> None:
+        if self._hooks is not None:
+            self._hooks.close()
+        self._hooks = self._watch = self.network.order = None
