@@ -69,7 +69,7 @@ def _try_in_batches(state: CureState, budget: int, workers: int | str, conf: Pat
         done = start + len(batch)
         left = (time.perf_counter() - began) / done * (total - done)
         for attempt in batch:
-            log.info(f"  {attempt.index + 1}/{total}  {attempt}: {attempt.trial}; the others: at most {left:.0f} s")
+            log.info(f"  {attempt.index + 1}/{total}  {attempt}: {attempt.trial}; remaining: at most {left:.0f} s")
         yield batch
 
 
