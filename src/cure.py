@@ -9,7 +9,7 @@ from gradvitals.app.cure.cure import cure
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="cure")
 def main(config: DictConfig) -> None:
-    """One sick config; see :func:`gradvitals.app.cure.cure.cure`."""
+    """Cures one config; see :func:`gradvitals.app.cure.cure.cure`."""
     cure(config)
 
 

@@ -74,27 +74,28 @@ def is_sick(accuracy: float, healthy: float, best_remedy: float | None) -> str:
 
 
 def cure(overrides: Sequence[str]) -> dict[str, Any]:
-    """What ``src/cure.py`` makes of what is typed, one trial after the other; a row of the table."""
-    from gradvitals.app.cure.attempts import Cure
+    """Cures a config as ``src/cure.py`` does, one trial after the other; returns a row of the table."""
+    from gradvitals.app.cure.attempts import CureState
     from gradvitals.app.cure.cure import remedies_for
+    from gradvitals.app.cure.options import CureOptions
     from gradvitals.app.cure.search import search
 
-    options = {"share": 0.1, "least_steps": 100, "enough": 0.75, "confirmations": 2, "workers": 1}
+    options = CureOptions(share=0.1, least_steps=100, enough=0.75, confirmations=2, workers=1)
     sick = run_trial(overrides)
-    done = Cure(list(overrides), sick)
+    state = CureState(list(overrides), sick)
     if sick.verdict != "healthy":
-        done.remedies = remedies_for(done, compose_run_config(overrides, Path("unused")), CONF)
-        search(done, options, CONF)
-    best = done.cured or (done.confirmed[0] if done.confirmed else None)
+        state.remedies = remedies_for(state, compose_run_config(overrides, Path("unused")), CONF)
+        search(state, options, CONF)
+    best = state.cured or next(iter(state.confirmed), None)
     full = best.trial if best else sick
-    seconds = sum(done.seconds.values())
+    seconds = sum(state.seconds.values())
     pace = full.seconds / full.steps
     return {
         "overrides": list(overrides),
         "verdict": sick.verdict,
         "remedy": list(best.remedy.overrides) if best else [],
-        "says_cured": done.cured is not None,
+        "says_cured": state.cured is not None,
         "accuracy": full.metrics["val/acc"]["final"],  # both sets validate on what they test on
-        "cost": done.cost,
+        "cost": state.cost,
         "relative_seconds": seconds / (pace * (sick.steps_planned or 1)),
     }

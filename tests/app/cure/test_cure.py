@@ -12,21 +12,21 @@ from omegaconf import OmegaConf
 from gradvitals.app.config.compose import CONF, compose
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.cure import cure as module
-from gradvitals.app.cure.attempts import Cure, Tried, is_cured, rank
+from gradvitals.app.cure.attempts import Attempt, CureState, is_cured, most_promising
+from gradvitals.app.cure.cure_file import content, effect
 from gradvitals.app.cure.experiment_file import experiment, name_of, write_experiment
-from gradvitals.app.cure.lr_range_test import range_test, steepest
-from gradvitals.app.cure.options import check_cure
-from gradvitals.app.cure.result import effect
-from gradvitals.app.cure.search import _run, count_workers, search
+from gradvitals.app.cure.lr_range_test import RangeTest, range_test, steepest
+from gradvitals.app.cure.options import CureOptions
+from gradvitals.app.cure.search import count_workers, run_trials, search
 from gradvitals.app.cure.trial import Trial, run_trial
 from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.errors import ConfigError
 from gradvitals.results.objective import Objective
 from tests.conftest import ROOT, composed
 
-OPTIONS = {"share": 0.1, "least_steps": 30, "enough": 0.75, "confirmations": 2, "workers": 1}
+OPTIONS = CureOptions(share=0.1, least_steps=30, enough=0.75, confirmations=2, workers=1)
 ACC = Objective("val/acc", "max")
-GOOD = Trial((), "completed", "healthy", objective=ACC, score=0.9, learnt=0.8, val_learnt=0.8)
+GOOD = Trial((), "completed", "healthy", objective=ACC, score=0.9, train_progress=0.8, val_progress=0.8)
 SICK = Trial((), "stopped", "vanishing", objective=ACC, score=0.1, steps_planned=800)
 # The weights of 8 layers are so small that no gradient arrives; 66 steps at full length.
 SMALL = [
@@ -64,32 +64,40 @@ def remedy(*overrides):
     return Remedy(overrides, "because", "someone")
 
 
-def tried(index, **values):
-    return Tried(index, remedy(f"seed={index}"), replace(GOOD, **values))
+def attempt(index, **values):
+    return Attempt(index, remedy(f"seed={index}"), replace(GOOD, **values))
 
 
 def order(*trials):
-    return [found.index for found in rank(trials)]
+    """The indices, the most promising first."""
+    left, ranked = list(trials), []
+    while left:
+        ranked.append(most_promising(left))
+        left.remove(ranked[-1])
+    return [found.index for found in ranked]
 
 
 def test_healthy_trials_come_first():
-    assert order(tried(0, verdict="stalled", score=0.95), tried(1, score=0.5)) == [1, 0]
-    assert order(tried(0, status="stopped", score=0.95), tried(1, score=0.5)) == [1, 0]
+    assert order(attempt(0, verdict="stalled", score=0.95), attempt(1, score=0.5)) == [1, 0]
+    assert order(attempt(0, status="stopped", score=0.95), attempt(1, score=0.5)) == [1, 0]
 
 
 def test_the_better_metric_comes_first():
-    assert order(tried(0, score=0.80), tried(1, score=0.90)) == [1, 0]
+    assert order(attempt(0, score=0.80), attempt(1, score=0.90)) == [1, 0]
 
 
 def test_at_nearly_equal_metric_the_loss_tells_and_then_the_smaller_change():
-    assert order(tried(0, score=0.89), tried(1, score=0.90)) == [0, 1]
-    assert order(tried(0, score=0.89, learnt=0.5, val_learnt=0.6), tried(1, score=0.90)) == [1, 0]
-    assert order(tried(0, score=0.89, learnt=0.5), tried(1, score=0.90, learnt=float("nan"))) == [0, 1]
+    assert order(attempt(0, score=0.89), attempt(1, score=0.90)) == [0, 1]
+    assert order(attempt(0, score=0.89, train_progress=0.5, val_progress=0.6), attempt(1, score=0.90)) == [1, 0]
+    assert order(attempt(0, score=0.89, train_progress=0.5), attempt(1, score=0.90, train_progress=float("nan"))) == [
+        0,
+        1,
+    ]
 
 
 def test_failed_trials_come_last_and_do_not_end_a_ranking():
-    failed = Tried(0, remedy("seed=9"), Trial((), "failed", reason="no"))
-    assert order(failed, tried(1, verdict="stalled", score=0.1)) == [1, 0]
+    failed = Attempt(0, remedy("seed=9"), Trial((), "failed", reason="no"))
+    assert order(failed, attempt(1, verdict="stalled", score=0.1)) == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -189,8 +197,8 @@ def test_names():
 def test_another_config_gets_another_file(conf):
     def write(*sick):
         trial = replace(GOOD, overrides=("act=elu",), metrics={"val/acc": {"best": 0.9, "final": 0.9}})
-        found = Tried(0, remedy("act=elu"), trial)
-        return write_experiment(Cure(list(sick), SICK, cured=found), "it", conf).stem
+        found = Attempt(0, remedy("act=elu"), trial)
+        return write_experiment(CureState(list(sick), SICK), found, "it", conf).stem
 
     assert [write("act=sigmoid"), write("act=sigmoid"), write("act=tanh"), write("act=tanh")] == [
         "it",
@@ -215,14 +223,14 @@ def test_another_config_gets_another_file(conf):
 )
 def test_values_out_of_range(key, value, words):
     valid = dict(OmegaConf.load(CONF / "cure.yaml").cure)
-    check_cure(valid)
+    CureOptions.checked(valid)
     with pytest.raises(ConfigError, match=words.replace(".", r"\.")):
-        check_cure(valid | {key: value})
+        CureOptions.checked(valid | {key: value})
 
 
 def test_what_has_no_part_in_a_cure():
     with pytest.raises(ConfigError, match="weights: has no part in a cure"):
-        check_cure(dict(OmegaConf.load(CONF / "cure.yaml").cure), ["act", "weights"])
+        CureOptions.checked(dict(OmegaConf.load(CONF / "cure.yaml").cure), ["act", "weights"])
 
 
 def test_a_trial_is_the_beginning_of_the_same_training():
@@ -247,14 +255,65 @@ def test_a_trial_that_diverges_and_one_that_cannot_be_built():
 
 
 def test_a_trial_in_a_worker_is_the_trial_here():
-    runs = [([*SMALL, f"seed={seed}"], 10, CONF) for seed in (0, 1)]
-    assert [t.metrics for t in _run(runs, 2)] == [t.metrics for t in _run(runs, 1)]
+    configs = [[*SMALL, f"seed={seed}"] for seed in (0, 1)]
+    here, there = (run_trials(configs, 10, workers, CONF) for workers in (1, 2))
+    assert [trial.metrics for trial in there] == [trial.metrics for trial in here]
 
 
 def test_the_range_test_finds_a_usual_rate():
-    rate, steps, _ = range_test(["data=digits", "optimizer=sgd", "optimizer.lr=1e-6"])
-    assert 1e-3 < rate < 1
-    assert steps <= 100
+    found = range_test(["data=digits", "optimizer=sgd", "optimizer.lr=1e-6"])
+    assert 1e-3 < found.lr < 1
+    assert found.steps <= 100
+
+
+def test_a_range_test_that_fails_says_why_and_finds_no_rate(caplog):
+    caplog.set_level("INFO")
+    found = range_test(["data=digits", "act=eluu"])
+    assert (found.lr, found.steps) == (None, 0)
+    assert "range test   failed: act=eluu: no such option" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("trial", "line"),
+    [
+        (Trial((), "failed", reason="no memory"), "failed (no memory)"),
+        (Trial((), "stopped", "stalled", steps=9, seconds=1.23), "stalled, stopped, no metric, 9 steps, 1.2 s"),
+        (
+            replace(GOOD, metrics={"val/acc": {"best": 0.9, "final": 0.8}}),
+            "healthy, best val/acc 0.9, 80 % of the loss gone, 0 steps, 0.0 s",
+        ),
+        (
+            replace(GOOD, train_progress=-0.5, val_progress=float("nan")),
+            "healthy, no metric, the loss up by 50 %, 0 steps, 0.0 s",
+        ),
+    ],
+)
+def test_a_trial_in_one_line(trial, line):
+    assert str(trial) == line
+
+
+def test_the_content_of_cure_json():
+    trial = replace(GOOD, overrides=("act=elu",), steps=80, seconds=2.0)
+    state = CureState(["act=sigmoid", "paths.logs=/x"], replace(SICK, steps=160, seconds=4.0), RangeTest(0.1, 90, 3.0))
+    state.remedies = [remedy("act=elu"), remedy("model=bn")]
+    state.attempts = [Attempt(0, state.remedies[0], trial)]
+    state.cured = Attempt(0, state.remedies[0], replace(trial, steps=800, seconds=20.0))
+    state.confirmed = [state.cured]
+    found = json.loads(json.dumps(content(state, CONF / "experiment/cured/it.yaml", 30.0)))
+    assert (found["outcome"], found["overrides"], found["usual_lr"]) == ("cured", ["act=sigmoid"], 0.1)
+    tried, larger = found["remedies"]
+    assert (tried["overrides"], tried["why"], tried["source"], tried["typed"]) == (
+        ["act=elu"],
+        "because",
+        "someone",
+        ["act=elu"],
+    )
+    assert (tried["effect"]["learnt"], larger["typed"], larger["effect"]) == (0.8, None, None)
+    assert (found["cured"], found["confirmed"][0]["effect"]["steps"]) == (["act=elu"], 800)
+    assert (found["experiment"], found["command"]) == ("cured/it", "python src/train.py experiment=cured/it")
+    assert found["steps"] == {"sick": 160, "range_test": 90, "trials": 80, "confirmation": 800}
+    assert found["seconds"] == {"sick": 4.0, "range_test": 3.0, "trials": 2.0, "confirmation": 20.0, "all": 30.0}
+    assert found["cost"] == pytest.approx(1130 / 800)
 
 
 def test_no_rate_where_the_loss_falls_nowhere():
@@ -262,21 +321,22 @@ def test_no_rate_where_the_loss_falls_nowhere():
 
 
 def test_no_range_test_where_the_loss_is_not_finite_before_any_step(monkeypatch):
-    monkeypatch.setattr(module, "range_test", lambda overrides, conf: (0.5, 100, 1.0))
+    monkeypatch.setattr(module, "range_test", lambda overrides, conf: RangeTest(0.5, 100, 1.0))
     settings = composed("optimizer=sgd")
 
     def first(step):
-        done = Cure([], replace(SICK, verdict="non_finite", verdict_step=step))
-        module.remedies_for(done, settings, CONF)
-        return done.usual_lr, done.range_steps
+        state = CureState([], replace(SICK, verdict="non_finite", verdict_step=step))
+        module.remedies_for(state, settings, CONF)
+        return state.range_test.lr, state.range_test.steps
 
     assert (first(0), first(20)) == ((None, 0), (0.5, 100))
 
 
 def test_a_network_of_ones_own_keeps_its_model():
     settings = composed("act=sigmoid")
-    ours = module.remedies_for(Cure([], SICK), settings, CONF)
-    own = module.remedies_for(Cure([], replace(SICK, decided=("model",))), settings, CONF)
+    state = CureState([], SICK)
+    ours = module.remedies_for(state, settings, CONF)
+    own = module.remedies_for(CureState([], replace(SICK, decided=("model",))), settings, CONF)
     assert any("model=bn" in remedy.overrides for remedy in ours)
     assert [r.overrides for r in own] == [r.overrides for r in ours if not any("model" in w for w in r.overrides)] != []
 
@@ -291,8 +351,8 @@ def test_numbers_that_are_not_finite_are_null():
 )
 def test_workers_start_where_they_save_time(workers, seconds, steps, count, monkeypatch):
     monkeypatch.setattr("joblib.cpu_count", lambda: 4)
-    done = Cure([], replace(SICK, seconds=seconds, steps=steps), remedies=[remedy("seed=1")] * 3)
-    assert count_workers(workers, done, 100) == count
+    state = CureState([], replace(SICK, seconds=seconds, steps=steps), remedies=[remedy("seed=1")] * 3)
+    assert count_workers(workers, state, 100) == count
 
 
 @pytest.fixture
@@ -300,52 +360,52 @@ def squeezed(conf):
     """The diagnosed sick run of a small net, and the configs."""
     sick = run_trial(SQUEEZED, conf=conf)
     assert (sick.status, sick.verdict) == ("stopped", "vanishing")
-    return Cure(list(SQUEEZED), sick), conf
+    return CureState(list(SQUEEZED), sick), conf
 
 
 def test_the_smallest_change_that_does_is_taken(squeezed):
-    done, conf = squeezed
-    done.remedies = [remedy("act=tanh"), remedy("act=nonsense"), remedy("init.gain=1"), remedy("model=bn")]
-    search(done, OPTIONS | {"enough": 0.4}, conf)
-    assert [t.trial.status for t in done.tried] == ["stopped", "failed", "completed"]  # no larger change is tried
-    assert str(done.cured) == "init.gain=1"
-    assert done.steps == {"sick": done.sick.steps, "range_test": 0, "trials": 60, "confirmation": 66}
-    assert done.cost == pytest.approx((done.sick.steps + 60 + 66) / 66)
+    state, conf = squeezed
+    state.remedies = [remedy("act=tanh"), remedy("act=nonsense"), remedy("init.gain=1"), remedy("model=bn")]
+    search(state, replace(OPTIONS, enough=0.4), conf)
+    assert [t.trial.status for t in state.attempts] == ["stopped", "failed", "completed"]  # no larger change is tried
+    assert str(state.cured) == "init.gain=1"
+    assert state.steps == {"sick": state.sick.steps, "range_test": 0, "trials": 60, "confirmation": 66}
+    assert state.cost == pytest.approx((state.sick.steps + 60 + 66) / 66)
 
 
 def test_all_are_tried_where_nothing_is_enough(squeezed):
-    done, conf = squeezed
-    done.remedies = [remedy("init.gain=1"), remedy("init.gain=1", "act=elu")]
-    search(done, OPTIONS | {"enough": None}, conf)
-    assert len(done.tried) == 2
-    assert done.cured is not None
+    state, conf = squeezed
+    state.remedies = [remedy("init.gain=1"), remedy("init.gain=1", "act=elu")]
+    search(state, replace(OPTIONS, enough=None), conf)
+    assert len(state.attempts) == 2
+    assert state.cured is not None
 
 
 def test_the_next_best_is_confirmed_where_the_best_is_not_cured(squeezed, monkeypatch):
-    done, conf = squeezed
-    done.remedies = [remedy("init.gain=1"), remedy("act=elu", "init.gain=1"), remedy("model=bn", "init.gain=1")]
-    monkeypatch.setattr("gradvitals.app.cure.search.is_cured", lambda sick, full: len(done.confirmed) > 1)
-    search(done, OPTIONS, conf)
-    assert [t.index for t in done.confirmed] == [t.index for t in rank(done.tried)][:2]
-    assert [t.trial.steps for t in done.confirmed] == [66, 66]
-    assert done.cured is done.confirmed[1]
+    state, conf = squeezed
+    state.remedies = [remedy("init.gain=1"), remedy("act=elu", "init.gain=1"), remedy("model=bn", "init.gain=1")]
+    monkeypatch.setattr("gradvitals.app.cure.search.is_cured", lambda sick, full: len(state.confirmed) > 1)
+    search(state, OPTIONS, conf)
+    assert [t.index for t in state.confirmed] == order(*state.attempts)[:2]
+    assert [t.trial.steps for t in state.confirmed] == [66, 66]
+    assert state.cured is state.confirmed[1]
 
 
 def test_nothing_helps(squeezed):
-    done, conf = squeezed
-    done.remedies = [remedy("seed=1"), remedy("seed=3"), remedy("seed=2")]
-    search(done, OPTIONS, conf)
-    assert done.cured is None
-    assert len(done.confirmed) == OPTIONS["confirmations"]
-    assert len(done.tried) == 3
+    state, conf = squeezed
+    state.remedies = [remedy("seed=1"), remedy("seed=3"), remedy("seed=2")]
+    search(state, OPTIONS, conf)
+    assert state.cured is None
+    assert len(state.confirmed) == OPTIONS.confirmations
+    assert len(state.attempts) == 3
 
 
 def test_a_trial_of_full_length_is_its_own_confirmation(squeezed):
-    done, conf = squeezed
-    done.remedies = [remedy("init.gain=1")]
-    search(done, OPTIONS | {"share": 1.0}, conf)
-    assert done.cured is done.tried[0]
-    assert done.steps["confirmation"] == 0
+    state, conf = squeezed
+    state.remedies = [remedy("init.gain=1")]
+    search(state, replace(OPTIONS, share=1.0), conf)
+    assert state.cured is state.attempts[0]
+    assert state.steps["confirmation"] == 0
 
 
 STUB = """

@@ -1,1 +1,1 @@
-"""The cure: remedies tried on a sick run, and proven."""
+"""The cure of a config that does not learn: remedies tried in short trainings, the best confirmed at full length."""

@@ -1,4 +1,4 @@
-"""Attempts of the cure: what was tried, what it reached, and which is best."""
+"""What a cure has tried so far, which attempt is the most promising, and what counts as cured."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from gradvitals.app.cure.lr_range_test import RangeTest
 from gradvitals.app.cure.trial import Trial
 from gradvitals.diagnosis.remedies import Remedy
 
 CLEARLY = 0.05  # of accuracy or r2
-SAME_SCORE, SAME_LOSS = 0.02, 0.1  # of accuracy; of the share that is learnt: nearer than this says nothing yet
+SAME_SCORE, SAME_PROGRESS = 0.02, 0.1  # smaller differences between short trials are noise
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A remedy and what came of it; ``index`` tells small changes (low) from large ones."""
+class Attempt:
+    """A remedy and its training; a lower ``index`` is a smaller change of the config."""
 
     index: int
     remedy: Remedy
@@ -26,72 +27,64 @@ class Tried:
 
 
 @dataclass
-class Cure:
-    """How far a cure has come.
+class CureState:
+    """What a cure knows so far.
 
     Attributes:
         overrides: of the sick config.
         sick: its training.
+        range_test: of the learning rate, if the verdict calls for one.
         remedies: that are prescribed, the smallest change first.
-        tried: for a short budget, in that order.
-        confirmed: at full length, the best first.
-        cured: the one that is; None: none is.
-        usual_lr: that a range test found.
-        range_steps, range_seconds: that it took.
+        attempts: of a short budget, in that order.
+        confirmed: at full length, the most promising first.
+        cured: the confirmed attempt that meets :func:`is_cured`; None: not found yet.
     """
 
     overrides: list[str]
     sick: Trial
+    range_test: RangeTest = field(default_factory=RangeTest)
     remedies: list[Remedy] = field(default_factory=list)
-    tried: list[Tried] = field(default_factory=list)
-    confirmed: list[Tried] = field(default_factory=list)
-    cured: Tried | None = None
-    usual_lr: float | None = None
-    range_steps: int = 0
-    range_seconds: float = 0.0
+    attempts: list[Attempt] = field(default_factory=list)
+    confirmed: list[Attempt] = field(default_factory=list)
+    cured: Attempt | None = None
+
+    @property
+    def unconfirmed(self) -> list[Attempt]:
+        """The attempts without a training at full length."""
+        known = {attempt.index for attempt in self.confirmed}
+        return [attempt for attempt in self.attempts if attempt.index not in known]
+
+    @property
+    def trainings(self) -> dict[str, list[Trial | RangeTest]]:
+        """What each part trained; an attempt whose budget was the full length confirms itself and counts once."""
+        return {
+            "sick": [self.sick],
+            "range_test": [self.range_test],
+            "trials": [attempt.trial for attempt in self.attempts],
+            "confirmation": [attempt.trial for attempt in self.confirmed if attempt not in self.attempts],
+        }
 
     @property
     def steps(self) -> dict[str, int]:
-        """Steps of each part; a trial that was a full training already is counted once."""
-        full = [t.trial.steps for t in self.confirmed if t not in self.tried]
-        trials = sum(tried.trial.steps for tried in self.tried)
-        return {"sick": self.sick.steps, "range_test": self.range_steps, "trials": trials, "confirmation": sum(full)}
+        """Optimizer steps of each part."""
+        return {part: sum(training.steps for training in done) for part, done in self.trainings.items()}
 
     @property
     def seconds(self) -> dict[str, float]:
         """Seconds of fit of each part."""
-        full = [t.trial.seconds for t in self.confirmed if t not in self.tried]
-        trials = sum(tried.trial.seconds for tried in self.tried)
-        sick, tested = self.sick.seconds, self.range_seconds
-        return {"sick": sick, "range_test": tested, "trials": trials, "confirmation": sum(full)}
+        return {part: sum(training.seconds for training in done) for part, done in self.trainings.items()}
 
     @property
     def cost(self) -> float:
-        """All steps, in full trainings."""
+        """All steps, as a multiple of a full training."""
         return sum(self.steps.values()) / (self.sick.steps_planned or math.nan)
 
 
-def words(trial: Trial) -> str:
-    """What came of a training, in a few words."""
-    if trial.status == "failed":
-        return f"failed ({trial.reason})"
-    risen, share = trial.progress < 0, 100 * abs(trial.progress)
-    gone = f", {share:.0f} % of the loss gone" if math.isfinite(share) else ""
-    gone = f", the loss up by {share:.0f} %" if gone and risen else gone
-    ended = "" if trial.status == "completed" else f", {trial.status}"
-    return f"{trial.verdict}{ended}, {_value(trial)}{gone}, {_length(trial)}"
-
-
-def _value(trial: Trial) -> str:
-    return f"best {trial.objective} {trial.best:.3g}" if trial.best is not None else "no metric"
-
-
-def _length(trial: Trial) -> str:
-    return f"{trial.steps} steps, {trial.seconds:.1f} s"
-
-
 def is_cured(sick: Trial, full: Trial) -> bool:
-    """Whether a full training is healthy to its end and clearly better; see the top of this file.
+    """Returns whether a training at full length is healthy and its best objective clearly better than the sick run's.
+
+    Clearly better is :data:`CLEARLY` (five points of accuracy or r2); if less than twice that is missing to 1, half of
+    what is missing; if lower is better, a tenth.
 
     Example:
         >>> from gradvitals.results.objective import Objective
@@ -111,34 +104,27 @@ def is_cured(sick: Trial, full: Trial) -> bool:
     return full.score - sick.score >= min(CLEARLY, max((1 - sick.score) / 2, 0.0))
 
 
-def rank(tried: Sequence[Tried]) -> list[Tried]:
-    """The most promising first.
+def most_promising(attempts: Sequence[Attempt]) -> Attempt:
+    """Returns the attempt that is worth a training at full length.
 
-    Healthy ones before others. Among them those whose objective is the best or nearly so (an early validation is
-    noisy), of these those whose loss is the lowest or nearly so, and of these the smallest change.
+    A healthy one, if there is any; of these, one whose score is within :data:`SAME_SCORE` of the best, since an early
+    validation is noisy; of these, one whose progress is within :data:`SAME_PROGRESS` of the largest; of these, the
+    smallest change.
 
     Example:
-        >>> def tried(index, score, learnt):
-        ...     return Tried(index, Remedy((), "", ""), Trial((), "completed", "healthy", score=score, learnt=learnt))
-        >>> scores = [(0.90, 0.3), (0.89, 0.75), (0.91, 0.8), (0.8, 0.9)]
-        >>> [found.index for found in rank([tried(i, *both) for i, both in enumerate(scores)])]
-        [1, 2, 0, 3]
+        >>> def attempt(index, score, progress):
+        ...     trial = Trial((), "completed", "healthy", score=score, train_progress=progress)
+        ...     return Attempt(index, Remedy((), "", ""), trial)
+        >>> trials = [(0.90, 0.3), (0.89, 0.75), (0.91, 0.8), (0.8, 0.9)]
+        >>> most_promising([attempt(i, *trial) for i, trial in enumerate(trials)]).index
+        1
     """
-    left, ranked = list(tried), []
-    while left:
-        best = _best(left)
-        left.remove(best)
-        ranked.append(best)
-    return ranked
+    candidates = [attempt for attempt in attempts if attempt.trial.is_healthy] or attempts
+    candidates = _near_highest(candidates, lambda attempt: attempt.trial.score, SAME_SCORE)
+    candidates = _near_highest(candidates, lambda attempt: attempt.trial.progress, SAME_PROGRESS)
+    return min(candidates, key=lambda attempt: attempt.index)
 
 
-def _best(tried: Sequence[Tried]) -> Tried:
-    pool = [t for t in tried if t.trial.is_healthy] or list(tried)
-    pool = _near(pool, lambda t: t.trial.score, SAME_SCORE)
-    pool = _near(pool, lambda t: t.trial.progress, SAME_LOSS)
-    return min(pool, key=lambda t: t.index)
-
-
-def _near(pool: list[Tried], value: Callable[[Tried], float], margin: float) -> list[Tried]:
-    highest = max(map(value, pool))
-    return [tried for tried in pool if value(tried) >= highest - margin]
+def _near_highest(attempts: Sequence[Attempt], value: Callable[[Attempt], float], margin: float) -> list[Attempt]:
+    highest = max(map(value, attempts))
+    return [attempt for attempt in attempts if value(attempt) >= highest - margin]

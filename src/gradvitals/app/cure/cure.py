@@ -1,9 +1,4 @@
-"""A sick config in, a verified cured experiment out: train until diagnosed, try remedies, confirm the best.
-
-*Cured* means that a full training from scratch ends ``completed`` with the verdict ``healthy``, and that its best
-objective is clearly better than the sick run's: by :data:`CLEARLY` (five points of accuracy or r2), or, where less than
-twice that is missing, by half of what is missing to 1; where lower is better, by a tenth.
-"""
+"""Turns a sick config into a cured experiment: trains until diagnosed, tries remedies, confirms the best."""
 
 from __future__ import annotations
 
@@ -18,63 +13,53 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from gradvitals.app.config.run_config import RunConfig
-from gradvitals.app.cure.attempts import Cure, _length, _value, words
+from gradvitals.app.cure.attempts import CureState
+from gradvitals.app.cure.cure_file import write_results
 from gradvitals.app.cure.experiment_file import name_of, write_experiment
 from gradvitals.app.cure.lr_range_test import range_test
-from gradvitals.app.cure.options import check_cure
-from gradvitals.app.cure.result import write
+from gradvitals.app.cure.options import CureOptions
 from gradvitals.app.cure.search import search
-from gradvitals.app.cure.trial import run_trial
+from gradvitals.app.cure.trial import Trial, run_trial
 from gradvitals.app.run.job import Job
-from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
+from gradvitals.diagnosis.remedies import Remedy, prescribe
 from gradvitals.errors import ConfigError
 from gradvitals.formatting import short, train_command
 
 log = logging.getLogger(__name__)
 
 NOTHING_HELPED = 3  # exit code
-BY_RATE = ("stalled", "unstable", "non_finite")  # verdicts for which a range test is made
+BY_RATE = ("stalled", "unstable", "non_finite")  # verdicts that call for a range test
 
 
 def cure(config: DictConfig) -> None:
-    """Hydra's task function: one sick config.
+    """Cures one config; the task function of Hydra.
 
     Raises:
         SystemExit: 1 refused or failed, 3 nothing helped, 130 Ctrl-C.
     """
-    job, done, began = Job.current(), None, time.perf_counter()
-    with job.refusals(began=lambda: done is not None):
+    job, state, began = Job.current(), None, time.perf_counter()
+    with job.refusals(began=lambda: state is not None):
         settings, conf = job.config(config), conf_folder()
-        check_cure(settings["cure"], settings.overrides.typed_keys)
+        options = CureOptions.checked(settings["cure"], settings.overrides.typed_keys)
         _check_settings(settings, conf)
         overrides = sick_overrides(settings)
         log.info(f"sick         {' '.join(overrides) or 'the default config'}: training until it is diagnosed")
-        sick = run_trial(overrides, conf=conf)
-        if sick.status == "failed":
-            raise ConfigError(sick.reason)
-        if sick.status == "diverged" and sick.verdict == "healthy":  # validation alone, which the monitor does not see
-            sick = replace(
-                sick, verdict="non_finite", evidence="non_finite: the validation loss is not a finite number"
-            )
-        done = Cure(overrides, sick)
-        if sick.verdict == "healthy":
-            log.info(f"healthy      {_length(sick)}, {_value(sick)}: nothing to cure")
-            write(done, job.run_dir, None, time.perf_counter() - began)
-            return
-        log.info(f"verdict      {sick.evidence}")
-        done.remedies = remedies_for(done, settings, conf)
-        search(done, settings["cure"], conf)
-        _close(done, settings["cure"]["name"], conf, job, time.perf_counter() - began)
+        state = CureState(overrides, _diagnosed(run_trial(overrides, conf=conf)))
+        if state.sick.verdict != "healthy":
+            log.info(f"verdict      {state.sick.evidence}")
+            state.remedies = remedies_for(state, settings, conf)
+            search(state, options, conf)
+        _finish(state, options.name, conf, job, time.perf_counter() - began)
 
 
 def conf_folder() -> Path:
-    """The folder that this script's configs come from."""
+    """Returns the folder of the configs that Hydra composed from."""
     sources = HydraConfig.get().runtime.config_sources
     return Path(next(source.path for source in sources if source.provider == "main"))
 
 
 def _check_settings(settings: RunConfig, conf: Path) -> None:
-    """Refuse what a cure cannot work with, before anything is trained."""
+    """Refuses what a cure cannot work with, before anything is trained."""
     if not settings["monitor"].get("_target_"):
         raise ConfigError("monitor=off: expected a monitor, whose verdict tells what to cure. Set monitor=default")
     for key, one in (("devices", (1, "auto")), ("strategy", ("auto",)), ("num_nodes", (1,))):
@@ -89,40 +74,57 @@ def _check_settings(settings: RunConfig, conf: Path) -> None:
 
 
 def sick_overrides(settings: RunConfig) -> list[str]:
-    """What was typed, but for the cure's own keys; with a seed, which all its trainings share."""
+    """Returns the overrides without the cure's own keys, and with a seed that all trainings share."""
     words = [word for word in settings.overrides if not word.lstrip("+~").startswith(("cure.", "task_name="))]
     return words if settings["seed"] is not None else [*words, f"seed={secrets.randbelow(2**32)}"]
 
 
-def _net(settings: RunConfig, decided: tuple[str, ...]) -> Net:
-    """What remedies depend on; the Trainer may clip without the group ``clip``."""
+def _diagnosed(sick: Trial) -> Trial:
+    """The sick run with a verdict; the monitor does not see a validation loss that is not finite."""
+    if sick.status == "failed":
+        raise ConfigError(sick.reason)
+    if sick.status == "diverged" and sick.verdict == "healthy":
+        evidence = "non_finite: the validation loss is not a finite number"
+        return replace(sick, verdict="non_finite", evidence=evidence)
+    return sick
+
+
+def remedies_for(state: CureState, settings: RunConfig, conf: Path) -> list[Remedy]:
+    """Returns the remedies for the verdict, after a range test where the learning rate may be the cause.
+
+    Args:
+        state: after the sick run; the range test is added to it.
+        settings: the config of the sick run.
+        conf: the folder of the configs.
+    """
     from gradvitals.app.run.result import net_of
 
-    net = net_of(settings, decided)
-    by_trainer = settings["trainer"].get("gradient_clip_val") is not None
-    return replace(net, clip="norm") if by_trainer else net
+    sick, net = state.sick, net_of(settings, state.sick.decided)
+    if settings["trainer"].get("gradient_clip_val") is not None:  # which clips without the group clip
+        net = replace(net, clip="norm")
+    before_any_step = sick.verdict == "non_finite" and sick.verdict_step == 0  # no learning rate is the cause
+    if sick.verdict in BY_RATE and not before_any_step:
+        state.range_test = range_test(state.overrides, conf=conf)
+        lr = state.range_test.lr
+        log.info(f"range test   {'none' if lr is None else f'optimizer.lr={lr:.2g}'}")
+    return prescribe(str(sick.verdict), replace(net, usual_lr=state.range_test.lr))
 
 
-def remedies_for(done: Cure, settings: RunConfig, conf: Path) -> list[Remedy]:
-    """What is prescribed, after a range test where the rate may be to blame."""
-    net = _net(settings, done.sick.decided)
-    before_any_step = done.sick.verdict == "non_finite" and done.sick.verdict_step == 0  # no rate is to blame
-    if done.sick.verdict in BY_RATE and not before_any_step:
-        done.usual_lr, done.range_steps, done.range_seconds = range_test(done.overrides, conf=conf)
-        log.info(f"range test   {'none' if done.usual_lr is None else f'optimizer.lr={done.usual_lr:.2g}'}")
-    return prescribe(str(done.sick.verdict), replace(net, usual_lr=done.usual_lr))
-
-
-def _close(done: Cure, name: str | None, conf: Path, job: Job, seconds: float) -> None:
-    """Write what was found, say it, and end with the exit code."""
-    file = write_experiment(done, name or name_of(done.overrides), conf) if done.cured else None
-    write(done, job.run_dir, file, seconds)
-    log.info(f"cost         {done.cost:.2f} full trainings; {seconds:.0f} s in all")
-    if file is not None and done.cured is not None:
-        log.info(f"cured        {done.cured}: {_value(done.sick)} -> {words(done.cured.trial)}")
+def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: float) -> None:
+    """Writes and logs the results, and exits with 3 if nothing helped."""
+    sick, cured = state.sick, state.cured
+    file = write_experiment(state, cured, name or name_of(state.overrides), conf) if cured else None
+    write_results(state, job.run_dir, file, seconds)
+    if sick.verdict == "healthy":
+        log.info(f"healthy      {sick.length_text}, {sick.best_text}: nothing to cure")
+        return
+    log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
+    if cured and file:
+        log.info(f"cured        {cured}: {sick.best_text} -> {cured.trial}")
         log.info(f"type         {train_command([f'experiment=cured/{file.stem}'])}")
     else:
-        log.info(f"not cured    none of {len(done.tried)} remedies helped enough: {'; '.join(map(str, done.tried))}")
+        attempts = state.attempts
+        log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
     log.info(f"report       {short(job.run_dir / 'cure.md')}")
-    if done.cured is None and not job.sweep:
+    if not cured and not job.sweep:
         raise SystemExit(NOTHING_HELPED)

@@ -6,64 +6,73 @@ import contextlib
 import io
 import logging
 import math
-import signal
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gradvitals.app.config.compose import CONF, compose_run_config
 from gradvitals.app.config.error_messages import explain
 from gradvitals.app.config.run_config import RunConfig
-from gradvitals.app.cure.trial import _bare, silence
+from gradvitals.app.cure.trial import bare, signals_of_the_caller, silence
 from gradvitals.app.run.environment import prepare
 
+log = logging.getLogger(__name__)
 
-def range_test(overrides: Sequence[str], *, conf: Path = CONF) -> tuple[float | None, int, float]:
-    """The rate at which the loss falls fastest while the rate grows (Smith, 2017), by Lightning's ``Tuner.lr_find``.
 
-    Returns:
-        The rate, None where none was found; steps and seconds that it took.
+@dataclass(frozen=True)
+class RangeTest:
+    """The learning rate that a range test found, None without one, and the length of the test."""
+
+    lr: float | None = None
+    steps: int = 0
+    seconds: float = 0.0
+
+
+def range_test(overrides: Sequence[str], *, conf: Path = CONF) -> RangeTest:
+    """Finds the learning rate at which the loss falls fastest while the rate grows, by Lightning's ``Tuner.lr_find``.
+
+    An error is logged and finds no rate, since other remedies remain.
+
+    References:
+        Smith (2017), Cyclical Learning Rates for Training Neural Networks.
 
     Example:
-        >>> rate, steps, _ = range_test(["data=blobs", "optimizer=sgd"])
-        >>> 1e-4 < rate < 10, steps
+        >>> found = range_test(["data=blobs", "optimizer=sgd"])
+        >>> 1e-4 < found.lr < 10, found.steps
         (True, 81)
     """
-    began, finder = time.perf_counter(), None
-    with silence(), tempfile.TemporaryDirectory() as folder:
-        try:
-            settings = _bare(compose_run_config(overrides, Path(folder), conf), None)
+    began = time.perf_counter()
+    rates: list[float] = []
+    losses: list[float] = []
+    try:
+        with silence(), tempfile.TemporaryDirectory() as folder:
+            settings = bare(compose_run_config(overrides, Path(folder), conf))
             settings |= {"scheduler": {}, "monitor": {}}
-            finder = _lr_find(prepare(settings))
-        except Exception as error:  # a remedy less, no reason to give up the others
-            logging.getLogger(__name__).info(f"range test failed: {explain(error)}")
-    losses = finder.results["loss"] if finder else []
-    rate = steepest(finder.results["lr"], losses) if finder else None
-    return rate, len(losses), time.perf_counter() - began
+            rates, losses = _lr_find(prepare(settings))
+    except Exception as error:
+        log.info(f"range test   failed: {explain(error)}")
+    return RangeTest(steepest(rates, losses), len(losses), time.perf_counter() - began)
 
 
-def _lr_find(settings: RunConfig) -> Any:
+def _lr_find(settings: RunConfig) -> tuple[list[float], list[float]]:
+    """The learning rates, and the loss at each."""
     from lightning.pytorch.tuner import Tuner
 
     from gradvitals.app.run.assemble import assemble
 
     run = assemble(settings)
-    interrupt = signal.getsignal(signal.SIGINT)
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):  # its bar
-            return Tuner(run.trainer).lr_find(run.model, datamodule=run.data, min_lr=1e-7, max_lr=10, update_attr=False)
-    except SystemExit:
-        raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGINT, interrupt)
+    with signals_of_the_caller(), contextlib.redirect_stderr(io.StringIO()):  # where the progress bar goes
+        tuner = Tuner(run.trainer)
+        found = tuner.lr_find(run.model, datamodule=run.data, min_lr=1e-7, max_lr=10, update_attr=False)
+    return (found.results["lr"], found.results["loss"]) if found else ([], [])
 
 
 def steepest(rates: Sequence[float], losses: Sequence[float], skip: int = 10) -> float | None:
-    """The rate at which the loss falls fastest per decade of the rate; None where it falls nowhere by a tenth.
+    """Returns the rate at which the loss falls fastest per decade of the rate; None if it never falls by a tenth.
 
-    Lightning's own suggestion takes the slope per unit of the rate, which noise at the smallest rates wins.
+    Lightning's own suggestion takes the slope per unit of the rate, which noise at the smallest rates dominates.
 
     Example:
         >>> steepest([1e-4, 1e-3, 1e-2, 1e-1], [2.0, 2.0, 1.5, 1.4], skip=0)

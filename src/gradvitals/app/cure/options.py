@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig
@@ -24,28 +25,45 @@ RULES = {
     "workers": either(integer(1), one_of("auto")),
     "name": optional(Constraint("letters, digits, - and _", lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)))),
 }
-IDLE = ("resume", "ckpt_path", "train", "weights")
+WITHOUT_EFFECT = ("resume", "ckpt_path", "train", "weights")
 
 
-class CureGuard(PreRunCheck):
+@dataclass(frozen=True)
+class CureOptions:
+    """The keys of ``cure``; ``conf/cure.yaml`` says what each means."""
+
+    share: float
+    least_steps: int
+    enough: float | None
+    confirmations: int
+    workers: int | str
+    name: str | None = None
+
+    @classmethod
+    def checked(cls, options: Mapping[str, Any], typed: Sequence[str] = ()) -> CureOptions:
+        """Returns the options of a config.
+
+        Args:
+            options: the values of ``cure``.
+            typed: the keys of the command line's overrides.
+
+        Raises:
+            ConfigError: a value out of range, or a typed key that has no effect on a cure.
+        """
+        for key, rule in RULES.items():
+            if not rule.accepts(options[key]):
+                raise ConfigError(f"cure.{key}: expected {rule.expected}; got {options[key]!r}")
+        if idle := [key for key in typed if key in WITHOUT_EFFECT]:
+            raise ConfigError(f"{idle[0]}: has no part in a cure, which trains from scratch; leave it out")
+        return cls(**{key: options[key] for key in RULES})
+
+
+class CurePreRunCheck(PreRunCheck):
     """Checks ``cure.*`` too before a run directory is made."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         super().on_run_start(config, **kwargs)
         try:
-            check_cure(config.cure, Overrides(config.hydra.overrides.task).typed_keys)
+            CureOptions.checked(config.cure, Overrides(config.hydra.overrides.task).typed_keys)
         except ValueError as error:
             leave(str(error))
-
-
-def check_cure(options: Mapping[str, Any], typed: Sequence[str] = ()) -> None:
-    """Refuse values of ``cure`` that cannot be meant, and keys that have no part in a cure.
-
-    Raises:
-        Refused: with the key, what was expected and what came.
-    """
-    for key, rule in RULES.items():
-        if not rule.accepts(options[key]):
-            raise ConfigError(f"cure.{key}: expected {rule.expected}; got {options[key]!r}")
-    if idle := [key for key in typed if key in IDLE]:
-        raise ConfigError(f"{idle[0]}: has no part in a cure, which trains from scratch; leave it out")

@@ -1,119 +1,111 @@
-"""The search for a cure: remedies one by one, then together, in parallel workers."""
+"""The search for a cure: short trials of the remedies, in parallel worker processes, then the best at full length."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gradvitals.app.config.remedy_overrides import with_remedy
-from gradvitals.app.cure.attempts import Cure, Tried, _value, is_cured, rank, words
+from gradvitals.app.cure.attempts import Attempt, CureState, is_cured, most_promising
+from gradvitals.app.cure.options import CureOptions
 from gradvitals.app.cure.trial import Trial, run_trial
 from gradvitals.errors import ConfigError
 
 log = logging.getLogger(__name__)
-WORKER_START = 20.0  # seconds until new processes have imported torch and lightning, on a busy machine
-FEW_STEPS = 20  # whose time is that of starting a fit, and says nothing of the pace
+WORKER_START = 20.0  # seconds until new processes have imported torch and Lightning, on a busy machine
+FEW_STEPS = 20  # whose time is mostly that of starting a fit, and says little about the pace
 
 
-def search(done: Cure, options: Mapping[str, Any], conf: Path) -> None:
-    """Try the remedies and confirm the best, until one is cured.
+def search(state: CureState, options: CureOptions, conf: Path) -> None:
+    """Tries the remedies and confirms the best, until one is cured or the options allow no more.
 
     Args:
-        done: what is known so far; takes in all that comes.
-        options: the keys of ``cure``.
+        state: so far; the attempts are added to it.
+        options: of the cure.
         conf: the folder of the configs.
 
     Raises:
-        Refused: the length of a full training is not known.
+        ConfigError: the length of a full training is unknown.
     """
-    planned = done.sick.steps_planned
+    planned = state.sick.steps_planned
     if planned is None:
         raise ConfigError("cure: needs to know the full length: set trainer.max_epochs or trainer.max_steps")
-    budget = min(max(math.ceil(options["share"] * planned), options["least_steps"]), planned)
-    trials = try_all(done, budget, options, conf)
-    while done.cured is None and len(done.confirmed) < options["confirmations"]:
-        best = _next(done, trials, options["enough"])
+    budget = min(max(math.ceil(options.share * planned), options.least_steps), planned)
+    batches = _try_in_batches(state, budget, options.workers, conf)
+    while state.cured is None and len(state.confirmed) < options.confirmations:
+        best = _next(state, batches, options.enough)
         if best is None:
             return
-        confirm(done, best, conf)
+        _confirm(state, best, conf)
 
 
-def _next(done: Cure, trials: Iterator[list[Tried]], enough: float | None) -> Tried | None:
-    """The best that is not confirmed yet; more are tried where none of these is good enough."""
-    known = {tried.index for tried in done.confirmed}
-    while not any(good_enough(tried.trial, enough) for tried in done.tried if tried.index not in known):
-        batch = next(trials, [])
-        done.tried += batch
-        if not batch:
+def _next(state: CureState, batches: Iterator[list[Attempt]], enough: float | None) -> Attempt | None:
+    """The best unconfirmed attempt; larger changes are tried only as long as no attempt is good enough."""
+
+    def good_enough(trial: Trial) -> bool:
+        return enough is not None and trial.is_healthy and trial.progress >= enough
+
+    while not any(good_enough(attempt.trial) for attempt in state.unconfirmed):
+        batch = next(batches, None)
+        if batch is None:
             break
-    ranked = rank([tried for tried in done.tried if tried.index not in known])
-    return ranked[0] if ranked else None
+        state.attempts += batch
+    return most_promising(state.unconfirmed) if state.unconfirmed else None
 
 
-def good_enough(trial: Trial, enough: float | None) -> bool:
-    """Whether a trial has learnt so much that no larger change need be tried."""
-    return enough is not None and trial.is_healthy and trial.progress >= enough
-
-
-def try_all(done: Cure, budget: int, options: Mapping[str, Any], conf: Path) -> Iterator[list[Tried]]:
-    """The trials of all remedies, as many at a time as there are workers; a line is logged for each."""
-    workers = count_workers(options["workers"], done, budget)
-    total, began = len(done.remedies), time.perf_counter()
-    log.info(f"remedies     {total}, {budget} of {done.sick.steps_planned} steps each, workers: {workers}")
+def _try_in_batches(state: CureState, budget: int, workers: int | str, conf: Path) -> Iterator[list[Attempt]]:
+    """Tries as many remedies at a time as there are workers, and logs a line for each."""
+    workers = count_workers(workers, state, budget)
+    total, began = len(state.remedies), time.perf_counter()
+    log.info(f"remedies     {total}, {budget} of {state.sick.steps_planned} steps each, workers: {workers}")
     for start in range(0, total, workers):
-        batch = list(enumerate(done.remedies))[start : start + workers]
-        runs = [(with_remedy(done.overrides, remedy.overrides, conf), budget, conf) for _, remedy in batch]
-        found = [Tried(i, remedy, trial) for (i, remedy), trial in zip(batch, _run(runs, workers), strict=True)]
-        for tried in found:
-            left = (time.perf_counter() - began) / (start + len(found)) * (total - start - len(found))
-            log.info(f"  {tried.index + 1}/{total}  {tried}: {words(tried.trial)}; the others: at most {left:.0f} s")
-        yield found
+        remedies = state.remedies[start : start + workers]
+        trials = run_trials([with_remedy(state.overrides, r.overrides, conf) for r in remedies], budget, workers, conf)
+        batch = [Attempt(start + i, *pair) for i, pair in enumerate(zip(remedies, trials, strict=True))]
+        done = start + len(batch)
+        left = (time.perf_counter() - began) / done * (total - done)
+        for attempt in batch:
+            log.info(f"  {attempt.index + 1}/{total}  {attempt}: {attempt.trial}; remaining: at most {left:.0f} s")
+        yield batch
 
 
-def count_workers(workers: int | str, done: Cure, budget: int) -> int:
-    """How many processes; ``auto``: this one alone where all trials take less time than starting others."""
+def count_workers(workers: int | str, state: CureState, budget: int) -> int:
+    """Returns the number of processes; for ``auto`` 1 if the start of others takes longer than they save."""
     from joblib import cpu_count
 
+    remedies, sick = len(state.remedies), state.sick
     if workers != "auto":
-        return min(int(workers), len(done.remedies)) or 1
-    if done.sick.steps < FEW_STEPS:
+        return min(int(workers), remedies) or 1
+    if sick.steps < FEW_STEPS:
         return 1
-    most = min(cpu_count(), len(done.remedies))
-    alone = len(done.remedies) * budget * done.sick.seconds / max(done.sick.steps, 1)
+    most = min(cpu_count(), remedies)
+    alone = remedies * budget * sick.seconds / sick.steps
     return most if most > 1 and alone * (1 - 1 / most) > WORKER_START else 1
 
 
-def _run(runs: Sequence[tuple[list[str], int, Path]], workers: int) -> list[Trial]:
-    """Trials in worker processes with one thread each, or one after the other in this one."""
+def run_trials(configs: Sequence[Sequence[str]], budget: int, workers: int, conf: Path) -> list[Trial]:
+    """Returns a trial of each config, in worker processes with one thread each, or one after the other in this one."""
     if workers == 1:
-        return [_try(*run) for run in runs]
+        return [run_trial(overrides, max_steps=budget, conf=conf) for overrides in configs]
     from joblib import Parallel, delayed, parallel_config
 
     with parallel_config("loky", n_jobs=workers, inner_max_num_threads=1):
-        return Parallel()(delayed(_try)(*run, threads=1) for run in runs)
+        return Parallel()(delayed(run_trial)(words, max_steps=budget, threads=1, conf=conf) for words in configs)
 
 
-def _try(overrides: list[str], budget: int, conf: Path, threads: int | None = None) -> Trial:
-    return run_trial(overrides, max_steps=budget, threads=threads, conf=conf)
-
-
-def confirm(done: Cure, best: Tried, conf: Path) -> None:
-    """Train the best trial at full length from scratch, and see whether it is cured.
-
-    A trial whose budget was the full length is that training already.
-    """
-    full, planned = best.trial, done.sick.steps_planned
-    if not (full.status == "completed" and full.steps == planned):
-        pace = full.seconds / full.steps if full.steps else 0.0
+def _confirm(state: CureState, best: Attempt, conf: Path) -> None:
+    """Trains the best attempt from scratch at full length, unless its budget was that, and checks if it is cured."""
+    trial, planned = best.trial, state.sick.steps_planned
+    if not (trial.status == "completed" and trial.steps == planned):
+        pace = trial.seconds / trial.steps if trial.steps else 0.0
         log.info(f"confirm      {best} at full length, about {pace * (planned or 0):.0f} s")
-        best = replace(best, trial=run_trial(full.overrides, conf=conf))
-    done.confirmed.append(best)
-    if is_cured(done.sick, best.trial):
-        done.cured = best
+        best = replace(best, trial=run_trial(trial.overrides, conf=conf))
+    state.confirmed.append(best)
+    if is_cured(state.sick, best.trial):
+        state.cured = best
     else:
-        log.info(f"not cured    {best}: {words(best.trial)}; the sick run: {_value(done.sick)}")
+        log.info(f"not cured    {best}: {best.trial}; the sick run: {state.sick.best_text}")

@@ -1,6 +1,6 @@
-"""One training inside this process or a worker, that leaves numbers behind and no files.
+"""Trains a config in this process or in a worker process, and returns numbers instead of files.
 
-Torch and lightning come in when a trial runs, so that whoever only reads results does not wait for them.
+Torch and Lightning are imported when a trial runs: reading the results of one does not need them.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ import math
 import signal
 import tempfile
 import warnings
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gradvitals.app.config.compose import CONF, compose_run_config
 from gradvitals.app.config.error_messages import explain
@@ -26,31 +25,31 @@ from gradvitals.results.objective import Objective
 from gradvitals.results.result import Result
 
 if TYPE_CHECKING:
+    from gradvitals.app.cure.trial_recorder import TrialRecorder
     from gradvitals.app.run.assemble import Run
-
-WINDOW = 30  # losses whose mean is the loss at the end: as many as a diagnosis averages
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What a training gave, as plain values.
+    """The results of one training, as plain values. ``str`` describes them in one line.
 
     Attributes:
-        overrides: what was typed, and what a remedy changed in it.
+        overrides: of the config.
         status: ``completed`` (its budget or its full length), ``stopped`` by a verdict, ``diverged`` or ``failed``.
-        verdict, severity, verdict_step, evidence: of the monitor; None without one.
-        steps_planned: of a full training; None: not known.
-        steps: that were done.
+        verdict, severity, verdict_step, evidence: the monitor's diagnosis; None or empty without a monitor.
+        steps_planned: of a full training; None: unknown.
+        steps: of the optimizer in this training.
         seconds: of the fit.
         metrics: tag -> ``{"final": ..., "best": ...}``.
-        objective: the metric that it is judged by; None where it logged none.
-        score: its best value, the higher the better (see :meth:`Objective.score`); -inf where it has none.
-        learnt: share of the loss of a constant output that is gone at the end, of the last losses; nan: not known.
-        val_learnt: the same of the validation loss.
-        profiles: step -> norms of dL/dh by layer, input side first.
-        curves: tag -> validation's values as (step, value).
-        reason: why it failed.
-        decided: the groups that the network decides itself, so that no remedy changes them.
+        objective: the metric by which the trial is judged; None: it was not logged.
+        score: the objective's best value, higher is better (see :meth:`Objective.score`); -inf without a value.
+        train_progress: 1 - loss / chance, for the mean of the last training losses, where chance is the loss of the
+            best constant output; nan: unknown.
+        val_progress: the same of the validation loss.
+        profiles: step -> L2 norms of dL/dh by layer, input side first.
+        curves: validation tag -> values as (step, value).
+        reason: of a failure.
+        decided: the groups that the user's own network decides itself, so that no remedy changes them.
     """
 
     overrides: tuple[str, ...]
@@ -65,46 +64,64 @@ class Trial:
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
     objective: Objective | None = None
     score: float = -math.inf
-    learnt: float = math.nan
-    val_learnt: float = math.nan
+    train_progress: float = math.nan
+    val_progress: float = math.nan
     profiles: dict[int, list[float | None]] = field(default_factory=dict)
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
     reason: str | None = None
     decided: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        if self.status == "failed":
+            return f"failed ({self.reason})"
+        ended = str(self.verdict) if self.status == "completed" else f"{self.verdict}, {self.status}"
+        parts = [ended, self.best_text, self._progress_text, self.length_text]
+        return ", ".join(part for part in parts if part)
+
     @property
     def is_healthy(self) -> bool:
+        """Whether the training reached its end without a finding."""
         return self.verdict == "healthy" and self.status == "completed"
 
     @property
     def progress(self) -> float:
-        """Share of the loss that is gone, of training or of validation, which running statistics hold back early."""
-        return max((share for share in (self.learnt, self.val_learnt) if math.isfinite(share)), default=-math.inf)
+        """The larger of training and validation progress: running statistics hold either back early; -inf: unknown."""
+        shares = (self.train_progress, self.val_progress)
+        return max((share for share in shares if math.isfinite(share)), default=-math.inf)
 
     @property
     def best(self) -> float | None:
-        """The best value of the objective; None where there is none."""
+        """The best value of the objective; None without one."""
         return self.metrics.get(str(self.objective), {}).get("best")
+
+    @property
+    def best_text(self) -> str:
+        """The best value with its metric's name."""
+        return f"best {self.objective} {self.best:.3g}" if self.best is not None else "no metric"
+
+    @property
+    def length_text(self) -> str:
+        """The number of steps and the duration."""
+        return f"{self.steps} steps, {self.seconds:.1f} s"
+
+    @property
+    def _progress_text(self) -> str:
+        if not math.isfinite(self.progress):
+            return ""
+        percent = f"{100 * abs(self.progress):.0f} %"
+        return f"the loss up by {percent}" if self.progress < 0 else f"{percent} of the loss gone"
 
 
 def run_trial(
-    overrides: Sequence[str],
-    *,
-    run_dir: Path | None = None,
-    max_steps: int | None = None,
-    quiet: bool = True,
-    threads: int | None = None,
-    conf: Path = CONF,
+    overrides: Sequence[str], *, max_steps: int | None = None, threads: int | None = None, conf: Path = CONF
 ) -> Trial:
-    """Train what ``python src/train.py OVERRIDES`` would, without logger and callbacks but the monitor.
+    """Trains as ``python src/train.py OVERRIDES`` would, with the monitor but without loggers and other callbacks.
 
-    The monitor ends what is hopeless. Whatever goes wrong is the trial's ``reason``. Safe in a worker process.
+    The monitor stops a hopeless training. An error becomes the trial's ``reason``. Safe in a worker process.
 
     Args:
-        overrides: as typed.
-        run_dir: the folder of what a config writes by itself (a profile); None: one that is removed.
-        max_steps: stop there, as the beginning of a full training (its schedules are those of the full length).
-        quiet: keep warnings and remarks to itself.
+        overrides: of the config.
+        max_steps: ends a full training early, so its schedules are those of the full length; None: the full length.
         threads: of torch; None: as the config says.
         conf: the folder of the configs.
 
@@ -117,102 +134,77 @@ def run_trial(
         >>> trial.status, trial.steps, trial.steps_planned
         ('completed', 5, 22)
     """
-    with contextlib.ExitStack() as stack:
-        if quiet:
-            stack.enter_context(silence())
-        folder = run_dir or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    with silence(), tempfile.TemporaryDirectory() as folder:
         try:
-            settings = _bare(compose_run_config(overrides, folder, conf), threads)
+            settings = bare(compose_run_config(overrides, Path(folder), conf), threads)
             return _train(settings, tuple(overrides), max_steps)
         except Exception as error:
             return Trial(tuple(overrides), "failed", reason=explain(error))
 
 
-def _bare(settings: RunConfig, threads: int | None) -> RunConfig:
-    """Nothing is saved and nothing shown, and no sick run goes on for long."""
+def bare(settings: RunConfig, threads: int | None = None) -> RunConfig:
+    """Returns a config that writes and displays nothing, and whose monitor stops a hopeless training."""
     monitor = settings["monitor"]
     auto_stop = {"auto_stop": True} if "auto_stop" in monitor else {}
-    bare = {"callbacks": {}, "logger": {}, "monitor": monitor | auto_stop}
-    bare["trainer"] = settings["trainer"] | {"min_epochs": None}  # which would keep it from stopping
-    return settings | bare | ({"threads": threads} if threads else {})
+    changes = {"callbacks": {}, "logger": {}, "monitor": monitor | auto_stop}
+    changes["trainer"] = settings["trainer"] | {"min_epochs": None}  # which would delay the stop
+    return settings | changes | ({"threads": threads} if threads else {})
 
 
 def _train(settings: RunConfig, overrides: tuple[str, ...], max_steps: int | None) -> Trial:
     settings = prepare(settings)
+    from gradvitals.app.cure.trial_recorder import TrialRecorder
     from gradvitals.app.run.assemble import assemble
 
-    run, watch = assemble(settings), _watch(max_steps)
-    run.trainer.callbacks.append(watch)  # type: ignore[attr-defined]
+    run, recorder = assemble(settings), TrialRecorder(max_steps)
+    run.trainer.callbacks.append(recorder)  # type: ignore[attr-defined]
     reason = None
     try:
-        _fit(run)
-        _validate_last(run, watch)
+        with signals_of_the_caller():
+            run.trainer.fit(run.model, datamodule=run.data)
+        if getattr(run.trainer, "received_sigterm", False):
+            raise SystemExit(TERMINATED)
+        _validate_last(run, recorder)
     except Exception as error:
         reason = explain(error)
-    return _result(run, watch, settings, overrides, reason)
+    return _result(run, recorder, settings, overrides, reason)
 
 
-def _fit(run: Run) -> None:
-    """Fit; Lightning ends the process on Ctrl-C and on SIGTERM, which is not its to decide here."""
-    interrupt = signal.getsignal(signal.SIGINT)
+@contextlib.contextmanager
+def signals_of_the_caller() -> Iterator[None]:
+    """Raises KeyboardInterrupt on Ctrl-C, where Lightning's loop would exit the process, and restores the handler.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C.
+    """
+    handler = signal.getsignal(signal.SIGINT)
     try:
-        run.trainer.fit(run.model, datamodule=run.data)
+        yield
     except SystemExit:
         raise KeyboardInterrupt from None
     finally:
-        with contextlib.suppress(ValueError):  # not the main thread: nothing was changed
-            signal.signal(signal.SIGINT, interrupt)
-    if getattr(run.trainer, "received_sigterm", False):
-        raise SystemExit(TERMINATED)
+        with contextlib.suppress(ValueError):  # outside the main thread, where Lightning sets no handler
+            signal.signal(signal.SIGINT, handler)
 
 
-def _validate_last(run: Run, watch: Any) -> None:
-    """Validate what a fit ended with, where it did not do so itself: some validate once in so many epochs."""
+def _validate_last(run: Run, recorder: TrialRecorder) -> None:
+    """Validates the final weights unless the fit did, as some configs validate only every few epochs."""
     from lightning.pytorch.utilities.model_helpers import is_overridden
 
-    known = any(points[-1][0] == run.trainer.global_step for points in watch.curves.values())
+    known = any(points[-1][0] == run.trainer.global_step for points in recorder.curves.values())
     if not known and is_overridden("validation_step", run.model) and is_overridden("val_dataloader", run.data):
         run.trainer.validate(run.model, datamodule=run.data, verbose=False)
 
 
-def _watch(max_steps: int | None) -> Any:
-    """A callback that ends the fit after so many steps, and keeps the last losses and validation's values."""
-    from lightning import Callback, LightningModule, Trainer
-
-    class Watch(Callback):
-        def __init__(self) -> None:
-            self.planned: int | None = None
-            self.losses: deque[Any] = deque(maxlen=WINDOW)
-            self.curves: dict[str, list[tuple[int, float]]] = {}
-
-        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-            steps = trainer.estimated_stepping_batches
-            self.planned = int(steps) if math.isfinite(steps) and steps > 0 else None
-
-        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
-            loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
-            if loss is not None:
-                self.losses.append(loss.detach())
-            if max_steps is not None and trainer.global_step >= max_steps:
-                trainer.should_stop = True
-
-        def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-            if not trainer.sanity_checking:
-                for tag in (tag for tag in trainer.callback_metrics if tag.startswith("val/")):
-                    point = (trainer.global_step, float(trainer.callback_metrics[tag]))
-                    self.curves.setdefault(tag, []).append(point)
-
-    return Watch()
-
-
-def _result(run: Run, watch: Any, settings: RunConfig, overrides: tuple[str, ...], reason: str | None) -> Trial:
+def _result(
+    run: Run, recorder: TrialRecorder, settings: RunConfig, overrides: tuple[str, ...], reason: str | None
+) -> Trial:
     metrics, monitor = run.history.metrics, run.monitor
     found = monitor.diagnosis if monitor else None
-    status, steps = _status(run, watch, reason), run.trainer.global_step
+    chance = monitor.settings.chance if monitor else None
+    status = _status(run, reason)
     objective = Objective.resolve(metrics, settings["objective"], settings["objective_mode"])
     value = Result.from_json({"metrics": metrics, "status": status}).value_of(objective) if objective else None
-    chance = monitor.settings.chance if monitor else None
-    val_loss = metrics.get("val/loss", {}).get("final")
     return Trial(
         overrides,
         status,
@@ -220,23 +212,23 @@ def _result(run: Run, watch: Any, settings: RunConfig, overrides: tuple[str, ...
         severity=found.severity if found else None,
         verdict_step=found.step if found else None,
         evidence=str(found) if found else "",
-        steps_planned=watch.planned,
-        steps=steps,
+        steps_planned=recorder.steps_planned,
+        steps=run.trainer.global_step,
         seconds=run.history.seconds,
         metrics=metrics,
         objective=objective,
         score=-math.inf if objective is None or value is None else objective.score(value),
-        learnt=_gone(sum(map(float, watch.losses)) / len(watch.losses) if watch.losses else None, chance),
-        val_learnt=_gone(val_loss, chance),
+        train_progress=_progress(recorder.mean_loss, chance),
+        val_progress=_progress(metrics.get("val/loss", {}).get("final"), chance),
         profiles=monitor.profiles if monitor else {},
-        curves=watch.curves,
+        curves=recorder.curves,
         reason=reason,
         decided=run.decided,
     )
 
 
-def _status(run: Run, watch: Any, reason: str | None) -> str:
-    """As the app names it, but that an end which was asked for is an end and no stop."""
+def _status(run: Run, reason: str | None) -> str:
+    """As a run's, except that only a verdict makes a trial ``stopped``: its budget or early stopping completes it."""
     from gradvitals.app.run import result as outcome
 
     status = "failed" if reason else outcome.status(run)
@@ -245,18 +237,17 @@ def _status(run: Run, watch: Any, reason: str | None) -> str:
     return "completed" if status == "stopped" and not by_verdict else status
 
 
-def _gone(loss: float | None, chance: float | None) -> float:
+def _progress(loss: float | None, chance: float | None) -> float:
     return 1 - loss / chance if loss is not None and chance else math.nan
 
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Keep warnings and remarks from the screen."""
+    """Suppresses warnings and log messages up to that level."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logging.disable(level)

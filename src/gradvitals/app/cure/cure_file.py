@@ -1,0 +1,88 @@
+"""Writes the results of a cure: ``cure.json``, ``cure.md`` and ``cure.png``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gradvitals.app.cure.attempts import CureState
+from gradvitals.app.cure.experiment_file import without_paths
+from gradvitals.app.cure.trial import Trial
+from gradvitals.formatting import train_command
+from gradvitals.results.files import write_json
+
+
+def write_results(state: CureState, run_dir: Path, experiment: Path | None, seconds: float) -> None:
+    """Writes the files of a cure into its run directory; the picture only if something was trained at full length.
+
+    Args:
+        state: of the finished cure.
+        run_dir: exists.
+        experiment: the file of the cured experiment; None: not cured.
+        seconds: of the whole cure.
+    """
+    from gradvitals.report.pictures.cure import picture
+    from gradvitals.report.tables.cure import page
+
+    found = content(state, experiment, seconds)
+    write_json(run_dir / "cure.json", found)
+    (run_dir / "cure.md").write_text(page(found), encoding="utf-8")
+    if state.confirmed and state.sick.profiles:
+        after = state.cured or state.confirmed[0]
+        titles = (" ".join(found["overrides"]), str(after))
+        (run_dir / "cure.png").write_bytes(picture(_side(state.sick), _side(after.trial), titles))
+
+
+def _side(trial: Trial) -> dict[str, Any]:
+    """One half of the picture."""
+    tags = dict.fromkeys((str(trial.objective), "val/loss"))
+    return {"profiles": trial.profiles, "curves": {tag: trial.curves[tag] for tag in tags if tag in trial.curves}}
+
+
+def content(state: CureState, experiment: Path | None, seconds: float) -> dict[str, Any]:
+    """Returns the content of ``cure.json``."""
+    sick, attempts = state.sick, {attempt.index: attempt.trial for attempt in state.attempts}
+    name = f"cured/{experiment.stem}" if experiment else None
+    return {
+        "outcome": "nothing to cure" if sick.verdict == "healthy" else "cured" if state.cured else "not cured",
+        "overrides": without_paths(state.overrides),
+        "verdict": sick.verdict,
+        "severity": sick.severity,
+        "step": sick.verdict_step,
+        "evidence": sick.evidence,
+        "sick": effect(sick),
+        "usual_lr": state.range_test.lr,
+        "remedies": [
+            asdict(remedy)
+            | {
+                "typed": attempts[i].overrides if i in attempts else None,
+                "effect": effect(attempts[i]) if i in attempts else None,
+            }
+            for i, remedy in enumerate(state.remedies)
+        ],
+        "confirmed": [{"overrides": a.remedy.overrides, "effect": effect(a.trial)} for a in state.confirmed],
+        "cured": state.cured.remedy.overrides if state.cured else None,
+        "experiment": name,
+        "command": train_command([f"experiment={name}"]) if name else None,
+        "steps_planned": sick.steps_planned,
+        "steps": state.steps,
+        "cost": state.cost,
+        "seconds": {**state.seconds, "all": seconds},
+    }
+
+
+def effect(trial: Trial) -> dict[str, Any]:
+    """Returns the results of a training, as ``cure.json`` has them."""
+    return {
+        "status": trial.status,
+        "verdict": trial.verdict,
+        "reason": trial.reason,
+        "objective": trial.objective and trial.objective.tag,
+        "best": trial.best,
+        "learnt": trial.progress if math.isfinite(trial.progress) else None,
+        "metrics": trial.metrics,
+        "steps": trial.steps,
+        "seconds": trial.seconds,
+    }
