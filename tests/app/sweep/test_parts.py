@@ -205,17 +205,18 @@ def test_a_range_that_cannot_be_searched():
 
 
 def test_a_clusters_settings_are_said_again_and_what_runs_code_is_not():
-    from gradvitals.app.config.overrides import replayed
+    from gradvitals.app.config.overrides import Overrides
 
     ray = ["ray.init.address=auto", "ray.init.num_cpus=2", "ray.remote.num_gpus=0.5", "ray.remote.max_retries=3"]
     slurm = ["partition=gpu", "gpus_per_node=2", "mem_gb=32", "signal_delay_s=60", "max_num_timeout=9", "exclude=node7"]
     words = [f"hydra.launcher.{word}" for word in (*ray, *slurm)]
-    assert replayed(words, Path("multirun.yaml")) == words
+    assert list(Overrides.replay(words, Path("multirun.yaml"))) == words
     runs = ["setup=[reboot]", "+srun_args=[--prolog=x]", "additional_parameters.prolog=x", "submitit_folder=pickles"]
     runs += ["ray.init.address=192.0.2.9:6379", "+ray.init.runtime_env.working_dir=x", "+ray.remote.runtime_env=x"]
     for word in runs:
+        typed = word.replace("+", "+hydra.launcher.") if "+" in word else f"hydra.launcher.{word}"
         with pytest.raises(ConfigError, match="expected settings of a run"):
-            replayed([word.replace("+", "+hydra.launcher.") if "+" in word else f"hydra.launcher.{word}"], Path("x"))
+            Overrides.replay([typed], Path("x"))
 
 
 def test_jobs_that_leave_nothing_here_are_told(tmp_path):

@@ -15,7 +15,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gradvitals.app.config.hydra_targets import PLUGINS, check_hydra, checked_targets
+from gradvitals.app.config import hydra_targets
+from gradvitals.app.config.hydra_targets import check_hydra, checked_targets
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.processes.signals import CODES, SAVE, Signals
 from gradvitals.errors import ConfigError
@@ -165,9 +166,12 @@ def test_what_slurm_is_asked_for(tmp_path, monkeypatch):
 
 
 def test_a_launcher_that_is_not_installed_says_how(monkeypatch):
-    monkeypatch.setitem(PLUGINS, "no_such_launcher", "ray")
-    with pytest.raises(ConfigError, match=r'needs a package: no-such-launcher. Install it by pip install "\.\[ray\]"'):
-        check_hydra(OmegaConf.create({"launcher": {"_target_": "hydra_plugins.no_such_launcher.Launcher"}}))
+    monkeypatch.setattr(hydra_targets, "find_spec", lambda name: None)
+    target = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
+    with pytest.raises(
+        ConfigError, match=r'needs a package: hydra-ray-launcher. Install it by pip install "\.\[ray\]"'
+    ):
+        check_hydra(OmegaConf.create({"launcher": {"_target_": target}}))
 
 
 @needs_submitit

@@ -1,4 +1,4 @@
-"""The entry of every Hydra script: resolvers, errors in one line."""
+"""The entry point of every Hydra script: resolvers, errors in one line."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED
 
-# Of a process that is not the first of its run: it makes no directory and writes no file.
+# Overrides of a process that is not the first of its run: it makes no directory and writes no file.
 ASIDE = (
     "hydra.run.dir=.",
     "hydra.output_subdir=null",
     "hydra/job_logging=stdout",
     "hydra.job_logging.root.level=ERROR",
 )
-HYDRAS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydra/job_logging=")
-REWRITTEN = "GRADVITALS_REWRITTEN"  # the other processes of a distributed run are started with what was made of argv
+HYDRA_KEYS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydra/job_logging=")
+REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which Lightning starts the other processes
 
 
 def launch(main: Callable[[], object], resumes: bool = False) -> None:
-    """Run a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1.
+    """Runs a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1.
 
     Args:
         main: the decorated function.
-        resumes: whether ``resume=`` means something to it.
+        resumes: whether the command can be resumed by ``resume=``.
     """
-    atexit.register(gc.freeze)  # spares the last look at everything that was imported, a second and more at exit
+    atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
     disable_telemetry()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
-    # Hydra hands an error on instead of printing it only under this variable; the user's own choice is kept beside it.
+    # Only under this variable Hydra raises an error instead of printing it; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
     os.environ[SCRIPT] = os.path.abspath(sys.argv[0])
@@ -52,7 +52,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
             sys.argv = rewrite(given := sys.argv)
             os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}
         if not is_first_process():
-            sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRAS)), *ASIDE]
+            sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRA_KEYS)), *ASIDE]
         with checked_targets(), patch.object(ArgumentParser, "error", _wrong_flag):
             main()
     except AlreadyCompleted as done:
@@ -67,5 +67,5 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
 
 
 def _wrong_flag(parser: ArgumentParser, message: str) -> NoReturn:
-    """In place of the usage of all flags, and exit code 2."""
+    """Replaces the usage of all flags and exit code 2."""
     leave(f"{message}; expected KEY=VALUE, GROUP=OPTION, -m, --cfg job or another flag of --help")

@@ -1,4 +1,4 @@
-"""The weights of a run in a file that holds nothing but numbers and words, for programs without torch's unpickler."""
+"""Writes the weights of a run to a file of plain numbers and strings, which is read without torch's unpickler."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gradvitals.results.record import read as read_run
 
 
 def export(run_dir: Path, checkpoint: str = "best", output: Path | None = None) -> Path:
-    """Write the weights of a run as safetensors; returns the file.
+    """Writes the weights of a run as safetensors and returns the file.
 
     Args:
         run_dir: a run directory.
@@ -23,7 +23,7 @@ def export(run_dir: Path, checkpoint: str = "best", output: Path | None = None) 
         output: the file; None: ``RUN_DIR/CHECKPOINT.safetensors``.
 
     Raises:
-        Refused: a name that is none of safetensors'.
+        ConfigError: a file name without the suffix of safetensors.
         FileNotFoundError, ValueError: see :func:`gradvitals.checkpoints.read.read`.
     """
     from safetensors.torch import save
@@ -38,7 +38,7 @@ def export(run_dir: Path, checkpoint: str = "best", output: Path | None = None) 
 
 
 def metadata(run_dir: Path, content: dict[str, Any]) -> dict[str, str]:
-    """What the file says of itself: plain strings, JSON where there are several values."""
+    """Returns the header of the file: plain strings, JSON where there are several values."""
     several = {
         "config": read_run(run_dir).config,
         "hyper_parameters": content.get("hyper_parameters", {}),

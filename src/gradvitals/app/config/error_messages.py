@@ -16,16 +16,16 @@ from gradvitals.errors import LostProcess, closest, out_of_reach
 from gradvitals.formatting import visible
 
 HINT = "HYDRA_FULL_ERROR=1 shows the traceback"
-VERBOSE = "GRADVITALS_FULL_ERROR"  # what the user chose by HYDRA_FULL_ERROR; processes that this one starts see it too
+VERBOSE = "GRADVITALS_FULL_ERROR"  # the user's own HYDRA_FULL_ERROR, which processes that this one starts see too
 
 
 def full_errors() -> bool:
-    """Whether the user asked for tracebacks."""
+    """Returns whether the user asked for tracebacks."""
     return os.environ.get(VERBOSE, os.environ.get("HYDRA_FULL_ERROR")) == "1"
 
 
 def explain(error: BaseException) -> str:
-    """What to print of an error, without a traceback."""
+    """Returns what is printed of an error, without a traceback."""
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
@@ -41,12 +41,11 @@ def explain(error: BaseException) -> str:
     if isinstance(error, (ValueError, OSError, LostProcess)):
         return message
     if out_of_reach(error):
-        return f"another process of this run has ended, or cannot be reached; what it said stands above ({HINT})"
+        return f"another process of this run has ended, or cannot be reached; its own message is above ({HINT})"
     return f"{type(error).__name__}: {message[:300]} ({HINT})"
 
 
 def _shortened(part: str, longest: int = 200) -> str:
-    """A file's name or a value that fills the screen tells no more than its beginning."""
     return part if len(part) <= longest else f"{part[:longest]}..."
 
 
@@ -82,14 +81,14 @@ def _no_such_key(key: str, parent_node: DictConfig) -> str:
 
 
 def _no_option(message: str) -> str:
-    """Hydra does not say which group was given no name, but what kind of value came."""
+    """Hydra reports the type of the value that came, and not the group."""
     kind, parse = message.rpartition(" ")[2], OverridesParser.create().parse_override
     typed = [word for word in sys.argv[1:] if "=" in word and type(parse(word).value()).__name__ == kind]
     return f"{' '.join(typed)}: expected the name of an option, GROUP=OPTION; got {kind}"
 
 
 def leave(message: str) -> NoReturn:
-    """Say why on stderr and exit with 1."""
+    """Prints a message on stderr and exits with 1."""
     who = f" (process {number})" if (number := rank()) else ""
     print(f"gradvitals{who}: {visible(message)}", file=sys.stderr)
     raise SystemExit(1)
