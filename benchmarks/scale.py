@@ -125,9 +125,7 @@ def tell(rows: list[tuple[str, float, float, int, int]], small: float, large: fl
     print(
         f"\nAn all-reduce of 64 numbers: {1e3 * small:.2f} ms, of 65,536: {1e3 * large:.2f} ms (gloo, median of 50).\n"
     )
-    print(
-        "| net | GPUs | gradient, ms | monitor's call, ms | its bytes over the gradient's | spread over 50 steps, ms |"
-    )
+    print("| net | GPUs | gradient, ms | monitor's call, ms | its bytes over the gradient's | mean per step, ms |")
     print("|---|---|---|---|---|---|")
     for name, size in PLANNED.items():
         weights, layers = size or (rows[-2][3] / 4, NETS["8 x 1024"][0] + 1)

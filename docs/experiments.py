@@ -1,7 +1,7 @@
-"""Write the table of ``docs/recipes.md`` from the headers of ``conf/experiment``: ``python docs/experiments.py``.
+"""Writes the table of ``docs/recipes.md`` from the headers of ``conf/experiment``: ``python docs/experiments.py``.
 
-A header is the comment at a file's top: the command, then what it shows, its outcome, its time and its source. A test
-keeps the table up to date and each header complete.
+A header is the comment at the top of a file: the command, what it shows, its outcome, its time and its source. A test
+keeps the table up to date and every header complete.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BEGIN, END = "<!-- experiments: made by docs/experiments.py -->", "<!-- /experim
 
 
 def header(file: Path) -> dict[str, str]:
-    """The command and the fields of an experiment's header, each on one line."""
+    """Returns the command and the fields of an experiment's header, each on one line."""
     found, field = {}, ""
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.startswith("# @package"):
@@ -34,12 +34,12 @@ def header(file: Path) -> dict[str, str]:
 
 
 def headers() -> list[dict[str, str]]:
-    """The header of every experiment."""
+    """Returns the header of every experiment."""
     return [header(file) for file in sorted((ROOT / "conf/experiment").glob("*.yaml"))]
 
 
 def table() -> str:
-    """One row per experiment, those of one source together."""
+    """Returns one row per experiment, those of one source together."""
     rows = ["| command | shows | outcome | time | source |", "| --- | --- | --- | --- | --- |"]
     for found in sorted(headers(), key=lambda found: _order(found["Source"])):
         rows.append(f"| `{found['Command']}` | {' | '.join(found[field] for field in FIELDS)} |")
@@ -47,12 +47,12 @@ def table() -> str:
 
 
 def _order(source: str) -> tuple[int, str]:
-    """Founding documents first, by number; then published papers; then our own."""
+    # Founding documents first, by number; then published papers; then our own.
     return 0 if re.match(r"\d{3}_", source) else 1 if "arXiv" in source else 2, source
 
 
 def with_table(page: str) -> str:
-    """The page with the table between its marks made anew."""
+    """Returns the page with a new table between its marks."""
     before, _, rest = page.partition(BEGIN)
     return f"{before}{BEGIN}\n{table()}\n{END}{rest.partition(END)[2]}"
 

@@ -1,4 +1,4 @@
-"""Write the README's table of groups from ``conf/``: ``python docs/groups.py`` (a test keeps it up to date)."""
+"""Writes the README's table of groups from ``conf/``: ``python docs/groups.py`` (a test keeps it up to date)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ ORDER = (
 
 
 def defaults() -> dict[str, str]:
-    """The option of each group that runs when nothing is typed, from the defaults list of ``conf/train.yaml``."""
+    """Returns the default option of each group, from the defaults list of ``conf/train.yaml``."""
     lines = (ROOT / "conf/train.yaml").read_text(encoding="utf-8").splitlines()
     pairs = [line.removeprefix("  - ").partition(": ") for line in lines if line.startswith("  - ") and ": " in line]
     return {group: option for group, _, option in pairs}
 
 
 def table() -> str:
-    """One row per group, the default first and bold."""
+    """Returns one row per group, the default option first and bold."""
     chosen = defaults()
     rows = ["| group | options |", "| --- | --- |"]
     for group in ORDER:
@@ -32,7 +32,7 @@ def table() -> str:
 
 
 def with_table(readme: str) -> str:
-    """The README with the table between its marks made anew."""
+    """Returns the README with a new table between its marks."""
     before, _, rest = readme.partition(BEGIN)
     _, _, after = rest.partition(END)
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"

@@ -1,6 +1,6 @@
-"""Take the README's pictures of TensorBoard: ``python docs/screenshots.py``, which trains and opens Chromium itself.
+"""Takes the README's pictures of TensorBoard: ``python docs/screenshots.py``, which trains and opens Chromium itself.
 
-Four nets of twelve layers: sigmoids and ELUs, plain and behind BatchNorm. Only the plain sigmoids vanish.
+It trains four networks of twelve layers: sigmoids and ELUs, plain and behind BatchNorm. Only the plain sigmoids vanish.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from playwright.sync_api import sync_playwright
 
 DOCS = Path(__file__).parent
 NETS = [["model.depth=12", f"model={model}", f"act={act}"] for model in ("plain", "bn") for act in ("sigmoid", "elu")]
-NAMED = "hydra.run.dir='logs/run${gradvitals.slug:${hydra.job.override_dirname}}'"  # as ever, without the time
+NAMED = "hydra.run.dir='logs/run${gradvitals.slug:${hydra.job.override_dirname}}'"  # as usual, without the time
 PAGES = {"hparams": "hparams", "layers": "custom_scalars", "pictures": "images", "verdict": "text"}
-WIDTH, COLOURS = 1200, 64
+WIDTH, COLORS = 1200, 64
 
 
 def main() -> None:
-    """Train, serve, and take a picture of each page."""
+    """Trains, serves, and takes a picture of each page."""
     with tempfile.TemporaryDirectory() as folder:
         for net in NETS:
             subprocess.run([sys.executable, DOCS.parent / "src/train.py", *net, NAMED], cwd=folder, check=True)
@@ -42,7 +42,7 @@ def main() -> None:
 
 @contextmanager
 def tensorboard(folder: Path) -> Iterator[str]:
-    """TensorBoard on a folder's logs, at a free port; its address, once it has read everything."""
+    """Runs TensorBoard on the logs of a folder, at a free port; yields its address once it has read everything."""
     options = ["--host=localhost", "--port=0", "--load_fast=false", "--reload_interval=0", "--reload_task=blocking"]
     call = [sys.executable, "-m", "tensorboard.main", "--logdir=logs", *options]
     with subprocess.Popen(call, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
@@ -54,7 +54,7 @@ def tensorboard(folder: Path) -> Iterator[str]:
 
 
 def hparams(page: Any) -> bytes:
-    """What was typed beside what came of it; what was not goes, for the metrics to fit in."""
+    """Shows the overrides beside the metrics; other columns are removed, so that the metrics fit."""
     page.locator("vaadin-grid-cell-content", has_text="sigmoid").first.wait_for()
     for same in ("init", "optimizer.lr", "model.depth"):
         page.locator("tf-hparams-query-pane paper-checkbox").get_by_text(same, exact=True).click()
@@ -62,7 +62,7 @@ def hparams(page: Any) -> bytes:
 
 
 def layers(page: Any) -> bytes:
-    """All layers in one chart, and the band, on a logarithmic axis."""
+    """Shows all layers in one chart, and the band, on a logarithmic axis."""
     page.locator("tf-custom-scalar-margin-chart-card .area-plot path[d*='L']").first.wait_for(state="attached")
     page.get_by_text("Ignore outliers in chart scaling").click()
     for card in page.locator("tf-custom-scalar-multi-line-chart-card, tf-custom-scalar-margin-chart-card").all():
@@ -72,35 +72,35 @@ def layers(page: Any) -> bytes:
 
 
 def pictures(page: Any) -> bytes:
-    """Both pictures of two runs, with their sliders."""
+    """Shows both pictures of two runs, with their sliders."""
     only(page, "plain")
     return shot(page, 860)
 
 
 def verdict(page: Any) -> bytes:
-    """What is wrong, in words."""
+    """Shows the verdict."""
     only(page, "sigmoid")
     return shot(page, 690)
 
 
 def only(page: Any, runs: str) -> None:
-    """Show the runs that are called so."""
+    """Shows only the runs whose names match."""
     page.get_by_label("Write a regex to filter runs").fill(runs)
     page.locator("#heading-run", has_not_text=runs).first.wait_for(state="detached")
     page.locator("#heading-run", has_text=runs).first.wait_for()
 
 
 def shot(page: Any, bottom: int) -> bytes:
-    """The page from its top to there, when it has come to rest."""
+    """Returns a picture of the page from its top to ``bottom``, when it no longer changes."""
     page.mouse.move(WIDTH - 5, bottom)
     page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(2000)  # for what fades and slides in
+    page.wait_for_timeout(2000)  # animations
     return page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom})
 
 
 def save(picture: bytes, path: Path) -> None:
-    """In as few colours as look the same."""
-    Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    """Saves a picture with as few colors as look the same."""
+    Image.open(io.BytesIO(picture)).convert("RGB").quantize(COLORS).save(path, optimize=True)
     print(f"{path}: {path.stat().st_size / 1000:.0f} KB")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from tests.conftest import CONF, ROOT
+from tests.test_architecture import ARROWS
 
 README = (ROOT / "README.md").read_text()
 
@@ -34,6 +35,29 @@ def test_the_readmes_commands_compose(words):
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         compose("train", shlex.split(words))
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_the_tree_has_every_room(page):
+    tree = next(block for block in (ROOT / page).read_text().split("```") if "classifier.py" in block)
+    of_app = re.split(r"\s+app/", tree)[1]
+    for room in ARROWS:
+        name = room.removeprefix("app.")
+        assert re.search(rf"\b{name}\b", of_app if room.startswith("app.") else tree), room
+
+
+def test_the_arrows_point_to_an_earlier_line():
+    arrows = (ROOT / "CONTRIBUTING.md").read_text().partition("## The arrows")[2].partition("\n\nHydra")[0]
+    lines = re.findall(r"^\d\. (.*)$", arrows, re.MULTILINE)
+    groups = [re.findall(r"[a-z_.]+", group) for line in lines for group in re.findall(r"`(.*?)`", line)]
+    order = {room: place for place, group in enumerate(groups) for room in group}
+    assert set(order) == set(ARROWS)
+    assert not [(room, other) for room, others in ARROWS.items() for other in others if order[other] >= order[room]]
+
+
+def test_the_page_of_speed_ends_with_what_was_tried():
+    tried = (ROOT / "benchmarks/speed/tried.md").read_text()
+    assert (ROOT / "benchmarks/RESULTS.md").read_text().endswith(tried)
 
 
 def test_make_help_lists_every_target():

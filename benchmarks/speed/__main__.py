@@ -67,8 +67,8 @@ def results() -> str:
     """The page, of the sections that were measured."""
     parts = [
         "# Speed",
-        "Written by `make bench`. What is compared does the same work and takes turns, block by block or run by run, "
-        "on whatever machine it is. Ratios below 1 are faster.",
+        "`make bench` writes this page. Everything that is compared does the same work and takes turns, block by block "
+        "or run by run, on the same machine. Ratios below 1 are faster.",
     ]
     for section, title in SECTIONS.items():
         file = KEPT / f"{section}.md"

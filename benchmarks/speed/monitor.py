@@ -191,7 +191,7 @@ def overheads(steps: int) -> Iterator[str]:
     yield f"| off against off | | | {off:.3f} | |"
     window = GradientVitals(NEVER, first_steps=0)
     dead = run((watches_dead_units(window, False), watches_dead_units(window, True)), steps, [window]).ratio
-    yield f"| a batch in which dead units are watched: one in twenty, counted below | | | {dead:.3f} | |"
+    yield f"| a batch in which dead units are observed: one in twenty, included below | | | {dead:.3f} | |"
 
     def row(name: str, every: int, bound: float, dead_share: float = 0.05, **settings: Any) -> str:
         r0, r1 = cost(steps, **settings)

@@ -20,7 +20,8 @@ CASES = (
 def lines() -> Iterator[str]:
     """The table."""
     begin()
-    yield f"The first two on {stand_in_for_fashion()}. Blocks of 50 steps in turn; medians, quartiles in brackets."
+    yield f"The first two rows are on {stand_in_for_fashion()}. Blocks of 50 steps take turns; the figures are medians,"
+    yield "with quartiles in parentheses."
     yield "\n| | app, ms | loop, ms | fused loop, ms | app over loop | asked | over the fused loop |"
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for name, typed, blocks, asked in CASES:

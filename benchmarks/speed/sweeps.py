@@ -69,16 +69,17 @@ def lines() -> Iterator[str]:
         with tempfile.TemporaryDirectory() as folder:
             seconds[name], runs = sweep(words, Path(folder))
             beyond = beyond or beyond_training(runs)
-            yield f"{name}: the jobs' own fits come to {sum(fit_seconds(runs)):.1f} s.  "
+            yield f"{name}: the fits of all jobs take {sum(fit_seconds(runs)):.1f} s.  "
         loops.append(bare_loops())
     bare = median(loops)
     rate = f"{60 * JOBS / bare:.0f} jobs a minute"
-    yield f"\n{JOBS} jobs; their bare loops take {bare:.1f} s one after the other, {rate}.\n"
-    yield "| | seconds, start-up and all | jobs a minute | over the bare loops | on as many workers | asked |"
+    yield f"\n{JOBS} jobs; their hand-written loops take {bare:.1f} s one after the other, {rate}.\n"
+    yield "| | seconds, start-up and all | jobs a minute | over the hand-written loops | on as many workers | asked |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for (name, took), workers, asked in zip(seconds.items(), (1, 2), ("", "1.25"), strict=True):
         over = f"{took / bare:.2f} | {workers * took / bare:.2f}"
         yield f"| {name} | {took:.1f} | {60 * JOBS / took:.0f} | {over} | {asked} |"
     one, two = seconds.values()
-    yield f"\nTwo workers are {one / two:.2f} times as fast as one process. In one, a job costs beyond its training "
+    yield f"\nTwo workers are {one / two:.2f} times as fast as one process."
+    yield "Beyond its training, a job takes in one process"
     yield f"{median(beyond):.2f} s in the median, {beyond[-1]:.2f} s at most."

@@ -30,8 +30,9 @@ ROOT = Path(__file__).parents[2]
 Row = dict[str, Any]
 HEAD = """# How often the diagnosis is right, and the cure helps
 
-Written by `python benchmarks/zoo --write benchmarks/ZOO.md`. Whether a run is sick is decided by what it reaches, never
-by what anyone says of it. Names, faults and rules of others: `benchmarks/zoo/published.json` and `rivals.py`."""
+Written by `python benchmarks/zoo --write benchmarks/ZOO.md`. Whether a run is sick is decided by the accuracy that it
+reaches, never by a diagnosis. The names, faults and rules of others are in
+`benchmarks/zoo/published.json` and `rivals.py`."""
 Job = tuple[str, Callable[..., Row], tuple]
 
 

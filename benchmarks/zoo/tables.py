@@ -45,9 +45,9 @@ def published_table(rows: dict[str, Row]) -> str:
     sick = [(net, row) for net, row in runs if state(net, row) == "sick"]
     healthy = [row for net, row in runs if state(net, row) == "healthy"]
     lines = [
-        f"## Published networks: {len(runs)} runs, {len(sick)} sick, {len(healthy)} healthy by what they reach",
+        f"## Published networks: {len(runs)} runs, {len(sick)} sick, {len(healthy)} healthy by their accuracy",
         "",
-        "Shares with their 95 % bounds (Wilson). The step is that of the verdict in a sick run, of all its steps.",
+        "Shares with their 95 % bounds (Wilson). The step of the verdict in a sick run is a share of its steps.",
         "",
         "| | sick, not called healthy | the right cause named | healthy, called sick | median step |",
         "| --- | --- | --- | --- | --- |",
@@ -77,7 +77,7 @@ def cured_table(rows: dict[str, Row], sick: dict[str, Row]) -> str:
     lines = [
         f"## The cure: {rate(list(cured.values()))} of the sick runs that it was tried on",
         "",
-        "Cured is what reaches 0.95 of the healthy nets' median at full length. In the median it took",
+        "A run is cured if it reaches 0.95 of the healthy nets' median at full length. In the median it took",
         f"{median(steps):.2f} full trainings by steps and {median(seconds):.2f} by time ({max(seconds):.2f} at most):",
         "the sick run until it was diagnosed, the trials and the confirmation, one after the other.",
         "",
@@ -119,7 +119,7 @@ def drawn_table(rows: Sequence[Row], remedies: dict[str, Row], medians: dict[str
         + ", ".join(f"{len(members)} {name}" for name, members in states.items()),
         "",
         "Sick: below 0.9 of the median of healthy nets on the same data, and some remedy at the same depth and width",
-        "reaches 0.95 of it. Limited: none does. Shares with their 95 % bounds (Wilson).",
+        "reaches 0.95 of it. Limited: no remedy does. Shares with their 95 % bounds (Wilson).",
         "",
         f"- sick, not called healthy: {rate(found['sick'])}",
         f"- the same without those that are not finite at step 0: {rate([ours(row) is not None for row in later])}",
