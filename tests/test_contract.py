@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from gradvitals.app.cure.result import content
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -16,7 +17,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gradvitals.app.commands.resume import BESIDE, BESIDE_SWEEP
 from gradvitals.app.cure.attempts import Cure
 from gradvitals.app.cure.cure import NOTHING_HELPED
-from gradvitals.app.cure.result import content
 from gradvitals.app.cure.trial import Trial
 from gradvitals.app.sweep.summary import summarise
 from gradvitals.diagnosis.rules import rules
