@@ -52,7 +52,12 @@ def test_one_that_is_not_enabled_draws_nothing(tmp_path):
 
 
 def test_the_last_epoch_is_drawn_once(tmp_path):
-    fit(GradientVitals(), GradientPicture(), logger=TensorBoardLogger(tmp_path, name="", version=""))
+    fit(
+        GradientVitals(),
+        GradientPicture(),
+        logger=TensorBoardLogger(tmp_path, name="", version=""),
+        default_root_dir=tmp_path,
+    )
     events = EventAccumulator(str(tmp_path)).Reload()
     assert [event.step for event in events.Images("vitals/gradient_heatmap")] == [2]
 
