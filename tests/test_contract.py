@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from gradvitals.app.cure.result import content
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gradvitals.app.commands.resume import BESIDE, BESIDE_SWEEP
-from gradvitals.app.cure.attempts import Cure
+from gradvitals.app.cure.attempts import CureState
 from gradvitals.app.cure.cure import NOTHING_HELPED
+from gradvitals.app.cure.cure_file import content
 from gradvitals.app.cure.trial import Trial
-from gradvitals.app.sweep.summary import summarise
+from gradvitals.app.sweep.summary import summarize
 from gradvitals.diagnosis.rules import rules
 from gradvitals.errors import INTERRUPTED, TERMINATED
-from gradvitals.results.status import ENDED, UNFINISHED
+from gradvitals.results.status import Status
 from tests.conftest import CONF, ROOT
 
 PAGE = (ROOT / "docs/contract.md").read_text()
@@ -110,8 +110,7 @@ def test_exit_codes():
 
 def test_verdicts_and_statuses():
     assert list(table("Verdicts", "verdict")) == ["healthy", *(rule.name for rule in rules())]
-    known = {*UNFINISHED, *ENDED, "diverged"} - {"missing"}
-    assert set(table("Keys of `result.json`", "status")) == known
+    assert set(table("Keys of `result.json`", "status")) == set(Status) - {Status.MISSING}
 
 
 def test_environment_variables():
@@ -153,7 +152,7 @@ def test_files_of_a_run(run):
 
 def test_files_of_a_sweep(run, tmp_path):
     shutil.copytree(run, tmp_path / "sweep" / "0_act=sigmoid")
-    summarise(tmp_path / "sweep")
+    summarize(tmp_path / "sweep")
     written = {file.name for file in (tmp_path / "sweep").iterdir() if file.is_file()}
     assert set(table("Files of a sweep", "file")) - {"multirun.yaml"} == written  # Hydra's job is not to be seen here
 
@@ -174,7 +173,7 @@ def test_keys_of_the_vitals_and_of_the_preflight(run):
 
 def test_keys_of_the_cure():
     sick = Trial(["act=sigmoid"], "completed", "vanishing", None)
-    assert list(table("Keys of `cure.json`", "key")) == list(content(Cure([], sick), None, 1.0))
+    assert list(table("Keys of `cure.json`", "key")) == list(content(CureState([], sick), None, 1.0))
 
 
 def test_tags(run):
