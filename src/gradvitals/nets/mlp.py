@@ -41,7 +41,7 @@ class Layer(nn.Module):
         self.act = act()
         if norm and position == "after_act":
             self.norm = norm(out_features)
-        self.order = tuple(self._modules)
+        self.order = tuple(name for name, _ in self.named_children())
 
     def forward(self, x: Tensor) -> Tensor:
         for name in self.order:
