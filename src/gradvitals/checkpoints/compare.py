@@ -10,8 +10,14 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from gradvitals.checkpoints.read import read, read_header, read_weights, require_keys, require_numbers
-from gradvitals.checkpoints.verify import require_whole
+from gradvitals.checkpoints.read import (
+    read,
+    read_header,
+    read_weights,
+    require_keys,
+    require_numbers,
+    require_whole,
+)
 from gradvitals.classifier import Classifier
 
 RESUMABLE = {  # keys of a checkpoint that a fit resumes from, and their types

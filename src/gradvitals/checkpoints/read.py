@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradvitals.checkpoints.locate import SAFETENSORS
-from gradvitals.checkpoints.verify import require_file, require_whole
+from gradvitals.checkpoints.verify import is_whole
 
 ALWAYS = {"state_dict": dict, "global_step": int}  # keys of every checkpoint, and their types
 
@@ -90,3 +90,20 @@ def require_numbers(state: Mapping[Any, Any], named: str) -> None:
     for name, value in state.items():
         if isinstance(value, Tensor) and value.is_floating_point() and value.isnan().any():
             raise ValueError(f"{named}: expected weights; {name} is not a number (NaN). Choose an earlier checkpoint")
+
+
+def require_file(path: Path, key: str) -> None:
+    """Raises FileNotFoundError or ValueError where there is no file; ``key`` is the setting that named it."""
+    if path.is_dir():
+        raise ValueError(f"{key}={path}: expected a checkpoint; it is a directory")
+    if not path.is_file():
+        raise FileNotFoundError(f"{key}: expected a checkpoint or a run directory; there is no {path}")
+
+
+def require_whole(path: Path, key: str) -> None:
+    """Raises FileNotFoundError or ValueError where there is no file, or where it is damaged."""
+    require_file(path, key)
+    if not is_whole(path):
+        raise ValueError(
+            f"{key}={path}: expected a checkpoint; cannot read it (damaged, or not a file that torch.save wrote)"
+        )
