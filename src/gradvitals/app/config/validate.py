@@ -172,6 +172,5 @@ def _check_seed(seed: int | None) -> None:
     launcher = ClusterEnvironment.at_work()
     if launcher and seed is None and SEED not in os.environ:
         raise ConfigError(
-            f"seed: expected a number, because each process of {launcher.name} would draw its own; got null. "
-            "Set seed=NUMBER"
+            f"seed: expected a number; each process of {launcher.name} would draw its own. Set seed=NUMBER"
         )
