@@ -145,3 +145,19 @@ def test_packages_stay_in_their_rooms(package, allowed):
 def test_results_are_read_without_torch():
     for file in rooms()["results"]:
         assert not {name for name in imports(file) if name.split(".")[0] in ("torch", "lightning")}, file
+
+
+# What is measured, collected and judged under one name; a command, its table and its picture.
+MIRRORS = {"cure", "dead_units", "identical_units", "noise_scale", "non_finite", "preflight"}
+
+
+def test_no_two_files_or_public_classes_share_a_name():
+    files, classes = defaultdict(list), defaultdict(list)
+    for file in PACKAGE.rglob("*.py"):
+        files[file.stem].append(file)
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                classes[node.name].append(file)
+    shared = {name for name, where in files.items() if len(where) > 1}
+    assert shared - {"__init__"} == MIRRORS
+    assert {name: where for name, where in classes.items() if len(where) > 1} == {}

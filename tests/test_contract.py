@@ -18,7 +18,7 @@ from gradvitals.app.cure.attempts import CureState
 from gradvitals.app.cure.cure import NOTHING_HELPED
 from gradvitals.app.cure.cure_file import content
 from gradvitals.app.cure.trial import Trial
-from gradvitals.app.sweep.summary import summarize
+from gradvitals.app.sweep.sweep_summary import summarize
 from gradvitals.diagnosis.rules import rules
 from gradvitals.errors import INTERRUPTED, TERMINATED
 from gradvitals.results.status import Status

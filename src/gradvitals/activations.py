@@ -21,7 +21,7 @@ from torch import Tensor, nn
 class Exponential(nn.Module):
     """``exp(x)``, for studies of exploding gradients."""
 
-    is_activation = True  # see gradvitals.vitals.activations.is_activation
+    is_activation = True  # see gradvitals.vitals.activation_statistics.is_activation
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.exp(x)

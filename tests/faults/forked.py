@@ -20,7 +20,7 @@ IMPORTED = (  # what a run imports, once for all processes
     "gradvitals.app.commands.train",
     "gradvitals.app.run.assemble",
     "gradvitals.app.processes.interruption",
-    "gradvitals.app.run.result",
+    "gradvitals.app.run.run_result",
     "gradvitals.app.commands.train",
     "gradvitals.loggers.hparams",
     "gradvitals.data.digits",

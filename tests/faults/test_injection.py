@@ -21,7 +21,7 @@ from gradvitals.app.config.overrides import slug
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.cure.experiment_file import _comment, experiment
 from gradvitals.app.sweep.progress import line
-from gradvitals.app.sweep.summary import Summary, _print, summarize
+from gradvitals.app.sweep.sweep_summary import Summary, _print, summarize
 from gradvitals.formatting import FORMULA, visible
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from gradvitals.nets.mlp import MLP
-from gradvitals.nets.norms import NORMS, norm
+from gradvitals.nets.normalization import NORMS, norm
 from gradvitals.vitals import count
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Observation, Subject
-from gradvitals.diagnosis.learning import learnt, patience
+from gradvitals.diagnosis.learning import learned, patience
 from gradvitals.diagnosis.profile import Profile
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
@@ -93,13 +93,13 @@ class Examination:
     @property
     def _recovered(self) -> bool:
         """Whether the net learns again. Soon after the verdict, a smaller improvement suffices."""
-        share, limits = learnt(self.history, self.limits), self.limits
+        share, limits = learned(self.history, self.limits), self.limits
         since = self.history.latest.step - (self.diagnosis.step or 0)
         soon = since <= 2 * patience(self.history, limits)
         return share >= (limits.learns if soon else limits.recovered)
 
     def _severity(self) -> float:
-        share = 1 - learnt(self.history, self.limits)
+        share = 1 - learned(self.history, self.limits)
         return min(max(share, 0.0), 1.0) if math.isfinite(share) else 1.0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradvitals.diagnosis.diagnose import Diagnosis, Examination
 from gradvitals.diagnosis.history import Observation, Subject
-from gradvitals.diagnosis.learning import learnt, patience
+from gradvitals.diagnosis.learning import learned, patience
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
 from gradvitals.monitor.loop import TrainingLoop
@@ -86,7 +86,7 @@ class OnlineDiagnosis:
         waited = history.latest.step - found.step
         return (
             waited >= patience(history, self._run.limits)
-            and learnt(history, self._run.limits) < self._run.limits.learns
+            and learned(history, self._run.limits) < self._run.limits.learns
         )
 
     def seconds_left(self, steps: int) -> float | None:

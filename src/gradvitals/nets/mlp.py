@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from gradvitals.activations import activation
-from gradvitals.nets.norms import Norm, norm
+from gradvitals.nets.normalization import Norm, norm
 
 NORM_POSITIONS = ("before_linear", "before_act", "after_act")
 SKIPS = ("none", "add", "concat")
 
 
-class Layer(nn.Module):
+class HiddenLayer(nn.Module):
     """A linear layer and an activation, with a norm before the linear layer, before or after the activation."""
 
     def __init__(
@@ -89,9 +89,9 @@ class MLP(nn.Module):
         depth, width: number of hidden layers and their width.
         hidden: one width per hidden layer, instead of ``depth`` and ``width``.
         act: a name of :data:`gradvitals.activations.ACTIVATIONS`, or a factory of modules.
-        norm: a name of :data:`gradvitals.nets.norms.NORMS`, or None.
+        norm: a name of :data:`gradvitals.nets.normalization.NORMS`, or None.
         norm_position: ``before_linear`` (of each hidden layer, not of the head), ``before_act``, ``after_act``.
-        norm_eps, norm_momentum, norm_groups: see :func:`gradvitals.nets.norms.norm`.
+        norm_eps, norm_momentum, norm_groups: see :func:`gradvitals.nets.normalization.norm`.
         input_norm: the name of a norm for the input, or True for ``norm`` (``batch`` if that is None).
         bias: whether hidden linear layers have a bias; ``"auto"``: unless a norm follows directly. BatchNorm would
             cancel it, and other norms have their own shift (``rms`` and ``instance`` have none: True keeps the bias).
@@ -147,7 +147,7 @@ class MLP(nn.Module):
         widths = [in_features]
         for size in hidden:
             fan_in = self._gathered_width(widths)
-            branch = Layer(fan_in, size, make_act, make_norm, norm_position, bool(bias))
+            branch = HiddenLayer(fan_in, size, make_act, make_norm, norm_position, bool(bias))
             self.layers.append(BLOCKS[block](branch, fan_in, size))
             widths.append(size)
         self.head = nn.Linear(self._gathered_width(widths), out_features) if head else None

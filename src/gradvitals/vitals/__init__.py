@@ -15,7 +15,7 @@ Example:
 """
 
 from gradvitals.vitals.activation_gradients import ActivationGradients
-from gradvitals.vitals.activations import ActivationStatistics, Outputs, bounds, is_activation, mean_and_std
+from gradvitals.vitals.activation_statistics import ActivationStatistics, Outputs, bounds, is_activation, mean_and_std
 from gradvitals.vitals.dead_units import DeadUnits
 from gradvitals.vitals.histogram import Histogram, histogram
 from gradvitals.vitals.identical_units import are_copies

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from gradvitals.vitals.activations import Attribution
+from gradvitals.vitals.activation_statistics import Attribution
 from gradvitals.vitals.hooks import on_forward, remove
 from gradvitals.vitals.norms import local
 

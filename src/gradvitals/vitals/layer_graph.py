@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn.utils.parametrize import is_parametrized
 
-from gradvitals.vitals.activations import is_activation
+from gradvitals.vitals.activation_statistics import is_activation
 from gradvitals.vitals.autograd_graph import Dominators, Origin, origin, through_views
 from gradvitals.vitals.hooks import remove
 from gradvitals.vitals.norms import dot, norm, wide

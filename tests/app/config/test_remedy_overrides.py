@@ -16,7 +16,7 @@ from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
-from gradvitals.app.run.result import net_of
+from gradvitals.app.run.run_result import net_of
 from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.diagnosis.remedies import FOR, Remedy, prescribe
 from gradvitals.report.pages.run_page import run_page

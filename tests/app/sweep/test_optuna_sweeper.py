@@ -12,9 +12,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from gradvitals.app.sweep.optuna_study import PRUNED, as_logged, ended, open_study, trial_in
 from gradvitals.app.sweep.optuna_sweeper import SearchSweeper, direction, figures, tell
 from gradvitals.app.sweep.pruning import Pruning
-from gradvitals.app.sweep.study import PRUNED, as_logged, ended, open_study, trial_in
 from gradvitals.results.record import Record
 from gradvitals.results.result import Result
 from tests.conftest import ROOT
@@ -164,7 +164,7 @@ def test_optunas_pictures_are_plain_figures(study):
 def test_a_study_is_free_when_the_process_that_wrote_to_it_is_killed(study, tmp_path):
     """The process is killed while it has the study's lock; Optuna's own lock would stay for good."""
 
-    code = f"import os, gradvitals.app.sweep.study as s; s._storage(s.Path({str(tmp_path)!r}))._backend._lock.acquire(); os.kill(os.getpid(), 9)"
+    code = f"import os, gradvitals.app.sweep.optuna_study as s; s._storage(s.Path({str(tmp_path)!r}))._backend._lock.acquire(); os.kill(os.getpid(), 9)"
     killed = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert killed.returncode == -9
     assert study.ask().number == len(study.trials) - 1

@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from gradvitals.app.commands.resume import rewrite
 from gradvitals.app.sweep.directory import claim_directory, pending_jobs
 from gradvitals.app.sweep.progress import Progress, duration, line
-from gradvitals.app.sweep.summary import watched_sweep
 from gradvitals.app.sweep.sweep_job import has_failed, own_gpu
+from gradvitals.app.sweep.sweep_summary import watched_sweep
 from gradvitals.errors import ConfigError
 from gradvitals.results.result import Result
 

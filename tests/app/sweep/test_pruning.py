@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import optuna
 import pytest
 
+from gradvitals.app.sweep.optuna_study import PRUNED
 from gradvitals.app.sweep.pruning import Pruning
-from gradvitals.app.sweep.study import PRUNED
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gradvitals.app.sweep.study import open_study
+from gradvitals.app.sweep.optuna_study import open_study
 from tests.conftest import ROOT
 
 ONE_EPOCH = "trainer.max_epochs=1"

@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 from optuna.trial import TrialState
 
 from gradvitals.app.commands.resume import rewrite
+from gradvitals.app.sweep.optuna_study import WORKER, given_out, open_study
 from gradvitals.app.sweep.optuna_sweeper import in_hand
-from gradvitals.app.sweep.study import WORKER, given_out, open_study
 from gradvitals.app.sweep.workers import at_work
 from gradvitals.errors import ConfigError
 from tests.app.sweep.test_optuna_sweeper import OPTIONS, SPACE, sweeper

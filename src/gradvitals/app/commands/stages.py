@@ -18,7 +18,7 @@ from gradvitals.app.processes.signals import Signals
 from gradvitals.app.processes.subprocesses import job_subprocesses
 from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.job import Job
-from gradvitals.app.run.result import mark_unfinished
+from gradvitals.app.run.run_result import mark_unfinished
 from gradvitals.app.sweep.sweep_job import pruning
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.formatting import short

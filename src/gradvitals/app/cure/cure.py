@@ -97,7 +97,7 @@ def remedies_for(state: CureState, settings: RunConfig, conf: Path) -> list[Reme
         settings: the config of the sick run.
         conf: the folder of the configs.
     """
-    from gradvitals.app.run.result import net_of
+    from gradvitals.app.run.run_result import net_of
 
     sick, net = state.sick, net_of(settings, state.sick.decided)
     if settings["trainer"].get("gradient_clip_val") is not None:  # which clips without the group clip

@@ -229,7 +229,7 @@ def _result(
 
 def _status(run: Run, reason: str | None) -> str:
     """As a run's, except that only a verdict makes a trial ``stopped``: its budget or early stopping completes it."""
-    from gradvitals.app.run import result as outcome
+    from gradvitals.app.run import run_result as outcome
 
     status = "failed" if reason else outcome.status(run)
     monitor = run.monitor

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lightning import LightningDataModule
 
 from gradvitals.app.run.lazy_imports import BESIDE_DATA, defer_imports
-from gradvitals.app.run.memory import check_memory
+from gradvitals.app.run.memory_check import check_memory
 from gradvitals.build import Spec, build
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError

@@ -13,7 +13,7 @@ from torch import nn
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.build_data import describe
-from gradvitals.app.run.memory import check_memory
+from gradvitals.app.run.memory_check import check_memory
 from gradvitals.build import Spec, accepts, build, resolve
 from gradvitals.classifier import Classifier
 from gradvitals.nets.init import lsuv_, mismatch

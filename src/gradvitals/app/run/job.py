@@ -38,7 +38,7 @@ LOG_FILES = (
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepContext:
     """The multirun that a job belongs to.
 
     Attributes:
@@ -62,14 +62,14 @@ class Job:
 
     run_dir: Path
     overrides: Overrides
-    sweep: Sweep | None = None
+    sweep: SweepContext | None = None
 
     @classmethod
     def current(cls) -> Job:
         """Returns the job that this process runs."""
         hydra = HydraConfig.get()
         options: dict[str, Any] = OmegaConf.to_container(hydra.sweeper, resolve=True)  # type: ignore[assignment]
-        sweep = Sweep(Path(hydra.sweep.dir), options) if hydra.mode == RunMode.MULTIRUN else None
+        sweep = SweepContext(Path(hydra.sweep.dir), options) if hydra.mode == RunMode.MULTIRUN else None
         return cls(Path(hydra.runtime.output_dir), Overrides(hydra.overrides.task), sweep)
 
     def config(self, composed: DictConfig) -> RunConfig:

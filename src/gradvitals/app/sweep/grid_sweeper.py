@@ -28,7 +28,7 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Launches the jobs, and summarizes their results."""
-        from gradvitals.app.sweep.summary import watched_sweep  # Hydra imports its plugins in every command
+        from gradvitals.app.sweep.sweep_summary import watched_sweep  # Hydra imports its plugins in every command
 
         assert self.config is not None
         assert self.hydra_context is not None

@@ -20,8 +20,7 @@ from optuna import Study, Trial, visualization
 from optuna.trial import FrozenTrial, TrialState
 
 from gradvitals.app.sweep.directory import attempts, begin_sweep, in_subdir, subdir_of
-from gradvitals.app.sweep.search_space import Space, space_of
-from gradvitals.app.sweep.study import (
+from gradvitals.app.sweep.optuna_study import (
     PRUNED,
     WORKER,
     as_logged,
@@ -35,7 +34,8 @@ from gradvitals.app.sweep.study import (
     result_of,
     running,
 )
-from gradvitals.app.sweep.summary import Figures, resume_command, watched_sweep
+from gradvitals.app.sweep.search_space import Space, space_of
+from gradvitals.app.sweep.sweep_summary import Figures, resume_command, watched_sweep
 from gradvitals.app.sweep.workers import at_work, is_at_work, one_at_a_time
 from gradvitals.results.objective import UNKNOWN_WORST, Objective
 from gradvitals.results.record import Record, read

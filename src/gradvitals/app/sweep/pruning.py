@@ -7,7 +7,7 @@ import math
 from lightning import Callback, LightningModule, Trainer
 from optuna import Trial
 
-from gradvitals.app.sweep.study import PRUNED, objective_of, oriented
+from gradvitals.app.sweep.optuna_study import PRUNED, objective_of, oriented
 from gradvitals.callbacks.gradient_vitals import monitor_of
 from gradvitals.results.objective import AUTO, Objective
 

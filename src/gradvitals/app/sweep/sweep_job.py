@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from gradvitals.app.config.error_messages import full_errors
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import disable_telemetry
-from gradvitals.app.run.job import Job, Sweep, discard
+from gradvitals.app.run.job import Job, SweepContext, discard
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
@@ -76,12 +76,12 @@ def has_failed(sweep_dir: Path) -> bool:
     return any(Result.read(folder).status is Status.FAILED for folder in sweep_dir.iterdir())
 
 
-def pruning(sweep: Sweep, config: RunConfig) -> Pruning | None:
+def pruning(sweep: SweepContext, config: RunConfig) -> Pruning | None:
     """Returns the callback that ends a search's trial early; None in a sweep that is no search."""
     if sweep.options.get("trial") is None:
         return None
+    from gradvitals.app.sweep.optuna_study import trial_in
     from gradvitals.app.sweep.pruning import Pruning
-    from gradvitals.app.sweep.study import trial_in
 
     trial = trial_in(sweep.folder, sweep.options, sweep.options["trial"])
     return Pruning(trial, config["objective"], config["objective_mode"])
