@@ -55,7 +55,6 @@ class NonFiniteGuard(Collector):
         self._stop_watching: Callable[[], None] | None = loop.watch_clipping(self._see_norm)
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
-        """Keeps what would have to be repeated or put back."""
         if self._kept and not self._batches:
             torch._foreach_copy_(self._kept, self._statistics)
         if self._loop.can_repeat:
@@ -161,7 +160,6 @@ def warning(
         measurement: the next one; None where the fit ended before.
         known: ``grad_norm`` by label at the measurement before.
         known_at: the step of that.
-        layers: by depth.
     """
     where = non_finite_layer(measurement) if measurement else None
     words = [f"not finite: the loss or its gradient, from step {step} on"]
