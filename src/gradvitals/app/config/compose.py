@@ -23,7 +23,7 @@ FLATTENED = ("experiment", "debug", "sweep")  # groups whose files set values of
 
 @dataclass(frozen=True)
 class Composed:
-    """A config of ``train.py``: without its part ``hydra``, and that part."""
+    """A config of ``train.py``: ``config`` is what a job is given, ``hydra`` is the part of Hydra itself."""
 
     config: DictConfig
     hydra: DictConfig

@@ -99,7 +99,7 @@ def is_cured(sick: Trial, full: Trial) -> bool:
 
 
 def most_promising(attempts: Sequence[Attempt]) -> Attempt:
-    """Returns the attempt that is worth a training at full length.
+    """Returns the attempt to train at full length.
 
     A healthy one, if there is any; of these, one whose score is within :data:`SAME_SCORE` of the best, since an early
     validation is noisy; of these, one whose progress is within :data:`SAME_PROGRESS` of the largest; of these, the

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class NonFiniteGuard(Collector):
     """Keeps the weights finite: a step whose gradient is not is skipped, or ends the fit.
 
-    Moving statistics, which the forward pass had spoilt, are put back.
+    Moving statistics are restored to their values before the forward pass of that step.
 
     One total norm per optimizer step; where the loop clips by norm, it is the one that clipping computes. The first
     time, the batch is repeated with hooks, to name where the first such number arises; not where the loop cannot repeat
