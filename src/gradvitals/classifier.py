@@ -171,7 +171,6 @@ class Classifier(LightningModule):
 
     @property
     def clips(self) -> bool:
-        """Whether this module clips gradients itself, instead of the Trainer."""
         return (self.hparams["clip"] or {}).get("name") in ("per_parameter", "agc", "percentile")
 
     def configure_gradient_clipping(

@@ -96,12 +96,10 @@ class GradientVitals(Monitor, Callback):
 
     @property
     def start(self) -> dict[str, float]:
-        """The first number of each tag."""
         return tagged(self.first.by_layer, self.first.totals)
 
     @property
     def end(self) -> dict[str, float]:
-        """The latest number of each tag."""
         return tagged(self.latest.by_layer, self.latest.totals)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

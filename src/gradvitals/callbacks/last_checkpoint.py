@@ -62,7 +62,6 @@ class LastCheckpoint(Callback):
         self._is_alone = trainer.world_size == 1
 
     def at_rest(self, trainer: Trainer, moment: RestPoint) -> None:
-        """Saves, if it is time."""
         if self._is_due(trainer, moment):
             self.save(trainer)
 
@@ -87,7 +86,6 @@ class LastCheckpoint(Callback):
         return asked and trainer.strategy.broadcast(over)
 
     def save(self, trainer: Trainer) -> None:
-        """Saves the fit, unless nothing has changed since the last time."""
         now = (trainer.current_epoch, trainer.global_step)
         if now == self._saved_at or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return

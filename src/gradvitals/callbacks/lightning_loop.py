@@ -20,11 +20,7 @@ from gradvitals.distributed.collectives import Collectives
 
 
 class LightningLoop:
-    """Answers what :class:`gradvitals.monitor.loop.TrainingLoop` asks, for a Trainer and its module.
-
-    Args:
-        trainer, module: whose fit begins.
-    """
+    """Answers what :class:`gradvitals.monitor.loop.TrainingLoop` asks, for a Trainer and its module."""
 
     def __init__(self, trainer: Trainer, module: LightningModule) -> None:
         self._trainer, self._module = trainer, module
@@ -75,7 +71,6 @@ class LightningLoop:
 
     @contextmanager
     def repeat(self, batch: Any, batch_idx: int) -> Iterator[Callable[[], Tensor | None]]:
-        """Lets the training step be repeated; metrics and logs stay as they are."""
         module = self._module
         metrics = {m: copy.deepcopy(m.__dict__) for m in module.modules() if isinstance(m, Metric)}
         module.__dict__ |= {"log": _nothing, "log_dict": _nothing}

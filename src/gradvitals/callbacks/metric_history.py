@@ -37,7 +37,6 @@ class MetricHistory(Callback):
         self._fitting = True
 
     def record(self, metrics: dict[str, Any]) -> None:
-        """Records the latest values by tag."""
         for tag, value in metrics.items():
             number = float(value)
             entry = self.metrics.setdefault(tag, {"final": None, "best": None})

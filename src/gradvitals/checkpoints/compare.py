@@ -65,8 +65,6 @@ def check_resumable(model: LightningModule, path: Path, train: bool, verify: boo
     Lightning reads the tensors later, and compares no checksums.
 
     Args:
-        model: the model that resumes.
-        path: the checkpoint.
         train: whether the model is to be trained, or only tested.
         verify: whether to compare the file's checksums; False where this or another process has done so.
 

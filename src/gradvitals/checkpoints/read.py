@@ -19,7 +19,6 @@ def read(path: Path, key: str) -> dict[str, Any]:
     """Reads a whole checkpoint; no code in it is run (``weights_only=True``).
 
     Args:
-        path: the file.
         key: the setting that named it, for the error.
 
     Raises:
@@ -36,20 +35,13 @@ def read_header(path: Path, key: str) -> dict[str, Any]:
     """Reads a checkpoint whose tensors stay in the file until they are used.
 
     No checksums are compared. The file is mapped into memory while any of the tensors is referenced.
-
-    Raises:
-        FileNotFoundError, ValueError: see :func:`read`.
     """
     require_file(path, key)
     return _load(path, key, mmap=True)
 
 
 def read_weights(path: Path, key: str) -> dict[str, Any]:
-    """Reads the weights of a checkpoint, or of a file of weights alone (``.safetensors``).
-
-    Raises:
-        FileNotFoundError, ValueError: see :func:`read`.
-    """
+    """Reads the weights of a checkpoint, or of a file of weights alone (``.safetensors``)."""
     if path.suffix != SAFETENSORS:
         return read(path, key)["state_dict"]
     from safetensors import SafetensorError

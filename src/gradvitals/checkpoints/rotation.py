@@ -24,7 +24,7 @@ def names(keep: int) -> list[str]:
 def rotate(new: Path, kept: list[str]) -> None:
     """Moves each checkpoint to the place of the next older one, and the new one to the first place.
 
-    A kill in between leaves one fewer, and none of them damaged.
+    If the process is killed in between, one checkpoint fewer remains, and none is damaged.
     """
     places = [*(new.with_name(name) for name in reversed(kept)), new]
     for older, younger in pairwise(places):

@@ -168,11 +168,7 @@ def _features(table: pd.DataFrame, parts: Parts, categorical: Sequence[str], sca
 
 
 def _is_number(column: pd.Series) -> bool:
-    """Returns whether a column is numeric.
-
-    Raises:
-        ValueError: the column has too many different strings, or strings among numbers, to be a category.
-    """
+    """Returns whether a column is numeric; raises if it is not, and cannot be a category either."""
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return True
     present = column.dropna()

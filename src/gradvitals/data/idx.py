@@ -22,7 +22,6 @@ def check_pair(folder: Path, part: str) -> None:
     """Raises if the files of images and labels are damaged; missing files are ignored.
 
     Args:
-        folder: the folder of both files.
         part: ``train`` or ``t10k``.
 
     Raises:
@@ -42,7 +41,6 @@ def check_pair(folder: Path, part: str) -> None:
 
 
 def _shape(file: Path, axes: int) -> tuple[int, ...]:
-    """Returns the length of each axis, after checking that the file's size agrees."""
     with file.open("rb") as content:
         magic, lengths = content.read(4), content.read(4 * axes)
     wanted = bytes([0, 0, 8, axes])

@@ -62,7 +62,6 @@ class Images(TensorDataModule):
         self.dataset, self.root, self.download, self.scaling, self.num_val = name, root, download, scaling, num_val
 
     def prepare_data(self) -> None:
-        """Downloads missing files; Lightning calls this in one process only."""
         if self.splits is not None:
             return
         try:

@@ -118,7 +118,6 @@ class TensorDataModule(LightningDataModule):
 
     @property
     def loaded(self) -> Splits:
-        """The splits, loaded at first use."""
         self.setup()
         assert self.splits is not None
         return self.splits

@@ -59,7 +59,6 @@ class Examination:
         self.diagnosis = Diagnosis()
 
     def take(self, observation: Observation) -> Diagnosis:
-        """Adds an observation and returns the new diagnosis."""
         self.history.observations.append(observation)
         if len(self.history.observations) > MAX_OBSERVATIONS:  # keeps the first ones, and the latest half
             del self.history.observations[10 : MAX_OBSERVATIONS // 2 : 2]

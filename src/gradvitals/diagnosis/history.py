@@ -19,7 +19,6 @@ class Subject:
     Attributes:
         layers: names by depth.
         chance: the loss of the best constant output (log K for K balanced classes).
-        planned_steps: number of steps of the fit.
         predicted_decades: powers of ten between dL/dh of the first and the last layer, predicted by theory from the
             scale of the weights.
         features: the largest root mean square of an input feature.
@@ -34,7 +33,6 @@ class Subject:
     faults: Sequence[str] = ()
 
     def name(self, layer: int) -> str:
-        """Returns a layer's index and name for messages."""
         return f"layer {layer} ({self.layers[layer]})" if layer < len(self.layers) else f"layer {layer}"
 
 
@@ -52,7 +50,6 @@ class Observation:
         silent: the layer nearest to the input whose activation returned only zeros.
         saturated: the layer with the largest share of saturated outputs.
         growth: the layer with the largest ratio of activation_std to the layer before.
-        clip: clip coefficient.
         symmetric: layers whose units have identical weights.
         broken: the layer nearest to the input with numbers that are not finite.
     """
@@ -83,11 +80,9 @@ class Observation:
         """Reduces the numbers of a step.
 
         Args:
-            step: which.
             losses: of the steps since the observation before, this one's last.
             by_layer: quantity, as :class:`gradvitals.GradientVitals` calls it -> one value for each layer by depth;
                 None where it was not measured.
-            clip, symmetric: see the class.
 
         Example:
             >>> by_layer = {"activation_grad_norm": [0.001, 1.0], "update_ratio": [1e-3, None]}
@@ -159,7 +154,6 @@ class History:
 
     @property
     def first_loss(self) -> float:
-        """The loss of the first observation with a finite one; nan if there is none."""
         return next((o.loss for o in self.observations if math.isfinite(o.loss)), math.nan)
 
     def recent_loss(self, window: int) -> float:

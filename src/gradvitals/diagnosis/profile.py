@@ -34,7 +34,6 @@ class Profile:
 
     @property
     def evidence(self) -> str:
-        """The reason for the label, as a sentence."""
         if self.label == "non_finite":
             return f"the gradient of layer {self.last} is not a finite number"
         if self.label == "unknown":

@@ -19,7 +19,6 @@ class Net:
     """The options and numbers of a config on which remedies depend.
 
     Attributes:
-        gain: ``init.gain``.
         scaling: ``data.scaling``; None: the data module has no such option.
         usual_lr: the learning rate from a range test; None: there was none.
         fixed: groups of the config that the user's own network or LightningModule decides itself.
@@ -37,12 +36,10 @@ class Net:
     fixed: tuple[str, ...] = ()
 
     def decides(self, override: str) -> bool:
-        """Whether an override is one of a fixed group."""
         return override.partition("=")[0].partition(".")[0] in self.fixed
 
     @property
     def is_initialized(self) -> bool:
-        """Whether the initializer suits the activation and is not scaled."""
         return self.init == "auto" and self.gain == 1
 
 

@@ -26,7 +26,6 @@ def shard(net: nn.Module, mesh: DeviceMesh) -> None:
     Every weight is sharded along its first axis, so that all weights of a unit are on one device.
 
     Args:
-        net: any module, see :func:`blocks`.
         mesh: a mesh of one axis.
 
     Raises:
@@ -70,7 +69,6 @@ def gathered(value: Any, keep: bool = True) -> Any:
     """Returns a sharded tensor as a whole tensor on the CPU, any other value as it is. A collective call.
 
     Args:
-        value: a sharded tensor, or anything else.
         keep: False returns an empty tensor, in processes that do not need the result.
     """
     if not is_sharded(value):

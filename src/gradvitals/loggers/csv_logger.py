@@ -27,7 +27,6 @@ def write_whole(logger: CSVLogger, step: int | None) -> None:
     disk would damage it.
 
     Args:
-        logger: Lightning's.
         step: the first step that a resumed run logs once more; None: a new run.
     """
     file = Path(logger.log_dir) / "metrics.csv"

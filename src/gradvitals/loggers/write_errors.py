@@ -39,7 +39,6 @@ on_write_error=stop; what was saved before is whole
         self._waiting: ConfigError | None = None
 
     def take(self, what: str, error: OSError) -> None:
-        """Logs an error in writing something, or raises ConfigError with ``stop``."""
         message = f"cannot write {what}: {error.strerror or error}"
         if self._on_error == "stop":
             reason = "Training ends, by on_write_error=stop; what was saved before is whole"
@@ -56,7 +55,6 @@ on_write_error=stop; what was saved before is whole
             self._waiting = refused
 
     def raise_waiting(self) -> None:
-        """Raises the error of :meth:`take_elsewhere`, if there was one."""
         if self._waiting is not None:
             raise self._waiting
 
@@ -68,7 +66,6 @@ on_write_error=stop; what was saved before is whole
             setattr(logger, name, self._guarded(type(logger).__name__, getattr(logger, name)))
 
     def watch_log(self) -> None:
-        """Sends the errors of the run's log file here."""
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handleError = partial(self._log_failed, handler.baseFilename)  # type: ignore[method-assign]

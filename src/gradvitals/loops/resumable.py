@@ -175,7 +175,6 @@ class ResumableEpochLoop(_TrainingEpochLoop):
         self.loaded = state_dict.get("at_rest")
 
     def _batch_samples(self) -> int | None:
-        """Returns the samples of a batch in all processes; None where the loader has no batch size."""
         sizes = {getattr(loader, "batch_size", None) for loader in self.trainer.fit_loop._combined_loader.flattened}  # type: ignore[union-attr]
         size = sizes.pop() if len(sizes) == 1 else None
         return None if size is None else size * self.trainer.world_size
@@ -224,7 +223,6 @@ class ResumableEpochLoop(_TrainingEpochLoop):
                 self.on_advance_end(data_fetcher)
 
     def _skip_batches(self, batches: int, data_fetcher: _DataFetcher) -> None:
-        """Skips the batches that were trained on, unless the loader restores its own position."""
         keeps_position = all(isinstance(loader, _Stateful) for loader in data_fetcher.combined_loader.flattened)
         if keeps_position or isinstance(data_fetcher, _DataLoaderIterDataFetcher):
             return

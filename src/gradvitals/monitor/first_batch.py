@@ -67,7 +67,6 @@ class FirstBatch(Collector):
         """Returns what the first measured step showed; None where nothing is known of the layers.
 
         Args:
-            measurement: of the first step.
             expected: loss of a network that knows nothing yet.
         """
         layers = measurement.layers

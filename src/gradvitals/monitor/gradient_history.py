@@ -43,9 +43,7 @@ class GradientHistory:
             self._stride *= 2
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns plain values, for a checkpoint."""
         return {"values": dict(self.values), "seen": self._seen, "stride": self._stride}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resumes from a checkpoint."""
         self.values, self._seen, self._stride = dict(state["values"]), state["seen"], state["stride"]

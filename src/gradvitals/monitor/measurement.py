@@ -25,7 +25,6 @@ class Measurement:
         symmetric: indices of layers whose units are copies of each other.
         clipping_changed: whether clipping changed something; None where nothing clips.
         diverged: step of a loss that was not finite; None: all were finite.
-        histograms: by tag.
 
     Example:
         >>> layers = [Layer(name, i, f"0{i}.{name}", "Linear", 4) for i, name in enumerate("ab")]
@@ -50,11 +49,9 @@ class Measurement:
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
     def set(self, quantity: str, layer: Layer, value: float) -> None:
-        """Stores one layer's value."""
         self.by_layer.setdefault(quantity, [None] * len(self.layers))[layer.index] = value
 
     def get(self, quantity: str, layer: Layer) -> float | None:
-        """Returns one layer's value; None where it was not measured."""
         values = self.by_layer.get(quantity)
         return values[layer.index] if values else None
 
@@ -63,7 +60,6 @@ class Measurement:
         self.totals[name + self.suffix] = value
 
     def total(self, name: str) -> float | None:
-        """Returns what :meth:`set_total` stored."""
         return self.totals.get(name + self.suffix)
 
     @property
@@ -92,10 +88,8 @@ class Numbers:
     totals: dict[str, float] = field(default_factory=dict)
 
     def add(self, by_layer: ByLabel, totals: Mapping[str, float], overwrite: bool = True) -> None:
-        """Adds the numbers of a measurement; what is known is kept unless it is to be overwritten."""
         for known, new in ((self.totals, totals), *((self.by_layer.setdefault(q, {}), by_layer[q]) for q in by_layer)):
             known.update(new if overwrite else {name: value for name, value in new.items() if name not in known})
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns plain values, for a checkpoint."""
         return {"by_layer": {name: dict(values) for name, values in self.by_layer.items()}, "totals": dict(self.totals)}

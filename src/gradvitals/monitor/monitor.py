@@ -27,9 +27,6 @@ log = logging.getLogger(__name__)
 class Monitor:
     """Keeps and judges what the :class:`Session` of a fit measures; a subclass publishes it.
 
-    Args:
-        settings: what is measured, and when.
-
     Attributes:
         layers: the layers by depth, known after the first step.
         first, latest: the first and the latest value of each number.
@@ -47,7 +44,6 @@ class Monitor:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets everything that was measured."""
         self.layers: list[Layer] = []
         self.first, self.latest = Numbers(), Numbers()
         self.history = GradientHistory()
@@ -67,7 +63,6 @@ class Monitor:
 
     @property
     def diagnosis(self) -> Diagnosis:
-        """The verdict so far."""
         return self._verdict.diagnosis
 
     @property
@@ -89,7 +84,6 @@ class Monitor:
         """Is called with each new verdict, and when the fit ends."""
 
     def begin(self, loop: TrainingLoop, network: nn.Module) -> None:
-        """Begins a session with a network, or resumes that of a checkpoint."""
         self._session = Session(self.settings, loop, network, self._take_in, self._state)
 
     def finish(self) -> None:
@@ -103,7 +97,6 @@ class Monitor:
             self.publish_verdict(taken, is_final=True)
 
     def close(self) -> None:
-        """Removes every hook and lets go of the network."""
         if self._session:
             self.non_finite = self.non_finite or self._session.finding
             self._session.close()
@@ -130,7 +123,6 @@ class Monitor:
         self.publish(measurement, is_first)
 
     def _judge(self, measurement: Measurement) -> None:
-        """Publishes a new verdict, and stops what is hopeless."""
         assert self._session is not None
         session, loop, before = self._session, self._session.loop, self.diagnosis.verdict
         if self.preflight is None and session.first_batch is not None:
@@ -144,7 +136,6 @@ class Monitor:
             self.seconds_saved = self._verdict.seconds_left(loop.optimizer_steps)
 
     def _warn(self, step: int, measurement: Measurement | None) -> None:
-        """Warns once of a loss or gradient that is not finite, and of where it shows."""
         assert self._session is not None
         self.non_finite = self.non_finite or self._session.finding
         if self.non_finite is None:
@@ -156,7 +147,6 @@ class Monitor:
                 log.warning(sentence)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns plain values and tensors, for a checkpoint."""
         return {
             "layers": [asdict(layer.alone()) for layer in self.layers],
             "start": self.first.state_dict(),
@@ -172,7 +162,6 @@ class Monitor:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resumes from a checkpoint, before :meth:`begin`."""
         self.layers = [Layer(**layer) for layer in state["layers"]]
         self.first, self.latest = Numbers(**state["start"]), Numbers(**state["end"])
         self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]

@@ -20,7 +20,6 @@ class WatchedNetwork:
     """Finds what there is to watch in a network, and finds it again where an optimizer gained parameters.
 
     Attributes:
-        module: the network.
         order: records the first forward pass while the layers' order is not known.
         layers: by depth; empty until the first measured step has shown their order.
         hooked: modules of the layers, norms left out.
@@ -34,7 +33,6 @@ class WatchedNetwork:
         self.find(optimizers)
 
     def find(self, optimizers: Sequence[Optimizer]) -> None:
-        """Finds the modules; the layers' order is that of the next forward pass."""
         self._known = _ids(optimizers)
         self.is_compiled = is_compiled(self.module)
         found = [layer.module for layer in self.layers_in()]
@@ -51,11 +49,9 @@ class WatchedNetwork:
         return True
 
     def has_changed(self, optimizers: Sequence[Optimizer]) -> bool:
-        """Whether the optimizers have other parameters than when the layers were found."""
         return self._known != _ids(optimizers)
 
     def layers_in(self, order: Iterable[nn.Module] = ()) -> list[Layer]:
-        """Returns the layers that the settings choose, in the order in which modules were called."""
         called = self.order.modules if self.order else order
         chosen = self._settings
         return find_layers(self.module, called, chosen.norm_layers, chosen.include, chosen.exclude)
@@ -74,10 +70,6 @@ def is_compiled(network: nn.Module) -> bool:
 
 @contextmanager
 def uncompiled(compiled: bool) -> Iterator[None]:
-    """Runs compiled code eagerly, because it ignores hooks that come and go; the compiled code is kept for later.
-
-    Args:
-        compiled: whether there is any; if not, this costs nothing.
-    """
+    """Runs compiled code eagerly, because it ignores hooks that come and go; the compiled code is kept for later."""
     with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
         yield

@@ -46,7 +46,6 @@ class Cadence:
 
     @property
     def due(self) -> bool:
-        """Whether the next step is measured."""
         return self.steps < max(self.first_steps, self.dense_until) or self.steps % self.every_n_steps == 0
 
     @property
@@ -55,7 +54,6 @@ class Cadence:
         return self.due and self.missed < PATIENCE
 
     def step_taken(self) -> None:
-        """Counts a step."""
         self.steps, self.missed = self.steps + 1, 0
 
     def step_missed(self) -> None:
@@ -63,7 +61,6 @@ class Cadence:
         self.missed += 1
 
     def note(self, total: float) -> None:
-        """Notes the total norm of a measured step, after its :meth:`step_taken`."""
         finite = math.isfinite(total)
         known = len(self.recent) >= ENOUGH
         if not finite or (known and total > self.spike_factor * median(self.recent)):
@@ -72,10 +69,8 @@ class Cadence:
             self.recent = [*self.recent, total][-WINDOW:]
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns plain values, for a checkpoint."""
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resumes from a checkpoint."""
         self.steps, self.recent, self.dense_until = state["steps"], list(state["recent"]), state["dense_until"]
         self.missed = state["missed"]

@@ -37,14 +37,10 @@ class Session:
     optimizer step, before clipping), :meth:`batch_ends`; and :meth:`close` at last, whatever happened.
 
     Args:
-        settings: what is measured, and when.
-        loop: the training loop.
-        network: any module.
         hand_on: is given each measurement, once it is on the host.
         state: of :meth:`state_dict`, to resume from; empty where the fit begins.
 
     Attributes:
-        loop, network: the loop, and the network as the monitor sees it.
         data: what the first batches showed.
         first_batch: the pre-flight; None where there is none.
     """
@@ -105,7 +101,6 @@ class Session:
         return [getattr(c, method) for c in collectors if getattr(type(c), method) is not getattr(Collector, method)]
 
     def _resume(self, state: dict[str, Any]) -> None:
-        """Takes over the cadences and, where the network is the same, the layers and the collectors' states."""
         for cadence, known in zip(self._cadences, state["cadences"], strict=False):
             cadence.load_state_dict(known)
         if not self.network.resume(state["layers"]):
@@ -116,18 +111,15 @@ class Session:
 
     @property
     def skipped_steps(self) -> int:
-        """Steps that ``on_non_finite`` kept from the weights."""
         return self._guard.skipped if self._guard else 0
 
     @property
     def finding(self) -> tuple[int, str] | None:
-        """Step and place of the first gradient that was not finite, as the guard found it."""
         return self._guard.finding if self._guard else None
 
     # One batch, in the order of the calls
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
-        """Hooks into the network where a step that is due may come."""
         self._step = self.loop.step
         for begins in self._batch_begins:
             begins(batch, batch_idx)
@@ -152,7 +144,6 @@ class Session:
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
 
     def before_backward(self, loss: Tensor) -> None:
-        """Shows the loss, and with it the graph, to the collectors."""
         for look in self._before_backward:
             look(loss)
 
@@ -213,7 +204,6 @@ class Session:
             self._finish(number, step)
 
     def _finish(self, number: int, step: OptimizerStep) -> None:
-        """Fetches the numbers, with what else waits on the device."""
         measurement = step.measurement
         for collector in self._collectors.values():
             collector.add_to(step.readings, measurement, number)
@@ -240,7 +230,6 @@ class Session:
             self._hand(Measurement(self._step, self.network.layers, diverged=diverged))
 
     def batch_ends(self, outputs: Any) -> None:
-        """Keeps the loss, and removes the hooks where no step is awaited."""
         if self._pending:  # of a step that a loss scaler skipped
             self._pending = {}
             self._skipped(self.last_losses()[0])
@@ -264,14 +253,10 @@ class Session:
     # The end
 
     def last_losses(self) -> tuple[int | None, list[float]]:
-        """Fetches the losses since the last measured step, and the step of the first that was not finite.
-
-        Waits for the device, and for the processes.
-        """
+        """Returns :meth:`LossBuffer.look` of the steps since the last measured one."""
         return self._losses.look()
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns plain values and tensors, for a checkpoint."""
         return {
             "cadences": [cadence.state_dict() for cadence in self._cadences],
             "layers": [layer.name for layer in self.network.layers],
@@ -279,7 +264,6 @@ class Session:
         }
 
     def close(self) -> None:
-        """Removes every hook."""
         self._unhook()
         for collector in self._collectors.values():
             collector.close()

@@ -23,11 +23,7 @@ class OnlineDiagnosis:
     """The diagnosis of one fit.
 
     Args:
-        limits: thresholds.
         chance: the loss of the best constant output; None: the entropy of the labels seen, or else the first loss.
-
-    Attributes:
-        diagnosis: the verdict so far.
     """
 
     def __init__(self, limits: Mapping[str, float] | None = None, chance: float | None = None) -> None:
@@ -45,9 +41,6 @@ class OnlineDiagnosis:
         """Judges a measured step.
 
         Args:
-            measurement: of the step.
-            data: what the first batches showed.
-            loop: the training loop.
             predicted: decades of dL/dh between last and first layer, by theory.
         """
         self._run.history.subject = self._subject(measurement, data, loop, predicted)
@@ -56,7 +49,6 @@ class OnlineDiagnosis:
         self._run.take(Observation.of(measurement.step, losses, measurement.by_layer, clip, measurement.symmetric))
 
     def take_last(self, step: int, losses: list[float]) -> None:
-        """Judges the losses after the last measured step."""
         if losses:
             self._run.take(Observation.of(step, losses, {}))
 
@@ -96,9 +88,7 @@ class OnlineDiagnosis:
         return None if planned is None or not steps else spent / steps * max(planned - steps, 0)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns plain values, for a checkpoint."""
         return self._run.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resumes from a checkpoint."""
         self._run.load_state_dict(state)

@@ -204,7 +204,6 @@ def lsuv_(module: nn.Module, batch: Tensor, *, gain: float = 1.0, output: bool =
 
     Args:
         module: an initialized network, orthonormal in the paper.
-        batch: a batch of inputs of ``module``.
         gain: a factor on the weights at the end.
         output: whether the last layer is scaled, too.
 

@@ -167,7 +167,6 @@ class MLP(nn.Module):
         return sum(self._recent(widths)) if self.skip == "concat" else widths[-1]
 
     def _gather(self, tensors: list[Tensor]) -> Tensor:
-        """Combines the tensors into the next layer's input, the newest one first."""
         newest, *older = self._recent(tensors)[::-1]
         if not older:
             return newest

@@ -70,22 +70,18 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        """The settings as typed."""
         return " ".join(f"{key}={value}" for key, value in self.settings.items()) or "(defaults)"
 
     @property
     def statuses(self) -> Counter[str]:
-        """How many runs have which status."""
         return Counter(run.status for run in self.runs)
 
     @property
     def verdicts(self) -> Counter[str]:
-        """How many runs have which verdict."""
         return Counter(run.verdict for run in self.runs if run.verdict)
 
     @property
     def ended(self) -> list[Record]:
-        """The runs whose numbers count."""
         return [run for run in self.runs if run.status.counts]
 
 
@@ -114,17 +110,14 @@ class Sweep:
 
     @property
     def runs(self) -> list[Record]:
-        """All runs."""
         return [run for row in self.rows for run in row.runs]
 
     @property
     def statuses(self) -> Counter[str]:
-        """How many runs have which status."""
         return Counter(run.status for run in self.runs)
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether the objective is one of which lower values are better."""
         return self.objective is not None and self.objective.lower_is_better
 
 
@@ -180,7 +173,6 @@ def _latest(records: Sequence[Record]) -> list[tuple[dict[str, str], Record]]:
 
 
 def _swept(all_settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """Keys whose values differ, in the order of their first appearance."""
     keys = dict.fromkeys(key for settings in all_settings for key in settings if key != SEED)
     return [key for key in keys if len({settings.get(key) for settings in all_settings}) > 1]
 
@@ -214,7 +206,6 @@ def _score(runs: Sequence[Record], objective: Objective | None) -> float | None:
 
 
 def _values(rows: Sequence[Configuration], key: str) -> list[str]:
-    """The values of a key: numbers by size, names by the alphabet."""
     values = dict.fromkeys(row.settings.get(key, "") for row in rows)
     try:
         return sorted(values, key=float)

@@ -68,7 +68,6 @@ def _resumed_at(data: bytes) -> float:
 
 
 def _curves(scalars: Iterable[tuple[str, Point]]) -> Curves:
-    """Points in order of their steps; of several at one step the last."""
     found: Curves = {}
     for tag, point in scalars:
         found.setdefault(tag, []).append(point)

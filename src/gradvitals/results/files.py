@@ -66,7 +66,6 @@ def user_lock(name: str, folder: Path | None = None) -> BaseFileLock:
     """Returns a lock that all processes of this user on this machine share; it ends with the process that has it.
 
     Args:
-        name: what it protects.
         folder: of the lock file; None: the machine's temporary folder, which users may share.
 
     Example:

@@ -59,7 +59,6 @@ class Objective:
         """Returns what the config keys ``objective`` and ``objective_mode`` mean for a run that logged some metrics.
 
         Args:
-            metrics: the tags that were logged.
             tag: a metric; ``auto``: the first of ``val/acc``, ``val/r2`` and ``val/loss`` that was logged; where none
                 was, the objective is None.
             mode: ``min``, ``max``, or ``auto``: by the metric's name. Beside ``tag="auto"`` it restricts the choice.
@@ -81,7 +80,6 @@ class Objective:
 
     @property
     def lower_is_better(self) -> bool:
-        """Whether the mode is ``min``."""
         return self.mode == "min"
 
     @property
@@ -96,7 +94,6 @@ class Objective:
         return -value if self.lower_is_better else value
 
     def best(self, values: Iterable[float]) -> float:
-        """Returns the best of some values."""
         return max(values, key=self.score)
 
 
@@ -124,11 +121,7 @@ def is_loss(tag: str) -> bool:
 
 
 def warn_if_guessed(tag: str, mode: str) -> None:
-    """Warns where a metric is maximized although nothing says so; called once for each run or sweep.
-
-    Args:
-        tag, mode: the config's ``objective`` and ``objective_mode``.
-    """
+    """Warns where a metric is maximized although nothing says so; called once for each run or sweep."""
     if tag != AUTO and mode == AUTO and mode_of(tag) is None:
         log.warning(
             f"objective={tag}: the name does not say whether lower or higher is better, so higher is assumed. "

@@ -25,8 +25,6 @@ class Record:
     """One run directory.
 
     Attributes:
-        folder: the directory.
-        result: of ``result.json``.
         vitals: of ``vitals.json``; empty where there is none, or a torn one.
         config: the composed config, likewise.
         overrides: what was typed, without what resumed it.
@@ -46,27 +44,22 @@ class Record:
 
     @property
     def name(self) -> str:
-        """The overrides; the directory's name where there are none."""
         return " ".join(self.overrides) or self.folder.absolute().name
 
     @property
     def status(self) -> Status:
-        """How the run ended."""
         return self.result.status
 
     @property
     def verdict(self) -> str | None:
-        """What was wrong with the run; None where nothing watched it."""
         return self.result.verdict or self.vitals.get("verdict")
 
     @property
     def seed(self) -> int | None:
-        """The seed, of the config where the result has none."""
         return self.config.get("seed") if self.result.seed is None else self.result.seed
 
     @property
     def seconds(self) -> float | None:
-        """Time of the fit."""
         return self.result.seconds
 
     @property
@@ -81,7 +74,6 @@ class Record:
         return [(layer.get("activation_grad_norm") or {}).get(step) for layer in layers]
 
     def metric(self, tag: str, which: Literal["best", "final"] = "best") -> float | None:
-        """Returns a value of a metric; None where it was not logged, or was not finite."""
         found = self.result.metrics.get(tag)
         return None if found is None else getattr(found, which)
 
@@ -141,7 +133,6 @@ def _runs(folder: Path) -> Iterator[Path]:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether a directory is one of a training, ended or not."""
     if (folder / RESULT).exists():
         return True
     return (folder / CONFIG).exists() and not any((folder / name).exists() for name in OTHER_COMMANDS)

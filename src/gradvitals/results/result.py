@@ -48,19 +48,14 @@ class Result:
         status: how it ended; ``missing`` where there is no ``result.json``, or a torn one.
         reason: why it ended so; None where the status says enough.
         verdict: what was wrong with it; None where nothing watched it.
-        overrides: what was typed.
-        seed: of the run.
         weights: the checkpoint whose weights it began with.
-        metrics: tag -> values.
         objective: the metric that it is judged by; None where it logged none.
         steps, epochs: of the optimizer, and through the data.
-        seconds: time of the fit.
         samples_per_second: of the training loop, validation left out.
         clipped_fraction: share of the measured steps whose gradient was clipped; None without clipping.
         skipped_steps: steps that were left out because a gradient was not finite.
         non_finite: the first number that was not finite; None where all were.
         parameters: of the network; None where there is no result.
-        versions: package -> version.
         git: the commit; ``+`` behind it where files differ from it.
 
     Example:
@@ -107,7 +102,6 @@ class Result:
         return _shaped(cls, known | shaped)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the content of ``result.json``: plain values, every key."""
         return asdict(self) | {"status": self.status.value}
 
     @classmethod

@@ -32,7 +32,6 @@ class Status(StrEnum):
 
     @property
     def counts(self) -> bool:
-        """Whether the run's numbers count in means and ranks."""
         return self in (Status.STOPPED, Status.COMPLETED)
 
     @property

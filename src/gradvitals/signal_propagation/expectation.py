@@ -52,8 +52,6 @@ def assemble(
     """Combines measurements and theory.
 
     Args:
-        layers: the layers of the network.
-        theory: of its weights before the first step.
         measured: values per layer, by the names of :class:`LayerReading`, without gains.
         input_grad_norm, loss_start, loss_expected, faults, symmetric: see :class:`Preflight`.
     """
@@ -81,7 +79,6 @@ def assemble(
 def _predictions(
     stages: Sequence[Stage | None], links: Sequence[Link | None], batch_size: int | None
 ) -> list[Prediction | None]:
-    """Predicts the gains of each chain of layers with a theory."""
     found: list[Prediction | None] = [None] * len(stages)
     for first, end in _chains(stages, links):
         start, chain = links[first], stages[first:end]

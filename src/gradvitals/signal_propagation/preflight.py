@@ -51,7 +51,6 @@ def preflight(
 
     Args:
         network: any module; called with the batch's inputs.
-        batch: inputs and targets.
         loss: a function of outputs and targets, with a mean over the batch.
         optimizer: a function from parameters to an optimizer, for ``update_ratio``; called with copies.
 
@@ -88,19 +87,14 @@ def _faults(batch: Any, layers: Sequence[Layer]) -> list[str]:
 
 
 def expected_loss(loss: Loss, outputs: Tensor, targets: Tensor) -> float | None:
-    """Returns the loss of a network that knows nothing.
+    """Returns the loss of a network that knows nothing; None if the outputs are not a tensor.
 
     It is the loss of zero outputs: log K for the cross-entropy of K classes, log 2 for binary cross-entropy. For a
     distance, which is 0 for outputs equal to the targets, it is the loss of the best constant output, the mean of the
     targets: their variance for the mean squared error.
 
     Args:
-        loss: a function of outputs and targets, with a mean over the batch.
         outputs: outputs of the network, of which only the shape is used.
-        targets: targets of the batch.
-
-    Returns:
-        The loss; None if the outputs are not a tensor.
 
     Example:
         >>> targets = torch.tensor([[1.0], [3.0]])
@@ -147,8 +141,6 @@ def _saturated(outputs: Outputs | None) -> float | None:
 
 
 class _Watch:
-    """All hooks on the network during the pass."""
-
     def __init__(self, network: nn.Module) -> None:
         layers = [module for module in network.modules() if is_layer(module)]
         acts = [module for module in network.modules() if is_activation(module)]
@@ -163,7 +155,6 @@ class _Watch:
             part.close()
 
     def readings(self, layers: Sequence[Layer]) -> list[dict[str, float | None]]:
-        """Returns the measurements of each layer, by the names of :class:`LayerReading`."""
         gradients, inputs, seen = self.gradients.take(), self.inputs.take(), self.statistics.take()
         peaks = self.dead.peaks
         readings = []

@@ -76,7 +76,6 @@ class Preflight:
     Attributes:
         layers: readings by depth.
         input_grad_norm: L2 norm of dL/dx over batch and features; None if the input is no floating-point tensor.
-        loss_start: the loss of this batch.
         loss_expected: the loss of a network that knows nothing, see :func:`expected_loss`.
         trainable_depth: about the largest number of hidden layers that can be trained. For plain nets, it is 6
             correlation lengths at the mean variance of weights and biases of the hidden layers except the first
@@ -84,7 +83,6 @@ class Preflight:
             Yang et al. (2019) found for BatchNorm. None at criticality, within the accuracy of random weights; for
             plain nets that do not come near the fixed point to which the length applies; and for everything but chains
             of linear layers with the same activation and norm.
-        profile: the profile of the activation gradients.
         faults: sentences about faults of the batch.
         symmetric: names of layers whose units have identical weights.
     """
@@ -100,7 +98,6 @@ class Preflight:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Preflight:
-        """Builds it from plain values, as :func:`dataclasses.asdict` returns them."""
         layers = [LayerReading(**reading) for reading in state["layers"]]
         return cls(**{**state, "layers": layers, "profile": Profile(**state["profile"])})
 

@@ -53,11 +53,8 @@ def block_step(
     """Propagates the gradient back through ``out = x + scale * phi(W x)``.
 
     Args:
-        act: an activation's name, a callable on float64 tensors, or None.
-        scale: the factor of the branch.
         x, out: the block's input and output.
         width: features of both.
-        after: the gradient of the output.
 
     Returns:
         The squared dL/dh, and the gradient of ``x``.

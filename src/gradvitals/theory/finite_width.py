@@ -14,10 +14,6 @@ def born_dead(width: int, depth: int) -> float:
 
     It is exact for symmetric weights and one input, and an upper bound for a whole data set (Lu et al., 2020).
 
-    Args:
-        width: units per hidden layer.
-        depth: hidden layers.
-
     Example:
         >>> round(born_dead(2, 10), 4)
         0.9437

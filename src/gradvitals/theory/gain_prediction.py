@@ -164,7 +164,6 @@ def _pre_activation(stage: Stage, x: Signal) -> float:
 
 
 def _pass(stage: Stage, x: Signal, h: float, batch_size: int | None) -> _Passage:
-    """Returns the factors of a stage from the variance of its ``h``."""
     position = stage.norm_position if stage.norm else None
     q = 1.0 if position == "before_act" else h
     out = Signal(second_moment(stage.act, q), mean(stage.act, q))

@@ -124,11 +124,9 @@ class ActivationStatistics:
         self._outputs[layer] = self._outputs[layer] + outputs if layer in self._outputs else outputs
 
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, Outputs]:
-        """Returns and clears the sums of some layers, or all, since the last call."""
         return taken(self._outputs, layers)
 
     def close(self) -> None:
-        """Removes the hooks; the sums stay."""
         remove(self._hooks)
 
 

@@ -46,8 +46,6 @@ def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, out
 
     Args:
         loss: a function of outputs ``(samples, outputs)`` and targets, with a mean over samples.
-        targets: shape ``(samples,)``.
-        outputs: number of outputs per sample.
 
     Example:
         >>> labels = torch.arange(30) % 3
@@ -87,7 +85,6 @@ def faults(finite: bool, counts: Mapping[int, int], outputs: int | None) -> list
     """Returns the faults of inputs and labels that keep any network from learning.
 
     Args:
-        finite: whether all inputs are finite numbers.
         counts: how many samples each label has.
         outputs: number of outputs of the network, where one output distinguishes two classes; None if unknown.
 

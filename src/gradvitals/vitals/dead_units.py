@@ -51,7 +51,6 @@ class DeadUnits:
 
     @property
     def samples(self) -> int:
-        """The number of samples of the layer that has seen the fewest."""
         return min(self._samples.values(), default=0)
 
     def _record(self, layer: nn.Module, activation: nn.Module, output: Tensor) -> None:
@@ -68,18 +67,15 @@ class DeadUnits:
         self._samples[layer] = self._samples.get(layer, 0) + (len(a) if a.ndim > 1 else 1)
 
     def state_dict(self) -> dict[int, tuple[Tensor, int]]:
-        """Returns peaks and number of samples by index of the layer, for a checkpoint."""
         index = {layer: i for i, layer in enumerate(self._watched[0])}
         return {index[layer]: (peak.cpu(), self._samples[layer]) for layer, peak in self.peaks.items()}
 
     def load_state_dict(self, state: Mapping[int, tuple[Tensor, int]]) -> None:
-        """Restores the state from a checkpoint; the layers must be the same."""
         layers = self._watched[0]
         self._peaks = {layers[i]: [peak] for i, (peak, _) in state.items()}
         self._samples = {layers[i]: samples for i, (_, samples) in state.items()}
 
     def pause(self) -> None:
-        """Removes the hooks; the peaks stay."""
         remove(self._hooks)
 
     def resume(self) -> None:

@@ -51,8 +51,6 @@ class Link:
 
 @dataclass
 class _Call:
-    """One call of a module."""
-
     module: nn.Module
     given: Origin | None  # of the input
     version: int | None  # of the input, which in-place operations increase
@@ -113,16 +111,10 @@ class Chain:
         self._hooks += [m.register_forward_hook(self._returned, with_kwargs=True) for m in network.modules()]
 
     def close(self) -> None:
-        """Removes the hooks; the records stay."""
         remove(self._hooks)
 
     def links(self, layers: Sequence[nn.Module], loss: Tensor) -> list[Link | None]:
-        """Returns a link per layer; None for one that is not linear, called several times, or in an unknown structure.
-
-        Args:
-            layers: the layers in the order of the forward pass.
-            loss: the loss of the pass.
-        """
+        """Returns a link per layer; None if it is not linear, called several times, or in an unknown structure."""
         if loss.grad_fn is None:
             return [None] * len(layers)
         graph = Dominators(loss.grad_fn)
@@ -209,7 +201,6 @@ def _join(unit: _Unit | None, after: _Unit | None, graph: Dominators) -> tuple[_
 
 
 def _with_front(unit: _Unit) -> _Unit | None:
-    """Adds the norm before the layer to the unit; None if there is no norm there, or another one already."""
     if unit.front is None or unit.link.norm is not None:
         return None
     x, norm = unit.front

@@ -19,7 +19,6 @@ class LayerInputs:
     50, whatever the scale of their inputs (division by ``sqrt(fan_in)`` would assume unit scale).
 
     Args:
-        layers: the modules to watch.
         sums: computes sum and sum of squares of a tensor, float64.
 
     Example:
@@ -51,5 +50,4 @@ class LayerInputs:
         return taken(self._squares, layers)
 
     def close(self) -> None:
-        """Removes the hooks; the sums stay."""
         remove(self._hooks)

@@ -40,7 +40,6 @@ class Layer:
     weights: tuple[nn.Parameter, ...] = field(default=(), repr=False, compare=False)
 
     def alone(self) -> Layer:
-        """Returns the description without module and weights."""
         return replace(self, module=None, weights=())
 
 
@@ -78,7 +77,6 @@ def find_layers(
     """Returns the layers of a network by depth.
 
     Args:
-        network: any module.
         order: modules in the order of their first call (:class:`ForwardOrder`). A layer that was not called follows its
             parent if that contains no called layer (attention uses the weight of ``out_proj`` without calling it); the
             others come last, in the order of registration.
@@ -184,5 +182,4 @@ class ForwardOrder:
         self.modules.setdefault(module)
 
     def close(self) -> None:
-        """Removes the hooks; the order stays."""
         remove(self._hooks)

@@ -50,8 +50,6 @@ def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor |
     statistics are updated once more.
 
     Args:
-        network: the network to watch.
-        batch: tensors in any nesting.
         loss: runs the network on the batch and returns the loss.
 
     Example:
@@ -78,7 +76,6 @@ def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor |
 
 
 def _bad_part(batch: Any) -> str | None:
-    """Returns the name of the part of a batch that contains a number that is not finite, else None."""
     pair = isinstance(batch, (list, tuple)) and len(batch) == 2
     for name, part in zip(("inputs", "labels"), batch, strict=True) if pair else [("", batch)]:
         if not are_finite([x for x in tensors_in(part) if x.is_floating_point()]):

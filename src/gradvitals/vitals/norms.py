@@ -96,7 +96,6 @@ def shares(tensors: Sequence[Tensor], sums: Tensor, processes: int) -> Tensor:
     """Returns this process's share of sums over whole tensors. The sum of the shares of all processes is the total.
 
     Args:
-        tensors: tensors, some of which may be sharded.
         sums: sums over the local shards, shape ``(len(tensors),)``.
         processes: number of processes, among which replicated sums are divided.
 
@@ -150,7 +149,6 @@ def are_finite(tensors: Sequence[Tensor]) -> bool:
 
 
 def _few(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Concatenates the small tensors."""
     small: list[Tensor] = []
     rest: list[Tensor] = []
     for tensor in tensors:
@@ -162,9 +160,6 @@ def _few(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 def cosine(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
     """Returns the cosine of the angle between two lists of tensors of equal shapes, each taken as one vector.
-
-    Args:
-        before, after: gradients before and after clipping, for example.
 
     Returns:
         Shape ``()``, float64, on the device. 1 if both vectors are zero; nan if one of them is.

@@ -34,12 +34,7 @@ REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which L
 
 
 def launch(main: Callable[[], object], resumes: bool = False) -> None:
-    """Runs a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1.
-
-    Args:
-        main: the decorated function.
-        resumes: whether the command can be resumed by ``resume=``.
-    """
+    """Runs a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1."""
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
     disable_telemetry()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)

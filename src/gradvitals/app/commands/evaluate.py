@@ -18,7 +18,6 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     """Returns the test metrics by tag.
 
     Args:
-        run_dir: a run directory.
         overrides: ``data.KEY=VALUE`` that differ from the run's config.
         checkpoint: ``best`` or ``last``.
 

@@ -18,7 +18,6 @@ def export(run_dir: Path, checkpoint: str = "best", output: Path | None = None) 
     """Writes the weights of a run as safetensors and returns the file.
 
     Args:
-        run_dir: a run directory.
         checkpoint: ``best`` or ``last``.
         output: the file; None: ``RUN_DIR/CHECKPOINT.safetensors``.
 

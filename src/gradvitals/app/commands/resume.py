@@ -34,9 +34,6 @@ class AlreadyCompleted(Exception):
 def rewrite(argv: list[str]) -> list[str]:
     """Returns the command line that resumes a run or a sweep; the same one where neither is typed.
 
-    Args:
-        argv: program and overrides.
-
     Raises:
         ConfigError: no such run, no whole checkpoint, or something typed beside that a resumed run cannot change.
         AlreadyCompleted: the run has ended and no longer fit was asked for.
@@ -106,7 +103,6 @@ def _may_change_a_sweep(key: str) -> bool:
 
 
 def _latest(typed: Overrides) -> Path:
-    """The newest run where the command line and the config say that runs are."""
     config = OmegaConf.load(CONF / "train.yaml")
     logs, task_name = (str(typed.value(key) or OmegaConf.select(config, key)) for key in WHERE)
     folder = Path(logs) / task_name / "runs"

@@ -31,14 +31,7 @@ REPORT = "report.html"
 
 
 def processes(run: Run, job: Job, config: DictConfig, ckpt_path: str | None) -> AbstractContextManager[None]:
-    """Returns a context in which Lightning may start the other processes of a run, all of which compare their configs.
-
-    Args:
-        run: that may have several processes.
-        job: that it is.
-        config: as Hydra composed it.
-        ckpt_path: the checkpoint that it is resumed from.
-    """
+    """Returns a context in which Lightning may start the other processes of a run; all of them compare configs."""
     if not isinstance(run.trainer.strategy, ParallelStrategy):
         return nullcontext()
     run.trainer.callbacks.insert(0, SameConfig(config, ckpt_path))  # type: ignore[attr-defined]

@@ -23,23 +23,16 @@ FLATTENED = ("experiment", "debug", "sweep")  # groups whose files set values of
 
 @dataclass(frozen=True)
 class Composed:
-    """A config of ``train.py``.
-
-    Attributes:
-        config: the config without its part ``hydra``.
-        hydra: that part.
-    """
+    """A config of ``train.py``: ``config`` is what a job is given, ``hydra`` is the part of Hydra itself."""
 
     config: DictConfig
     hydra: DictConfig
 
     @property
     def choices(self) -> dict[str, str]:
-        """Group -> option."""
         return choices_of(self.hydra)
 
     def plain(self) -> dict[str, Any]:
-        """Returns the values, with interpolations left as they are."""
         return OmegaConf.to_container(self.config, resolve=False)  # type: ignore[return-value]
 
 
@@ -62,17 +55,7 @@ def compose(overrides: Sequence[str], conf: Path = CONF) -> Composed:
 
 
 def compose_run_config(overrides: Sequence[str], run_dir: Path, conf: Path = CONF) -> RunConfig:
-    """Returns the validated config of the run that ``python src/train.py OVERRIDES`` trains.
-
-    Args:
-        overrides: as typed.
-        run_dir: the run directory.
-        conf: the folder of the configs.
-
-    Raises:
-        hydra.errors.HydraException: see :func:`compose`.
-        gradvitals.errors.ConfigError: see :func:`gradvitals.app.config.validate.check`.
-    """
+    """Returns the validated config of the run that ``python src/train.py OVERRIDES`` trains."""
     composed = compose([*overrides, f"paths.run={quoted(run_dir)}"], conf)
     config = RunConfig.resolve(composed.config, composed.hydra)
     return replace(config, overrides=Overrides(overrides)).validate()

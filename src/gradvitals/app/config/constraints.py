@@ -12,12 +12,7 @@ from gradvitals.errors import FLOAT32_MAX
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a value must be.
-
-    Attributes:
-        expected: the description, for errors.
-        accepts: the test.
-    """
+    """What a value must be: the description for errors, and the test."""
 
     expected: str
     accepts: Callable[[Any], bool]

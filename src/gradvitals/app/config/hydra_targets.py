@@ -81,9 +81,6 @@ def checked_targets() -> Iterator[None]:
 def check_hydra(config: DictConfig) -> None:
     """Refuses classes that are neither known nor admitted, and variables of the environment.
 
-    Args:
-        config: the part ``hydra`` of a config.
-
     Raises:
         ConfigError: it names the key and what came.
 
@@ -131,7 +128,6 @@ def _check_target(slot: str, key: str, value: str) -> None:
 
 
 def _need_plugin(path: str) -> None:
-    """Refuses one of our launchers where its package is not installed."""
     package = next((name for name in PLUGINS if path.startswith(f"hydra_plugins.{name}.")), None)
     if package and find_spec(f"hydra_plugins.{package}") is None:
         name, extra = package.replace("_", "-"), PLUGINS[package]

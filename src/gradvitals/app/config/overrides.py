@@ -48,16 +48,13 @@ class Overrides(tuple[str, ...]):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The key of each override."""
         return tuple(key_of(override) for override in self)
 
     @property
     def typed_keys(self) -> tuple[str, ...]:
-        """The keys that are given a value."""
         return tuple(key_of(override) for override in self if _sets(override))
 
     def without(self, *keys: str) -> Overrides:
-        """Returns the overrides of all other keys."""
         return Overrides(override for override in self if key_of(override) not in keys)
 
     def text(self, key: str) -> str | None:
@@ -80,10 +77,6 @@ class Overrides(tuple[str, ...]):
     @classmethod
     def replay(cls, saved: Iterable[object], source: Path) -> Overrides:
         """Returns overrides that were saved in a file, which may be somebody else's.
-
-        Args:
-            saved: the overrides.
-            source: the file that contains them, for the error.
 
         Raises:
             ConfigError: a flag, or a key of Hydra that decides what code runs.

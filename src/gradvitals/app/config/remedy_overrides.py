@@ -27,11 +27,6 @@ def with_remedy(typed: Sequence[str], remedy: Sequence[str], conf: Path = CONF) 
 
     Nothing is composed, which would take half a second for each remedy of a page.
 
-    Args:
-        typed: overrides of a run.
-        remedy: overrides, see :class:`gradvitals.diagnosis.remedies.Remedy`.
-        conf: the folder of the configs.
-
     Example:
         >>> with_remedy(["act=leaky_relu", "act.negative_slope=0.3", "model.depth=9"], ["act=elu"])
         ['model.depth=9', 'act=elu']
@@ -112,13 +107,11 @@ def _read(conf: Path, group: str, name: str) -> _File:
 
 
 def _flattened(typed: Sequence[str]) -> list[tuple[str, str]]:
-    """The files of values for other groups that are typed."""
     found = _options(typed)
     return [(group, found[group]) for group in FLATTENED if group in found]
 
 
 def _choices(typed: Sequence[str], files: Sequence[_File], conf: Path) -> dict[str, str]:
-    """Group -> option, as Hydra chooses it."""
     chosen: dict[str, str] = {}
     for file in reversed(files):  # Hydra takes the first one that overrides a group
         chosen |= file.options

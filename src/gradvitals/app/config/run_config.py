@@ -47,7 +47,6 @@ class RunConfig:
         """Returns a composed config as plain values, not validated.
 
         Args:
-            config: as Hydra composed it.
             hydra: its part ``hydra``, which a job's config no longer contains.
 
         Raises:
@@ -60,11 +59,6 @@ class RunConfig:
         return cls(values, overrides, choices_of(hydra), hydra.mode == RunMode.MULTIRUN)
 
     def validate(self) -> RunConfig:
-        """Returns the config itself, if it passes.
-
-        Raises:
-            ConfigError: see :func:`gradvitals.app.config.validate.check`.
-        """
         check(self.values, self.overrides.typed_keys)
         return self
 

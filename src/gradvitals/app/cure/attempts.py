@@ -31,8 +31,6 @@ class CureState:
     """What a cure knows so far.
 
     Attributes:
-        overrides: of the sick config.
-        sick: its training.
         range_test: of the learning rate, if the verdict calls for one.
         remedies: that are prescribed, the smallest change first.
         attempts: of a short budget, in that order.
@@ -50,7 +48,6 @@ class CureState:
 
     @property
     def unconfirmed(self) -> list[Attempt]:
-        """The attempts without a training at full length."""
         known = {attempt.index for attempt in self.confirmed}
         return [attempt for attempt in self.attempts if attempt.index not in known]
 
@@ -66,17 +63,14 @@ class CureState:
 
     @property
     def steps(self) -> dict[str, int]:
-        """Optimizer steps of each part."""
         return {part: sum(training.steps for training in done) for part, done in self.trainings.items()}
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Seconds of fit of each part."""
         return {part: sum(training.seconds for training in done) for part, done in self.trainings.items()}
 
     @property
     def cost(self) -> float:
-        """All steps, as a multiple of a full training."""
         return sum(self.steps.values()) / (self.sick.steps_planned or math.nan)
 
 
@@ -105,7 +99,7 @@ def is_cured(sick: Trial, full: Trial) -> bool:
 
 
 def most_promising(attempts: Sequence[Attempt]) -> Attempt:
-    """Returns the attempt that is worth a training at full length.
+    """Returns the attempt to train at full length.
 
     A healthy one, if there is any; of these, one whose score is within :data:`SAME_SCORE` of the best, since an early
     validation is noisy; of these, one whose progress is within :data:`SAME_PROGRESS` of the largest; of these, the

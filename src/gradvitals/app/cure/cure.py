@@ -59,7 +59,6 @@ def conf_folder() -> Path:
 
 
 def _check_settings(settings: RunConfig, conf: Path) -> None:
-    """Refuses what a cure cannot work with, before anything is trained."""
     if not settings["monitor"].get("_target_"):
         raise ConfigError("monitor=off: expected a monitor, whose verdict tells what to cure. Set monitor=default")
     for key, one in (("devices", (1, "auto")), ("strategy", ("auto",)), ("num_nodes", (1,))):
@@ -111,7 +110,6 @@ def remedies_for(state: CureState, settings: RunConfig, conf: Path) -> list[Reme
 
 
 def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: float) -> None:
-    """Writes and logs the results, and exits with 3 if nothing helped."""
     sick, cured = state.sick, state.cured
     file = write_experiment(state, cured, name or name_of(state.overrides), conf) if cured else None
     write_results(state, job.run_dir, file, seconds)

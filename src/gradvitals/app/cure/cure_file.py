@@ -15,14 +15,7 @@ from gradvitals.results.files import write_json
 
 
 def write_results(state: CureState, run_dir: Path, experiment: Path | None, seconds: float) -> None:
-    """Writes the files of a cure into its run directory; the picture only if something was trained at full length.
-
-    Args:
-        state: of the finished cure.
-        run_dir: exists.
-        experiment: the file of the cured experiment; None: not cured.
-        seconds: of the whole cure.
-    """
+    """Writes the files of a cure into its run directory; the picture only if something was trained at full length."""
     from gradvitals.report.pictures.cure import picture
     from gradvitals.report.tables.cure import page
 
@@ -36,7 +29,6 @@ def write_results(state: CureState, run_dir: Path, experiment: Path | None, seco
 
 
 def _side(trial: Trial) -> dict[str, Any]:
-    """One half of the picture."""
     tags = dict.fromkeys((str(trial.objective), "val/loss"))
     return {"profiles": trial.profiles, "curves": {tag: trial.curves[tag] for tag in tags if tag in trial.curves}}
 

@@ -82,12 +82,9 @@ def without_paths(overrides: Sequence[str]) -> list[str]:
 
 
 def write_experiment(state: CureState, cured: Attempt, name: str, conf: Path) -> Path:
-    """Writes ``conf/experiment/cured/NAME.yaml``.
+    """Writes ``conf/experiment/cured/NAME.yaml`` and returns the file.
 
     An existing file is replaced if it cures the same config; otherwise the name becomes NAME_2, NAME_3 and so on.
-
-    Returns:
-        The file.
     """
     folder = conf / "experiment" / "cured"
     folder.mkdir(parents=True, exist_ok=True)

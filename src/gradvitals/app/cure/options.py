@@ -43,10 +43,6 @@ class CureOptions:
     def checked(cls, options: Mapping[str, Any], typed: Sequence[str] = ()) -> CureOptions:
         """Returns the options of a config.
 
-        Args:
-            options: the values of ``cure``.
-            typed: the keys of the command line's overrides.
-
         Raises:
             ConfigError: a value out of range, or a typed key that has no effect on a cure.
         """

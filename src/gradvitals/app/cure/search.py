@@ -23,11 +23,6 @@ FEW_STEPS = 20  # whose time is mostly that of starting a fit, and says little a
 def search(state: CureState, options: CureOptions, conf: Path) -> None:
     """Tries the remedies and confirms the best, until one is cured or the options allow no more.
 
-    Args:
-        state: so far; the attempts are added to it.
-        options: of the cure.
-        conf: the folder of the configs.
-
     Raises:
         ConfigError: the length of a full training is unknown.
     """
@@ -58,7 +53,6 @@ def _next(state: CureState, batches: Iterator[list[Attempt]], enough: float | No
 
 
 def _try_in_batches(state: CureState, budget: int, workers: int | str, conf: Path) -> Iterator[list[Attempt]]:
-    """Tries as many remedies at a time as there are workers, and logs a line for each."""
     workers = count_workers(workers, state, budget)
     total, began = len(state.remedies), time.perf_counter()
     log.info(f"remedies     {total}, {budget} of {state.sick.steps_planned} steps each, workers: {workers}")
@@ -98,7 +92,6 @@ def run_trials(configs: Sequence[Sequence[str]], budget: int, workers: int, conf
 
 
 def _confirm(state: CureState, best: Attempt, conf: Path) -> None:
-    """Trains the best attempt from scratch at full length, unless its budget was that, and checks if it is cured."""
     trial, planned = best.trial, state.sick.steps_planned
     if not (trial.status == "completed" and trial.steps == planned):
         pace = trial.seconds / trial.steps if trial.steps else 0.0

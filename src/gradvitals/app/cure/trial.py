@@ -34,12 +34,9 @@ class Trial:
     """The results of one training, as plain values. ``str`` describes them in one line.
 
     Attributes:
-        overrides: of the config.
         status: ``completed`` (its budget or its full length), ``stopped`` by a verdict, ``diverged`` or ``failed``.
         verdict, severity, verdict_step, evidence: the monitor's diagnosis; None or empty without a monitor.
         steps_planned: of a full training; None: unknown.
-        steps: of the optimizer in this training.
-        seconds: of the fit.
         metrics: tag -> ``{"final": ..., "best": ...}``.
         objective: the metric by which the trial is judged; None: it was not logged.
         score: the objective's best value, higher is better (see :meth:`Objective.score`); -inf without a value.
@@ -48,7 +45,6 @@ class Trial:
         val_progress: the same of the validation loss.
         profiles: step -> L2 norms of dL/dh by layer, input side first.
         curves: validation tag -> values as (step, value).
-        reason: of a failure.
         decided: the groups that the user's own network decides itself, so that no remedy changes them.
     """
 
@@ -80,7 +76,6 @@ class Trial:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the training reached its end without a finding."""
         return self.verdict == "healthy" and self.status == "completed"
 
     @property
@@ -91,17 +86,14 @@ class Trial:
 
     @property
     def best(self) -> float | None:
-        """The best value of the objective; None without one."""
         return self.metrics.get(str(self.objective), {}).get("best")
 
     @property
     def best_text(self) -> str:
-        """The best value with its metric's name."""
         return f"best {self.objective} {self.best:.3g}" if self.best is not None else "no metric"
 
     @property
     def length_text(self) -> str:
-        """The number of steps and the duration."""
         return f"{self.steps} steps, {self.seconds:.1f} s"
 
     @property
@@ -120,10 +112,8 @@ def run_trial(
     The monitor stops a hopeless training. An error becomes the trial's ``reason``. Safe in a worker process.
 
     Args:
-        overrides: of the config.
         max_steps: ends a full training early, so its schedules are those of the full length; None: the full length.
         threads: of torch; None: as the config says.
-        conf: the folder of the configs.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
@@ -172,11 +162,7 @@ def _train(settings: RunConfig, overrides: tuple[str, ...], max_steps: int | Non
 
 @contextlib.contextmanager
 def signals_of_the_caller() -> Iterator[None]:
-    """Raises KeyboardInterrupt on Ctrl-C, where Lightning's loop would exit the process, and restores the handler.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C.
-    """
+    """Raises KeyboardInterrupt on Ctrl-C, where Lightning's loop would exit the process, and restores the handler."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield

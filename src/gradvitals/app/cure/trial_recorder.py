@@ -30,7 +30,6 @@ class TrialRecorder(Callback):
 
     @property
     def mean_loss(self) -> float | None:
-        """The mean of the latest training losses; None before the first."""
         return sum(map(float, self._losses)) / len(self._losses) if self._losses else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -13,11 +13,7 @@ from gradvitals.loops.resumable import LeaveValidation, RestPoint
 
 
 class Interruption(Callback):
-    """Checks for signals between batches, saves, and ends the fit by ``SystemExit`` with their exit code.
-
-    Args:
-        signals: the job's.
-    """
+    """Checks for signals between batches, saves, and ends the fit by ``SystemExit`` with their exit code."""
 
     def __init__(self, signals: Signals) -> None:
         self._signals = signals
@@ -27,7 +23,6 @@ class Interruption(Callback):
         self._signals.waits = True
 
     def at_rest(self, trainer: Trainer, moment: RestPoint) -> None:
-        """Saves, and ends the fit, if a signal asks for it."""
         code = self._signals.requested if trainer.world_size == 1 else self._agreed(trainer, moment)
         if not code:
             return

@@ -52,7 +52,6 @@ class Signals:
 
     @property
     def requested(self) -> int:
-        """Returns the exit code that is asked for, or ``SAVE``, or 0."""
         return self.code or int(self.saves)
 
     def listen(self) -> None:

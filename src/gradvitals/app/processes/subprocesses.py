@@ -145,7 +145,6 @@ class Observer(threading.Thread):
         return f"process {rank} of this run (0 to {len(self._processes)}) {how}"
 
     def end(self) -> None:
-        """Waits for the processes to end, and kills those that do not."""
         self._over.set()
         for process in self._processes:
             with suppress(subprocess.TimeoutExpired):
@@ -153,7 +152,6 @@ class Observer(threading.Thread):
         self.kill()
 
     def kill(self) -> None:
-        """Kills the processes that are alive."""
         for process in self._processes:
             if process.poll() is None:
                 process.kill()

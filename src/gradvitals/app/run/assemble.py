@@ -28,14 +28,7 @@ SAMPLES = 10_000  # of the training targets, from which the loss of the best con
 
 @dataclass(frozen=True)
 class Run:
-    """The objects of one run.
-
-    Attributes:
-        model, data, trainer: Lightning's.
-        history: the values of its metrics.
-        monitor: the vital signs of its layers; None without one.
-        start: where it starts.
-    """
+    """The objects of one run."""
 
     model: LightningModule
     data: LightningDataModule
@@ -58,17 +51,14 @@ class Run:
 
     @property
     def checkpoint_io(self) -> AtomicCheckpointIO:
-        """What writes checkpoints."""
         return self.trainer.strategy.checkpoint_io  # type: ignore[return-value]
 
     @property
     def has_test(self) -> bool:
-        """Whether the model and the data, which may be the user's own, can be tested."""
         return is_overridden("test_step", self.model) and is_overridden("test_dataloader", self.data)
 
     @property
     def checkpoint(self) -> ModelCheckpoint | None:
-        """The callback that keeps the best weights."""
         kept = [c for c in self.trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)]
         return next((callback for callback in kept if callback.monitor is not None), None)
 

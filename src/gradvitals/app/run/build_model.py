@@ -53,10 +53,6 @@ def resolve_model(spec: Spec, typed: Container[str]) -> tuple[Any, dict[str, Any
     """Returns the class that a spec names, and the spec with the arguments that are meant for it.
 
     Where ``model._target_`` was typed over one of our models, the settings of the MLP are not the other network's.
-
-    Args:
-        spec: the group ``model``.
-        typed: the keys that were typed.
     """
     target = resolve(spec.get("_target_", ""), nn.Module)
     ours = set(accepts(MLP)[0]) - {"in_features", "out_features", "act"}

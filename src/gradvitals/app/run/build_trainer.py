@@ -40,8 +40,6 @@ def build_trainer(
     """Returns the Trainer with its callbacks and loggers; without bars where the output is no terminal.
 
     Args:
-        config: of the run.
-        history: keeps the metrics.
         chance: the loss of the best constant output, for the monitor.
         first_step: the first step that is logged, where an earlier part of the run logged some; None: none was.
 
@@ -85,7 +83,6 @@ def build_trainer(
 
 
 def _arguments(trainer: Spec, clip: Spec) -> dict[str, Any]:
-    """The Trainer's own arguments of the groups ``trainer`` and ``clip``."""
     takes = [name for name in accepts(Trainer)[0] if name not in OURS]
     if unknown := [name for name in trainer if name not in takes]:
         raise ConfigError(f"trainer.{unknown[0]}: no such key; expected {closest(unknown[0], takes)}")

@@ -36,7 +36,6 @@ def check_built(config: RunConfig, model: LightningModule, data: LightningDataMo
 
 
 def _check_ignored(config: RunConfig) -> None:
-    """Refuses keys that a LightningModule of the user ignores."""
     clip = config["clip"]["name"]
     ignored = [key for key in config.overrides.typed_keys if key.partition(".")[0] in OF_A_MODULE]
     ignored += [f"clip={clip}"] if clip not in ("none", "norm", "value") else []
@@ -47,7 +46,6 @@ def _check_ignored(config: RunConfig) -> None:
 
 
 def _check_monitored(model: Classifier, trainer: Trainer, scheduler: Spec) -> None:
-    """Refuses a callback or scheduler that watches a metric which our Classifier does not log."""
     logged = ["train/loss", "val/loss", f"val/{model.metric_name}"]
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     watched = [(type(callback).__name__, getattr(callback, "monitor", None)) for callback in callbacks]

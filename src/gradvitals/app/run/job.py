@@ -39,12 +39,7 @@ LOG_FILES = (
 
 @dataclass(frozen=True)
 class SweepContext:
-    """The multirun that a job belongs to.
-
-    Attributes:
-        folder: its directory.
-        options: the settings of its sweeper.
-    """
+    """The multirun that a job belongs to."""
 
     folder: Path
     options: dict[str, Any]
@@ -52,13 +47,7 @@ class SweepContext:
 
 @dataclass(frozen=True)
 class Job:
-    """One job as Hydra runs it.
-
-    Attributes:
-        run_dir: where its files go.
-        overrides: what was typed, or what the sweep chose.
-        sweep: the multirun that it belongs to; None for a single run.
-    """
+    """One job as Hydra runs it."""
 
     run_dir: Path
     overrides: Overrides
@@ -66,18 +55,13 @@ class Job:
 
     @classmethod
     def current(cls) -> Job:
-        """Returns the job that this process runs."""
         hydra = HydraConfig.get()
         options: dict[str, Any] = OmegaConf.to_container(hydra.sweeper, resolve=True)  # type: ignore[assignment]
         sweep = SweepContext(Path(hydra.sweep.dir), options) if hydra.mode == RunMode.MULTIRUN else None
         return cls(Path(hydra.runtime.output_dir), Overrides(hydra.overrides.task), sweep)
 
     def config(self, composed: DictConfig) -> RunConfig:
-        """Returns the job's config, validated here unless it passed before the run directory was made.
-
-        Raises:
-            ConfigError: see :func:`gradvitals.app.config.validate.check`.
-        """
+        """Returns the job's config, validated here unless it passed before the run directory was made."""
         config = RunConfig.resolve(composed, HydraConfig.get())  # type: ignore[arg-type]
         if config != PreRunCheck.passed:
             config.validate()

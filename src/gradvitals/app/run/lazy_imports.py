@@ -65,7 +65,6 @@ class _Finder(MetaPathFinder, Loader):
         """Runs nothing."""
 
     def remove(self) -> None:
-        """Removes the stand-ins, so that the module is imported as usual."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         for name, module in list(sys.modules.items()):

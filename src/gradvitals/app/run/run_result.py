@@ -22,14 +22,7 @@ CHOICES = ("model", "act", "init", "optimizer", "clip")
 
 
 def result(run: Run, config: RunConfig, interrupted: bool = False, failure: str | None = None) -> Result:
-    """Returns what a run came to.
-
-    Args:
-        run: that ended.
-        config: of the run.
-        interrupted: whether a signal ended it.
-        failure: the error that ended it.
-    """
+    """Returns what a run came to."""
     history, monitor, counted = run.history, run.monitor, count(run.model)
     return Result(
         Status.FAILED if failure else status(run, interrupted),
@@ -54,7 +47,6 @@ def result(run: Run, config: RunConfig, interrupted: bool = False, failure: str 
 
 
 def _ended_because(run: Run) -> str | None:
-    """Why a search ended its trial early."""
     callbacks = run.trainer.callbacks  # type: ignore[attr-defined]
     return next((callback.ended_because for callback in callbacks if hasattr(callback, "ended_because")), None)
 
@@ -85,12 +77,7 @@ def remedies_of(run: Run, config: RunConfig) -> list[Remedy]:
 
 
 def net_of(config: RunConfig, decided: tuple[str, ...] = ()) -> Net:
-    """Returns what remedies depend on.
-
-    Args:
-        config: of the run.
-        decided: the groups that a class of the user decides itself; see :class:`gradvitals.app.run.assemble.Run`.
-    """
+    """Returns what remedies depend on."""
     model, act, init, optimizer, clip = (config.choices.get(key) or "" for key in CHOICES)
     numbers = {"lr": config["optimizer"].get("lr", 0.0), "gain": config["init"].get("gain", 1.0)}
     return Net(model, act, init, optimizer, clip, **numbers, scaling=config["data"].get("scaling"), fixed=decided)

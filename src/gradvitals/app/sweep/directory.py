@@ -75,8 +75,6 @@ def pending_jobs(jobs: Sequence[Sequence[str]], sweep_dir: Path, subdir: str) ->
     checkpoint, is run again in a directory beside the first one: nothing is overwritten.
 
     Args:
-        jobs: overrides of every job of the sweep, in their order.
-        sweep_dir: of the sweep.
         subdir: ``hydra.sweep.subdir``, not resolved.
     """
     made = attempts(sweep_dir)

@@ -27,7 +27,6 @@ class GridSweeper(BasicSweeper):
         self.resume = resume
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Launches the jobs, and summarizes their results."""
         from gradvitals.app.sweep.sweep_summary import watched_sweep  # Hydra imports its plugins in every command
 
         assert self.config is not None

@@ -61,13 +61,11 @@ class SearchSweeper(Sweeper):
         self._name: str | None = None  # as a worker
 
     def setup(self, *, hydra_context: Any, task_function: Any, config: DictConfig) -> None:
-        """Keeps the config and its loader, and instantiates the launcher; called by Hydra."""
         self._config: DictConfig = config
         self._loader = hydra_context.config_loader
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Searches until the number of trials is reached."""
         parser = OverridesParser.create(config_loader=self._loader)
         typed = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         space, shared = space_of(parser.parse_overrides(typed))
@@ -104,7 +102,6 @@ class SearchSweeper(Sweeper):
                 tell(study, trial.number, read(Path(job.hydra_cfg.hydra.runtime.output_dir)))
 
     def _next(self, study: Study, space: Space) -> list[Trial]:
-        """As many trials as are run at a time, and no more than all workers together have left."""
         with one_at_a_time(Path(self._config.hydra.sweep.dir)):
             reseed(study, self.options)
             left = self.options["n_trials"] - given_out(study)
@@ -131,7 +128,6 @@ def direction(tag: str, mode: str) -> Literal["maximize", "minimize"]:
 
 
 def _lost(study: Study, sweep_dir: Path) -> list[FrozenTrial]:
-    """The trials whose worker is gone."""
     return [trial for trial in running(study) if not is_at_work(sweep_dir, trial.user_attrs.get(WORKER))]
 
 

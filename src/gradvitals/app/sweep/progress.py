@@ -21,13 +21,7 @@ INTERVAL = 0.25  # seconds between two looks at the directories
 
 
 class Progress:
-    """Prints a line for each job that ends, and on a terminal a bar below: done, running, failed, time left.
-
-    Args:
-        sweep_dir: in which the jobs' directories appear.
-        total: jobs of the sweep.
-        pending: of these, to be run now.
-    """
+    """Prints a line for each job that ends, and on a terminal a bar below: done, running, failed, time left."""
 
     def __init__(self, sweep_dir: Path, total: int, pending: int) -> None:
         self._dir, self._total, self._done = sweep_dir, total, total - pending
@@ -60,7 +54,6 @@ class Progress:
             self._look()
 
     def _look(self) -> None:
-        """Prints the jobs that have ended since the last look."""
         running = 0
         for folder in folders(self._dir):
             stamp = _stamp(folder)
@@ -81,7 +74,6 @@ class Progress:
         self._console.print(f"[{self._done:>{width}}/{self._total}] {visible(line(result, folder.name))}{left}")
 
     def _left(self) -> str:
-        """The time that the rest takes at the pace so far."""
         now = self._done - self._first
         if not now:
             return "time left not known yet"
@@ -115,7 +107,6 @@ def folders(sweep_dir: Path) -> list[Path]:
 
 
 def _stamp(folder: Path) -> int | None:
-    """When a job's result was written; None where it has none."""
     try:
         return (folder / RESULT).stat().st_mtime_ns
     except OSError:

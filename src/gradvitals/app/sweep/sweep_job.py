@@ -91,7 +91,6 @@ def previous_attempt(run_dir: Path, overrides: Sequence[str]) -> Record | None:
     """Returns what an earlier start of this job wrote to its directory; None where this is the first one.
 
     Args:
-        run_dir: of the job.
         overrides: of the job; a result of others is another job's.
 
     Example:

@@ -73,12 +73,7 @@ def watched_sweep(
 
 
 def summarize(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summary:
-    """Aggregates the results in a sweep's directory and writes its files.
-
-    Args:
-        sweep_dir: of the jobs.
-        figures: makes more figures for the sweep's page.
-    """
+    """Aggregates the results in a sweep's directory and writes its files."""
     records = below(sweep_dir)
     if not records:
         return Summary("", 0)
@@ -101,8 +96,6 @@ def _print(done: Summary, more: str) -> None:
 
 
 def _write_all(sweep: Sweep, sweep_dir: Path, figures: Callable[[], Figures]) -> list[str]:
-    """Writes the files and returns the names of those that could be written."""
-
     def page() -> str:
         from gradvitals.report.pages.sweep_page import sweep_page
 

@@ -60,7 +60,6 @@ class BatchStatistics(Collector):
         return self._known.features
 
     def measured_batch_begins(self, batch: Any) -> None:
-        """Looks at one more batch."""
         if self._left <= 0:
             return
         self._left -= 1
@@ -105,7 +104,6 @@ class BatchStatistics(Collector):
         self._known.update(_Seen(Counter(state["labels"]), state["finite"], state["features"]))
 
     def faults(self, outputs: int | None) -> list[str]:
-        """Returns what no network can learn from; see :func:`gradvitals.vitals.batch.faults`."""
         return faults(self._known.finite, self._known.labels, outputs)
 
     def chance(self, loss: float) -> float | None:

@@ -35,7 +35,6 @@ class DeadUnitCollector(Collector):
         self._consecutive = True
 
     def measured_batch_begins(self, batch: Any) -> None:
-        """Begins a window where it is time, or resumes one that is not consecutive."""
         self._consecutive = not self._network.is_compiled
         if self._open is not None:
             self._open.resume()
@@ -47,7 +46,6 @@ class DeadUnitCollector(Collector):
         return DeadUnits(self._network.hooked, self._network.activations)
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
-        """Counts a batch; closes the window where it is full."""
         self._rest -= 1
         if self._open is None or not (is_measured or self._consecutive):
             return
@@ -90,7 +88,6 @@ class DeadUnitCollector(Collector):
         return units
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
-        """Adds the share of dead units of each layer, once per window."""
         if self._processes.total > 1 and self._open is not None and self._needed is None:
             self._agree(readings, self._open.samples)
         if self._seen is None:

@@ -25,11 +25,7 @@ def gradient_scale(scaler: GradScaler | None, optimizer: Optimizer) -> float:
 
 
 class GradScalerState(Collector):
-    """Counts skipped steps by the falling scale, on the device, so that no step waits for it.
-
-    Args:
-        scaler: of the loss.
-    """
+    """Counts skipped steps by the falling scale, on the device, so that no step waits for it."""
 
     def __init__(self, scaler: GradScaler) -> None:
         self._scaler: Any = scaler
@@ -38,7 +34,6 @@ class GradScalerState(Collector):
         self._latest: Tensor | None = None
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
-        """Compares the scale with that of the batch before."""
         scale = self._scaler._scale
         if scale is None:
             return

@@ -29,9 +29,6 @@ class LayerHooks:
     """Watches one batch, or several that make one step, and reports on chosen layers.
 
     Args:
-        network: whose input is watched.
-        layers: the modules that are layers.
-        activations: the modules that are activations.
         entry: the module that the input comes in by, where known.
     """
 
@@ -54,7 +51,6 @@ class LayerHooks:
 
     @property
     def entry(self) -> nn.Module | None:
-        """The module that the input came in by."""
         return self._input.entry
 
     def take(self, layers: Sequence[Layer], scale: float, readings: Readings, measurement: Measurement) -> None:
@@ -64,7 +60,6 @@ class LayerHooks:
             layers: the same in each process.
             scale: what the loss was multiplied by.
             readings: to which it is added, after the layers' ``grad_norm``.
-            measurement: which receives the numbers.
         """
         layers = sorted(layers, key=lambda layer: layer.name)  # in the same order in each process
         each = scale * readings.processes.number  # each process's loss is the mean over its share of the batch
@@ -91,7 +86,6 @@ class LayerHooks:
         readings.add_sums(torch.cat([values, host]), rows.finish)
 
     def take_input(self, scale: float, readings: Readings, measurement: Measurement) -> None:
-        """Adds the norm of the gradient with respect to the network's input since the last call, where there is one."""
         received, scale = self._input.take(), scale * readings.processes.number
         if received:
             square = total(norms(received)).square().reshape(1)
@@ -100,14 +94,11 @@ class LayerHooks:
             )
 
     def close(self) -> None:
-        """Removes every hook."""
         remove(self._hooks)
         self._input.close()
 
 
 class _Rows:
-    """From sums per layer to its numbers."""
-
     def __init__(self, layers: Sequence[Layer], scale: float, measurement: Measurement) -> None:
         self.layers, self.scale, self.measurement = layers, scale, measurement
         self.seen: list[tuple[bool, bool]] = []  # per layer: whether backward reached it, whether it can saturate

@@ -20,9 +20,6 @@ MOST = 10_000  # losses kept between measured steps
 class LossBuffer(Collector):
     """Keeps each step's loss on the device, so that none is waited for, until a measured step fetches them.
 
-    Args:
-        processes: those that share the batch.
-
     Example:
         >>> losses = LossBuffer()
         >>> for step, loss in enumerate([1.0, float("nan"), 1.0]):
@@ -37,7 +34,6 @@ class LossBuffer(Collector):
         self._steps: list[int] = []
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
-        """Keeps the loss, if what a training step returned is or contains one."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, Tensor) and len(self._losses) < MOST:
             self._losses.append(loss.detach() if loss.requires_grad else loss)
@@ -55,10 +51,7 @@ class LossBuffer(Collector):
             readings.add_means(self._stacked(), finish)
 
     def look(self) -> tuple[int | None, list[float]]:
-        """Fetches the losses at once, and the step of the first that was not finite.
-
-        Waits for the device, and for the processes.
-        """
+        """Fetches the step of the first loss that was not finite, and all losses. Waits for device and processes."""
         readings, measurement = Readings(self._processes), Measurement(0, [])
         self.add_to(readings, measurement)
         readings.fetch()
@@ -69,7 +62,6 @@ class LossBuffer(Collector):
         return torch.stack([loss.to(device) if loss.ndim == 0 else loss.sum() for loss in self._losses])
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the losses that wait on the device. Waits for the device."""
         return {"losses": self._stacked().tolist() if self._losses else [], "steps": list(self._steps)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

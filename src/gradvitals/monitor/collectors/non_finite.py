@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class NonFiniteGuard(Collector):
     """Keeps the weights finite: a step whose gradient is not is skipped, or ends the fit.
 
-    Moving statistics, which the forward pass had spoilt, are put back.
+    Moving statistics are restored to their values before the forward pass of that step.
 
     One total norm per optimizer step; where the loop clips by norm, it is the one that clipping computes. The first
     time, the batch is repeated with hooks, to name where the first such number arises; not where the loop cannot repeat
@@ -55,7 +55,6 @@ class NonFiniteGuard(Collector):
         self._stop_watching: Callable[[], None] | None = loop.watch_clipping(self._see_norm)
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
-        """Keeps what would have to be repeated or put back."""
         if self._kept and not self._batches:
             torch._foreach_copy_(self._kept, self._statistics)
         if self._loop.can_repeat:
@@ -161,7 +160,6 @@ def warning(
         measurement: the next one; None where the fit ended before.
         known: ``grad_norm`` by label at the measurement before.
         known_at: the step of that.
-        layers: by depth.
     """
     where = non_finite_layer(measurement) if measurement else None
     words = [f"not finite: the loss or its gradient, from step {step} on"]

@@ -20,10 +20,6 @@ from gradvitals.vitals.norms import products, shares
 class Trained:
     """The parameters of an optimizer that have a gradient, and which layers they belong to.
 
-    Args:
-        optimizer: whose parameters count.
-        layers: in depth order.
-
     Attributes:
         parameters: all of them.
         layers: those that own some of them.
@@ -49,7 +45,6 @@ class Trained:
         self._room: list[Tensor] = []
 
     def is_current(self, optimizer: Optimizer, layers: Sequence[Layer]) -> bool:
-        """Whether nothing has changed since."""
         return layers is self._of and [id(p) for p in parameters(optimizer) if p.grad is not None] == self._ids
 
     def copy_weights(self) -> list[Tensor]:
@@ -67,17 +62,11 @@ class OptimizerStep:
     """Measures before clipping, when it is made, and after the step.
 
     Args:
-        trained: what the optimizer moves.
-        measurement: which receives the numbers.
-        readings: by which they come to the host.
         scale: what the gradients are multiplied by.
         clips: whether something may clip.
         updates: whether the step itself is measured, which copies the weights.
         directions: whether what clipping does to the direction is measured, which copies the gradients.
         histograms: whether weights and gradients are counted, which waits for the device; not those that are sharded.
-
-    Attributes:
-        measurement, readings: see above.
     """
 
     def __init__(
@@ -103,7 +92,6 @@ class OptimizerStep:
         measurement.histograms = dict(self._count()) if histograms else {}
 
     def after(self) -> None:
-        """Adds what the step did and what is left after clipping."""
         if self._old:
             with torch.no_grad():
                 torch._foreach_sub_(self._old, self._trained.weights)
@@ -115,7 +103,6 @@ class OptimizerStep:
             self._add_cosines(self._copies, gradients(self._trained.parameters))
 
     def _add_cosines(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
-        """Cosines between the gradients before and after clipping, all tensors as one vector and each alone."""
         together = torch.cat([products(a, b) for a, b in ((before, after), (before, before), (after, after))])
         if self._trained.sharded:
             shared = shares([*before] * 3, together, self.readings.processes.total)
@@ -178,7 +165,6 @@ class OptimizerStep:
 
 
 def _cosine(product: float, square: float, square_after: float) -> float:
-    """The cosine of the angle between two vectors; 1 where both are zero."""
     length = math.sqrt(square) * math.sqrt(square_after)
     return product / length if length else (math.nan if square or square_after else 1.0)
 

@@ -63,13 +63,7 @@ class Readings:
         self._parts.append(_Part(values, finish, adds_up=True))
 
     def add_norms(self, tensors: Sequence[Tensor], finish: Finish, sharded: bool = False) -> None:
-        """Adds the L2 norm of each tensor.
-
-        Args:
-            tensors: the same in each process, or sharded.
-            finish: is given the norms.
-            sharded: whether some are; see :func:`gradvitals.distributed.dtensor.is_sharded`.
-        """
+        """Adds the L2 norm of each tensor; the tensors are the same in each process, unless they are ``sharded``."""
         if not sharded:
             self.add(norms(tensors), finish)
             return

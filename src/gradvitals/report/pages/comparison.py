@@ -18,7 +18,6 @@ class Compared:
     """Runs, the best first.
 
     Attributes:
-        records: the runs.
         names: of each, the overrides that not all runs have.
         common: the overrides of all runs.
         objective: the metric that ranks; None where no run has one.
@@ -55,7 +54,6 @@ def _rank(record: Record, objective: Objective | None) -> tuple[bool, float]:
 
 
 def _names(records: Sequence[Record], common: Sequence[str]) -> list[str]:
-    """Short names; the directory's name is added where they are not unique."""
     short = [" ".join(override for override in record.overrides if override not in common) for record in records]
     count = Counter(short)
     folders = [record.folder.absolute().name for record in records]

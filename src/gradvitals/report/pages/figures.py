@@ -40,7 +40,6 @@ class Line:
         name: shown when the pointer is over it.
         points: x and value; one that is not finite leaves a gap.
         color: index of its color, and of its marker.
-        dash: index of its dash.
         run: the run that it belongs to, by which the page may hide it; None: none.
         label: in the legend; empty: the name.
     """
@@ -82,7 +81,6 @@ def drawing(data: Sequence[Trace], x: Mapping[str, Any], y: Mapping[str, Any], *
     """Returns a figure with the axes that all figures of a page share.
 
     Args:
-        data: the traces.
         x, y: options of the axes; ``title`` is a string.
         layout: more options of Plotly's layout.
     """
@@ -158,13 +156,7 @@ def curves(lines: Iterable[Line], y: str, *, log: bool = False, **layout: Any) -
 
 
 def run_curves(runs: Sequence[tuple[str, Sequence[Point]]], y: str, most: int = MOST_POINTS) -> Drawing:
-    """Returns a figure of one metric of several runs over steps, a line for each, in the order of their ranks.
-
-    Args:
-        runs: name and points of each; a run without points has no line.
-        y: what the values are.
-        most: points of a line.
-    """
+    """Returns a figure of one metric of several runs over steps, a line for each, in the order of their ranks."""
     lines = _run_lines([(name, thin(points, most)) for name, points in runs])
     return curves([line for line in lines if line.points], y, height=360, legend=SIDE_LEGEND)
 
@@ -178,7 +170,6 @@ def run_profiles(runs: Sequence[tuple[str, Sequence[float | None]]]) -> Drawing:
 
 
 def _run_lines(runs: Sequence[tuple[str, Sequence[Point]]]) -> list[Line]:
-    """Names are the legend's labels where all of them are short; otherwise ranks are."""
     short = all(len(name) <= LEGEND for name, _ in runs)
     return [
         Line(name, points, i, i // PALETTE, i, label=name if short else f"#{i + 1}")
@@ -190,9 +181,6 @@ def by_layer_lines(found: ByLayer, y: str, *, log: bool = True, predicted: Seque
     """Returns a figure with a line over the layers for each of some steps; what is not measured leaves a gap.
 
     Args:
-        found: the numbers.
-        y: what they are.
-        log: whether the axis is logarithmic.
         predicted: what theory expects at the first step.
 
     Example:
@@ -242,7 +230,6 @@ def means(values: Sequence[tuple[str, float | None, float | None]], x: str, limi
 
     Args:
         values: name, mean and standard deviation; None where there is none.
-        x: what the numbers are.
         limits: ends of their axis, so that figures compare.
 
     Example:

@@ -62,8 +62,6 @@ def grids(found: Sequence[Grid], what: str, reverse: bool = False) -> Drawing:
     """Returns maps with their numbers in the cells.
 
     Args:
-        found: the numbers, one grid for each choice.
-        what: what the numbers are.
         reverse: whether low numbers are bright.
 
     Example:

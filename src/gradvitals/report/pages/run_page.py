@@ -31,7 +31,6 @@ def run_page(record: Record, with_remedy: phrases.WithRemedy) -> str:
     """Returns the page of a run, complete in one file.
 
     Args:
-        record: the run.
         with_remedy: adds a remedy to the overrides of a run, for the commands that the page recommends.
 
     Example:
@@ -63,7 +62,6 @@ def _header(record: Record) -> list[Html]:
 
 
 def _headline(record: Record) -> Html:
-    """The verdict; the status, too, where the run did not end well, or alone where it was not monitored."""
     if record.status.counts and record.verdict:
         return phrases.verdict(record)
     return join([phrases.status(record), ": ", phrases.verdict(record)]) if record.verdict else phrases.status(record)

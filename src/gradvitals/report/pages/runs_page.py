@@ -38,7 +38,6 @@ def runs_page(
     """Returns the page of any set of runs, complete in one file.
 
     Args:
-        records: the runs, in any order.
         with_remedy: see :func:`gradvitals.report.pages.run_page.run_page`.
         track: wraps them while their curves are read, to show progress.
 
@@ -108,7 +107,6 @@ def _box(place: int) -> Html:
 
 
 def _bar(count: int) -> Html:
-    """The search field and the buttons that choose runs."""
     example = "find runs, such as relu seed=1"
     search = tag("input", type="search", id="search", placeholder=example, aria_label="find runs")
     firsts = [(FEW, f"best {FEW}")] if count > FEW else []
@@ -185,7 +183,6 @@ def _value(value: str | None) -> Html | None:
 
 
 def _environments(found: Compared) -> Html:
-    """Versions and commit, each different set once; a run without a result says nothing about them."""
     groups: dict[tuple[tuple[str, Any], ...], list[str]] = {}
     for name, record in zip(found.names, found.records, strict=True):
         if record.status is not Status.MISSING:

@@ -116,7 +116,6 @@ def _comparable(effects: Mapping[str, MeanStd]) -> bool:
 
 
 def _limits(found: Sequence[MeanStd]) -> list[float]:
-    """Ends of an axis that contains all means with their standard deviations."""
     known = [(each.mean, each.sd or 0.0) for each in found if each.mean is not None]
     low, high = min(mean - sd for mean, sd in known), max(mean + sd for mean, sd in known)
     room = 0.05 * ((high - low) or 1.0)

@@ -21,9 +21,7 @@ def color_bar(
     """Draws a color bar beside what it explains.
 
     Args:
-        figure: the figure to draw on.
         place: left, bottom, width and height, as shares of the figure's.
-        colors: the color map.
         ends: lowest and highest value that the bar shows.
         scale: values of the map's first and last color; None: the ends.
 

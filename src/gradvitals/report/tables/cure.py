@@ -10,11 +10,7 @@ from gradvitals.report.tables.columns import markdown_table
 
 
 def page(found: Mapping[str, Any]) -> str:
-    """Returns the report.
-
-    Args:
-        found: the content of ``cure.json``.
-    """
+    """Returns the report, from the content of ``cure.json``."""
     found = _escaped(found)
     sick = f"`{' '.join(found['overrides']) or 'the default config'}`"
     lines = [f"# {_headline(found)}", "", *_to_do(found, sick), ""]
