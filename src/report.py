@@ -1,6 +1,6 @@
 """One page of one run or of many: ``python src/report.py DIR... [-o report.html]``.
 
-DIR is a run directory, or a folder that holds some at any depth, such as a sweep. The page of one run goes into its
+DIR is a run directory, or a folder that contains some at any depth, such as a sweep. The page of one run goes into its
 directory, that of several into the working folder.
 """
 

@@ -104,7 +104,7 @@ def test_checkpoints_that_cannot_be_written(tmp_path, tally):
     assert whole_checkpoints(run) == {"best.ckpt": True, "last-1.ckpt": True, "last.ckpt": True}
     told = lines(tmp_path, "cannot write")
     assert len(told) == 2  # of the last ones once, of the best once
-    assert "No space left on device. Training goes on, by on_write_error=continue" in told[0]
+    assert "No space left on device. Training continues, by on_write_error=continue" in told[0]
     assert lines(tmp_path, "best.ckpt could not be written: the last weights are tested")
     assert max(step for step, _ in curves(run)["val/acc"]) == 119
     tally("disk full: checkpoints, going on", tried=1, survived=1)

@@ -45,7 +45,7 @@ on_write_error=stop; what was saved before is whole
             raise ConfigError(f"{message}. {reason}") from error
         if what not in self._logged:
             self._logged.add(what)
-            log.warning(f"{message}. Training goes on, by on_write_error=continue; what was saved before is whole")
+            log.warning(f"{message}. Training continues, by on_write_error=continue; what was saved before is whole")
 
     def take_elsewhere(self, what: str, error: OSError) -> None:
         """Does the same in another thread, or where nothing may be raised: the error is raised at the next write."""

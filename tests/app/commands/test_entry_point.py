@@ -249,7 +249,7 @@ QUICK = [
     (["model.hidden=[300,100]", "model.depth=4"], "model.hidden=[300, 100] says the widths already"),
     (["model.hidden=[300,"], "cannot read 'model.hidden=[300,'"),
     (["resume=latest"], "expected a run under logs/train/runs"),
-    (["resume=nowhere"], "nowhere holds no .hydra/overrides.yaml"),
+    (["resume=nowhere"], "nowhere contains no .hydra/overrides.yaml"),
 ]
 
 
@@ -291,7 +291,7 @@ def test_a_directory_that_holds_a_run_is_refused(command, tmp_path):
     (tmp_path / "mine/.hydra").mkdir(parents=True)
     done = command("hydra.run.dir=mine")
     assert done.returncode == 1
-    assert "mine already holds a run. Continue it by resume=mine" in done.stderr
+    assert "mine already contains a run. Continue it by resume=mine" in done.stderr
 
 
 def test_the_traceback_is_there_for_who_asks(command):

@@ -64,7 +64,7 @@ def _resumed_run(typed: Overrides, resume: str) -> list[str]:
     run_dir = _latest(typed) if resume == "latest" else Path(resume)
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
-        raise ConfigError(f"resume={resume}: expected a run directory; {run_dir} holds no .hydra/overrides.yaml")
+        raise ConfigError(f"resume={resume}: expected a run directory; {run_dir} contains no .hydra/overrides.yaml")
     _refuse_completed(run_dir, beside)
     if not saved.read_text(encoding="utf-8").strip():
         raise ConfigError(f"{saved} is empty: the run was killed while it was being written. Start it anew")

@@ -33,7 +33,7 @@ class PreRunCheck(Callback):
             occupied = any((run_dir / name).exists() for name in ("result.json", ".hydra"))
             if is_first_process() and occupied and not resumed:
                 raise ConfigError(
-                    f"hydra.run.dir: expected a directory without a run; {run_dir} already holds a run. "
+                    f"hydra.run.dir: expected a directory without a run; {run_dir} already contains a run. "
                     f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
                 )
         except (ValueError, OSError, OmegaConfBaseException) as error:

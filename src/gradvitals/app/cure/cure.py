@@ -60,7 +60,7 @@ def conf_folder() -> Path:
 
 def _check_settings(settings: RunConfig, conf: Path) -> None:
     if not settings["monitor"].get("_target_"):
-        raise ConfigError("monitor=off: expected a monitor, whose verdict tells what to cure. Set monitor=default")
+        raise ConfigError("monitor=off: expected a monitor, whose verdict says what to cure. Set monitor=default")
     for key, one in (("devices", (1, "auto")), ("strategy", ("auto",)), ("num_nodes", (1,))):
         if (value := settings["trainer"].get(key, one[0])) not in one:
             raise ConfigError(f"trainer.{key}: a cure trains in one process each; expected {one[0]}; got {value!r}")
