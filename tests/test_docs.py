@@ -47,7 +47,12 @@ def test_the_tree_has_every_room(page):
 
 
 def test_the_arrows_point_to_an_earlier_line():
-    arrows = (ROOT / "CONTRIBUTING.md").read_text().partition("## Which folder may import which")[2].partition("\n\nHydra")[0]
+    arrows = (
+        (ROOT / "CONTRIBUTING.md")
+        .read_text()
+        .partition("## Which folder may import which")[2]
+        .partition("\n\nHydra")[0]
+    )
     lines = re.findall(r"^\d\. (.*)$", arrows, re.MULTILINE)
     groups = [re.findall(r"[a-z_.]+", group) for line in lines for group in re.findall(r"`(.*?)`", line)]
     order = {room: place for place, group in enumerate(groups) for room in group}

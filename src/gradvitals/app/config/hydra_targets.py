@@ -36,7 +36,7 @@ LOGS = (
 KNOWN = {  # key of `hydra` -> the classes that may be built there
     "callbacks": (
         "gradvitals.app.config.pre_run_check.PreRunCheck",
-        "gradvitals.app.cure.options.CureGuard",
+        "gradvitals.app.cure.options.CurePreRunCheck",
         "hydra.experimental.callbacks.LogJobReturnCallback",
         "hydra.experimental.callbacks.PickleJobInfoCallback",
     ),
