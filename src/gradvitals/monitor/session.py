@@ -27,7 +27,7 @@ from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import WatchedNetwork, uncompiled
 from gradvitals.monitor.schedule import Cadence
 from gradvitals.monitor.settings import Settings
-from gradvitals.vitals import ForwardOrder
+from gradvitals.vitals import ForwardOrder, Layer
 
 
 class Session:
@@ -81,11 +81,7 @@ class Session:
             "symmetric": IdenticalUnits(self.network),
         }
         self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
-        self._batch_begins = self._implemented("batch_begins")
-        self._measured_batch_begins = self._implemented("measured_batch_begins")
-        self._before_backward = self._implemented("before_backward")
-        self._before_step = self._implemented("before_step")
-        self._batch_ends = self._implemented("batch_ends")
+        self._calls = {name: self._implemented(name) for name in vars(Collector) if not name.startswith("_")}
         self._step = 0  # as the loggers count
         self._counts: dict[int, int] = {}  # optimizer -> steps taken in all at its latest
         self._stepped: set[int] = set()  # optimizers, in this batch
@@ -129,18 +125,17 @@ class Session:
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
         """Hooks into the network where a step that is due may come."""
         self._step = self.loop.step
-        for begins in self._batch_begins:
+        for begins in self._calls["batch_begins"]:
             begins(batch, batch_idx)
         if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
             self._hook()
         if self._hooks is not None:
-            for begins in self._measured_batch_begins:
+            for begins in self._calls["measured_batch_begins"]:
                 begins(batch)
 
     def _hook(self) -> None:
         optimizers, network = self.loop.optimizers, self.network
-        if network.has_changed(optimizers):
-            network.find(optimizers)
+        network.refresh(optimizers)
         self._hooks = ExitStack()
         self._hooks.enter_context(uncompiled(network.is_compiled))
         if not network.layers:
@@ -153,7 +148,7 @@ class Session:
 
     def before_backward(self, loss: Tensor) -> None:
         """Shows the loss, and with it the graph, to the collectors."""
-        for look in self._before_backward:
+        for look in self._calls["before_backward"]:
             look(loss)
 
     def before_step(self, optimizer: Optimizer) -> None:
@@ -164,14 +159,14 @@ class Session:
         self._counts[number] = taken
         self._stepped.add(number)
         due = self._cadences[number].due
-        for look in self._before_step:
+        for look in self._calls["before_step"]:
             look(number, optimizer, due)
         self._cadences[number].step_taken()
         if due:
             self._measure(number, optimizer)
 
     def _measure(self, number: int, optimizer: Optimizer) -> None:
-        network, chosen = self.network, self._settings
+        network = self.network
         if not network.layers:
             network.layers = network.layers_in()
         trained = self._trained.get(number)
@@ -184,25 +179,22 @@ class Session:
             Measurement(self._step, network.layers, f".{number}" if len(self._cadences) > 1 else ""),
             Readings(self.loop.processes),
             gradient_scale(self.loop.scaler, optimizer),
-            clips=self.loop.clips,
-            updates=chosen.updates,
-            directions=chosen.clip_cosine,
-            histograms=chosen.histograms,
+            self._settings,
+            self.loop.clips,
         )
         if self._watch is not None:
-            self._add_watched(self._watch, step, optimizer)
+            self._entry, scale = self._watch.entry, loss_scale(self.loop.scaler)
+            self._watch.add_to(step.readings, step.measurement, self._layers_of(optimizer), scale)
         if self._waits_for_steps:
             self._pending[number] = step
         else:
             self._finish(number, step)
 
-    def _add_watched(self, watch: LayerHooks, step: OptimizerStep, optimizer: Optimizer) -> None:
-        others = [o for o in self.loop.optimizers if o is not optimizer]
+    def _layers_of(self, optimizer: Optimizer) -> list[Layer]:
+        """The layers of which no other optimizer changes a weight."""
+        others = [other for other in self.loop.optimizers if other is not optimizer]
         theirs = {parameter for other in others for parameter in parameters(other)}
-        ours = [layer for layer in self.network.layers if theirs.isdisjoint(layer.weights)]
-        scale, self._entry = loss_scale(self.loop.scaler), watch.entry
-        watch.take(ours, scale, step.readings, step.measurement)
-        watch.take_input(scale, step.readings, step.measurement)
+        return [layer for layer in self.network.layers if theirs.isdisjoint(layer.weights)]
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
@@ -215,8 +207,8 @@ class Session:
     def _finish(self, number: int, step: OptimizerStep) -> None:
         """Fetches the numbers, with what else waits on the device."""
         measurement = step.measurement
-        for collector in self._collectors.values():
-            collector.add_to(step.readings, measurement, number)
+        for add_to in self._calls["add_to"]:
+            add_to(step.readings, measurement, number)
         step.readings.fetch()
         total = measurement.total("grad_norm/total")
         assert total is not None
@@ -244,7 +236,7 @@ class Session:
         if self._pending:  # of a step that a loss scaler skipped
             self._pending = {}
             self._skipped(self.last_losses()[0])
-        for ends in self._batch_ends:
+        for ends in self._calls["batch_ends"]:
             ends(outputs, self._step, self._hooks is not None)
         if self._stepped:
             self._count_missed()
@@ -281,8 +273,8 @@ class Session:
     def close(self) -> None:
         """Removes every hook."""
         self._unhook()
-        for collector in self._collectors.values():
-            collector.close()
+        for close in self._calls["close"]:
+            close()
 
     def _unhook(self) -> None:
         if self._hooks is not None:

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.readings import Finish, Readings
 from gradvitals.monitor.measurement import Measurement
+from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import Histogram, Layer, histogram
 from gradvitals.vitals.norms import products, shares
 
@@ -71,10 +72,8 @@ class OptimizerStep:
         measurement: which receives the numbers.
         readings: by which they come to the host.
         scale: what the gradients are multiplied by.
+        settings: of which ``updates``, ``clip_cosine`` and ``histograms`` count; sharded weights have no histograms.
         clips: whether something may clip.
-        updates: whether the step itself is measured, which copies the weights.
-        directions: whether what clipping does to the direction is measured, which copies the gradients.
-        histograms: whether weights and gradients are counted, which waits for the device; not those that are sharded.
 
     Attributes:
         measurement, readings: see above.
@@ -86,21 +85,19 @@ class OptimizerStep:
         measurement: Measurement,
         readings: Readings,
         scale: float,
-        clips: bool = False,
-        updates: bool = False,
-        directions: bool = False,
-        histograms: bool = False,
+        settings: Settings,
+        clips: bool,
     ) -> None:
         self._trained, self._scale, self._clips = trained, scale, clips
         self.measurement, self.readings = measurement, readings
         self._before: list[float] = []
         self._add_gradients(self._finish_before)
         self._old: list[Tensor] = []
-        if updates:
+        if settings.updates:
             self._old = trained.copy_weights()
             readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"), trained.sharded)
-        self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and directions else []
-        measurement.histograms = dict(self._count()) if histograms else {}
+        self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and settings.clip_cosine else []
+        measurement.histograms = dict(self._count()) if settings.histograms else {}
 
     def after(self) -> None:
         """Adds what the step did and what is left after clipping."""
