@@ -31,7 +31,8 @@ class LightningLoop:
         self._epoch_loop = trainer.fit_loop.epoch_loop
         self.processes = Collectives.of(trainer)
         self.scaler = getattr(trainer.precision_plugin, "scaler", None)
-        self._clips_itself = clips_itself(module)
+        overrides = is_overridden("configure_gradient_clipping", module)
+        self._clips_itself = bool(getattr(module, "clips", overrides))  # beside or instead of the Trainer
         self.clips = trainer.gradient_clip_val is not None or self._clips_itself
         self.can_repeat = module.automatic_optimization
 
@@ -96,8 +97,3 @@ def _loss_of(module: LightningModule, batch: Any, batch_idx: int) -> Tensor | No
     both = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
     output = module.training_step(batch, batch_idx) if both else module.training_step(batch)
     return output["loss"] if isinstance(output, Mapping) else output
-
-
-def clips_itself(module: LightningModule) -> bool:
-    """Whether the module clips beside or instead of the Trainer; one that knows says so by ``clips``."""
-    return bool(getattr(module, "clips", is_overridden("configure_gradient_clipping", module)))

@@ -68,7 +68,7 @@ class Monitor:
     @property
     def diagnosis(self) -> Diagnosis:
         """The verdict so far."""
-        return self._verdict.diagnosis
+        return self._verdict.run.diagnosis
 
     @property
     def skipped_steps(self) -> int:
@@ -95,7 +95,7 @@ class Monitor:
     def finish(self) -> None:
         """Judges what came after the last measured step, at the end of a fit that was not broken off."""
         if self._session:
-            step, losses = self._session.last_losses()
+            step, losses = self._session.losses.look()
             if step is not None:
                 self._warn(step, None)
             taken = self._session.loop.optimizer_steps
@@ -136,7 +136,7 @@ class Monitor:
         if self.preflight is None and session.first_batch is not None:
             self.preflight = session.first_batch.found(measurement, self.settings.chance)
         predicted = predicted_decades(self.preflight) if self.preflight else None
-        self._verdict.take(measurement, session.data, loop, predicted)
+        self._verdict.take(measurement, session, predicted)
         if self.diagnosis.verdict != before:
             self.publish_verdict(measurement.step, is_final=False)
         if self.settings.auto_stop and not loop.should_stop and self._verdict.is_hopeless():
@@ -159,12 +159,12 @@ class Monitor:
         """Returns plain values and tensors, for a checkpoint."""
         return {
             "layers": [asdict(layer.alone()) for layer in self.layers],
-            "start": self.first.state_dict(),
-            "end": self.latest.state_dict(),
+            "start": asdict(self.first),
+            "end": asdict(self.latest),
             "moments": self.history.state_dict(),
             "steps": self._steps,
             "clipped_steps": self._clipped_steps,
-            "examination": self._verdict.state_dict(),
+            "examination": self._verdict.run.state_dict(),
             "preflight": asdict(self.preflight) if self.preflight else None,
             "non_finite": self.non_finite or (self._session.finding if self._session else None),
             "latest": self._latest_step,
@@ -179,5 +179,5 @@ class Monitor:
         self._state, self._latest_step = state["session"], state["latest"]
         self.non_finite = tuple(state["non_finite"]) if state["non_finite"] else None
         self.history.load_state_dict(state["moments"])
-        self._verdict.load_state_dict(state["examination"])
+        self._verdict.run.load_state_dict(state["examination"])
         self.preflight = Preflight.of(state["preflight"]) if state["preflight"] else None

@@ -46,6 +46,7 @@ class Session:
     Attributes:
         loop, network: the loop, and the network as the monitor sees it.
         data: what the first batches showed.
+        losses: since the last measured step.
         first_batch: the pre-flight; None where there is none.
     """
 
@@ -62,18 +63,16 @@ class Session:
         pace = (settings.every_n_steps, settings.first_steps, settings.spike_factor, settings.spike_steps)
         self._cadences = [Cadence(*pace) for _ in loop.optimizers]
         self._waits_for_steps = loop.clips or settings.updates
-        self._losses = LossBuffer(loop.processes)
+        self.losses = LossBuffer(loop.processes)
         self.data = BatchStatistics(max(settings.first_steps, 1), loop.processes)
-        self._guard: NonFiniteGuard | None = None
-        if settings.on_non_finite != "warn" and loop.scaler is None:
-            self._guard = NonFiniteGuard(settings.on_non_finite, loop, network)
-        self.first_batch: FirstBatch | None = None
-        if settings.activations and loop.optimizer_steps == 0 and len(loop.optimizers) == 1:
-            self.first_batch = FirstBatch(self.network, loop.processes)
+        guarded = settings.on_non_finite != "warn" and loop.scaler is None
+        self._guard = NonFiniteGuard(settings.on_non_finite, loop, network) if guarded else None
+        is_first = settings.activations and loop.optimizer_steps == 0 and len(loop.optimizers) == 1
+        self.first_batch = FirstBatch(self.network, loop.processes) if is_first else None
         collectors = {  # a new one is added here; the key is that of its state in a checkpoint
             "skipped_steps": self._guard,
             "noise": NoiseScaleCollector(loop) if settings.noise_scale else None,
-            "losses": self._losses,
+            "losses": self.losses,
             "scale": GradScalerState(loop.scaler) if loop.scaler is not None else None,
             "dead": DeadUnitCollector(self.network, loop.processes) if settings.activations else None,
             "data": self.data,
@@ -235,7 +234,7 @@ class Session:
         """Keeps the loss, and removes the hooks where no step is awaited."""
         if self._pending:  # of a step that a loss scaler skipped
             self._pending = {}
-            self._skipped(self.last_losses()[0])
+            self._skipped(self.losses.look()[0])
         for ends in self._calls["batch_ends"]:
             ends(outputs, self._step, self._hooks is not None)
         if self._stepped:
@@ -254,13 +253,6 @@ class Session:
             self._unhook()
 
     # The end
-
-    def last_losses(self) -> tuple[int | None, list[float]]:
-        """Fetches the losses since the last measured step, and the step of the first that was not finite.
-
-        Waits for the device, and for the processes.
-        """
-        return self._losses.look()
 
     def state_dict(self) -> dict[str, Any]:
         """Returns plain values and tensors, for a checkpoint."""
