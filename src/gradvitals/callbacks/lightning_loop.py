@@ -79,7 +79,7 @@ class LightningLoop:
         """Lets the training step be repeated; metrics and logs stay as they are."""
         module = self._module
         metrics = {m: copy.deepcopy(m.__dict__) for m in module.modules() if isinstance(m, Metric)}
-        module.__dict__ |= {"log": _nothing, "log_dict": _nothing}
+        module.__dict__ |= dict.fromkeys(("log", "log_dict"), lambda *_, **__: None)
         try:
             with self._trainer.precision_plugin.train_step_context():
                 yield lambda: _loss_of(module, batch, batch_idx)
@@ -87,10 +87,6 @@ class LightningLoop:
             del module.__dict__["log"], module.__dict__["log_dict"]
             for metric, state in metrics.items():
                 metric.__dict__.update(state)
-
-
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    pass
 
 
 def _loss_of(module: LightningModule, batch: Any, batch_idx: int) -> Tensor | None:

@@ -95,12 +95,12 @@ class Monitor:
     def finish(self) -> None:
         """Judges what came after the last measured step, at the end of a fit that was not broken off."""
         if self._session:
-            step, losses = self._session.losses.look()
+            loop = self._session.loop
+            step, losses = self._session.losses.look(loop.processes)
             if step is not None:
                 self._warn(step, None)
-            taken = self._session.loop.optimizer_steps
-            self._verdict.take_last(taken, losses)
-            self.publish_verdict(taken, is_final=True)
+            self._verdict.take_last(loop.optimizer_steps, losses)
+            self.publish_verdict(loop.optimizer_steps, is_final=True)
 
     def close(self) -> None:
         """Removes every hook and lets go of the network."""

@@ -58,10 +58,6 @@ class Cadence:
         """Counts a step."""
         self.steps, self.missed = self.steps + 1, 0
 
-    def step_missed(self) -> None:
-        """Counts a turn of the other optimizers in which this one did not step."""
-        self.missed += 1
-
     def note(self, total: float) -> None:
         """Notes the total norm of a measured step, after its :meth:`step_taken`."""
         finite = math.isfinite(total)

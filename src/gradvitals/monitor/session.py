@@ -63,7 +63,7 @@ class Session:
         pace = (settings.every_n_steps, settings.first_steps, settings.spike_factor, settings.spike_steps)
         self._cadences = [Cadence(*pace) for _ in loop.optimizers]
         self._waits_for_steps = loop.clips or settings.updates
-        self.losses = LossBuffer(loop.processes)
+        self.losses = LossBuffer()
         self.data = BatchStatistics(max(settings.first_steps, 1), loop.processes)
         guarded = settings.on_non_finite != "warn" and loop.scaler is None
         self._guard = NonFiniteGuard(settings.on_non_finite, loop, network) if guarded else None
@@ -182,7 +182,7 @@ class Session:
             self.loop.clips,
         )
         if self._watch is not None:
-            self._entry, scale = self._watch.entry, loss_scale(self.loop.scaler)
+            self._entry, scale = self._watch.input.entry, loss_scale(self.loop.scaler)
             self._watch.add_to(step.readings, step.measurement, self._layers_of(optimizer), scale)
         if self._waits_for_steps:
             self._pending[number] = step
@@ -234,7 +234,7 @@ class Session:
         """Keeps the loss, and removes the hooks where no step is awaited."""
         if self._pending:  # of a step that a loss scaler skipped
             self._pending = {}
-            self._skipped(self.losses.look()[0])
+            self._skipped(self.losses.look(self.loop.processes)[0])
         for ends in self._calls["batch_ends"]:
             ends(outputs, self._step, self._hooks is not None)
         if self._stepped:
@@ -247,7 +247,7 @@ class Session:
             return
         for number, cadence in enumerate(self._cadences):
             if cadence.due and number not in self._stepped:
-                cadence.step_missed()
+                cadence.missed += 1
         idle = any(cadence.missed and not cadence.awaited for cadence in self._cadences)
         if idle or not any(cadence.awaited for cadence in self._cadences):
             self._unhook()

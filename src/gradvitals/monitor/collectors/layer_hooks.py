@@ -33,6 +33,9 @@ class LayerHooks:
         layers: the modules that are layers.
         activations: the modules that are activations.
         entry: the module that the input comes in by, where known.
+
+    Attributes:
+        input: watches the network's input, and knows its entry.
     """
 
     def __init__(
@@ -44,18 +47,13 @@ class LayerHooks:
     ) -> None:
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
-        self._input = InputGradient(*([entry] if entry is not None else network.modules()))
+        self.input = InputGradient(*([entry] if entry is not None else network.modules()))
         sharded = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
         self._gradients, self._inputs = ActivationGradients(sharded=sharded), LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
         of_layer = (self._gradients, self._inputs, self._outputs.attribution)
         self._hooks = on_forward(layers, *(watcher.layer_called for watcher in of_layer))
         self._hooks += on_forward(activations, self._outputs.attribution.activation_called)
-
-    @property
-    def entry(self) -> nn.Module | None:
-        """The module that the input came in by."""
-        return self._input.entry
 
     def add_to(self, readings: Readings, measurement: Measurement, layers: Sequence[Layer], scale: float) -> None:
         """Adds what was seen since the last call: of these layers, and of the gradient at the network's input.
@@ -69,7 +67,7 @@ class LayerHooks:
         each = scale * readings.processes.number  # each process's loss is the mean over its share of the batch
         in_order = sorted(layers, key=lambda layer: layer.name)  # the same in each process
         self._add_layers(readings, _Rows(in_order, each, measurement))
-        if received := self._input.take():
+        if received := self.input.take():
             square = total(norms(received)).square().reshape(1)
             name = "grad_norm/input"
             readings.add_sums(square, lambda values: measurement.set_total(name, math.sqrt(values[0]) / each))
@@ -99,7 +97,7 @@ class LayerHooks:
     def close(self) -> None:
         """Removes every hook."""
         remove(self._hooks)
-        self._input.close()
+        self.input.close()
 
 
 class _Rows:

@@ -20,9 +20,6 @@ MOST = 10_000  # losses kept between measured steps
 class LossBuffer(Collector):
     """Keeps each step's loss on the device, so that none is waited for, until a measured step fetches them.
 
-    Args:
-        processes: those that share the batch.
-
     Example:
         >>> losses = LossBuffer()
         >>> for step, loss in enumerate([1.0, float("nan"), 1.0]):
@@ -31,8 +28,7 @@ class LossBuffer(Collector):
         (1, [1.0, nan, 1.0])
     """
 
-    def __init__(self, processes: Collectives = ALONE) -> None:
-        self._processes = processes
+    def __init__(self) -> None:
         self._losses: list[Tensor] = []
         self._steps: list[int] = []
 
@@ -54,12 +50,12 @@ class LossBuffer(Collector):
         if self._losses:
             readings.add_means(self._stacked(), finish)
 
-    def look(self) -> tuple[int | None, list[float]]:
+    def look(self, processes: Collectives = ALONE) -> tuple[int | None, list[float]]:
         """Fetches the losses at once, and the step of the first that was not finite.
 
         Waits for the device, and for the processes.
         """
-        readings, measurement = Readings(self._processes), Measurement(0, [])
+        readings, measurement = Readings(processes), Measurement(0, [])
         self.add_to(readings, measurement)
         readings.fetch()
         return measurement.diverged, measurement.losses

@@ -28,7 +28,6 @@ class Trained:
     Attributes:
         parameters: all of them.
         layers: those that own some of them.
-        owned: those of each layer.
         weights: those of any layer.
         places: of each layer, where its weights are among them.
         others: the rest.
@@ -40,12 +39,11 @@ class Trained:
         self._ids, self._of = list(map(id, self.parameters)), layers
         ours = set(self.parameters)
         self.layers = [layer for layer in layers if not ours.isdisjoint(layer.weights)]
-        self.owned = [[weight for weight in layer.weights if weight in ours] for layer in self.layers]
-        self.weights: list[Tensor] = list(dict.fromkeys(weight for owned in self.owned for weight in owned))
-        of_layers = set(self.weights)
-        self.others = [parameter for parameter in self.parameters if parameter not in of_layers]
-        at = {weight: place for place, weight in enumerate(self.weights)}
-        self.places = [[at[weight] for weight in owned] for owned in self.owned]
+        owned = [[weight for weight in layer.weights if weight in ours] for layer in self.layers]
+        at: dict[Tensor, int] = {}
+        self.places = [[at.setdefault(weight, len(at)) for weight in weights] for weights in owned]
+        self.weights = list(at)
+        self.others = [parameter for parameter in self.parameters if parameter not in at]
         self.sharded = any(map(is_sharded, self.parameters))
         self._room: list[Tensor] = []
 
@@ -167,9 +165,11 @@ class OptimizerStep:
         self.measurement.set_total("clip/cosine_per_tensor", lowest)
 
     def _count(self) -> Iterator[tuple[str, Histogram]]:
-        for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
-            for number, weight in enumerate(owned if not self._trained.sharded else ()):
-                name = layer.label if len(owned) == 1 else f"{layer.label}.{number}"
+        trained = self._trained
+        for layer, places in zip(trained.layers, trained.places, strict=True):
+            for number, place in enumerate(places if not trained.sharded else ()):
+                weight = trained.weights[place]
+                name = layer.label if len(places) == 1 else f"{layer.label}.{number}"
                 yield f"weight/{name}", histogram(weight)
                 yield f"grad/{name}", histogram(gradients([weight])[0] / self._scale)
 
