@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gradvitals.vitals import Histogram, Layer
 
@@ -94,3 +95,7 @@ class Numbers:
         """Adds the numbers of a measurement; what is known is kept unless it is to be overwritten."""
         for known, new in ((self.totals, totals), *((self.by_layer.setdefault(q, {}), by_layer[q]) for q in by_layer)):
             known.update(new if overwrite else {name: value for name, value in new.items() if name not in known})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns plain values, for a checkpoint; ``asdict`` would copy each number by itself."""
+        return {"by_layer": {name: dict(values) for name, values in self.by_layer.items()}, "totals": dict(self.totals)}

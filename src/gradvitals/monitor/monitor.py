@@ -159,8 +159,8 @@ class Monitor:
         """Returns plain values and tensors, for a checkpoint."""
         return {
             "layers": [asdict(layer.alone()) for layer in self.layers],
-            "start": asdict(self.first),
-            "end": asdict(self.latest),
+            "start": self.first.state_dict(),
+            "end": self.latest.state_dict(),
             "moments": self.history.state_dict(),
             "steps": self._steps,
             "clipped_steps": self._clipped_steps,
