@@ -27,8 +27,8 @@ from gradvitals import GradientVitals
 from gradvitals.app.config.compose import CONF
 from gradvitals.build import accepts, resolve
 from gradvitals.distributed.collectives import ALONE
-from gradvitals.loggers.event_file import speed_up
 from gradvitals.loggers.tags import by_block
+from gradvitals.loggers.tensorboard import speed_up
 from gradvitals.monitor.monitor import Monitor
 from gradvitals.monitor.schedule import Cadence
 from gradvitals.monitor.settings import Settings

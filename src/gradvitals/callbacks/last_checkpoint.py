@@ -62,18 +62,15 @@ class LastCheckpoint(Callback):
         self._is_alone = trainer.world_size == 1
 
     def at_rest(self, trainer: Trainer, moment: RestPoint) -> None:
-        if self._is_due(trainer, moment):
+        """Saves, if it is time."""
+        epochs, steps = self.every_n_epochs, self.every_n_steps
+        if (
+            moment == "end"
+            or (moment == "epoch" and epochs and trainer.current_epoch % epochs == 0)
+            or (steps and trainer.global_step // steps > self._saved_at[1] // steps)
+            or self._is_time(trainer)
+        ):
             self.save(trainer)
-
-    def _is_due(self, trainer: Trainer, moment: RestPoint) -> bool:
-        if moment == "end":
-            return True
-        if moment == "epoch" and self.every_n_epochs and trainer.current_epoch % self.every_n_epochs == 0:
-            return True
-        steps = self.every_n_steps
-        if steps and trainer.global_step // steps > self._saved_at[1] // steps:
-            return True
-        return self._is_time(trainer)
 
     def _is_time(self, trainer: Trainer) -> bool:
         """Whether the minutes have passed, by the first process's clock, which the others ask now and then."""

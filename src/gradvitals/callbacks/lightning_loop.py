@@ -27,7 +27,8 @@ class LightningLoop:
         self._epoch_loop = trainer.fit_loop.epoch_loop
         self.processes = Collectives.of(trainer)
         self.scaler = getattr(trainer.precision_plugin, "scaler", None)
-        self._clips_itself = clips_itself(module)
+        overrides = is_overridden("configure_gradient_clipping", module)
+        self._clips_itself = bool(getattr(module, "clips", overrides))  # beside or instead of the Trainer
         self.clips = trainer.gradient_clip_val is not None or self._clips_itself
         self.can_repeat = module.automatic_optimization
 
@@ -73,7 +74,7 @@ class LightningLoop:
     def repeat(self, batch: Any, batch_idx: int) -> Iterator[Callable[[], Tensor | None]]:
         module = self._module
         metrics = {m: copy.deepcopy(m.__dict__) for m in module.modules() if isinstance(m, Metric)}
-        module.__dict__ |= {"log": _nothing, "log_dict": _nothing}
+        module.__dict__ |= dict.fromkeys(("log", "log_dict"), lambda *_, **__: None)
         try:
             with self._trainer.precision_plugin.train_step_context():
                 yield lambda: _loss_of(module, batch, batch_idx)
@@ -83,16 +84,7 @@ class LightningLoop:
                 metric.__dict__.update(state)
 
 
-def _nothing(*args: Any, **kwargs: Any) -> None:
-    pass
-
-
 def _loss_of(module: LightningModule, batch: Any, batch_idx: int) -> Tensor | None:
     both = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
     output = module.training_step(batch, batch_idx) if both else module.training_step(batch)
     return output["loss"] if isinstance(output, Mapping) else output
-
-
-def clips_itself(module: LightningModule) -> bool:
-    """Whether the module clips beside or instead of the Trainer; one that knows says so by ``clips``."""
-    return bool(getattr(module, "clips", is_overridden("configure_gradient_clipping", module)))

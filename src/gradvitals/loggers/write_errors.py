@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from gradvitals.errors import ConfigError
-from gradvitals.loggers.event_file import records_of, speed_up
+from gradvitals.loggers.tensorboard import records_of, speed_up
 
 log = logging.getLogger(__name__)
 

@@ -92,4 +92,5 @@ class Numbers:
             known.update(new if overwrite else {name: value for name, value in new.items() if name not in known})
 
     def state_dict(self) -> dict[str, Any]:
+        """Returns plain values, for a checkpoint; ``asdict`` would copy each number by itself."""
         return {"by_layer": {name: dict(values) for name, values in self.by_layer.items()}, "totals": dict(self.totals)}

@@ -63,7 +63,8 @@ class Monitor:
 
     @property
     def diagnosis(self) -> Diagnosis:
-        return self._verdict.diagnosis
+        """The verdict so far."""
+        return self._verdict.run.diagnosis
 
     @property
     def skipped_steps(self) -> int:
@@ -89,12 +90,12 @@ class Monitor:
     def finish(self) -> None:
         """Judges what came after the last measured step, at the end of a fit that was not broken off."""
         if self._session:
-            step, losses = self._session.last_losses()
+            loop = self._session.loop
+            step, losses = self._session.losses.look(loop.processes)
             if step is not None:
                 self._warn(step, None)
-            taken = self._session.loop.optimizer_steps
-            self._verdict.take_last(taken, losses)
-            self.publish_verdict(taken, is_final=True)
+            self._verdict.take_last(loop.optimizer_steps, losses)
+            self.publish_verdict(loop.optimizer_steps, is_final=True)
 
     def close(self) -> None:
         if self._session:
@@ -128,7 +129,7 @@ class Monitor:
         if self.preflight is None and session.first_batch is not None:
             self.preflight = session.first_batch.found(measurement, self.settings.chance)
         predicted = predicted_decades(self.preflight) if self.preflight else None
-        self._verdict.take(measurement, session.data, loop, predicted)
+        self._verdict.take(measurement, session, predicted)
         if self.diagnosis.verdict != before:
             self.publish_verdict(measurement.step, is_final=False)
         if self.settings.auto_stop and not loop.should_stop and self._verdict.is_hopeless():
@@ -154,7 +155,7 @@ class Monitor:
             "moments": self.history.state_dict(),
             "steps": self._steps,
             "clipped_steps": self._clipped_steps,
-            "examination": self._verdict.state_dict(),
+            "examination": self._verdict.run.state_dict(),
             "preflight": asdict(self.preflight) if self.preflight else None,
             "non_finite": self.non_finite or (self._session.finding if self._session else None),
             "latest": self._latest_step,
@@ -168,5 +169,5 @@ class Monitor:
         self._state, self._latest_step = state["session"], state["latest"]
         self.non_finite = tuple(state["non_finite"]) if state["non_finite"] else None
         self.history.load_state_dict(state["moments"])
-        self._verdict.load_state_dict(state["examination"])
+        self._verdict.run.load_state_dict(state["examination"])
         self.preflight = Preflight.of(state["preflight"]) if state["preflight"] else None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,10 +31,18 @@ class WatchedNetwork:
     def __init__(self, module: nn.Module, settings: Settings, optimizers: Sequence[Optimizer]) -> None:
         self.module, self._settings = module, settings
         self.order: ForwardOrder | None = None
-        self.find(optimizers)
+        self._parameters: list[int] | None = None
+        self.refresh(optimizers)
 
-    def find(self, optimizers: Sequence[Optimizer]) -> None:
-        self._known = _ids(optimizers)
+    def refresh(self, optimizers: Sequence[Optimizer]) -> None:
+        """Finds the modules, unless the optimizers have the same parameters as before.
+
+        The layers' order is that of the next forward pass.
+        """
+        known = self._parameters
+        self._parameters = [id(parameter) for optimizer in optimizers for parameter in parameters(optimizer)]
+        if known == self._parameters:
+            return
         self.is_compiled = is_compiled(self.module)
         found = [layer.module for layer in self.layers_in()]
         self.hooked = [module for module in found if module is not None and not isinstance(module, NORMS)]
@@ -48,17 +57,10 @@ class WatchedNetwork:
         self.layers = self.layers_in(known[name] for name in names) if names else []
         return True
 
-    def has_changed(self, optimizers: Sequence[Optimizer]) -> bool:
-        return self._known != _ids(optimizers)
-
     def layers_in(self, order: Iterable[nn.Module] = ()) -> list[Layer]:
         called = self.order.modules if self.order else order
         chosen = self._settings
         return find_layers(self.module, called, chosen.norm_layers, chosen.include, chosen.exclude)
-
-
-def _ids(optimizers: Sequence[Optimizer]) -> list[int]:
-    return [id(parameter) for optimizer in optimizers for parameter in parameters(optimizer)]
 
 
 def is_compiled(network: nn.Module) -> bool:
@@ -68,8 +70,10 @@ def is_compiled(network: nn.Module) -> bool:
     return own or any(isinstance(m, wrapper) or m._compiled_call_impl is not None for m in network.modules())
 
 
-@contextmanager
-def uncompiled(compiled: bool) -> Iterator[None]:
-    """Runs compiled code eagerly, because it ignores hooks that come and go; the compiled code is kept for later."""
-    with torch.compiler.set_stance("force_eager") if compiled else nullcontext():
-        yield
+def uncompiled(compiled: bool) -> AbstractContextManager[Any]:
+    """Returns a context in which compiled code runs eagerly, because it ignores hooks that come and go.
+
+    Args:
+        compiled: whether there is any; if not, this costs nothing.
+    """
+    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()

@@ -56,10 +56,6 @@ class Cadence:
     def step_taken(self) -> None:
         self.steps, self.missed = self.steps + 1, 0
 
-    def step_missed(self) -> None:
-        """Counts a turn of the other optimizers in which this one did not step."""
-        self.missed += 1
-
     def note(self, total: float) -> None:
         finite = math.isfinite(total)
         known = len(self.recent) >= ENOUGH

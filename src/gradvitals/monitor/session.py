@@ -27,7 +27,7 @@ from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import WatchedNetwork, uncompiled
 from gradvitals.monitor.schedule import Cadence
 from gradvitals.monitor.settings import Settings
-from gradvitals.vitals import ForwardOrder
+from gradvitals.vitals import ForwardOrder, Layer
 
 
 class Session:
@@ -42,6 +42,7 @@ class Session:
 
     Attributes:
         data: what the first batches showed.
+        losses: since the last measured step.
         first_batch: the pre-flight; None where there is none.
     """
 
@@ -58,18 +59,16 @@ class Session:
         pace = (settings.every_n_steps, settings.first_steps, settings.spike_factor, settings.spike_steps)
         self._cadences = [Cadence(*pace) for _ in loop.optimizers]
         self._waits_for_steps = loop.clips or settings.updates
-        self._losses = LossBuffer(loop.processes)
+        self.losses = LossBuffer()
         self.data = BatchStatistics(max(settings.first_steps, 1), loop.processes)
-        self._guard: NonFiniteGuard | None = None
-        if settings.on_non_finite != "warn" and loop.scaler is None:
-            self._guard = NonFiniteGuard(settings.on_non_finite, loop, network)
-        self.first_batch: FirstBatch | None = None
-        if settings.activations and loop.optimizer_steps == 0 and len(loop.optimizers) == 1:
-            self.first_batch = FirstBatch(self.network, loop.processes)
+        guarded = settings.on_non_finite != "warn" and loop.scaler is None
+        self._guard = NonFiniteGuard(settings.on_non_finite, loop, network) if guarded else None
+        is_first = settings.activations and loop.optimizer_steps == 0 and len(loop.optimizers) == 1
+        self.first_batch = FirstBatch(self.network, loop.processes) if is_first else None
         collectors = {  # a new one is added here; the key is that of its state in a checkpoint
             "skipped_steps": self._guard,
             "noise": NoiseScaleCollector(loop) if settings.noise_scale else None,
-            "losses": self._losses,
+            "losses": self.losses,
             "scale": GradScalerState(loop.scaler) if loop.scaler is not None else None,
             "dead": DeadUnitCollector(self.network, loop.processes) if settings.activations else None,
             "data": self.data,
@@ -77,11 +76,7 @@ class Session:
             "symmetric": IdenticalUnits(self.network),
         }
         self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
-        self._batch_begins = self._implemented("batch_begins")
-        self._measured_batch_begins = self._implemented("measured_batch_begins")
-        self._before_backward = self._implemented("before_backward")
-        self._before_step = self._implemented("before_step")
-        self._batch_ends = self._implemented("batch_ends")
+        self._calls = {name: self._implemented(name) for name in vars(Collector) if not name.startswith("_")}
         self._step = 0  # as the loggers count
         self._counts: dict[int, int] = {}  # optimizer -> steps taken in all at its latest
         self._stepped: set[int] = set()  # optimizers, in this batch
@@ -121,18 +116,17 @@ class Session:
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
         self._step = self.loop.step
-        for begins in self._batch_begins:
+        for begins in self._calls["batch_begins"]:
             begins(batch, batch_idx)
         if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
             self._hook()
         if self._hooks is not None:
-            for begins in self._measured_batch_begins:
+            for begins in self._calls["measured_batch_begins"]:
                 begins(batch)
 
     def _hook(self) -> None:
         optimizers, network = self.loop.optimizers, self.network
-        if network.has_changed(optimizers):
-            network.find(optimizers)
+        network.refresh(optimizers)
         self._hooks = ExitStack()
         self._hooks.enter_context(uncompiled(network.is_compiled))
         if not network.layers:
@@ -144,7 +138,8 @@ class Session:
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
 
     def before_backward(self, loss: Tensor) -> None:
-        for look in self._before_backward:
+        """Shows the loss, and with it the graph, to the collectors."""
+        for look in self._calls["before_backward"]:
             look(loss)
 
     def before_step(self, optimizer: Optimizer) -> None:
@@ -155,14 +150,14 @@ class Session:
         self._counts[number] = taken
         self._stepped.add(number)
         due = self._cadences[number].due
-        for look in self._before_step:
+        for look in self._calls["before_step"]:
             look(number, optimizer, due)
         self._cadences[number].step_taken()
         if due:
             self._measure(number, optimizer)
 
     def _measure(self, number: int, optimizer: Optimizer) -> None:
-        network, chosen = self.network, self._settings
+        network = self.network
         if not network.layers:
             network.layers = network.layers_in()
         trained = self._trained.get(number)
@@ -175,25 +170,22 @@ class Session:
             Measurement(self._step, network.layers, f".{number}" if len(self._cadences) > 1 else ""),
             Readings(self.loop.processes),
             gradient_scale(self.loop.scaler, optimizer),
-            clips=self.loop.clips,
-            updates=chosen.updates,
-            directions=chosen.clip_cosine,
-            histograms=chosen.histograms,
+            self._settings,
+            self.loop.clips,
         )
         if self._watch is not None:
-            self._add_watched(self._watch, step, optimizer)
+            self._entry, scale = self._watch.input.entry, loss_scale(self.loop.scaler)
+            self._watch.add_to(step.readings, step.measurement, self._layers_of(optimizer), scale)
         if self._waits_for_steps:
             self._pending[number] = step
         else:
             self._finish(number, step)
 
-    def _add_watched(self, watch: LayerHooks, step: OptimizerStep, optimizer: Optimizer) -> None:
-        others = [o for o in self.loop.optimizers if o is not optimizer]
+    def _layers_of(self, optimizer: Optimizer) -> list[Layer]:
+        """The layers of which no other optimizer changes a weight."""
+        others = [other for other in self.loop.optimizers if other is not optimizer]
         theirs = {parameter for other in others for parameter in parameters(other)}
-        ours = [layer for layer in self.network.layers if theirs.isdisjoint(layer.weights)]
-        scale, self._entry = loss_scale(self.loop.scaler), watch.entry
-        watch.take(ours, scale, step.readings, step.measurement)
-        watch.take_input(scale, step.readings, step.measurement)
+        return [layer for layer in self.network.layers if theirs.isdisjoint(layer.weights)]
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
@@ -205,8 +197,8 @@ class Session:
 
     def _finish(self, number: int, step: OptimizerStep) -> None:
         measurement = step.measurement
-        for collector in self._collectors.values():
-            collector.add_to(step.readings, measurement, number)
+        for add_to in self._calls["add_to"]:
+            add_to(step.readings, measurement, number)
         step.readings.fetch()
         total = measurement.total("grad_norm/total")
         assert total is not None
@@ -232,8 +224,8 @@ class Session:
     def batch_ends(self, outputs: Any) -> None:
         if self._pending:  # of a step that a loss scaler skipped
             self._pending = {}
-            self._skipped(self.last_losses()[0])
-        for ends in self._batch_ends:
+            self._skipped(self.losses.look(self.loop.processes)[0])
+        for ends in self._calls["batch_ends"]:
             ends(outputs, self._step, self._hooks is not None)
         if self._stepped:
             self._count_missed()
@@ -245,16 +237,12 @@ class Session:
             return
         for number, cadence in enumerate(self._cadences):
             if cadence.due and number not in self._stepped:
-                cadence.step_missed()
+                cadence.missed += 1
         idle = any(cadence.missed and not cadence.awaited for cadence in self._cadences)
         if idle or not any(cadence.awaited for cadence in self._cadences):
             self._unhook()
 
     # The end
-
-    def last_losses(self) -> tuple[int | None, list[float]]:
-        """Returns :meth:`LossBuffer.look` of the steps since the last measured one."""
-        return self._losses.look()
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -265,8 +253,8 @@ class Session:
 
     def close(self) -> None:
         self._unhook()
-        for collector in self._collectors.values():
-            collector.close()
+        for close in self._calls["close"]:
+            close()
 
     def _unhook(self) -> None:
         if self._hooks is not None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import Any
 
-from gradvitals.diagnosis.diagnose import Diagnosis, Examination
+from gradvitals.diagnosis.diagnose import Examination
 from gradvitals.diagnosis.history import Observation, Subject
-from gradvitals.diagnosis.learning import learned, patience
+from gradvitals.diagnosis.learning import patience
 from gradvitals.diagnosis.thresholds import Thresholds
-from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
-from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement
+from gradvitals.monitor.session import Session
 from gradvitals.vitals.layers import outputs_of
 
 AT_ONCE = ("non_finite", "bad_data", "poor_init")  # no further step can help
@@ -24,38 +22,35 @@ class OnlineDiagnosis:
 
     Args:
         chance: the loss of the best constant output; None: the entropy of the labels seen, or else the first loss.
+
+    Attributes:
+        run: the examination, with the verdict so far.
     """
 
     def __init__(self, limits: Mapping[str, float] | None = None, chance: float | None = None) -> None:
-        self._run = Examination(limits=Thresholds.of(limits))
+        self.run = Examination(limits=Thresholds.of(limits))
         self._chance = chance
         self._began = time.perf_counter()
 
-    @property
-    def diagnosis(self) -> Diagnosis:
-        return self._run.diagnosis
-
-    def take(
-        self, measurement: Measurement, data: BatchStatistics, loop: TrainingLoop, predicted: float | None
-    ) -> None:
-        """Judges a measured step.
+    def take(self, measurement: Measurement, session: Session, predicted: float | None) -> None:
+        """Judges a measured step of a session.
 
         Args:
+            measurement: of the step.
+            session: that measured it.
             predicted: decades of dL/dh between last and first layer, by theory.
         """
-        self._run.history.subject = self._subject(measurement, data, loop, predicted)
+        self.run.history.subject = self._subject(measurement, session, predicted)
         losses = measurement.losses if measurement.diverged is None else [*measurement.losses, math.inf]
         clip = measurement.total("clip/coefficient")
-        self._run.take(Observation.of(measurement.step, losses, measurement.by_layer, clip, measurement.symmetric))
+        self.run.take(Observation.of(measurement.step, losses, measurement.by_layer, clip, measurement.symmetric))
 
     def take_last(self, step: int, losses: list[float]) -> None:
         if losses:
-            self._run.take(Observation.of(step, losses, {}))
+            self.run.take(Observation.of(step, losses, {}))
 
-    def _subject(
-        self, measurement: Measurement, data: BatchStatistics, loop: TrainingLoop, predicted: float | None
-    ) -> Subject:
-        known = self._run.history.subject
+    def _subject(self, measurement: Measurement, session: Session, predicted: float | None) -> Subject:
+        known, data, loop = self.run.history.subject, session.data, session.loop
         several = len(loop.optimizers) > 1  # losses of players do not fall
         first = next(iter(measurement.losses), math.nan)
         chance = self._chance if self._chance is not None else known.chance or data.chance(first)
@@ -70,25 +65,16 @@ class OnlineDiagnosis:
 
     def is_hopeless(self) -> bool:
         """Whether a verdict has lasted as long again as it took to reach it, or no further step can help."""
-        found, history = self.diagnosis, self._run.history
+        found, history, limits = self.run.diagnosis, self.run.history, self.run.limits
         if found.step is None:
             return False
         if found.verdict in AT_ONCE:
             return True
         waited = history.latest.step - found.step
-        return (
-            waited >= patience(history, self._run.limits)
-            and learned(history, self._run.limits) < self._run.limits.learns
-        )
+        return waited >= patience(history, limits) and learned(history, limits) < limits.learns
 
     def seconds_left(self, steps: int) -> float | None:
         """Returns how long the rest of the fit would take at the pace of the steps so far; None: its end is unknown."""
-        planned = self._run.history.subject.planned_steps
+        planned = self.run.history.subject.planned_steps
         spent = time.perf_counter() - self._began
         return None if planned is None or not steps else spent / steps * max(planned - steps, 0)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self._run.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._run.load_state_dict(state)

@@ -42,8 +42,11 @@ class DeadUnitCollector(Collector):
             self._open = self._units()
             self._batches, self._needed = 0, None
 
-    def _units(self) -> DeadUnits:
-        return DeadUnits(self._network.hooked, self._network.activations)
+    def _units(self, state: Mapping[int, Any] | None = None) -> DeadUnits:
+        units = DeadUnits(self._network.hooked, self._network.activations)
+        if state is not None:
+            units.load_state_dict(state)
+        return units
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
         self._rest -= 1
@@ -74,18 +77,12 @@ class DeadUnitCollector(Collector):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._batches, self._rest, self._needed = state["batches"], state["rest"], state["needed"]
         self._consecutive = state["consecutive"]
-        self._open, self._seen = (self._resumed(state[key]) for key in ("open", "seen"))
+        states = state["open"], state["seen"]
+        self._open, self._seen = (None if known is None else self._units(known) for known in states)
         if self._seen is not None:
             self._seen.pause()
         if self._open is not None and not self._consecutive:
             self._open.pause()
-
-    def _resumed(self, state: Mapping[int, Any] | None) -> DeadUnits | None:
-        if state is None:
-            return None
-        units = self._units()
-        units.load_state_dict(state)
-        return units
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
         if self._processes.total > 1 and self._open is not None and self._needed is None:

@@ -29,29 +29,28 @@ class GradScalerState(Collector):
 
     def __init__(self, scaler: GradScaler) -> None:
         self._scaler: Any = scaler
-        self._skipped: Tensor | int = 0
-        self._before: float | None = None
-        self._latest: Tensor | None = None
+        self._skipped: Tensor | int = 0  # on the device from the first batch on, as is the scale
+        self._latest: Tensor | float | None = None
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
         scale = self._scaler._scale
         if scale is None:
             return
-        if self._latest is None:
+        if not isinstance(self._latest, Tensor):
             self._skipped = torch.full_like(scale, float(self._skipped))
-            before = self._scaler._init_scale if self._before is None else self._before
+            before = self._scaler._init_scale if self._latest is None else self._latest
             self._latest = torch.full_like(scale, before)
         self._skipped.add_(scale < self._latest)  # type: ignore[union-attr]
         self._latest.copy_(scale)
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
-        if self._latest is not None and isinstance(self._skipped, Tensor):
+        if isinstance(self._latest, Tensor) and isinstance(self._skipped, Tensor):
             readings.add_one(self._latest, measurement.totals, "scaler/scale")
             readings.add_one(self._skipped, measurement.totals, "scaler/skipped_steps")
 
     def state_dict(self) -> dict[str, Any]:
         """Returns the count and the scale. Waits for the device."""
-        return {"skipped": int(self._skipped), "scale": self._before if self._latest is None else float(self._latest)}
+        return {"skipped": int(self._skipped), "scale": None if self._latest is None else float(self._latest)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._skipped, self._before = state["skipped"], state["scale"]
+        self._skipped, self._latest = state["skipped"], state["scale"]

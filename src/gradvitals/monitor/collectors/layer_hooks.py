@@ -30,6 +30,9 @@ class LayerHooks:
 
     Args:
         entry: the module that the input comes in by, where known.
+
+    Attributes:
+        input: watches the network's input, and knows its entry.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class LayerHooks:
     ) -> None:
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
-        self._input = InputGradient(*([entry] if entry is not None else network.modules()))
+        self.input = InputGradient(*([entry] if entry is not None else network.modules()))
         sharded = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
         self._gradients, self._inputs = ActivationGradients(sharded=sharded), LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
@@ -49,22 +52,25 @@ class LayerHooks:
         self._hooks = on_forward(layers, *(watcher.layer_called for watcher in of_layer))
         self._hooks += on_forward(activations, self._outputs.attribution.activation_called)
 
-    @property
-    def entry(self) -> nn.Module | None:
-        return self._input.entry
-
-    def take(self, layers: Sequence[Layer], scale: float, readings: Readings, measurement: Measurement) -> None:
-        """Adds what was seen of these layers since the last call, and their gradients corrected for their inputs.
+    def add_to(self, readings: Readings, measurement: Measurement, layers: Sequence[Layer], scale: float) -> None:
+        """Adds what was seen since the last call: of these layers, and of the gradient at the network's input.
 
         Args:
+            readings: to which it is added, after the layers' ``grad_norm``.
+            measurement: which receives the numbers.
             layers: the same in each process.
             scale: what the loss was multiplied by.
-            readings: to which it is added, after the layers' ``grad_norm``.
         """
-        layers = sorted(layers, key=lambda layer: layer.name)  # in the same order in each process
         each = scale * readings.processes.number  # each process's loss is the mean over its share of the batch
-        rows = _Rows(layers, each, measurement)
-        modules = [layer.module for layer in layers if layer.module is not None]
+        in_order = sorted(layers, key=lambda layer: layer.name)  # the same in each process
+        self._add_layers(readings, _Rows(in_order, each, measurement))
+        if received := self.input.take():
+            square = total(norms(received)).square().reshape(1)
+            name = "grad_norm/input"
+            readings.add_sums(square, lambda values: measurement.set_total(name, math.sqrt(values[0]) / each))
+
+    def _add_layers(self, readings: Readings, rows: _Rows) -> None:
+        modules = [layer.module for layer in rows.layers if layer.module is not None]
         gradients, inputs = self._gradients.take(modules), self._inputs.take(modules)
         outputs = self._outputs.take(modules)
         none = torch.zeros((), device=self._device, dtype=wide(self._device))
@@ -85,17 +91,9 @@ class LayerHooks:
         host = torch.tensor(counts, device=self._device, dtype=none.dtype)
         readings.add_sums(torch.cat([values, host]), rows.finish)
 
-    def take_input(self, scale: float, readings: Readings, measurement: Measurement) -> None:
-        received, scale = self._input.take(), scale * readings.processes.number
-        if received:
-            square = total(norms(received)).square().reshape(1)
-            readings.add_sums(
-                square, lambda values: measurement.set_total("grad_norm/input", math.sqrt(values[0]) / scale)
-            )
-
     def close(self) -> None:
         remove(self._hooks)
-        self._input.close()
+        self.input.close()
 
 
 class _Rows:

@@ -28,8 +28,7 @@ class LossBuffer(Collector):
         (1, [1.0, nan, 1.0])
     """
 
-    def __init__(self, processes: Collectives = ALONE) -> None:
-        self._processes = processes
+    def __init__(self) -> None:
         self._losses: list[Tensor] = []
         self._steps: list[int] = []
 
@@ -50,9 +49,12 @@ class LossBuffer(Collector):
         if self._losses:
             readings.add_means(self._stacked(), finish)
 
-    def look(self) -> tuple[int | None, list[float]]:
-        """Fetches the step of the first loss that was not finite, and all losses. Waits for device and processes."""
-        readings, measurement = Readings(self._processes), Measurement(0, [])
+    def look(self, processes: Collectives = ALONE) -> tuple[int | None, list[float]]:
+        """Fetches the losses at once, and the step of the first that was not finite.
+
+        Waits for the device, and for the processes.
+        """
+        readings, measurement = Readings(processes), Measurement(0, [])
         self.add_to(readings, measurement)
         readings.fetch()
         return measurement.diverged, measurement.losses

@@ -166,8 +166,10 @@ def warning(
     if measurement and where:
         at = "" if measurement.step == step else f"at step {measurement.step}, the next that was measured, "
         words.append(f"{at}it shows in {where}")
-    if largest := largest_gradient(known, layers):
-        words.append(f"at step {known_at}, the last one before, {largest}")
+    if named := [layer for layer in layers if layer.label in known]:
+        largest = max(named, key=lambda layer: known[layer.label])
+        size = f"{largest.name} ({largest.kind}) has the largest gradient, {known[largest.label]:.3g}"
+        words.append(f"at step {known_at}, the last one before, {size}")
     return where or "the loss", "; ".join(words) + ". monitor.on_non_finite=stop would end there and find the layer"
 
 
@@ -181,29 +183,14 @@ def non_finite_layer(measurement: Measurement) -> str | None:
         'the gradient of the loss with respect to the output of net (Linear)'
     """
     layers = measurement.layers
-    ways = {
-        "weight_norm": ("parameter", layers),
-        "activation_mean": ("forward", layers),
-        "activation_grad_norm": ("backward", layers[::-1]),
-        "grad_norm": ("gradient", layers[::-1]),
-    }
-    for quantity, (where, order) in ways.items():
+    for quantity, where, order in (
+        ("weight_norm", "parameter", layers),
+        ("activation_mean", "forward", layers),
+        ("activation_grad_norm", "backward", layers[::-1]),
+        ("grad_norm", "gradient", layers[::-1]),
+    ):
         for layer in order:
             value = measurement.get(quantity, layer)
             if value is not None and not math.isfinite(value):
                 return str(NonFinite(where, layer.name, layer.kind))
     return None
-
-
-def largest_gradient(norms: Mapping[str, float], layers: Sequence[Layer]) -> str | None:
-    """Returns which layer's weight gradient is the largest, and how large.
-
-    Example:
-        >>> largest_gradient({"00.net": 3.0}, [Layer("net", 0, "00.net", "Linear", 4)])
-        'net (Linear) has the largest gradient, 3'
-    """
-    named = [layer for layer in layers if layer.label in norms]
-    if not named:
-        return None
-    layer = max(named, key=lambda layer: norms[layer.label])
-    return f"{layer.name} ({layer.kind}) has the largest gradient, {norms[layer.label]:.3g}"

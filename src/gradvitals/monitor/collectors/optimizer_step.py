@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.readings import Finish, Readings
 from gradvitals.monitor.measurement import Measurement
+from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import Histogram, Layer, histogram
 from gradvitals.vitals.norms import products, shares
 
@@ -23,7 +24,6 @@ class Trained:
     Attributes:
         parameters: all of them.
         layers: those that own some of them.
-        owned: those of each layer.
         weights: those of any layer.
         places: of each layer, where its weights are among them.
         others: the rest.
@@ -35,12 +35,11 @@ class Trained:
         self._ids, self._of = list(map(id, self.parameters)), layers
         ours = set(self.parameters)
         self.layers = [layer for layer in layers if not ours.isdisjoint(layer.weights)]
-        self.owned = [[weight for weight in layer.weights if weight in ours] for layer in self.layers]
-        self.weights: list[Tensor] = list(dict.fromkeys(weight for owned in self.owned for weight in owned))
-        of_layers = set(self.weights)
-        self.others = [parameter for parameter in self.parameters if parameter not in of_layers]
-        at = {weight: place for place, weight in enumerate(self.weights)}
-        self.places = [[at[weight] for weight in owned] for owned in self.owned]
+        owned = [[weight for weight in layer.weights if weight in ours] for layer in self.layers]
+        at: dict[Tensor, int] = {}
+        self.places = [[at.setdefault(weight, len(at)) for weight in weights] for weights in owned]
+        self.weights = list(at)
+        self.others = [parameter for parameter in self.parameters if parameter not in at]
         self.sharded = any(map(is_sharded, self.parameters))
         self._room: list[Tensor] = []
 
@@ -63,10 +62,11 @@ class OptimizerStep:
 
     Args:
         scale: what the gradients are multiplied by.
+        settings: of which ``updates``, ``clip_cosine`` and ``histograms`` count; sharded weights have no histograms.
         clips: whether something may clip.
-        updates: whether the step itself is measured, which copies the weights.
-        directions: whether what clipping does to the direction is measured, which copies the gradients.
-        histograms: whether weights and gradients are counted, which waits for the device; not those that are sharded.
+
+    Attributes:
+        measurement, readings: see above.
     """
 
     def __init__(
@@ -75,21 +75,19 @@ class OptimizerStep:
         measurement: Measurement,
         readings: Readings,
         scale: float,
-        clips: bool = False,
-        updates: bool = False,
-        directions: bool = False,
-        histograms: bool = False,
+        settings: Settings,
+        clips: bool,
     ) -> None:
         self._trained, self._scale, self._clips = trained, scale, clips
         self.measurement, self.readings = measurement, readings
         self._before: list[float] = []
         self._add_gradients(self._finish_before)
         self._old: list[Tensor] = []
-        if updates:
+        if settings.updates:
             self._old = trained.copy_weights()
             readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"), trained.sharded)
-        self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and directions else []
-        measurement.histograms = dict(self._count()) if histograms else {}
+        self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and settings.clip_cosine else []
+        measurement.histograms = dict(self._count()) if settings.histograms else {}
 
     def after(self) -> None:
         if self._old:
@@ -157,9 +155,11 @@ class OptimizerStep:
         self.measurement.set_total("clip/cosine_per_tensor", lowest)
 
     def _count(self) -> Iterator[tuple[str, Histogram]]:
-        for layer, owned in zip(self._trained.layers, self._trained.owned, strict=True):
-            for number, weight in enumerate(owned if not self._trained.sharded else ()):
-                name = layer.label if len(owned) == 1 else f"{layer.label}.{number}"
+        trained = self._trained
+        for layer, places in zip(trained.layers, trained.places, strict=True):
+            for number, place in enumerate(places if not trained.sharded else ()):
+                weight = trained.weights[place]
+                name = layer.label if len(places) == 1 else f"{layer.label}.{number}"
                 yield f"weight/{name}", histogram(weight)
                 yield f"grad/{name}", histogram(gradients([weight])[0] / self._scale)
 
