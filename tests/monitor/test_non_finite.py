@@ -14,6 +14,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 
 from gradvitals import GradientVitals
+from gradvitals.monitor.collectors.non_finite import warning
+from gradvitals.vitals import Layer
 from tests.callbacks.trainer import bare_trainer
 
 BAD = 7  # the step whose batch is poisoned
@@ -157,6 +159,13 @@ def test_warn_tells_at_the_next_measured_step_and_names_the_layer(caplog):
     assert "at step 5, the last one before, net." in words
     assert monitor.non_finite[0] == BAD
     assert trainer.global_step == 20
+
+
+def test_the_warning_names_the_largest_gradient_known():
+    layers = [Layer(name, index, f"0{index}.{name}", "Linear", 4) for index, name in enumerate("abc")]
+    _, sentence = warning(7, None, {"00.a": 1.0, "01.b": 3.0}, 5, layers)
+    assert "at step 5, the last one before, b (Linear) has the largest gradient, 3. " in sentence
+    assert "largest" not in warning(7, None, {}, 5, layers)[1]
 
 
 def test_warn_names_the_layer_of_a_measured_step_itself(caplog):

@@ -168,7 +168,7 @@ class Session:
         step = OptimizerStep(
             trained,
             Measurement(self._step, network.layers, f".{number}" if len(self._cadences) > 1 else ""),
-            Readings(self.loop.processes),
+            Readings(self.loop.processes, trained.sharded),
             gradient_scale(self.loop.scaler, optimizer),
             self._settings,
             self.loop.clips,

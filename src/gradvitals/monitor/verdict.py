@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from gradvitals.diagnosis.diagnose import Examination
 from gradvitals.diagnosis.history import Observation, Subject
-from gradvitals.diagnosis.learning import patience
+from gradvitals.diagnosis.learning import learned, patience
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.session import Session

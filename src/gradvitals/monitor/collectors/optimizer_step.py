@@ -85,7 +85,7 @@ class OptimizerStep:
         self._old: list[Tensor] = []
         if settings.updates:
             self._old = trained.copy_weights()
-            readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"), trained.sharded)
+            readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"))
         self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and settings.clip_cosine else []
         measurement.histograms = dict(self._count()) if settings.histograms else {}
 
@@ -93,7 +93,7 @@ class OptimizerStep:
         if self._old:
             with torch.no_grad():
                 torch._foreach_sub_(self._old, self._trained.weights)
-            self.readings.add_norms(self._old, self._finish_updates, self._trained.sharded)
+            self.readings.add_norms(self._old, self._finish_updates)
         if not self._clips:
             return
         self._add_gradients(self._finish_after)
@@ -102,7 +102,7 @@ class OptimizerStep:
 
     def _add_cosines(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
         together = torch.cat([products(a, b) for a, b in ((before, after), (before, before), (after, after))])
-        if self._trained.sharded:
+        if self.readings.sharded:
             shared = shares([*before] * 3, together, self.readings.processes.total)
             self.readings.add_shares(shared, self._finish_cosines)
         else:
@@ -110,11 +110,10 @@ class OptimizerStep:
 
     def _add_gradients(self, finish: Finish) -> None:
         """Norms of each weight's gradient, and in the last place of everything else together."""
-        known, trained = list[float](), self._trained
-
-        self.readings.add_norms(gradients(trained.weights), known.extend, trained.sharded)
-        rest = gradients(trained.others)
-        self.readings.add_joint_norm(rest, lambda values: finish([*known, *values]), trained.sharded)
+        known = list[float]()
+        self.readings.add_norms(gradients(self._trained.weights), known.extend)
+        rest = gradients(self._trained.others)
+        self.readings.add_joint_norm(rest, lambda values: finish([*known, *values]))
 
     # On the host
 

@@ -27,6 +27,8 @@ class Readings:
 
     Args:
         processes: those that share the batch; they must collect alike.
+        sharded: whether some of the tensors whose norms are added are; see
+            :func:`gradvitals.distributed.dtensor.is_sharded`.
 
     Example:
         >>> readings, found = Readings(), {}
@@ -36,8 +38,8 @@ class Readings:
         {'norm': 5.0, 'loss': 2.0}
     """
 
-    def __init__(self, processes: Collectives = ALONE) -> None:
-        self.processes = processes
+    def __init__(self, processes: Collectives = ALONE, sharded: bool = False) -> None:
+        self.processes, self.sharded = processes, sharded
         self._parts: list[_Part] = []
 
     def add(self, values: Tensor, finish: Finish) -> None:
@@ -62,18 +64,18 @@ class Readings:
         """Adds numbers ``(n,)`` that are summed over all processes."""
         self._parts.append(_Part(values, finish, adds_up=True))
 
-    def add_norms(self, tensors: Sequence[Tensor], finish: Finish, sharded: bool = False) -> None:
-        """Adds the L2 norm of each tensor; the tensors are the same in each process, unless they are ``sharded``."""
-        if not sharded:
+    def add_norms(self, tensors: Sequence[Tensor], finish: Finish) -> None:
+        """Adds the L2 norm of each tensor; they are the same in each process, or sharded."""
+        if not self.sharded:
             self.add(norms(tensors), finish)
             return
         squares = shares_of_squares(tensors, self.processes.total)
         self.add_shares(squares, lambda values: finish([math.sqrt(value) for value in values]))
 
-    def add_joint_norm(self, tensors: Sequence[Tensor], finish: Finish, sharded: bool = False) -> None:
+    def add_joint_norm(self, tensors: Sequence[Tensor], finish: Finish) -> None:
         """Adds the one norm of all tensors together, 0 where there is none; as :meth:`add_norms`."""
-        if sharded and tensors:
-            self.add_norms(tensors, lambda values: finish([math.hypot(*values)]), sharded)
+        if self.sharded and tensors:
+            self.add_norms(tensors, lambda values: finish([math.hypot(*values)]))
         else:
             self.add((joint_norm(tensors) if tensors else torch.zeros(())).reshape(1), finish)
 
