@@ -17,7 +17,7 @@ ARROWS = {
     "losses": set(),
     "data": set(),
     "diagnosis": set(),
-    "loops": set(),
+    "loops": {"distributed"},
     "distributed": {"errors"},
     "results": {"formatting"},
     "nets": {"activations"},

@@ -114,7 +114,7 @@ def measures(monitor: GradientVitals, due: bool) -> Callable[[Trainer], None]:
     """A state of the monitor: the next step is measured, or not."""
 
     def state(trainer: Trainer) -> None:
-        session = monitor._session
+        session = monitor.session
         assert session is not None
         for cadence in session._cadences:
             cadence.every_n_steps = 1 if due else NEVER
@@ -128,7 +128,7 @@ def watches_dead_units(monitor: GradientVitals, watched: bool) -> Callable[[Trai
     """A state of the monitor: dead units are looked for in the next batch, or not; nothing else is measured."""
 
     def state(trainer: Trainer) -> None:
-        session = monitor._session
+        session = monitor.session
         assert session is not None
         measures(monitor, False)(trainer)
         dead = dead_units(session)

@@ -138,7 +138,7 @@ def test_a_loop_without_lightning_measures_what_lightning_does():
     optimizer = net.configure_optimizers()
     loop, monitor = ByHand(optimizer), Monitor(Settings(every_n_steps=1, clip_cosine=True))
     monitor.begin(loop, net)
-    session = monitor._session
+    session = monitor.session
     for index, batch in enumerate([*batches(), *batches()]):
         session.batch_begins(batch, index)
         loss = net.training_step(batch, index)

@@ -28,10 +28,10 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gradvitals.callbacks.lightning_loop import LightningLoop
 from gradvitals.loggers.custom_scalars import layout
 from gradvitals.loggers.tags import by_block, tagged, untagged
 from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
+from gradvitals.loops.lightning_loop import LightningLoop
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.monitor import Monitor
 from gradvitals.monitor.settings import Settings, takes_settings
@@ -112,22 +112,22 @@ class GradientVitals(Monitor, Callback):
         self.begin(LightningLoop(trainer, pl_module), pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._session:
-            self._session.batch_begins(batch, batch_idx)
+        if self.session:
+            self.session.batch_begins(batch, batch_idx)
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        if self._session:
-            self._session.before_backward(loss)
+        if self.session:
+            self.session.before_backward(loss)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if self._session:
-            self._session.before_step(optimizer)
+        if self.session:
+            self.session.before_step(optimizer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._session:
-            self._session.batch_ends(outputs)
+        if self.session:
+            self.session.batch_ends(outputs)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.finish()

@@ -14,7 +14,7 @@ from gradvitals.distributed.collectives import Collectives
 
 
 class TrainingLoop(Protocol):
-    """A training loop as the monitor sees it; :mod:`gradvitals.callbacks.lightning_loop` is Lightning's.
+    """A training loop as the monitor sees it; :mod:`gradvitals.loops.lightning_loop` is Lightning's.
 
     Attributes:
         optimizers: as many during the whole fit.

@@ -40,7 +40,7 @@ class Monitor:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._session: Session | None = None
+        self.session: Session | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -69,7 +69,7 @@ class Monitor:
     @property
     def skipped_steps(self) -> int:
         """Steps that ``on_non_finite`` kept from the weights."""
-        return self._session.skipped_steps if self._session else self._state.get("skipped_steps", 0)
+        return self.session.skipped_steps if self.session else self._state.get("skipped_steps", 0)
 
     @property
     def profiles(self) -> dict[int, list[float | None]]:
@@ -85,24 +85,24 @@ class Monitor:
         """Is called with each new verdict, and when the fit ends."""
 
     def begin(self, loop: TrainingLoop, network: nn.Module) -> None:
-        self._session = Session(self.settings, loop, network, self._take_in, self._state)
+        self.session = Session(self.settings, loop, network, self._take_in, self._state)
 
     def finish(self) -> None:
         """Judges what came after the last measured step, at the end of a fit that was not broken off."""
-        if self._session:
-            loop = self._session.loop
-            step, losses = self._session.losses.look(loop.processes)
+        if self.session:
+            loop = self.session.loop
+            step, losses = self.session.losses.look(loop.processes)
             if step is not None:
                 self._warn(step, None)
             self._verdict.take_last(loop.optimizer_steps, losses)
             self.publish_verdict(loop.optimizer_steps, is_final=True)
 
     def close(self) -> None:
-        if self._session:
-            self.non_finite = self.non_finite or self._session.finding
-            self._session.close()
-            self._state = self._session.state_dict()
-        self._session = None
+        if self.session:
+            self.non_finite = self.non_finite or self.session.finding
+            self.session.close()
+            self._state = self.session.state_dict()
+        self.session = None
         self.layers = [layer.alone() for layer in self.layers]
 
     def _take_in(self, measurement: Measurement) -> None:
@@ -124,8 +124,8 @@ class Monitor:
         self.publish(measurement, is_first)
 
     def _judge(self, measurement: Measurement) -> None:
-        assert self._session is not None
-        session, loop, before = self._session, self._session.loop, self.diagnosis.verdict
+        assert self.session is not None
+        session, loop, before = self.session, self.session.loop, self.diagnosis.verdict
         if self.preflight is None and session.first_batch is not None:
             self.preflight = session.first_batch.found(measurement, self.settings.chance)
         predicted = predicted_decades(self.preflight) if self.preflight else None
@@ -137,14 +137,14 @@ class Monitor:
             self.seconds_saved = self._verdict.seconds_left(loop.optimizer_steps)
 
     def _warn(self, step: int, measurement: Measurement | None) -> None:
-        assert self._session is not None
-        self.non_finite = self.non_finite or self._session.finding
+        assert self.session is not None
+        self.non_finite = self.non_finite or self.session.finding
         if self.non_finite is None:
             is_known = math.isfinite(self.latest.totals.get("grad_norm/total", math.nan))
             known = self.latest.by_layer.get("grad_norm", {}) if is_known else {}
             where, sentence = warning(step, measurement, known, self._latest_step, self.layers)
             self.non_finite = (step, where)
-            if self._session.loop.processes.rank == 0:
+            if self.session.loop.processes.rank == 0:
                 log.warning(sentence)
 
     def state_dict(self) -> dict[str, Any]:
@@ -157,9 +157,9 @@ class Monitor:
             "clipped_steps": self._clipped_steps,
             "examination": self._verdict.run.state_dict(),
             "preflight": asdict(self.preflight) if self.preflight else None,
-            "non_finite": self.non_finite or (self._session.finding if self._session else None),
+            "non_finite": self.non_finite or (self.session.finding if self.session else None),
             "latest": self._latest_step,
-            "session": self._session.state_dict() if self._session else self._state,
+            "session": self.session.state_dict() if self.session else self._state,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
