@@ -29,7 +29,7 @@ class MetricHistory(Callback):
     """
 
     def __init__(self, objective: Objective | None = None) -> None:
-        self._objective = objective
+        self._objectives = {objective.tag: objective} if objective else {}  # of each metric, looked up once
         self.metrics: dict[str, dict[str, float | None]] = {}
         self.seconds = self.loop_seconds = self.earlier_seconds = 0.0
         self.samples = 0
@@ -43,10 +43,9 @@ class MetricHistory(Callback):
             entry["final"] = number if math.isfinite(number) else None
             if entry["final"] is not None:
                 known = [v for v in (entry["best"], number) if v is not None]
-                entry["best"] = self._judge(tag).best(known)
-
-    def _judge(self, tag: str) -> Objective:
-        return self._objective if self._objective and self._objective.tag == tag else Objective.named(tag)
+                if tag not in self._objectives:
+                    self._objectives[tag] = Objective.named(tag)
+                entry["best"] = self._objectives[tag].best(known)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._fitting = stage == "fit"
