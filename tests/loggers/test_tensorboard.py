@@ -1,0 +1,104 @@
+"""What loggers are given, and TensorBoard's event files."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.tensorboard import SummaryWriter
+
+from gradvitals import GradientVitals
+from gradvitals.loggers.tensorboard import speed_up
+from tests.callbacks.trainer import bare_trainer
+
+
+class Model(LightningModule):
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.net = nn.Sequential(*(layers or (nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))))
+
+    def training_step(self, batch, batch_idx):
+        return F.cross_entropy(self.net(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.net(batch[0])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+def fit(model: LightningModule, monitor: GradientVitals, *callbacks, samples=60, **options) -> GradientVitals:
+    trainer = bare_trainer(monitor, *callbacks, **{"max_epochs": 2, "num_sanity_val_steps": 0} | options)
+    x = torch.randn(samples, 4, generator=torch.Generator().manual_seed(1))
+    loader = DataLoader(TensorDataset(x, torch.arange(samples) % 3), batch_size=10)
+    trainer.fit(model, loader, loader)
+    return monitor
+
+
+class Gathers(Logger):
+    """Somebody's logger."""
+
+    name, version = "gathers", 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.got: list[tuple[int, dict]] = []
+
+    @rank_zero_only
+    def log_metrics(self, metrics, step=None):
+        self.got.append((step, metrics))
+
+    def log_hyperparams(self, *_):
+        pass
+
+
+def test_every_logger_gets_the_numbers_and_tensorboard_the_histograms(tmp_path):
+    own, csv = Gathers(), CSVLogger(tmp_path / "csv", name="", version="")
+    board = TensorBoardLogger(tmp_path / "board", name="", version="")
+    monitor = GradientVitals(every_n_steps=5, first_steps=0, histograms=True)
+    fit(Model(), monitor, logger=[own, csv, board], log_every_n_steps=1)
+    mine = [(step, metrics) for step, metrics in own.got if "grad_norm/total" in metrics]
+    assert [step for step, _ in mine] == [0, 5, 10]
+    assert mine[-1][1]["update_ratio/01.net.2"] == monitor.end["update_ratio/01.net.2"]
+    csv.save()
+    assert "grad_norm_corrected/00.net.0" in (tmp_path / "csv/metrics.csv").read_text()
+    events = EventAccumulator(str(tmp_path / "board"), size_guidance={"histograms": 0})
+    events.Reload()
+    found = events.Histograms("grad/00.net.0")
+    assert [event.step for event in found] == [0, 5, 10]
+    assert found[0].histogram_value.num == 24
+
+
+def test_checksums_by_the_library_are_tensorboards(tmp_path):
+    # TensorBoard's reader refuses a record whose checksum is wrong.
+    writer = SummaryWriter(str(tmp_path))
+    speed_up(writer._get_file_writer())
+    assert "write" in vars(writer.file_writer.event_writer._async_writer._writer)
+    for step in range(3):
+        writer.add_scalar("a", step / 3, step)
+    writer.close()
+    (file,) = tmp_path.glob("events*")
+    found = [event for event in EventFileLoader(str(file)).Load() if event.summary.value]
+    assert [event.step for event in found] == [0, 1, 2]
+    speed_up(SimpleNamespace())  # one that is built otherwise stays as it is
+
+
+def test_event_files_stay_bounded(tmp_path):
+    """Bytes of one event of a net of 1,000 layers; of a run that logs 1,000 times, as many kilobytes."""
+    sizes = {}
+    for most in (128, None):
+        directory = tmp_path / str(most)
+        logger = TensorBoardLogger(directory, name="", version="")
+        model = Model(*[layer for _ in range(1000) for layer in (nn.Linear(4, 4, bias=False), nn.Tanh())])
+        fit(model, GradientVitals(every_n_steps=1, max_layers=most), logger=logger, max_steps=2, max_epochs=1)
+        (file,) = directory.glob("events*")
+        sizes[most] = file.stat().st_size / 2
+    assert sizes[128] == pytest.approx(41_000, rel=0.1)  # 1,000 events: 41 MB
+    assert sizes[None] == pytest.approx(300_000, rel=0.1)  # 300 MB

@@ -1,0 +1,133 @@
+"""What the monitor costs between measured steps, and what it survives."""
+
+import json
+import math
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.data import DataLoader, TensorDataset
+
+from gradvitals import GradientVitals
+from tests.callbacks.trainer import bare_trainer
+
+
+class Model(LightningModule):
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.net = nn.Sequential(*(layers or (nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))))
+
+    def training_step(self, batch, batch_idx):
+        return F.cross_entropy(self.net(batch[0]), batch[1])
+
+    def validation_step(self, batch, batch_idx):
+        self.net(batch[0])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+def fit(model: LightningModule, monitor: GradientVitals, *callbacks, samples=60, **options) -> GradientVitals:
+    trainer = bare_trainer(monitor, *callbacks, **{"max_epochs": 2, "num_sanity_val_steps": 0} | options)
+    x = torch.randn(samples, 4, generator=torch.Generator().manual_seed(1))
+    loader = DataLoader(TensorDataset(x, torch.arange(samples) % 3), batch_size=10)
+    trainer.fit(model, loader, loader)
+    return monitor
+
+
+class Counts(TorchDispatchMode):
+    """Notes the names of the operators that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ran: list[str] = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.ran.append(function.overloadpacket.__name__)
+        return function(*args, **(kwargs or {}))
+
+
+class Counted(GradientVitals):
+    """Counts what the monitor itself computes, step by step."""
+
+    def __init__(self, **options) -> None:
+        super().__init__(**options)
+        self.operators: dict[int, list[str]] = {}
+
+    def count(self, hook, trainer, *arguments):
+        step = trainer.global_step - (hook.__name__ == "on_train_batch_end")
+        with Counts() as counts:
+            hook(trainer, *arguments)
+        self.operators[step] = [*self.operators.get(step, []), *counts.ran]
+
+    def on_train_batch_start(self, *arguments):
+        self.count(super().on_train_batch_start, *arguments)
+
+    def on_before_optimizer_step(self, *arguments):
+        self.count(super().on_before_optimizer_step, *arguments)
+
+    def on_train_batch_end(self, *arguments):
+        self.count(super().on_train_batch_end, *arguments)
+
+
+def test_between_measured_steps_nothing_is_computed():
+    monitor = fit(Model(), Counted(every_n_steps=5, first_steps=0, activations=False))
+    idle = {step: ran for step, ran in monitor.operators.items() if step % 5}
+    assert len(idle) == 9
+    assert all(set(ran) <= {"detach"} for ran in idle.values())  # the loss is kept
+    assert "_foreach_norm" in monitor.operators[5]
+
+
+class Complex(nn.Module):
+    """A complex weight, as Fourier layers have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 3, dtype=torch.cfloat))
+
+    def forward(self, x):
+        return (x.to(torch.cfloat) @ self.weight).abs()
+
+
+class Empties(Model):
+    """Calls the network with an empty batch, too."""
+
+    def training_step(self, batch, batch_idx):
+        self.net(batch[0][:0])
+        return super().training_step(batch, batch_idx)
+
+
+class NoLoss(Model):
+    """Skips every third batch, as Lightning allows."""
+
+    def training_step(self, batch, batch_idx):
+        return None if batch_idx % 3 == 0 else super().training_step(batch, batch_idx)
+
+
+class Closures(Model):
+    """An optimizer that calls its closure again and again within one step."""
+
+    def configure_optimizers(self):
+        return torch.optim.LBFGS(self.parameters(), max_iter=5)
+
+
+@pytest.mark.filterwarnings("ignore:.*returned `None`.*")
+@pytest.mark.parametrize("model", [Empties(), NoLoss(), Closures(), Model(Complex())], ids=lambda m: type(m).__name__)
+def test_what_people_do(model):
+    monitor = fit(model, GradientVitals(every_n_steps=3, noise_scale=True, histograms=True))
+    steps = list(monitor.history.values)
+    if not isinstance(model, NoLoss):  # of twelve, the first ten and multiples of three
+        assert steps == list(range(10))
+    assert all(math.isfinite(value) for value in monitor.end.values())
+    if isinstance(model.net[0], Complex):
+        assert monitor.end["grad_norm/total"] == monitor.end["grad_norm/00.net.0"] > 0
+
+
+def test_state_is_plain(tmp_path):
+    monitor = fit(Model(), GradientVitals(noise_scale=True))
+    json.dumps(monitor.state_dict())
+    assert len(pickle.dumps(monitor.start)) < 10_000
