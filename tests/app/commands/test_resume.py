@@ -1,10 +1,14 @@
 """A resume reads its checkpoint once, and all processes read the same one."""
 
+from __future__ import annotations
+
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from gradvitals.app.commands.resume import rewrite
 from gradvitals.app.processes.same_config import SameConfig
@@ -94,3 +98,37 @@ def test_all_processes_read_the_checkpoint_that_the_first_one_verified(tmp_path)
         assert agreed(paths, rank).load_checkpoint(paths[rank], weights_only=True) == {"number": 1}
     with pytest.raises(ConfigError, match="different checkpoints to resume from"):
         agreed([paths[0], None], 1)
+
+
+def saved(tmp_path: Path) -> Path:
+    overrides = {"task": ["act=relu,elu", "seed=0,1"], "hydra": ["hydra.mode=MULTIRUN", "hydra.sweep.dir=old"]}
+    OmegaConf.save({"hydra": {"overrides": overrides}}, tmp_path / "multirun.yaml")
+    return tmp_path
+
+
+def test_resuming_is_the_same_command_in_the_same_directory(tmp_path):
+    argv = rewrite(["train.py", f"resume_sweep={saved(tmp_path)}", "hydra/launcher=joblib"])
+    head, tail = ["train.py", "act=relu,elu", "seed=0,1", "hydra.mode=MULTIRUN"], "hydra.sweeper.resume=true"
+    assert argv == [*head, "hydra/launcher=joblib", f"hydra.sweep.dir='{tmp_path}'", tail]
+
+
+def test_a_sweep_that_is_resumed_stays_what_it_was(tmp_path):
+    with pytest.raises(ConfigError, match="only hydra/launcher, hydra.launcher.* may be typed beside; got act=gelu"):
+        rewrite(["train.py", f"resume_sweep={saved(tmp_path)}", "act=gelu"])
+    with pytest.raises(ConfigError, match="expected a sweep's directory"):
+        rewrite(["train.py", "resume_sweep=nowhere"])
+
+
+def test_a_clusters_settings_are_said_again_and_what_runs_code_is_not():
+    from gradvitals.app.config.overrides import Overrides
+
+    ray = ["ray.init.address=auto", "ray.init.num_cpus=2", "ray.remote.num_gpus=0.5", "ray.remote.max_retries=3"]
+    slurm = ["partition=gpu", "gpus_per_node=2", "mem_gb=32", "signal_delay_s=60", "max_num_timeout=9", "exclude=node7"]
+    words = [f"hydra.launcher.{word}" for word in (*ray, *slurm)]
+    assert list(Overrides.replay(words, Path("multirun.yaml"))) == words
+    runs = ["setup=[reboot]", "+srun_args=[--prolog=x]", "additional_parameters.prolog=x", "submitit_folder=pickles"]
+    runs += ["ray.init.address=192.0.2.9:6379", "+ray.init.runtime_env.working_dir=x", "+ray.remote.runtime_env=x"]
+    for word in runs:
+        typed = word.replace("+", "+hydra.launcher.") if "+" in word else f"hydra.launcher.{word}"
+        with pytest.raises(ConfigError, match="expected settings of a run"):
+            Overrides.replay([typed], Path("x"))
