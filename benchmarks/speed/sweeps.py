@@ -17,7 +17,7 @@ from statistics import median
 
 from turns import HandWritten, assemble, begin, settings
 
-from gradvitals.results.record import read_result
+from gradvitals.results.result import Result
 
 TRAIN = Path(__file__).parents[2] / "src" / "train.py"
 WORKERS = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
@@ -41,7 +41,7 @@ def _began(run_dir: Path) -> float:
 
 def fit_seconds(runs: list[Path]) -> list[float]:
     """Of each job's own fit."""
-    return [read_result(run)["seconds"] for run in runs]
+    return [Result.read(run).seconds for run in runs]
 
 
 def beyond_training(runs: list[Path]) -> list[float]:
