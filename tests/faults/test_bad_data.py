@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import random
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ IDX = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images
 def trained(data: TensorDataModule) -> None:
     """Two steps on what a file holds."""
     assert all_finite(data.loaded)
-    model = Classifier(dict(MLP), **describe(data))
+    model = Classifier(dict(MLP), **asdict(describe(data)))
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Lightning, about few batches

@@ -149,11 +149,11 @@ def test_loggers_stay_on_this_machine():
 
 def test_telemetry_is_off_unless_the_user_says_otherwise():
     show = "import os; print({k: v for k, v in os.environ.items()})"
-    code = f"from gradvitals.app.run.environment import keep_to_itself; keep_to_itself(); {show}"
+    code = f"from gradvitals.app.run.environment import disable_telemetry; disable_telemetry(); {show}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert all(f"'{name}': '{value}'" in done.stdout for name, value in NO_TELEMETRY.items())
     launch = (ROOT / "src/gradvitals/app/commands/entry_point.py").read_text()
-    assert launch.index("keep_to_itself()") < launch.index("main()\n")
+    assert launch.index("disable_telemetry()") < launch.index("main()\n")
 
 
 @pytest.mark.filterwarnings("ignore:html5lib's sanitizer is deprecated")
