@@ -3,60 +3,16 @@
 from types import SimpleNamespace
 
 import pytest
-import torch
-import torch.nn.functional as F
-from lightning import LightningModule
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.tensorboard import SummaryWriter
 
 from gradvitals import GradientVitals
 from gradvitals.loggers.tensorboard import speed_up
-from tests.callbacks.trainer import bare_trainer
-
-
-class Model(LightningModule):
-    def __init__(self, *layers: nn.Module) -> None:
-        super().__init__()
-        self.net = nn.Sequential(*(layers or (nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))))
-
-    def training_step(self, batch, batch_idx):
-        return F.cross_entropy(self.net(batch[0]), batch[1])
-
-    def validation_step(self, batch, batch_idx):
-        self.net(batch[0])
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.01)
-
-
-def fit(model: LightningModule, monitor: GradientVitals, *callbacks, samples=60, **options) -> GradientVitals:
-    trainer = bare_trainer(monitor, *callbacks, **{"max_epochs": 2, "num_sanity_val_steps": 0} | options)
-    x = torch.randn(samples, 4, generator=torch.Generator().manual_seed(1))
-    loader = DataLoader(TensorDataset(x, torch.arange(samples) % 3), batch_size=10)
-    trainer.fit(model, loader, loader)
-    return monitor
-
-
-class Gathers(Logger):
-    """Somebody's logger."""
-
-    name, version = "gathers", 0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.got: list[tuple[int, dict]] = []
-
-    @rank_zero_only
-    def log_metrics(self, metrics, step=None):
-        self.got.append((step, metrics))
-
-    def log_hyperparams(self, *_):
-        pass
+from tests.loggers.gathers import Gathers
+from tests.monitor.small_fit import Model, fit
 
 
 def test_every_logger_gets_the_numbers_and_tensorboard_the_histograms(tmp_path):

@@ -4,9 +4,6 @@ import subprocess
 import sys
 
 import torch
-import torch.nn.functional as F
-from lightning import LightningModule
-from torch import nn
 from torch.utils.data import DataLoader
 
 from gradvitals import GradientVitals
@@ -14,21 +11,7 @@ from gradvitals.distributed.collectives import ALONE
 from gradvitals.monitor.monitor import Monitor
 from gradvitals.monitor.settings import Settings
 from tests.callbacks.trainer import bare_trainer
-
-
-class Model(LightningModule):
-    def __init__(self, *layers: nn.Module) -> None:
-        super().__init__()
-        self.net = nn.Sequential(*(layers or (nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3))))
-
-    def training_step(self, batch, batch_idx):
-        return F.cross_entropy(self.net(batch[0]), batch[1])
-
-    def validation_step(self, batch, batch_idx):
-        self.net(batch[0])
-
-    def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=0.01)
+from tests.monitor.small_fit import Model
 
 
 class ByHand:

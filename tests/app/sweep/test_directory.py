@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 from omegaconf import OmegaConf
 
 from gradvitals.app.sweep.directory import claim_directory, pending_jobs
 from gradvitals.errors import ConfigError
+from tests.app.sweep.left_job import left_job
 
 SUBDIR = "${hydra.job.num}_x"
 
 
 JOBS = [["act=elu"], ["act=relu"], ["act=tanh"]]
-
-
-def job(sweep_dir: Path, name: str, words: list[str], status: str | None = None, checkpoint: bool = False) -> Path:
-    """A job's directory as Hydra and the app leave it."""
-    folder = sweep_dir / name
-    (folder / ".hydra").mkdir(parents=True)
-    (folder / ".hydra/config.yaml").write_text("seed: 0\n")
-    (folder / ".hydra/overrides.yaml").write_text(json.dumps(words))
-    if status:
-        (folder / "result.json").write_text(json.dumps({"status": status, "overrides": words}))
-    if checkpoint:
-        (folder / "checkpoints").mkdir()
-        ZipFile(folder / "checkpoints/last.ckpt", "w").close()
-    return folder
 
 
 def test_all_is_to_do_in_an_empty_directory(tmp_path):
@@ -40,24 +25,24 @@ def test_all_is_to_do_in_an_empty_directory(tmp_path):
 
 @pytest.mark.parametrize("status", ["completed", "stopped", "diverged"])
 def test_what_ended_is_not_run_again(tmp_path, status):
-    job(tmp_path, "1_x", ["act=relu"], status)
+    left_job(tmp_path, "1_x", ["act=relu"], status)
     assert [words[0] for words in pending_jobs(JOBS, tmp_path, SUBDIR)] == ["act=elu", "act=tanh"]
 
 
 def test_what_failed_is_run_again_beside_the_first_attempt(tmp_path):
-    job(tmp_path, "1_x", ["act=relu"], "failed", checkpoint=True)
+    left_job(tmp_path, "1_x", ["act=relu"], "failed", checkpoint=True)
     assert pending_jobs(JOBS, tmp_path, SUBDIR)[1] == ["act=relu", "hydra.sweep.subdir='1_x_attempt2'"]
 
 
 def test_what_was_killed_goes_on_from_its_checkpoint_where_it_is(tmp_path):
-    folder = job(tmp_path, "1_x", ["act=relu"], checkpoint=True)
+    folder = left_job(tmp_path, "1_x", ["act=relu"], checkpoint=True)
     checkpoint, place = pending_jobs(JOBS, tmp_path, SUBDIR)[1][1:]
     assert checkpoint == f"ckpt_path='{folder / 'checkpoints/last.ckpt'}'"
     assert place == "hydra.sweep.subdir='1_x'"
 
 
 def test_where_the_last_checkpoint_is_damaged_the_one_before_is_taken(tmp_path):
-    folder = job(tmp_path, "1_x", ["act=relu"], checkpoint=True) / "checkpoints"
+    folder = left_job(tmp_path, "1_x", ["act=relu"], checkpoint=True) / "checkpoints"
     (folder / "last.ckpt").rename(folder / "last-1.ckpt")
     (folder / "last.ckpt").write_bytes(b"torn")
     assert "last-1.ckpt" in pending_jobs(JOBS, tmp_path, SUBDIR)[1][1]
@@ -66,8 +51,8 @@ def test_where_the_last_checkpoint_is_damaged_the_one_before_is_taken(tmp_path):
 
 
 def test_a_second_attempt_that_ended_counts(tmp_path):
-    job(tmp_path, "1_x", ["act=relu"], "failed")
-    job(tmp_path, "1_x_attempt2", ["act=relu"], "completed")
+    left_job(tmp_path, "1_x", ["act=relu"], "failed")
+    left_job(tmp_path, "1_x_attempt2", ["act=relu"], "completed")
     assert len(pending_jobs(JOBS, tmp_path, SUBDIR)) == 2
 
 

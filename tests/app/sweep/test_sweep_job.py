@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from zipfile import ZipFile
 
 import pytest
 
 from gradvitals.app.sweep.sweep_job import has_failed, own_gpu
+from tests.app.sweep.left_job import left_job
 from tests.faults import forked
 from tests.faults.test_interruption import curves, in_renaming, in_step, weights
 
@@ -52,22 +51,6 @@ def test_it_goes_on_or_begins_anew_and_what_has_ended_stays(tmp_path):
     assert (job(killed) / "result.json").stat().st_mtime_ns == before
 
 
-def job_of_a_sweep(
-    sweep_dir: Path, name: str, words: list[str], status: str | None = None, checkpoint: bool = False
-) -> Path:
-    """A job's directory as Hydra and the app leave it."""
-    folder = sweep_dir / name
-    (folder / ".hydra").mkdir(parents=True)
-    (folder / ".hydra/config.yaml").write_text("seed: 0\n")
-    (folder / ".hydra/overrides.yaml").write_text(json.dumps(words))
-    if status:
-        (folder / "result.json").write_text(json.dumps({"status": status, "overrides": words}))
-    if checkpoint:
-        (folder / "checkpoints").mkdir()
-        ZipFile(folder / "checkpoints/last.ckpt", "w").close()
-    return folder
-
-
 def test_each_job_holds_a_gpu_of_its_own(tmp_path):
     with own_gpu(2, tmp_path) as first, own_gpu(2, tmp_path) as second, own_gpu(2, tmp_path) as third:
         assert (first, second, third) == (0, 1, None)
@@ -87,7 +70,7 @@ def test_visible_gpus_are_told_apart_by_their_own_names(tmp_path, monkeypatch):
 
 
 def test_on_failure_stop_sees_a_failed_job(tmp_path):
-    job_of_a_sweep(tmp_path, "0_x", ["act=elu"], "completed")
+    left_job(tmp_path, "0_x", ["act=elu"], "completed")
     assert not has_failed(tmp_path)
-    job_of_a_sweep(tmp_path, "1_x", ["act=relu"], "failed")
+    left_job(tmp_path, "1_x", ["act=relu"], "failed")
     assert has_failed(tmp_path)
