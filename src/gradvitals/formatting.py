@@ -7,8 +7,9 @@ import re
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
 
@@ -74,6 +75,18 @@ def typed(script: str, overrides: Iterable[str]) -> str:
     return shlex.join(["python", script, *overrides])
 
 
+def as_typed(value: Any) -> str:
+    """Returns a plain value as it is typed in an override.
+
+    Example:
+        >>> as_typed(None), as_typed(True), as_typed(0.1), as_typed([300, None])
+        ('null', 'true', '0.1', '[300,null]')
+    """
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(as_typed, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def train_command(overrides: Iterable[str]) -> str:
     """Returns the command that starts a run with these overrides."""
     return typed("src/train.py", overrides)
@@ -116,6 +129,17 @@ def number(value: float | None, digits: int = 4) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.{digits}g}"
+
+
+def shortened(names: Sequence[str], most: int) -> str:
+    """Returns the first names, and how many more there are.
+
+    Example:
+        >>> shortened(["a", "b"], 2), shortened(["a", "b", "c", "d"], 2)
+        ('a, b', 'a, b and 2 more')
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def counted(names: Counter[str]) -> str:

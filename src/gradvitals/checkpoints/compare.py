@@ -19,6 +19,7 @@ from gradvitals.checkpoints.read import (
     require_whole,
 )
 from gradvitals.classifier import Classifier
+from gradvitals.formatting import shortened
 
 RESUMABLE = {  # keys of a checkpoint that a fit resumes from, and their types
     "epoch": int,
@@ -116,8 +117,7 @@ def _differences(wanted: Mapping[str, Tensor], state: Mapping[str, Any]) -> Iter
     }
     for kind, names in kinds.items():
         if names:
-            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            yield f"{kind} {', '.join(names[:SHOWN])}{more}"
+            yield f"{kind} {shortened(names, SHOWN)}"
 
 
 def _shape(value: Any) -> str:

@@ -8,14 +8,16 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
+from gradvitals.results.record import flat
+
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "trainer")
 
 
 def hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, bool | int | float | str]:
     """Returns what runs are compared by: the chosen option of each group, its settings, and the tags."""
     chosen = {group: choices.get(group) for group in GROUPS} | {"tags": ",".join(config["tags"])}
-    settings = flat({group: config[group] for group in GROUPS} | {"seed": config["seed"], "loss": config["loss"]})
-    return flat(chosen) | {key: value for key, value in settings.items() if not key.endswith((".name", "._target_"))}
+    settings = _plain({group: config[group] for group in GROUPS} | {"seed": config["seed"], "loss": config["loss"]})
+    return _plain(chosen) | {key: value for key, value in settings.items() if not key.endswith((".name", "._target_"))}
 
 
 @rank_zero_only
@@ -35,19 +37,10 @@ def log_hparams(loggers: Iterable[Logger], params: dict[str, bool | int | float 
             logger.log_hyperparams(params)
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """Flattens nested settings to ``group.key``; null and lists become strings.
-
-    Example:
-        >>> flat({"model": {"depth": 3, "hidden": None}})
-        {'model.depth': 3, 'model.hidden': 'null'}
-    """
-    found: dict[str, bool | int | float | str] = {}
-    for key, value in config.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{name}.")
-        else:
-            plain = isinstance(value, (bool, int, float, str))
-            found[name] = value if plain else "null" if value is None else str(value)
-    return found
+def _plain(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+    """By dotted keys; null and lists become strings, and a group without keys is left out."""
+    return {
+        key: value if isinstance(value, (bool, int, float, str)) else "null" if value is None else str(value)
+        for key, value in flat(config).items()
+        if not isinstance(value, Mapping)
+    }

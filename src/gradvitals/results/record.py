@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -86,6 +86,20 @@ def without_run_keys(overrides: Iterable[str]) -> list[str]:
         ['act=elu']
     """
     return [override for override in overrides if override.partition("=")[0] not in RUN_KEYS]
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Returns a nested config by dotted keys.
+
+    Example:
+        >>> flat({"model": {"depth": 3, "hidden": None}, "callbacks": {}})
+        {'model.depth': 3, 'model.hidden': None, 'callbacks': {}}
+    """
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        is_nested = isinstance(value, Mapping) and value
+        found |= flat(value, f"{prefix}{key}.") if is_nested else {f"{prefix}{key}": value}
+    return found
 
 
 def read(folder: Path) -> Record:

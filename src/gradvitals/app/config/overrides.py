@@ -136,13 +136,3 @@ def quoted(path: Path) -> str:
     """Returns a path quoted for Hydra, which would read a comma as a sweep."""
     escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
-
-
-def as_typed(value: Any) -> str:
-    """Returns a plain value as it is typed in an override.
-
-    Example:
-        >>> as_typed(None), as_typed(True), as_typed(0.1)
-        ('null', 'true', '0.1')
-    """
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,7 +11,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.compose import CONF, FLATTENED, usual_choices
-from gradvitals.app.config.overrides import as_typed, key_of
+from gradvitals.app.config.overrides import key_of
+from gradvitals.formatting import as_typed
 
 BY_TRAINER = ("trainer.gradient_clip_val", "trainer.gradient_clip_algorithm")  # the other way to clip
 OWNERS = {"model.norm_momentum": "norm", "model.norm_groups": "norm"}  # parameters that one norm alone takes

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.distributed.collectives import Collectives
 from gradvitals.errors import ConfigError, shown
+from gradvitals.formatting import shortened
 
 SHOWN = 3  # keys that differ
 
@@ -36,9 +37,8 @@ class SameConfig(Callback):
         first, *others = processes.gather(self._config)
         for rank, config in enumerate(others, start=1):
             if found := [f"{key}={shown(a)} and {shown(b)}" for key, a, b in differences(first, config)]:
-                more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
                 raise ConfigError(
-                    f"processes 0 and {rank} of this run have different configs: {', '.join(found[:SHOWN])}{more}. "
+                    f"processes 0 and {rank} of this run have different configs: {shortened(found, SHOWN)}. "
                     "Start all of them with the same command line, conf/ and environment"
                 )
 

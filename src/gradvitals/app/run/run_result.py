@@ -11,7 +11,7 @@ from gradvitals.app.run.assemble import Run
 from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
 from gradvitals.results.objective import Objective, is_loss
 from gradvitals.results.provenance import git_commit, versions
-from gradvitals.results.record import RUN_KEYS
+from gradvitals.results.record import without_run_keys
 from gradvitals.results.result import FirstNonFinite, MetricSummary, Parameters, Result
 from gradvitals.results.status import Status
 from gradvitals.vitals import count
@@ -28,7 +28,7 @@ def result(run: Run, config: RunConfig, interrupted: bool = False, failure: str 
         Status.FAILED if failure else status(run, interrupted),
         failure or _ended_because(run),
         verdict=monitor.diagnosis.verdict if monitor else None,
-        overrides=list(config.overrides.without(*RUN_KEYS)),
+        overrides=without_run_keys(config.overrides),
         seed=config["seed"],
         weights=str(run.start.weights) if run.start.weights else config["weights"],
         metrics={tag: MetricSummary(**found) for tag, found in history.metrics.items() if not tag.startswith("lr-")},

@@ -44,7 +44,7 @@ def run_in_sweep(
         discard(job.run_dir)
         return _penalty(config)
     previous = previous_attempt(job.run_dir, job.overrides)
-    if previous is not None and is_finished(previous):
+    if previous is not None and previous.status.is_over:  # the worker was lost between its result and its return
         value = previous.result.value_of(previous.objective) if previous.objective else None
         return _penalty(config) if value is None else value
     try:
@@ -108,11 +108,6 @@ def previous_attempt(run_dir: Path, overrides: Sequence[str]) -> Record | None:
         return None
     found = read(run_dir)
     return found if found.status is Status.MISSING or found.overrides == without_run_keys(overrides) else None
-
-
-def is_finished(attempt: Record) -> bool:
-    """Returns whether nothing is left to do: the worker was lost between the job's result and its return."""
-    return attempt.status.is_over
 
 
 def resume_from(config: RunConfig, attempt: Record) -> RunConfig:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradvitals.formatting import as_typed
 from gradvitals.results.objective import Objective
-from gradvitals.results.record import Record
+from gradvitals.results.record import Record, flat
 
 NO_DIFFERENCE = ("paths.", "ckpt_path", "resume", "tags")  # where a run is stored and how it was resumed
 
@@ -73,31 +74,17 @@ def differences(records: Sequence[Record]) -> dict[str, list[str | None]]:
         >>> differences([Record(Path(), config=a), Record(Path(), config=b)])
         {'act.name': ['elu', 'relu']}
     """
-    configs = [flat(record.config) for record in records]
+    configs = [typed_by_key(record.config) for record in records]
     keys = dict.fromkeys(key for config in configs for key in config if not key.startswith(NO_DIFFERENCE))
     differ = [key for key in keys if len({config.get(key) for config in configs if config}) > 1]
     return {key: [config.get(key) for config in configs] for key in differ}
 
 
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def typed_by_key(config: Mapping[str, Any]) -> dict[str, str]:
     """Returns a nested config by dotted keys, its values as one types them.
 
     Example:
-        >>> flat({"model": {"depth": 3, "hidden": None}, "seed": 1})
+        >>> typed_by_key({"model": {"depth": 3, "hidden": None}, "seed": 1})
         {'model.depth': '3', 'model.hidden': 'null', 'seed': '1'}
     """
-    found: dict[str, str] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = _typed(value)
-    return found
-
-
-def _typed(value: object) -> str:
-    if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(_typed, value))}]"
-    return (
-        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
-    )
+    return {key: as_typed(value) for key, value in flat(config).items()}
