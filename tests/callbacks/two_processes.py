@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 from gradvitals import GradientVitals
+from tests.distributed import process_group
 
 CLIP = 1e-3
 MODES = ("ddp", "fsdp", "bn")  # the last by ddp: each process normalises its part by itself
@@ -84,6 +85,7 @@ def main(file: str) -> None:
     found = {f"{mode} {clips}": fit(mode, clips) for mode in MODES for clips in (False, True)}
     if torch.distributed.get_rank() == 0:
         Path(file).write_text(json.dumps(found))
+    process_group.destroy()
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from gradvitals.app.commands.train import train
 from gradvitals.app.config.overrides import slug
 from gradvitals.distributed.sync_batch_norm import desynchronize, synchronize
 from tests.conftest import CONF
+from tests.distributed import process_group
 from tests.distributed.small_fit import fit, lists, model, trainer
 
 STEPS = 3
@@ -200,6 +201,7 @@ def main(folder: Path) -> None:
         found |= dict(cases)
     if dist.get_rank() == 0:
         (folder / "found.json").write_text(json.dumps(found))
+    process_group.destroy()
 
 
 if __name__ == "__main__":

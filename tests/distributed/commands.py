@@ -23,6 +23,7 @@ from gradvitals.app.run.assemble import Run, assemble
 from gradvitals.app.run.environment import prepare
 from gradvitals.distributed.collectives import Collectives
 from gradvitals.distributed.sharding import gathered
+from tests.distributed import process_group
 
 BATCH = 1000  # samples of a step in all processes: as many as it takes to call a unit dead
 ALWAYS = (
@@ -139,6 +140,7 @@ def main(file: Path, *trainers: str) -> None:
             found[f"counted {trainer}"] = counted(trainer, Path(folder))
     if dist.get_rank() == 0:
         file.write_text(json.dumps(found))
+    process_group.destroy()
 
 
 if __name__ == "__main__":
