@@ -31,6 +31,7 @@ class LightningLoop:
         self._clips_itself = bool(getattr(module, "clips", overrides))  # beside or instead of the Trainer
         self.clips = trainer.gradient_clip_val is not None or self._clips_itself
         self.can_repeat = module.automatic_optimization
+        self.accumulates = trainer.accumulate_grad_batches if module.automatic_optimization else 1
 
     @property
     def optimizers(self) -> Sequence[Optimizer]:

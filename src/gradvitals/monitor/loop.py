@@ -24,6 +24,7 @@ class TrainingLoop(Protocol):
         step: number of the current step, as the loggers count.
         optimizer_steps: steps taken so far, all optimizers together.
         planned_steps: optimizer steps of the whole fit; None: not known.
+        accumulates: batches whose losses are added up, each divided by their number, before a step.
         can_repeat: whether :meth:`repeat` works.
         should_stop: whether the loop was asked to end; setting it asks.
     """
@@ -31,6 +32,7 @@ class TrainingLoop(Protocol):
     processes: Collectives
     scaler: GradScaler | None
     clips: bool
+    accumulates: int
     can_repeat: bool
     should_stop: bool
 

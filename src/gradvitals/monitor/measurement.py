@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradvitals.diagnosis.witness import HeadFact, Witness
 from gradvitals.vitals import Histogram, Layer
 
 ByLabel = dict[str, dict[str, float]]  # quantity -> label of a layer or block -> value
@@ -25,6 +26,8 @@ class Measurement:
         symmetric: indices of layers whose units are copies of each other.
         clipping_changed: whether clipping changed something; None where nothing clips.
         diverged: step of a loss that was not finite; None: all were finite.
+        witness: the loss that is called beside outputs that know nothing; None where it was not looked at.
+        head: faults of output, loss and target.
 
     Example:
         >>> layers = [Layer(name, i, f"0{i}.{name}", "Linear", 4) for i, name in enumerate("ab")]
@@ -46,6 +49,8 @@ class Measurement:
     symmetric: list[int] = field(default_factory=list)
     clipping_changed: bool | None = None
     diverged: int | None = None
+    witness: Witness | None = None
+    head: list[HeadFact] = field(default_factory=list)
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
     def set(self, quantity: str, layer: Layer, value: float) -> None:

@@ -17,6 +17,7 @@ from gradvitals.monitor.collectors.grad_scaler import GradScalerState, gradient_
 from gradvitals.monitor.collectors.identical_units import IdenticalUnits
 from gradvitals.monitor.collectors.layer_hooks import LayerHooks
 from gradvitals.monitor.collectors.loss_buffer import LossBuffer
+from gradvitals.monitor.collectors.loss_witness import LossWitness
 from gradvitals.monitor.collectors.noise_scale import NoiseScaleCollector
 from gradvitals.monitor.collectors.non_finite import NonFiniteGuard
 from gradvitals.monitor.collectors.optimizer_step import OptimizerStep, Trained, parameters
@@ -59,7 +60,7 @@ class Session:
         pace = (settings.every_n_steps, settings.first_steps, settings.spike_factor, settings.spike_steps)
         self._cadences = [Cadence(*pace) for _ in loop.optimizers]
         self._waits_for_steps = loop.clips or settings.updates
-        self.losses = LossBuffer()
+        self.losses = LossBuffer(loop)
         self.data = BatchStatistics(max(settings.first_steps, 1), loop.processes)
         guarded = settings.on_non_finite != "warn" and loop.scaler is None
         self._guard = NonFiniteGuard(settings.on_non_finite, loop, network) if guarded else None
@@ -74,6 +75,7 @@ class Session:
             "data": self.data,
             "first_batch": self.first_batch,
             "symmetric": IdenticalUnits(self.network),
+            "witness": LossWitness(loop, settings.first_steps),
         }
         self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
         self._calls = {name: self._implemented(name) for name in vars(Collector) if not name.startswith("_")}

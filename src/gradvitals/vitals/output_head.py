@@ -16,6 +16,10 @@ ACTIVATIONS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "Relu", "Tanh",
 PASSED = ("Log", "Clamp", "ClampMin", "ClampMax", "Add", "Sub", "ToCopy", "Select", "Slice", "Permute", "T", "Transpose")
 RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "Relu": (0.0, float("inf"))}
 FOR_LOGITS = {F.cross_entropy, F.binary_cross_entropy_with_logits}
+KINDS = (
+    *("one_unit", "over_batch", "activation", "out_of_reach", "not_probabilities", "broadcast", "not_exclusive"),
+    "not_log",
+)
 MARGIN = 0.01  # by which a target may be outside a range
 
 
@@ -24,8 +28,7 @@ class HeadFault:
     """A fault of output, loss and target.
 
     Attributes:
-        kind: ``one_unit``, ``over_batch``, ``activation``, ``out_of_reach``, ``not_probabilities``, ``broadcast``,
-            ``not_exclusive`` or ``not_log``.
+        kind: one of :data:`KINDS`.
         loss: the name of the loss function.
         activation: the last one before the loss; empty: none.
         share: of the targets or outputs that are at fault, shape ``()``.

@@ -12,6 +12,7 @@ from torch import Tensor
 from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement
 
 MOST = 10_000  # losses kept between measured steps
@@ -28,12 +29,21 @@ class LossBuffer(Collector):
         (1, [1.0, nan, 1.0])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: TrainingLoop | None = None) -> None:
+        self._loop = loop
+        self._factor = float(loop.accumulates) if loop is not None else 1.0
+        self._of_backward: Tensor | None = None  # for a training step that returns nothing
         self._losses: list[Tensor] = []
         self._steps: list[int] = []
 
+    def before_backward(self, loss: Tensor) -> None:
+        self._of_backward = loss
+
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if not isinstance(loss, Tensor) and self._loop is not None and self._loop.scaler is None:
+            loss = self._of_backward
+        self._of_backward = None
         if isinstance(loss, Tensor) and len(self._losses) < MOST:
             self._losses.append(loss.detach() if loss.requires_grad else loss)
             self._steps.append(step)
@@ -43,7 +53,8 @@ class LossBuffer(Collector):
 
         def finish(values: Sequence[float]) -> None:
             bad = (step for step, loss in zip(self._steps, values, strict=True) if not math.isfinite(loss))
-            measurement.diverged, measurement.losses = next(bad, None), list(values)
+            measurement.diverged = next(bad, None)
+            measurement.losses = [self._factor * value for value in values]
             self._losses, self._steps = [], []
 
         if self._losses:

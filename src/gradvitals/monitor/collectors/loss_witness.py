@@ -1,0 +1,103 @@
+"""What the losses that are called say about learning: beside the best constant output, and beside exchanged outputs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradvitals.diagnosis.witness import HeadFact, Witness
+from gradvitals.monitor.collectors.collector import Collector
+from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.loop import TrainingLoop
+from gradvitals.monitor.measurement import Measurement
+from gradvitals.vitals.loss_calls import SYMMETRIC, Constant, LossCall, LossCalls, compare, varies
+from gradvitals.vitals.output_head import KINDS, HeadFault, head_faults
+
+PACE = 1.25  # steps of one look over those of the look before
+LEAST = 4  # samples of a batch that can be exchanged
+SEED = 0
+SIZE = 7  # numbers of a look
+
+
+class LossWitness(Collector):
+    """Looks at the loss calls of the first measured steps, and of later ones at a geometric pace.
+
+    A look costs some evaluations of the loss function, and no pass through the network.
+
+    Args:
+        loop: whose steps are counted.
+        dense: so many steps at the beginning are all looked at.
+    """
+
+    def __init__(self, loop: TrainingLoop, dense: int) -> None:
+        self._loop, self._dense = loop, dense
+        self._next = 0
+        self._mode: LossCalls | None = None
+        self._constants: dict[int, Constant] = {}
+        self._generator = torch.Generator().manual_seed(SEED)
+        self._rows: list[Tensor] = []  # of the micro-batches of a step
+        self._head: dict[str, HeadFault] = {}
+
+    def measured_batch_begins(self, batch: Any) -> None:
+        if self._mode is None and self._loop.optimizer_steps >= self._next:
+            self._mode = LossCalls()
+            self._mode.__enter__()
+
+    def before_backward(self, loss: Tensor) -> None:
+        if self._mode is not None:
+            calls = self._mode.take()
+            rows = [self._look(number, call) for number, call in enumerate(calls) if call.samples >= LEAST]
+            if rows:
+                own = loss.detach().double().reshape(-1).sum() * self._loop.accumulates
+                self._rows.append(torch.cat([torch.stack(rows).sum(0), own.reshape(1)]))
+
+    def _look(self, number: int, call: LossCall) -> Tensor:
+        """The numbers of a call: zeros where its targets are all alike, so that they teach nothing."""
+        constant = self._constants.setdefault(number, Constant())
+        found = compare(call, constant, self._generator)
+        numbers = torch.stack([found.loss, found.constant, found.exchanged, found.scatter.square(), found.unit])
+        row = torch.where(varies(call), numbers, torch.zeros_like(numbers))
+        targets = call.targets.detach().double() if call.targets is not None and call.function in SYMMETRIC else None
+        size = targets.square().mean().sqrt() if targets is not None else torch.zeros((), dtype=torch.float64)
+        for fault in head_faults(call):
+            self._head.setdefault(fault.kind, fault)
+        return torch.cat([row, size.reshape(1).to(row.device)])
+
+    def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
+        if self._mode is None:
+            return
+        self.close()
+        taken = self._loop.optimizer_steps
+        self._next = 0 if taken < self._dense else math.ceil(PACE * taken)
+        rows, head = self._rows, self._head
+        self._rows, self._head = [], {}
+        device = rows[0].device if rows else torch.device("cpu")
+        means = torch.stack(rows).mean(0) if rows else torch.zeros(SIZE, dtype=torch.float64)
+        none = torch.zeros((), dtype=torch.float64)
+        shares = [(head[kind].share if kind in head else none).to(device) for kind in KINDS]  # as many in each process
+
+        def finish(values: Sequence[float]) -> None:
+            measurement.witness = Witness.of(*values[:SIZE])
+            found = [(head[kind], share) for kind, share in zip(KINDS, values[SIZE:], strict=True) if kind in head]
+            measurement.head = [HeadFact(f.kind, f.loss, f.activation, share) for f, share in found if share > 0]
+
+        readings.add_means(torch.cat([means, torch.stack(shares)]), finish)
+
+    def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
+        if self._mode is not None:
+            self._mode.take()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._next = state["next"]
+
+    def close(self) -> None:
+        if self._mode is not None:
+            self._mode.__exit__(None, None, None)
+        self._mode = None
