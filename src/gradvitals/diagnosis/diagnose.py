@@ -9,12 +9,12 @@ from typing import Any
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Observation, Subject
+from gradvitals.diagnosis.judgment import outcome
 from gradvitals.diagnosis.learning import learned, patience
-from gradvitals.diagnosis.profile import Profile
+from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
 
-HEALTHY = "healthy"
 MAX_OBSERVATIONS = 256
 
 
@@ -23,20 +23,28 @@ class Diagnosis:
     """A verdict and its evidence.
 
     Attributes:
-        verdict: ``healthy`` or the name of a rule.
-        severity: 0 if healthy; else the loss over that of a constant output, at most 1.
-        step: the step of the verdict; None if healthy.
+        verdict: ``healthy``, ``not_learning``, ``undecided`` or the name of a rule.
+        severity: 0 if healthy, None if undecided; else the loss over that of a constant output, at most 1.
+        step: the step of the verdict; None if healthy or undecided.
         findings: the cause, followed by its symptoms.
+        reason: why, where there is no finding.
     """
 
-    verdict: str = HEALTHY
-    severity: float = 0.0
+    verdict: str = UNDECIDED
+    severity: float | None = None
     step: int | None = None
     findings: Sequence[Finding] = field(default_factory=tuple)
+    reason: str = "no step was measured"
+
+    @property
+    def is_sick(self) -> bool:
+        """Whether something is wrong: a cause, or that nothing is learned."""
+        return self.verdict not in (HEALTHY, UNDECIDED)
 
     def __str__(self) -> str:
         if not self.findings:
-            return HEALTHY
+            at = f" at step {self.step}" if self.step is not None else ""
+            return f"{self.verdict}{at}" + (f": {self.reason}" if self.reason and self.verdict != HEALTHY else "")
         cause, *symptoms = self.findings
         text = f"{self.verdict} at step {self.step}: {cause.evidence}" + (f" ({cause.cause})" if cause.cause else "")
         return f"{text}; with it: {', '.join(s.rule for s in symptoms)}" if symptoms else text
@@ -49,8 +57,8 @@ class Examination:
 
     Example:
         >>> run = Examination(Subject(chance=2.3))
-        >>> run.take(Observation(0, 1, loss=2.3, worst=2.3)).verdict
-        'healthy'
+        >>> print(run.take(Observation(0, 1, loss=2.3, worst=2.3)))
+        undecided: 1 of the 50 steps that a verdict needs
     """
 
     def __init__(self, subject: Subject | None = None, limits: Thresholds | None = None) -> None:
@@ -71,21 +79,28 @@ class Examination:
         names = {finding.rule for finding in found}
         if known.findings and known.verdict not in names:
             if self._recovered and not names:
-                return Diagnosis()
+                return self._without_cause()
             found.append(known.findings[0])
         if not found:
-            return Diagnosis()
+            return self._without_cause()
         ranked = _by_cause(found)
         verdict = ranked[0].rule
         step = known.step if verdict == known.verdict else ranked[0].step
-        return Diagnosis(verdict, self._severity(), step, tuple(ranked))
+        return Diagnosis(verdict, self._severity(), step, tuple(ranked), "")
+
+    def _without_cause(self) -> Diagnosis:
+        verdict, reason = outcome(self.history, self.limits)
+        if verdict == NOT_LEARNING:
+            same = self.diagnosis.verdict == verdict
+            step = self.diagnosis.step if same else self.history.latest.step
+            return Diagnosis(verdict, self._severity(), step, (), reason)
+        return Diagnosis(verdict, 0.0 if verdict == HEALTHY else None, None, (), reason)
 
     def state_dict(self) -> dict[str, Any]:
         return {"moments": [asdict(o) for o in self.history.observations], "diagnosis": asdict(self.diagnosis)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        observations = [o | {"gradients": Profile(**o["gradients"])} for o in state["moments"]]
-        self.history.observations = [Observation(**observation) for observation in observations]
+        self.history.observations = [Observation.from_dict(observation) for observation in state["moments"]]
         findings = tuple(Finding(**finding) for finding in state["diagnosis"]["findings"])
         self.diagnosis = replace(Diagnosis(**state["diagnosis"]), findings=findings)
 

@@ -6,8 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from statistics import fmean, median
+from typing import Any
 
 from gradvitals.diagnosis.profile import Profile, profile
+from gradvitals.diagnosis.witness import HeadFact, Witness
 
 Place = tuple[int, float]  # index of a layer, and its value
 
@@ -18,11 +21,15 @@ class Subject:
 
     Attributes:
         layers: names by depth.
-        chance: the loss of the best constant output (log K for K balanced classes).
+        chance: the loss of the best constant output (log K for K balanced classes); nan: the loss shows nothing,
+            because several optimizers play against each other.
         predicted_decades: powers of ten between dL/dh of the first and the last layer, predicted by theory from the
             scale of the weights.
         features: the largest root mean square of an input feature.
-        faults: sentences about faults of inputs and labels.
+        targets: root mean square of the targets of a regression.
+        is_finite: whether all inputs are finite numbers.
+        faults: sentences about faults of labels.
+        head: faults of output, loss and target.
     """
 
     layers: Sequence[str] = ()
@@ -30,7 +37,10 @@ class Subject:
     planned_steps: int | None = None
     predicted_decades: float | None = None
     features: float | None = None
+    targets: float = 0.0
+    is_finite: bool = True
     faults: Sequence[str] = ()
+    head: Sequence[HeadFact] = ()
 
     def name(self, layer: int) -> str:
         return f"layer {layer} ({self.layers[layer]})" if layer < len(self.layers) else f"layer {layer}"
@@ -44,6 +54,7 @@ class Observation:
         losses: number of losses since the previous observation, that of this step included.
         loss: mean of the finite ones; nan if there is none.
         worst: maximum of all; inf if one is not finite.
+        scatter: standard deviation of them; nan where there are fewer than five.
         gradients: the profile of dL/dh.
         update: smallest, median and largest update ratio of a layer.
         dead: the layer with the largest share of dead units.
@@ -52,6 +63,7 @@ class Observation:
         growth: the layer with the largest ratio of activation_std to the layer before.
         symmetric: layers whose units have identical weights.
         broken: the layer nearest to the input with numbers that are not finite.
+        witness: the loss beside that of outputs that know nothing.
     """
 
     step: int
@@ -67,6 +79,8 @@ class Observation:
     clip: float | None = None
     symmetric: Sequence[int] = ()
     broken: int | None = None
+    scatter: float = math.nan
+    witness: Witness | None = None
 
     @classmethod
     def of(
@@ -76,6 +90,7 @@ class Observation:
         by_layer: Mapping[str, Sequence[float | None]],
         clip: float | None = None,
         symmetric: Sequence[int] = (),
+        witness: Witness | None = None,
     ) -> Observation:
         """Reduces the numbers of a step.
 
@@ -105,7 +120,23 @@ class Observation:
             clip,
             symmetric,
             next((i for i, pair in enumerate(zip(std, mean, strict=True)) if not _are_finite(pair)), None),
+            _scatter(finite),
+            witness,
         )
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Observation:
+        """Builds an observation from the plain values of a checkpoint."""
+        witness = values.get("witness")
+        nested = {"gradients": Profile(**values["gradients"]), "witness": Witness(**witness) if witness else None}
+        return cls(**(values | nested))
+
+
+def _scatter(losses: Sequence[float]) -> float:
+    """Returns the standard deviation between losses, of which a trend is no part."""
+    if len(losses) < 5:
+        return math.nan
+    return math.sqrt(fmean((b - a) ** 2 for a, b in pairwise(losses)) / 2)
 
 
 def _are_finite(values: Sequence[float | None]) -> bool:
@@ -134,10 +165,15 @@ def _growth(std: Sequence[float | None]) -> Place | None:
 
 @dataclass
 class History:
-    """The network, and its observations in order: at least the first and the latest ones."""
+    """The network, and its observations in order: at least the first and the latest ones.
+
+    Attributes:
+        is_final: whether the training is over.
+    """
 
     subject: Subject = field(default_factory=Subject)
     observations: list[Observation] = field(default_factory=list)
+    is_final: bool = False
 
     @property
     def first(self) -> Observation:
@@ -151,6 +187,27 @@ class History:
     def chance(self) -> float:
         """The loss of the best constant output; if it is unknown, the first loss."""
         return self.subject.chance if self.subject.chance is not None else self.first_loss
+
+    @property
+    def scatter(self) -> float:
+        """The standard deviation of the loss between batches; 0 where it is not known."""
+        known = [o.scatter for o in self.observations if math.isfinite(o.scatter)]
+        if known:
+            return median(known)
+        losses = [o.loss for o in self.observations if o.losses == 1 and math.isfinite(o.loss)]
+        found = _scatter(losses)
+        return found if math.isfinite(found) else 0.0
+
+    def start(self, window: int) -> float:
+        """Returns the mean of the first losses, at least ten and at most ``window``; nan if there is none."""
+        total = count = 0.0
+        for observation in self.observations:
+            if observation.losses and math.isfinite(observation.loss):
+                if count >= 10 or (count + observation.losses > window and count):
+                    break
+                total += observation.loss * observation.losses
+                count += observation.losses
+        return total / count if count else math.nan
 
     @property
     def first_loss(self) -> float:

@@ -1,15 +1,27 @@
-"""Whether a net learns, which is decided by its loss alone."""
+"""Whether a net learns, in the units of its own loss.
+
+Three witnesses, the best one that is there: the loss function that is called, beside the best constant output and
+beside outputs exchanged between samples; a given loss of a constant output; the fall of the loss beside its scatter
+between batches.
+"""
 
 from __future__ import annotations
 
 import math
+from statistics import fmean
 
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.thresholds import Thresholds
 
+CERTAIN = 4.0  # standard errors
+LATEST = 6  # looks at the loss calls
+
 
 def learned(history: History, limits: Thresholds) -> float:
     """Returns by which share the loss is below that of a constant output: 0 nothing is learned, 1 everything.
+
+    Where that loss is not known, the first loss replaces it; where losses are not positive, the fall is expressed in
+    units of the larger of first loss and scatter. nan: unknown.
 
     Example:
         >>> from gradvitals.diagnosis.history import Observation, Subject
@@ -17,13 +29,55 @@ def learned(history: History, limits: Thresholds) -> float:
         >>> learned(run, Thresholds())
         0.25
     """
-    loss, chance = history.recent_loss(limits.window), history.chance
-    return 1 - loss / chance if chance > 0 and math.isfinite(loss) else math.nan
+    loss, chance = history.recent_loss(limits.window), history.subject.chance
+    if chance is not None and math.isnan(chance):
+        return math.nan  # several optimizers
+    if chance is not None and chance > 0:
+        return 1 - loss / chance
+    looks = [o.witness for o in history.observations[-50:] if o.witness is not None]
+    if looks:
+        return fmean(look.learned for look in looks[-LATEST:])
+    start = history.start(limits.window)
+    if not math.isfinite(start) or not math.isfinite(loss):
+        return math.nan
+    if start > 0 and loss > 0:
+        return 1 - loss / start
+    return (start - loss) / max(abs(start), history.scatter, 1e-12)
 
 
 def patience(history: History, limits: Thresholds) -> float:
     """Returns after how many steps a net can be judged not to learn."""
     return max(limits.patience, limits.patience_share * (history.subject.planned_steps or 0))
+
+
+def is_over(history: History) -> bool:
+    """Returns whether the net has had its time: half of the planned steps; or all of them, where those are unknown."""
+    planned = history.subject.planned_steps
+    return history.is_final or (planned is not None and history.latest.step >= planned / 2)
+
+
+def depends_on_input(history: History, limits: Thresholds) -> bool | None:
+    """Returns whether the loss rises when outputs are exchanged between samples; None: that was not looked at."""
+    since = patience(history, limits) / 2
+    looks = [o.witness for o in history.observations if o.witness is not None and o.step >= since][-LATEST:]
+    if not looks:
+        return None
+    return sum(look.deviations for look in looks) / math.sqrt(len(looks)) >= CERTAIN
+
+
+def improves(history: History, limits: Thresholds) -> bool:
+    """Returns whether the net learns, however little: what is certain and not what is large."""
+    share = learned(history, limits)
+    if not share > 0:
+        return False
+    depends = depends_on_input(history, limits)
+    return depends if depends is not None else _has_fallen(history, limits)
+
+
+def _has_fallen(history: History, limits: Thresholds) -> bool:
+    start, now, scatter = history.start(limits.window), history.recent_loss(limits.window), history.scatter
+    error = scatter * math.sqrt(2 / limits.window)
+    return start - now > max(CERTAIN * error, 1e-6 * abs(start))
 
 
 def hardly_learns(history: History, limits: Thresholds) -> bool:

@@ -136,7 +136,7 @@ INPUT_NORM = _Candidate(SCALING.why, "Ioffe & Szegedy (2015)", lambda net: ("mod
 # The candidates of each verdict, in the order in which they are tried.
 FOR: dict[str, Sequence[_Candidate]] = {
     "vanishing": (INIT, ACT, ADAM, BATCH_NORM, PRENORM, ELU_PRENORM, ELU_BATCH_NORM, ADAM_ELU_PRENORM),
-    "exploding": (CLIP, INIT, ACT, LOWER_RATE, PRENORM, ELU_PRENORM, ADAM_ELU_PRENORM),
+    "exploding": (INIT, ACT, LOWER_RATE, CLIP, PRENORM, ELU_PRENORM, ADAM_ELU_PRENORM),
     "dead_units": (ACT, LOWER_RATE, BATCH_NORM, PRENORM, ELU_PRENORM, ELU_BATCH_NORM, ADAM_ELU_PRENORM),
     "saturated": (INIT, ACT, LOWER_RATE, BATCH_NORM, ELU_PRENORM, ELU_BATCH_NORM, ADAM_ELU_PRENORM),
     "non_finite": (LOWER_RATE, CLIP, INIT, ACT, PRENORM, ELU_PRENORM, ADAM_ELU_PRENORM),
@@ -145,6 +145,9 @@ FOR: dict[str, Sequence[_Candidate]] = {
     "unstable": (RANGE_TEST, LOWER_RATE, CLIP, ADAM, BATCH_NORM, ELU_PRENORM, ADAM_ELU_PRENORM),
     "overclipped": (NO_CLIP, ADAM, ADAM_ELU_PRENORM),
     "bad_data": (SCALING, INPUT_NORM),
+    "slow": (RANGE_TEST, HIGHER_RATE, ADAM),
+    "head": (),  # of the code
+    "target_scale": (),
 }
 
 

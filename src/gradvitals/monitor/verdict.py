@@ -10,18 +10,18 @@ from gradvitals.diagnosis.diagnose import Examination
 from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.learning import learned, patience
 from gradvitals.diagnosis.thresholds import Thresholds
+from gradvitals.diagnosis.witness import Witness
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.session import Session
-from gradvitals.vitals.layers import outputs_of
 
-AT_ONCE = ("non_finite", "bad_data", "poor_init")  # no further step can help
+AT_ONCE = ("non_finite", "poor_init")  # no further step can help
 
 
 class OnlineDiagnosis:
     """The diagnosis of one fit.
 
     Args:
-        chance: the loss of the best constant output; None: the entropy of the labels seen, or else the first loss.
+        chance: the loss of the best constant output; None: that of the loss functions that are called.
 
     Attributes:
         run: the examination, with the verdict so far.
@@ -43,25 +43,40 @@ class OnlineDiagnosis:
         self.run.history.subject = self._subject(measurement, session, predicted)
         losses = measurement.losses if measurement.diverged is None else [*measurement.losses, math.inf]
         clip = measurement.total("clip/coefficient")
-        self.run.take(Observation.of(measurement.step, losses, measurement.by_layer, clip, measurement.symmetric))
+        witness = measurement.witness
+        of_layers, symmetric = measurement.by_layer, measurement.symmetric
+        self.run.take(Observation.of(measurement.step, losses, of_layers, clip, symmetric, witness))
 
     def take_last(self, step: int, losses: list[float]) -> None:
-        if losses:
+        self.run.history.is_final = True
+        if losses or self.run.history.observations:
             self.run.take(Observation.of(step, losses, {}))
 
     def _subject(self, measurement: Measurement, session: Session, predicted: float | None) -> Subject:
         known, data, loop = self.run.history.subject, session.data, session.loop
         several = len(loop.optimizers) > 1  # losses of players do not fall
-        first = next(iter(measurement.losses), math.nan)
-        chance = self._chance if self._chance is not None else known.chance or data.chance(first)
         return Subject(
             layers=[layer.name for layer in measurement.layers],
-            chance=math.nan if several else chance,
+            chance=math.nan if several else self._chance_of(measurement.witness),
             planned_steps=known.planned_steps or loop.planned_steps,
             predicted_decades=predicted,
             features=data.features,
-            faults=data.faults(outputs_of(measurement.layers)),
+            targets=max(known.targets, measurement.witness.target if measurement.witness else 0.0),
+            is_finite=data.is_finite,
+            faults=data.faults(),
+            head=measurement.head or known.head,
         )
+
+    def _chance_of(self, witness: Witness | None) -> float | None:
+        """The mean loss of the best constant output over the looks so far, where the loss has no other terms."""
+        if self._chance is not None:
+            return self._chance
+        looks = [o.witness for o in self.run.history.observations if o.witness is not None]
+        looks += [witness] if witness else []
+        if not looks or not all(look.is_whole for look in looks):
+            return None
+        chance = sum(look.constant for look in looks) / len(looks)
+        return chance if chance > 0 else None
 
     def is_hopeless(self) -> bool:
         """Whether a verdict has lasted as long again as it took to reach it, or no further step can help."""

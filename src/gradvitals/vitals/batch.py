@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 IGNORED = -100  # torch's label of samples without a class
-ENOUGH_LABELS = 50  # from which on a second class is missing if all are equal
+ENOUGH_LABELS = 500  # from which on a second class is missing if all are equal
 
 
 def inputs_and_labels(batch: Any) -> tuple[Tensor | None, Tensor | None]:

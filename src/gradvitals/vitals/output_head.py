@@ -13,7 +13,20 @@ from gradvitals.vitals.autograd_graph import VIEWS
 from gradvitals.vitals.loss_calls import BINARY, INDEXED, SYMMETRIC, LossCall
 
 ACTIVATIONS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "Relu", "Tanh", "Softplus")
-PASSED = ("Log", "Clamp", "ClampMin", "ClampMax", "Add", "Sub", "ToCopy", "Select", "Slice", "Permute", "T", "Transpose")
+PASSED = (
+    "Log",
+    "Clamp",
+    "ClampMin",
+    "ClampMax",
+    "Add",
+    "Sub",
+    "ToCopy",
+    "Select",
+    "Slice",
+    "Permute",
+    "T",
+    "Transpose",
+)
 RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "Relu": (0.0, float("inf"))}
 FOR_LOGITS = {F.cross_entropy, F.binary_cross_entropy_with_logits}
 KINDS = (

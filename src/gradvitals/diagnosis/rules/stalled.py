@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from statistics import median
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import does_not_learn, hardly_learns
+from gradvitals.diagnosis.learning import does_not_learn, hardly_learns, improves
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS: tuple[str, ...] = ()
@@ -30,7 +31,18 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
 
 def _limit(history: History, limits: Thresholds) -> float:
     """Returns the ratio below which updates are too small: in the second half of a training, the usual one."""
+    if _stands_still(history):
+        return limits.small_update * 1e-2
+    if improves(history, limits) and history.latest.step < 3 * limits.patience:
+        return 0.0
     stuck, planned = does_not_learn(history, limits), history.subject.planned_steps
+    stuck = stuck and not improves(history, limits)
     if stuck and planned is not None and history.latest.step >= planned / 2:
         return limits.usual_update
     return limits.small_update if stuck or hardly_learns(history, limits) else 0.0
+
+
+def _stands_still(history: History) -> bool:
+    """Whether only the weights can show progress, because several optimizers play against each other."""
+    chance = history.subject.chance
+    return chance is not None and math.isnan(chance) and history.latest.step >= 50

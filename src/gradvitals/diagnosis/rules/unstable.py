@@ -10,6 +10,7 @@ from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("non_finite", "saturated", "dead_units", "stalled", "overclipped", "exploding", "vanishing")
+SCATTERS = 3  # standard deviations between batches
 EARLY = 10  # measured steps at the beginning
 
 
@@ -37,15 +38,19 @@ def _relapsed(history: History, limits: Thresholds) -> Finding | None:
     averaged = [o.loss for o in history.observations if o.losses >= limits.window / 2 and math.isfinite(o.loss)]
     loss, best = history.recent_loss(limits.window), min(averaged, default=math.nan)
     limit = 1 + (limits.risen - 1) / 2
-    if not loss > limit * best or not best < history.chance * (1 - limits.learns):
+    if not loss > limit * best or not best > 0 or not best < history.chance * (1 - limits.learns):
         return None
     return _finding(history, None, loss / best, limit, f"the loss had fallen to {best:.3g} and is {loss:.3g} again")
 
 
 def _risen(history: History, limits: Thresholds) -> Finding | None:
     loss, start = history.recent_loss(limits.window), history.first_loss
-    limit = limits.risen * max(history.chance, start)
-    if not loss > limit:
+    chance = history.chance
+    if max(chance, start) > 0:
+        limit = limits.risen * max(chance, start)
+    else:  # below 0 a multiple is no rise
+        limit = start + (limits.risen - 1) * max(abs(start), abs(chance))
+    if not loss > max(limit, start + SCATTERS * history.scatter):
         return None
     return _finding(history, None, loss, limit, f"the loss has risen from {start:.3g} to {loss:.3g}")
 

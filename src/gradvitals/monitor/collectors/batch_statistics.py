@@ -14,7 +14,7 @@ from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.measurement import Measurement
-from gradvitals.vitals.batch import entropy, faults, inputs_and_labels, largest_feature
+from gradvitals.vitals.batch import faults, inputs_and_labels, largest_feature
 from gradvitals.vitals.layers import outputs_of
 
 CLASSES = 1000  # counted in several processes, where the network's outputs do not show how many there are
@@ -39,9 +39,9 @@ class BatchStatistics(Collector):
 
     Example:
         >>> facts = BatchStatistics(batches=1)
-        >>> facts.measured_batch_begins((torch.ones(100, 2), torch.zeros(100, dtype=torch.long)))
-        >>> facts.faults(outputs=3)
-        ['all of the first 100 labels are 0']
+        >>> facts.measured_batch_begins((torch.ones(600, 2), torch.zeros(600, dtype=torch.long)))
+        >>> facts.faults()
+        ['all of the first 600 labels are 0']
 
     Args:
         batches: how many.
@@ -103,13 +103,13 @@ class BatchStatistics(Collector):
         self._left = state["left"]
         self._known.update(_Seen(Counter(state["labels"]), state["finite"], state["features"]))
 
-    def faults(self, outputs: int | None) -> list[str]:
-        return faults(self._known.finite, self._known.labels, outputs)
+    @property
+    def is_finite(self) -> bool:
+        return self._known.finite
 
-    def chance(self, loss: float) -> float | None:
-        """Returns the loss of guessing the labels; None where that may not be what the loss measures."""
-        guess = entropy(self._known.labels.values())
-        return guess if guess > 0 and math.isfinite(loss) and loss > guess / 2 else None
+    def faults(self) -> list[str]:
+        """Returns what is wrong with the labels themselves, whatever they mean."""
+        return faults(True, self._known.labels, None)
 
 
 def _look(batch: Any) -> _Seen:

@@ -1,0 +1,54 @@
+"""What is said of a net in which no cause was found: healthy, not learning, or undecided."""
+
+from __future__ import annotations
+
+import math
+
+from gradvitals.diagnosis.history import History
+from gradvitals.diagnosis.learning import depends_on_input, does_not_learn, improves, is_over, learned, patience
+from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
+from gradvitals.diagnosis.thresholds import Thresholds
+
+RULED_OUT = (
+    "gradients arrive in every layer and the weights move, so look at the data (are inputs and labels still those of "
+    "one another?), at the loss, and at which parameters train"
+)
+
+
+def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
+    """Returns the outcome of a history without findings, and why.
+
+    Example:
+        >>> from gradvitals.diagnosis.history import Observation
+        >>> outcome(History(observations=[Observation(9, 10, loss=2.3)]), Thresholds())
+        ('undecided', '10 of the 50 steps that a verdict needs')
+    """
+    step, share = history.latest.step, learned(history, limits)
+    if not any(o.losses for o in history.observations):
+        return UNDECIDED, "no loss was seen"
+    if history.subject.chance is not None and math.isnan(history.subject.chance):
+        return UNDECIDED, "several optimizers, whose losses do not show whether the net learns"
+    if step + 1 < limits.patience:
+        return UNDECIDED, f"{step + 1} of the {limits.patience} steps that a verdict needs"
+    if share >= limits.learns or improves(history, limits):
+        return HEALTHY, f"the loss is {share:.0%} below that of a constant output" if share > 0 else ""
+    if not does_not_learn(history, limits):
+        needed = math.ceil(patience(history, limits))
+        return UNDECIDED, f"{step + 1} of the {needed} steps that a verdict needs"
+    depends = depends_on_input(history, limits)
+    loss = history.recent_loss(limits.window)
+    if depends is None and history.subject.chance is None:
+        what = "the loss has not fallen" if share < limits.learns else "the loss hardly falls"
+        return UNDECIDED, f"{what} ({loss:.3g}), and no loss function of torch is called that could show why"
+    if not is_over(history):
+        return UNDECIDED, f"the loss ({loss:.3g}) is still that of a constant output"
+    return NOT_LEARNING, _not_learning(history, loss, depends)
+
+
+def _not_learning(history: History, loss: float, depends: bool | None) -> str:
+    beside = f" ({history.chance:.3g})" if history.subject.chance is not None else ""
+    if depends is False:
+        known = f"the loss, {loss:.3g}, is that of a constant output{beside}: outputs exchanged between samples cost no more"
+    else:
+        known = f"the loss, {loss:.3g}, is not below that of a constant output{beside}"
+    return f"{known}; {RULED_OUT}"

@@ -1,0 +1,55 @@
+"""A net that learns, but too slowly for the steps that are planned.
+
+Never one that has levelled off: the loss must have fallen in the last third of the steps nearly as much as in the third
+before.
+"""
+
+from __future__ import annotations
+
+import math
+
+from gradvitals.diagnosis.finding import Finding
+from gradvitals.diagnosis.history import History, Observation
+from gradvitals.diagnosis.learning import CERTAIN, is_over, learned
+from gradvitals.diagnosis.rules.stalled import usual_update
+from gradvitals.diagnosis.thresholds import Thresholds
+
+EXPLAINS: tuple[str, ...] = ()
+STEADY = 0.7  # fall of the loss in a third of the steps over that in the third before
+
+
+def judge(history: History, limits: Thresholds) -> Finding | None:
+    """Finds a steady fall of the loss that leaves most of it at the end of the planned steps."""
+    share, planned, step = learned(history, limits), history.subject.planned_steps, history.latest.step
+    if planned is None or step < 3 * limits.patience or not is_over(history) or not 0 < share < limits.recovered:
+        return None
+    update = usual_update(history)
+    falls = _falls(history)
+    if falls is None or update is None or update >= limits.usual_update:
+        return None
+    before, lately = falls
+    if lately < STEADY * before or lately < 2 * CERTAIN * history.scatter / math.sqrt(limits.window):
+        return None
+    expected = share + share * (planned - step) / step
+    if expected >= limits.recovered:
+        return None
+    evidence = (
+        f"the loss falls steadily, and at this pace it will be {expected:.0%} below that of a constant output "
+        f"after the {planned} planned steps; a step changes the weights by {update:.1e} of their size"
+    )
+    times = limits.usual_update / update
+    advice = f"Raise the learning rate about {times:.2g}-fold, or train about {1 / expected:.2g} times as long."
+    return Finding("slow", None, step, expected, limits.recovered, evidence, "learning rate too small", advice)
+
+
+def _falls(history: History) -> tuple[float, float] | None:
+    """The fall of the mean loss from the first to the second and from there to the last third of the steps."""
+    step = history.latest.step
+    thirds: list[list[Observation]] = [[], [], []]
+    for observation in history.observations:
+        if observation.losses and math.isfinite(observation.loss):
+            thirds[min(3 * observation.step // (step + 1), 2)].append(observation)
+    if not all(thirds):
+        return None
+    first, second, last = (sum(o.loss * o.losses for o in third) / sum(o.losses for o in third) for third in thirds)
+    return (first - second, second - last) if first > second > last else None
