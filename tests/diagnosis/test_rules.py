@@ -18,6 +18,9 @@ VANISHED = (1e-9, 1e-6, 1e-3, 1.0)
 EXPLODED = (1e6, 1e4, 1e2, 1.0)
 
 
+OF_THE_CODE = ("head", "target_scale")  # no override of ours helps
+
+
 def symptoms(found):
     return [finding.rule for finding in found.findings[1:]]
 
@@ -33,7 +36,10 @@ def test_a_net_that_learns_is_healthy_and_nothing_else_is_said():
 
 def test_a_net_that_does_not_learn_by_healthy_gradients_is_not_sick():
     """A linear net on circles, labels drawn by chance: no change of the net's gradients would help."""
-    assert run(numbers()).verdict == "healthy"
+    assert run(numbers()).verdict == "undecided"
+    found = run(numbers(), steps=(*range(10), 50, 250, 500))
+    assert (found.verdict, found.step, found.severity) == ("not_learning", 500, pytest.approx(1.0))
+    assert "look at the data" in str(found)
 
 
 def test_a_loss_that_starts_far_above_chance_is_a_matter_of_scale():
@@ -56,12 +62,12 @@ def test_a_vanishing_profile_that_learns_is_healthy():
     assert run(numbers(VANISHED), FALLING).verdict == "healthy"
 
 
-@pytest.mark.parametrize(("arrives", "verdict"), [(0.0101, "healthy"), (0.0099, "vanishing")])
+@pytest.mark.parametrize(("arrives", "verdict"), [(0.0101, "undecided"), (0.0099, "vanishing")])
 def test_the_line_is_at_a_hundredth(arrives, verdict):
     assert run(numbers((arrives, 1.0, 1.0, 1.0)), limits=Thresholds(weak_gain=0.0)).verdict == verdict
 
 
-@pytest.mark.parametrize(("gain", "verdict"), [(0.26, "healthy"), (0.24, "vanishing")])
+@pytest.mark.parametrize(("gain", "verdict"), [(0.26, "undecided"), (0.24, "vanishing")])
 def test_in_few_layers_the_rate_decides(gain, verdict):
     """Three steps of a quarter leave 1.6 %, more than a hundredth: the slope of a sigmoid shows."""
     assert run(numbers((gain**3, gain**2, gain, 1.0))).verdict == verdict
@@ -75,7 +81,7 @@ def test_tiny_updates_and_dead_units_are_symptoms_of_a_gradient_that_vanishes():
 
 def test_one_passing_moment_is_no_vanishing():
     seen = [numbers()] * 12 + [numbers(VANISHED), numbers()]
-    assert run(seen).verdict == "healthy"
+    assert run(seen).verdict == "undecided"
 
 
 def test_born_dead_by_too_small_weights_is_vanishing_where_theory_says_so():
@@ -131,7 +137,7 @@ def test_steps_that_rewrite_the_weights_are_unstable_whatever_follows():
 
 
 def test_a_loss_that_has_risen_is_unstable():
-    assert run(numbers(), [CHANCE, 1.4 * CHANCE]).verdict == "healthy"
+    assert run(numbers(), [CHANCE, 1.4 * CHANCE]).verdict == "undecided"
     assert run(numbers(), [CHANCE, 1.6 * CHANCE]).verdict == "unstable"
 
 
@@ -143,7 +149,7 @@ def test_a_loss_that_fell_and_is_back_is_unstable():
 
 
 def test_half_of_a_layer_at_zero_is_normal_half_of_the_units_dead_is_not():
-    assert run(numbers(dead_fraction=(0.0, 0.49, 0.0, 0.0))).verdict == "healthy"
+    assert run(numbers(dead_fraction=(0.0, 0.49, 0.0, 0.0))).verdict == "undecided"
     found = run(numbers(dead_fraction=(0.0, 0.5, 0.0, 0.0)))
     assert (found.verdict, found.findings[0].layer) == ("dead_units", 1)
 
@@ -156,7 +162,7 @@ def test_a_layer_that_returns_nothing_is_told_at_the_second_step():
 
 
 def test_saturated():
-    assert run(numbers(saturated_fraction=(0.0, 0.7, 0.0, 0.0))).verdict == "healthy"
+    assert run(numbers(saturated_fraction=(0.0, 0.7, 0.0, 0.0))).verdict == "undecided"
     assert run(numbers(saturated_fraction=(0.0, 0.8, 0.0, 0.0))).verdict == "saturated"
 
 
@@ -164,7 +170,7 @@ def test_saturated():
 
 
 def test_weights_that_stand_still():
-    assert run(numbers(update=1.1e-4)).verdict == "healthy"
+    assert run(numbers(update=1.1e-4)).verdict == "undecided"
     found = run(numbers(update=9e-5))
     assert (found.verdict, found.findings[0].cause) == ("stalled", "learning rate too small")
 
@@ -177,10 +183,10 @@ def test_a_net_that_crawls_is_stalled_though_its_loss_falls():
 
 def test_half_of_the_training_is_too_long_for_less_than_the_usual_step():
     late = (*range(10), 50, 250, 500)
-    assert run(numbers(update=9e-4)).verdict == "healthy"
+    assert run(numbers(update=9e-4)).verdict == "undecided"
     found = run(numbers(update=9e-4), steps=late)
     assert (found.verdict, found.step, found.findings[0].threshold) == ("stalled", 500, 1e-3)
-    assert run(numbers(update=1.1e-3), steps=late).verdict == "healthy"
+    assert run(numbers(update=1.1e-3), steps=late).verdict == "not_learning"
 
 
 def test_hard_clipping_is_the_cause_where_weights_stand_still():
@@ -200,16 +206,24 @@ def test_symmetric_weights_that_stay_so():
     assert (found.verdict, found.step, found.findings[0].layer) == ("poor_init", 2, 0)
 
 
-def test_a_fault_of_the_data_is_told_at_once_and_explains_the_rest():
-    found = run(numbers(VANISHED), faults=["all of the first 320 labels are 0"])
-    assert (found.verdict, found.step) == ("bad_data", 0)
-    assert "vanishing" in symptoms(found)
+def test_labels_of_one_class_are_a_fault_where_the_loss_goes_to_nothing():
+    """Rare events have such labels, too, for some hundred samples: the loss decides, and that it takes classes."""
+    faults, gone = ["all of the first 600 labels are 0"], [CHANCE] * 10 + [0.01 * CHANCE] * 3
+    assert run(numbers(), gone, faults=faults, are_classes=True).verdict == "bad_data"
+    assert run(numbers(), gone, faults=faults).verdict == "healthy"
+    assert run(numbers(), FALLING, faults=faults, are_classes=True).verdict == "undecided"  # there was nothing to learn
+
+
+def test_inputs_that_are_not_finite_are_the_cause_of_a_loss_that_is_not():
+    broken = numbers((math.nan,) * 4, std=math.nan)
+    assert run([numbers(), broken], [CHANCE, math.nan], is_finite=False).verdict == "bad_data"
+    assert run(numbers(), FALLING, is_finite=False).verdict == "healthy"  # the net masks them
 
 
 def test_inputs_that_are_not_scaled_count_where_the_net_does_not_learn():
     assert run(numbers(), features=255.0).verdict == "bad_data"
     assert run(numbers(), FALLING, features=255.0).verdict == "healthy"
-    assert run(numbers(), features=5.0).verdict == "healthy"
+    assert run(numbers(), features=5.0).verdict == "undecided"
 
 
 # the verdict as it stands
@@ -236,7 +250,7 @@ def test_severity_is_what_is_left_to_learn():
 
 
 def test_several_optimizers_are_not_judged_by_losses_that_do_not_fall():
-    assert run(numbers(VANISHED), chance=math.nan).verdict == "healthy"
+    assert run(numbers(VANISHED), chance=math.nan).verdict == "undecided"
 
 
 def test_the_verdict_survives_a_checkpoint():
@@ -277,7 +291,7 @@ def test_every_rule_has_remedies_and_explains_rules():
 def test_every_remedy_changes_something():
     for verdict in FOR:
         overrides = [remedy.overrides for remedy in prescribe(verdict, Net())]
-        assert overrides
+        assert overrides or verdict in OF_THE_CODE
         assert ("init=auto",) not in overrides
         assert ("clip=none",) not in overrides
 
@@ -290,5 +304,5 @@ def test_thresholds_by_name():
         Thresholds.of({"decades": "many"})  # type: ignore[dict-item]
 
 
-def test_an_empty_history_is_healthy():
-    assert diagnose(History()).verdict == "healthy"
+def test_an_empty_history_is_undecided():
+    assert str(diagnose(History())) == "undecided: no step was measured"

@@ -42,17 +42,20 @@ def test_labels_are_counted_over_all_processes():
     for facts in agreed(batch(1.0, 0, 0, 1), batch(3.0, 1, 2, 2), outputs=3):
         assert facts._known.labels == Counter({0: 2, 1: 2, 2: 2})
         assert facts.features == pytest.approx(3.0)
-        assert facts.faults(outputs=3) == []
+        assert facts.faults() == []
 
 
-def test_a_label_beyond_the_outputs_in_one_process_is_seen_by_all():
-    for facts in agreed(batch(1.0, 0, 1), batch(1.0, 7, -2), outputs=3):
-        assert facts.faults(outputs=3) == ["labels from -2 to 7; 3 outputs distinguish classes 0 to 2"]
+def test_labels_are_of_one_class_only_where_they_are_in_every_process():
+    alike = batch(1.0, *[0] * 300)
+    for facts in agreed(alike, alike, outputs=3):
+        assert facts.faults() == ["all of the first 600 labels are 0"]
+    for facts in agreed(alike, batch(1.0, *[7] * 300), outputs=3):
+        assert facts.faults() == []
 
 
 def test_inputs_that_are_not_finite_in_one_process_too():
     for facts in agreed(batch(1.0, 0), batch(float("nan"), 0), outputs=2):
-        assert facts.faults(outputs=2) == ["inputs that are not finite numbers"]
+        assert not facts.is_finite
         assert facts.features == pytest.approx(1.0)
 
 

@@ -29,6 +29,7 @@ class Subject:
         targets: root mean square of the targets of a regression.
         is_finite: whether all inputs are finite numbers.
         faults: sentences about faults of labels.
+        are_classes: whether a loss that is called takes the targets for numbers of classes.
         head: faults of output, loss and target.
     """
 
@@ -41,6 +42,7 @@ class Subject:
     is_finite: bool = True
     faults: Sequence[str] = ()
     head: Sequence[HeadFact] = ()
+    are_classes: bool = False
 
     def name(self, layer: int) -> str:
         return f"layer {layer} ({self.layers[layer]})" if layer < len(self.layers) else f"layer {layer}"

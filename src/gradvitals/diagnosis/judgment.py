@@ -5,10 +5,19 @@ from __future__ import annotations
 import math
 
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import depends_on_input, does_not_learn, improves, is_over, learned, patience
+from gradvitals.diagnosis.learning import (
+    depends_on_input,
+    does_not_learn,
+    improves,
+    is_falling,
+    is_over,
+    learned,
+    patience,
+)
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.thresholds import Thresholds
 
+NEARLY_NONE = 0.03  # share of the loss of a constant output
 RULED_OUT = (
     "gradients arrive in every layer and the weights move, so look at the data (are inputs and labels still those of "
     "one another?), at the loss, and at which parameters train"
@@ -30,6 +39,8 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
         return UNDECIDED, "several optimizers, whose losses do not show whether the net learns"
     if step + 1 < limits.patience:
         return UNDECIDED, f"{step + 1} of the {limits.patience} steps that a verdict needs"
+    if history.subject.are_classes and not any(o.witness for o in history.observations):
+        return UNDECIDED, "all labels seen so far are the same, so that there was nothing to learn"
     if share >= limits.learns or improves(history, limits):
         return HEALTHY, f"the loss is {share:.0%} below that of a constant output" if share > 0 else ""
     if not does_not_learn(history, limits):
@@ -40,6 +51,8 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
     if depends is None and history.subject.chance is None:
         what = "the loss has not fallen" if share < limits.learns else "the loss hardly falls"
         return UNDECIDED, f"{what} ({loss:.3g}), and no loss function of torch is called that could show why"
+    if is_falling(history) or (depends is not False and share > NEARLY_NONE):
+        return UNDECIDED, f"the loss ({loss:.3g}) is near that of a constant output, and may still fall"
     if not is_over(history):
         return UNDECIDED, f"the loss ({loss:.3g}) is still that of a constant output"
     return NOT_LEARNING, _not_learning(history, loss, depends)
@@ -48,7 +61,7 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
 def _not_learning(history: History, loss: float, depends: bool | None) -> str:
     beside = f" ({history.chance:.3g})" if history.subject.chance is not None else ""
     if depends is False:
-        known = f"the loss, {loss:.3g}, is that of a constant output{beside}: outputs exchanged between samples cost no more"
+        known = f"the loss, {loss:.3g}, is that of a constant output{beside}, and no higher with outputs exchanged"
     else:
         known = f"the loss, {loss:.3g}, is not below that of a constant output{beside}"
     return f"{known}; {RULED_OUT}"

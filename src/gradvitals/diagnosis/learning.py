@@ -13,7 +13,8 @@ from statistics import fmean
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.thresholds import Thresholds
 
-CERTAIN = 4.0  # standard errors
+CERTAIN = 3.0  # standard errors
+ENOUGH = 3  # looks at the loss calls, before it is said that outputs do not depend on the input
 LATEST = 6  # looks at the loss calls
 
 
@@ -57,12 +58,25 @@ def is_over(history: History) -> bool:
 
 
 def depends_on_input(history: History, limits: Thresholds) -> bool | None:
-    """Returns whether the loss rises when outputs are exchanged between samples; None: that was not looked at."""
+    """Returns whether the loss rises when outputs are exchanged between samples; None: too few looks.
+
+    The latest looks together decide, or the latest alone, because a net may have begun to learn just then.
+    """
     since = patience(history, limits) / 2
-    looks = [o.witness for o in history.observations if o.witness is not None and o.step >= since][-LATEST:]
-    if not looks:
-        return None
-    return sum(look.deviations for look in looks) / math.sqrt(len(looks)) >= CERTAIN
+    looks = [o.witness.deviations for o in history.observations if o.witness is not None and o.step >= since][-LATEST:]
+    if looks and max(looks[-1], sum(looks) / math.sqrt(len(looks))) >= CERTAIN:
+        return True
+    return False if len(looks) >= ENOUGH else None
+
+
+def is_falling(history: History) -> bool:
+    """Returns whether the loss of the latest observation is certainly below that of the one before."""
+    known = [o for o in history.observations[-3:] if o.losses and math.isfinite(o.loss)]
+    if len(known) < 2:
+        return False
+    before, now = known[0], known[-1]
+    error = history.scatter * math.sqrt(1 / before.losses + 1 / now.losses)
+    return before.loss - now.loss > max(CERTAIN * error, 1e-4 * abs(before.loss))
 
 
 def improves(history: History, limits: Thresholds) -> bool:
@@ -71,7 +85,11 @@ def improves(history: History, limits: Thresholds) -> bool:
     if not share > 0:
         return False
     depends = depends_on_input(history, limits)
-    return depends if depends is not None else _has_fallen(history, limits)
+    return depends if depends is not None else not _looked(history) and _has_fallen(history, limits)
+
+
+def _looked(history: History) -> bool:
+    return any(o.witness is not None for o in history.observations)
 
 
 def _has_fallen(history: History, limits: Thresholds) -> bool:

@@ -28,6 +28,7 @@ class Measurement:
         diverged: step of a loss that was not finite; None: all were finite.
         witness: the loss that is called beside outputs that know nothing; None where it was not looked at.
         head: faults of output, loss and target.
+        are_classes: whether a loss that is called takes the targets for numbers of classes.
 
     Example:
         >>> layers = [Layer(name, i, f"0{i}.{name}", "Linear", 4) for i, name in enumerate("ab")]
@@ -51,6 +52,7 @@ class Measurement:
     diverged: int | None = None
     witness: Witness | None = None
     head: list[HeadFact] = field(default_factory=list)
+    are_classes: bool = False
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
     def set(self, quantity: str, layer: Layer, value: float) -> None:

@@ -65,6 +65,7 @@ class OnlineDiagnosis:
             is_finite=data.is_finite,
             faults=data.faults(),
             head=measurement.head or known.head,
+            are_classes=measurement.are_classes or known.are_classes,
         )
 
     def _chance_of(self, witness: Witness | None) -> float | None:

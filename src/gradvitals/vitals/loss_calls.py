@@ -8,7 +8,7 @@ samples: a network that has learned nothing of its input loses nothing by the ex
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,11 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 EXCHANGES = 6  # permutations of a batch, whose losses scatter
+DIFFERENCES = {Tensor.sub, Tensor.__sub__, Tensor.__rsub__, torch.sub}
+BY_HAND = {
+    **dict.fromkeys((Tensor.pow, Tensor.__pow__, torch.pow, Tensor.square, torch.square, Tensor.mul), F.mse_loss),
+    **dict.fromkeys((Tensor.abs, torch.abs, Tensor.__abs__), F.l1_loss),
+}
 MOST_CALLS = 16  # looked at in a batch
 MOST_COLUMNS = 100_000  # numbers in a target, above which one mean serves them all
 SYMMETRIC = {F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss}
@@ -101,7 +106,7 @@ class LossCall:
 
 
 class LossCalls(TorchFunctionMode):
-    """Records the calls of loss functions whose result has a gradient.
+    """Records the calls of loss functions whose result has a gradient, and squared or absolute errors made by hand.
 
     Example:
         >>> net, x, y = torch.nn.Linear(2, 3), torch.randn(8, 2), torch.arange(8) % 3
@@ -114,18 +119,36 @@ class LossCalls(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._calls: list[LossCall] = []
+        self._differences: dict[int, tuple[Tensor, LossCall]] = {}  # by the id of the difference, which is kept
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if (func in PAIRED or func in UNPAIRED) and result.requires_grad and len(self._calls) < MOST_CALLS:
+        if func in DIFFERENCES and len(self._differences) < MOST_CALLS:
+            self._note_difference(args, result)
+        elif func in BY_HAND and self._differences:
+            self._note_by_hand(BY_HAND[func], args)
+        elif (func in PAIRED or func in UNPAIRED) and result.requires_grad and len(self._calls) < MOST_CALLS:
             call = LossCall.of(func, args, kwargs or {})
             if call is not None and call.outputs.requires_grad:
                 self._calls.append(call)
         return result
 
+    def _note_difference(self, args: Sequence[Any], result: Any) -> None:
+        """Output minus target, or the other way around, may become a loss."""
+        if len(args) == 2 and all(isinstance(arg, Tensor) and arg.ndim for arg in args):
+            a, b = args
+            if a.requires_grad != b.requires_grad and len(a) == len(b):
+                outputs, targets = (a, b) if a.requires_grad else (b, a)
+                self._differences[id(result)] = result, LossCall(F.mse_loss, outputs, targets)
+
+    def _note_by_hand(self, function: Callable[..., Tensor], args: Sequence[Any]) -> None:
+        _, call = self._differences.get(id(args[0]), (None, None))
+        if call is not None and (len(args) == 1 or args[1] is args[0] or args[1] == 2):
+            self._calls.append(replace(call, function=function))
+
     def take(self) -> list[LossCall]:
         """Returns the calls since the last time."""
-        calls, self._calls = self._calls, []
+        calls, self._calls, self._differences = self._calls, [], {}
         return calls
 
 

@@ -58,7 +58,7 @@ def head_faults(call: LossCall) -> list[HeadFault]:
 
     Example:
         >>> logits = torch.zeros(8, 1, requires_grad=True)
-        >>> call = LossCall(F.mse_loss, logits.softmax(1), torch.rand(8, 1))
+        >>> call = LossCall(F.mse_loss, logits.softmax(1), torch.ones(8, 1))
         >>> [fault.kind for fault in head_faults(call)]
         ['one_unit']
     """

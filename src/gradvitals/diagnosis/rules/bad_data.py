@@ -29,7 +29,7 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
         advice = "Remove or impute such samples: torch.nan_to_num(x), or a mask."
         evidence = "inputs that are not finite numbers, and a loss that is not finite"
         return Finding("bad_data", None, step, 1.0, 0.0, evidence, "the data itself", advice)
-    if subject.faults and _is_trivial(history, limits):
+    if subject.faults and subject.are_classes and _is_trivial(history, limits):
         advice = "Check how the labels are read, and shuffle the data: DataLoader(..., shuffle=True)."
         evidence = "; ".join([*subject.faults, "and the loss has gone to nearly nothing"])
         return Finding("bad_data", None, step, 1.0, 0.0, evidence, "the data itself", advice)

@@ -14,7 +14,7 @@ from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.measurement import Measurement
-from gradvitals.vitals.batch import faults, inputs_and_labels, largest_feature
+from gradvitals.vitals.batch import ENOUGH_LABELS, faults, inputs_and_labels, largest_feature
 from gradvitals.vitals.layers import outputs_of
 
 CLASSES = 1000  # counted in several processes, where the network's outputs do not show how many there are
@@ -60,7 +60,7 @@ class BatchStatistics(Collector):
         return self._known.features
 
     def measured_batch_begins(self, batch: Any) -> None:
-        if self._left <= 0:
+        if self._left <= 0 and not self._may_be_one_class:
             return
         self._left -= 1
         if self._mine is None:
@@ -94,6 +94,11 @@ class BatchStatistics(Collector):
             has_inputs, features, unfit, has_labels, low, high = places[at : at + size]
             beyond = {label for label in (int(low), int(high)) if has_labels and not 0 <= label < len(counts)}
             self._known.update(_Seen(Counter(beyond), not unfit, features if has_inputs else None))
+
+    @property
+    def _may_be_one_class(self) -> bool:
+        """Whether all labels so far are alike, and too few to tell."""
+        return len(self._known.labels) == 1 and self._known.labels.total() < ENOUGH_LABELS
 
     def state_dict(self) -> dict[str, Any]:
         seen = {"left": self._left, "labels": dict(self._known.labels), "finite": self._known.finite}

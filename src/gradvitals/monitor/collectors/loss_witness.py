@@ -17,7 +17,7 @@ from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals.loss_calls import SYMMETRIC, Constant, LossCall, LossCalls, compare, varies
 from gradvitals.vitals.output_head import KINDS, HeadFault, head_faults
 
-PACE = 1.25  # steps of one look over those of the look before
+PACE = 1.1  # steps of one look over those of the look before
 LEAST = 4  # samples of a batch that can be exchanged
 SEED = 0
 SIZE = 7  # numbers of a look
@@ -41,6 +41,7 @@ class LossWitness(Collector):
         self._generator = torch.Generator().manual_seed(SEED)
         self._rows: list[Tensor] = []  # of the micro-batches of a step
         self._head: dict[str, HeadFault] = {}
+        self._indexed = False
 
     def measured_batch_begins(self, batch: Any) -> None:
         if self._mode is None and self._loop.optimizer_steps >= self._next:
@@ -60,6 +61,7 @@ class LossWitness(Collector):
         constant = self._constants.setdefault(number, Constant())
         found = compare(call, constant, self._generator)
         numbers = torch.stack([found.loss, found.constant, found.exchanged, found.scatter.square(), found.unit])
+        self._indexed = self._indexed or call.is_indexed
         row = torch.where(varies(call), numbers, torch.zeros_like(numbers))
         targets = call.targets.detach().double() if call.targets is not None and call.function in SYMMETRIC else None
         size = targets.square().mean().sqrt() if targets is not None else torch.zeros((), dtype=torch.float64)
@@ -81,6 +83,7 @@ class LossWitness(Collector):
         shares = [(head[kind].share if kind in head else none).to(device) for kind in KINDS]  # as many in each process
 
         def finish(values: Sequence[float]) -> None:
+            measurement.are_classes = self._indexed
             measurement.witness = Witness.of(*values[:SIZE])
             found = [(head[kind], share) for kind, share in zip(KINDS, values[SIZE:], strict=True) if kind in head]
             measurement.head = [HeadFact(f.kind, f.loss, f.activation, share) for f, share in found if share > 0]
