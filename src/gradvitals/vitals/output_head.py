@@ -54,12 +54,12 @@ class HeadFault:
 
 
 def head_faults(call: LossCall) -> list[HeadFault]:
-    """Returns the faults of a call, where the graph of its outputs is still there.
+    """Returns the faults that a call may have, each with its share, where the graph of its outputs is still there.
 
     Example:
         >>> logits = torch.zeros(8, 1, requires_grad=True)
         >>> call = LossCall(F.mse_loss, logits.softmax(1), torch.ones(8, 1))
-        >>> [fault.kind for fault in head_faults(call)]
+        >>> [fault.kind for fault in head_faults(call) if fault.share > 0]
         ['one_unit']
     """
     node, is_log = _last_activation(call.outputs.grad_fn)
