@@ -402,7 +402,7 @@ def _cases() -> list[Case]:
         Case("gol_nn", "few epochs at a small rate", SLOW, board, replace(board, optimizer=adam(0.01), epochs=10)),
         Case(
             *("FacialKeypointsDetection", "Adam at .1 in a linear net", f({"unstable"}), keypoints),
-            replace(keypoints, optimizer=sgd(3e-4), epochs=30),
+            replace(keypoints, optimizer=sgd(3e-3), epochs=50),
         ),
         Case(
             *("DDOS-ML-Detection", "labels edited while they are read; not scaled", f({"bad_data"}), flows),
@@ -559,8 +559,8 @@ def _controls() -> list[Control]:
         Control(
             "deep4ge/50201540",
             Plan(
-                lambda: _noise(6000, (784,), 2),
-                lambda: mlp([784, 98, 49, 24, 2], nn.ReLU, _softmax(), "normal"),
+                lambda: _noise(3000, (784,), 2),
+                lambda: mlp([784, 392, 196, 98, 2], nn.ReLU, _softmax(), "normal"),
                 *(lambda p, y: bce(p, F.one_hot(y, 2)), adam(), classes),
                 batch=32,
                 epochs=3,

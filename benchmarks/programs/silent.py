@@ -19,7 +19,7 @@ UNNAMED = frozenset({"bad_data", "not_learning"})  # what only a look at the dat
 
 
 def _net(
-    outputs: int = 10, inputs: int = 64, act: type[nn.Module] = nn.ReLU, last: nn.Module | None = None
+    outputs: int = 10, inputs: int = 64, act: type[nn.Module] = nn.Tanh, last: nn.Module | None = None
 ) -> nn.Module:
     layers = [nn.Linear(inputs, 24), act(), nn.Linear(24, 8), act(), nn.Linear(8, 8), act(), nn.Linear(8, outputs)]
     return nn.Sequential(*layers, *([last] if last else []))
@@ -59,7 +59,7 @@ class NewHead(nn.Module):
         self.trunk = _net(8)
 
     def forward(self, x: Tensor) -> Tensor:
-        return nn.Linear(8, 10)(F.relu(self.trunk(x)))
+        return nn.Linear(8, 10)(torch.tanh(self.trunk(x)))
 
 
 class LastState(nn.Module):
