@@ -289,12 +289,12 @@ class Towers(nn.Module):
         return F.normalize(self.left(x), dim=1) @ F.normalize(self.right(y), dim=1).T
 
 
-def towers(optimizer: Optimizer = ADAM, *, scramble: bool = False) -> Training:
+def towers(optimizer: Optimizer = ADAM, *, blank: bool = False, scramble: bool = False) -> Training:
     """Trains them so that each finds its partner among 64."""
     z = torch.randn(8000, 6, generator=dice())
     x = (z @ torch.randn(6, 30, generator=dice(1))).tanh() + 0.1 * torch.randn(8000, 30, generator=dice(2))
     y = (z @ torch.randn(6, 20, generator=dice(3))).tanh() + 0.1 * torch.randn(8000, 20, generator=dice(4))
-    train, held = split(x, y)
+    train, held = split(x, y * (not blank))
     if scramble:
         train[1] = shuffled(train[1])
 
@@ -398,7 +398,13 @@ CASES = [
         "targets of 1e6, Adam 1e-3",
         ("target_scale",),
     ),
-    Case("towers/lr_high", TOWERS, partial(towers, adam(3.0)), "Adam lr 3", ("unstable", "dead_units", "exploding")),
+    Case(
+        "towers/blank",
+        TOWERS,
+        partial(towers, blank=True),
+        "one side's inputs are all zero",
+        ("bad_data", "not_learning"),
+    ),
     Case("towers/shuffled", TOWERS, partial(towers, scramble=True), "partners are exchanged", ("not_learning",)),
     Case(
         "towers/decay", TOWERS, partial(towers, adamw(1e-2, weight_decay=100.0)), "weight decay 100", ("weight_decay",)

@@ -132,7 +132,7 @@ def diabetes(
 
     module = Supervised(mlp(x.shape[1], 24, 1, act=nn.Tanh), loss, optimizer)
     score = lambda m: explained(predicted(m, held[0])[:, 0], held[1])  # noqa: E731
-    return Training(module, loader(*train, batch=batch), steps, score, 0.0, 0.8 if wave else 0.3)
+    return Training(module, loader(*train, batch=batch), steps, score, 0.0, 0.8 if wave else 0.25)
 
 
 def lbfgs(lr: float, search: str | None) -> Optimizer:
@@ -178,7 +178,7 @@ CASES = [
     Case("two_optimizers", f"{TWO}, SGD", two),
     Case("lbfgs", f"wave, {FULL}", partial(diabetes, lbfgs(1.0, "strong_wolfe"), batch=600, steps=60, wave=True)),
     Case("diabetes", f"{DIABETES}, Adam", partial(diabetes, ADAM, batch=32, steps=300)),
-    Case("diabetes_sgd", f"{DIABETES}, SGD", partial(diabetes, sgd(0.02), batch=32, steps=1000)),
+    Case("diabetes_sgd", f"{DIABETES}, SGD", partial(diabetes, sgd(0.02), batch=32, steps=600)),
     Case("wave", "wave, MLP, Adam", partial(diabetes, adam(1e-2), batch=64, steps=700, wave=True)),
     Case("vae_annealed", f"{KL}, Adam", vae),
     Case("curriculum/lr_low", CURRICULUM, partial(curriculum, adam(1e-7)), "Adam lr 1e-7", ("stalled", "slow")),

@@ -311,7 +311,7 @@ def bag(
     if untrained_zeros:
         nn.init.zeros_(net.bag.weight).requires_grad_(False)
     module = Supervised(net, lambda net, batch: F.cross_entropy(net(batch[0]), batch[1]), optimizer)
-    return Training(module, loader(*train), 600, lambda m: accuracy(predicted(m, held[0]), held[1]), 0.25, 0.7)
+    return Training(module, loader(*train), 600, lambda m: accuracy(predicted(m, held[0]), held[1]), 0.25, 0.6)
 
 
 class Forecast(nn.Module):

@@ -192,7 +192,7 @@ def counts(
         h = predicted(module, held[0])[:, 0]
         return explained(h.exp() if log_input else h, held[1].float())
 
-    return Training(Supervised(mlp(8, 32, 1), loss, optimizer), loader(*train), 500, score, 0.0, 0.3)
+    return Training(Supervised(mlp(8, 32, 1), loss, optimizer), loader(*train), 500, score, 0.0, 0.25)
 
 
 def ordinal(optimizer: Optimizer = ADAM, module: type = Supervised) -> Training:
