@@ -229,6 +229,69 @@ def test_a_preflight_takes_a_batch_of_inference_mode_and_may_be_called_there():
         assert preflight(net, (X, Y), F.cross_entropy, torch.optim.Adam) == expected
 
 
+# The smallest of each family of classifiers, at a size of the images that it takes.
+FAMILIES = {
+    "alexnet": 64,
+    "convnext_tiny": 64,
+    "densenet121": 64,
+    "efficientnet_b0": 64,
+    "efficientnet_v2_s": 64,
+    "googlenet": 64,
+    "inception_v3": 96,
+    "maxvit_t": 64,
+    "mnasnet0_5": 64,
+    "mobilenet_v2": 64,
+    "mobilenet_v3_small": 64,
+    "regnet_x_400mf": 64,
+    "regnet_y_400mf": 64,
+    "resnet18": 64,
+    "resnext50_32x4d": 64,
+    "shufflenet_v2_x0_5": 64,
+    "squeezenet1_1": 64,
+    "swin_t": 64,
+    "swin_v2_t": 64,
+    "vgg11": 64,
+    "vgg11_bn": 64,
+    "vit_b_32": 64,
+    "wide_resnet50_2": 64,
+}
+SIZED = {"maxvit_t": {"input_size": (64, 64), "partition_size": 2}, "vit_b_32": {"image_size": 64}}
+HEADS = {"googlenet": {"aux_logits": False}, "inception_v3": {"aux_logits": False}}  # of one output
+
+
+def built(name: str) -> nn.Module:
+    options = SIZED.get(name, {}) | HEADS.get(name, {})
+    if name in HEADS:
+        options["init_weights"] = False  # slow
+    if name == "maxvit_t":
+        kind = models.maxvit.MaxVit
+        return kind(
+            stem_channels=16,
+            block_channels=[16, 32],
+            block_layers=[1, 1],
+            head_dim=16,
+            num_classes=3,
+            stochastic_depth_prob=0.2,
+            **options,
+        )
+    return models.get_model(name, weights=None, num_classes=3, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_family_of_torchvision_is_trained_as_without_the_monitor(name, caplog):
+    torch.manual_seed(0)
+    net = built(name)
+    alone = copy.deepcopy(net)
+    x, y = torch.randn(2, 3, FAMILIES[name], FAMILIES[name]), torch.arange(2)
+    monitor = fitted(net, (x, y), (x, y))
+    fitted(alone, (x, y), (x, y), watched=False)
+    assert same_weights(net, alone)
+    assert all(torch.equal(a, b) for a, b in zip(net.buffers(), alone.buffers(), strict=True))
+    assert len(monitor.preflight.layers) == len(monitor.layers) == len(preflight(net, (x, y), F.cross_entropy).layers)
+    assert not [record for record in caplog.records if "off from now on" in record.getMessage()]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("vgg11", 32), ("alexnet", 64), ("mobilenet_v3_small", 32)])
 def test_networks_of_torchvision_that_work_in_place(name, size):

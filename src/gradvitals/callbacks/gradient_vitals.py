@@ -20,6 +20,7 @@ is measured there is what the user's clipping left.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,9 +33,13 @@ from gradvitals.loggers.custom_scalars import layout
 from gradvitals.loggers.tags import by_block, tagged, untagged
 from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
 from gradvitals.loops.lightning_loop import LightningLoop
+from gradvitals.monitor.isolation import report
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.monitor import Monitor
+from gradvitals.monitor.session import SESSION
 from gradvitals.monitor.settings import Settings, takes_settings
+
+log = logging.getLogger(__name__)
 
 
 def monitor_of(trainer: Trainer) -> GradientVitals | None:
@@ -109,7 +114,12 @@ class GradientVitals(Monitor, Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._loggers = trainer.loggers
-        self.begin(LightningLoop(trainer, pl_module), pl_module)
+        try:
+            loop = LightningLoop(trainer, pl_module)
+        except Exception as error:
+            log.warning(report(SESSION, error))
+        else:
+            self.begin(loop, pl_module)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self.session:
@@ -157,7 +167,11 @@ class GradientVitals(Monitor, Callback):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
-            super().load_state_dict(state | {key: _as_numbers(state, key) for key in ("start", "end")})
+            try:
+                super().load_state_dict(state | {key: _as_numbers(state, key) for key in ("start", "end")})
+            except Exception as error:
+                log.warning(report("the numbers of the checkpoint", error))
+                self.reset()
 
 
 def _as_numbers(state: dict[str, Any], key: str) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch.distributed as dist
 from torch import Tensor
 
+from gradvitals.errors import out_of_reach
+
 if TYPE_CHECKING:
     from lightning import Trainer
 
@@ -58,3 +60,14 @@ class Collectives:
 
 
 ALONE = Collectives()
+
+
+def is_collective(error: BaseException) -> bool:
+    """Returns whether an error is one of the communication between processes.
+
+    Example:
+        >>> is_collective(RuntimeError("[gloo/pair.cc:553] Timed out")), is_collective(RuntimeError("out of memory"))
+        (True, False)
+    """
+    is_torchs = isinstance(error, RuntimeError) and any(word in str(error) for word in ("gloo", "NCCL", "ncclX"))
+    return is_torchs or isinstance(error, getattr(dist, "DistError", ())) or out_of_reach(error)

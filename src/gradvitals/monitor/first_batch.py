@@ -19,6 +19,7 @@ from gradvitals.signal_propagation.expectation import Theory, assemble
 from gradvitals.signal_propagation.reading import LayerReading, Preflight
 from gradvitals.vitals import Chain
 from gradvitals.vitals.batch import inputs_and_labels
+from gradvitals.vitals.hooks import Wrap, unchanged
 
 OTHERS = ("name", "index", "kind", "gain_measured", "gain_predicted", "gain_scatter")
 MEASURED = [name for name in LayerReading.__annotations__ if name not in OTHERS]  # quantities of a measurement
@@ -27,8 +28,8 @@ MEASURED = [name for name in LayerReading.__annotations__ if name not in OTHERS]
 class FirstBatch(Collector):
     """Finds out how layers follow each other in the first batch of a fit, and what theory expects of them."""
 
-    def __init__(self, network: WatchedNetwork, processes: Collectives) -> None:
-        self._network, self._processes = network, processes
+    def __init__(self, network: WatchedNetwork, processes: Collectives, wrap: Wrap = unchanged) -> None:
+        self._network, self._processes, self._wrap = network, processes, wrap
         self._samples: int | None = None
         self._chain: Chain | None = None
         self._theory: Theory | None = None
@@ -39,7 +40,7 @@ class FirstBatch(Collector):
             self._has_begun = True
             x, _ = inputs_and_labels(batch)
             self._samples = len(x) * self._processes.number if x is not None else None
-            self._chain = Chain(self._network.module)
+            self._chain = Chain(self._network.module, self._wrap)
 
     def before_backward(self, loss: Tensor) -> None:
         """Reads the graph, once, and the weights before the first step changes them."""

@@ -13,13 +13,14 @@ from gradvitals.diagnosis.diagnose import Diagnosis
 from gradvitals.monitor.collectors.non_finite import warning
 from gradvitals.monitor.first_batch import predicted_decades
 from gradvitals.monitor.gradient_history import GradientHistory
+from gradvitals.monitor.isolation import report
 from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement, Numbers
-from gradvitals.monitor.session import Session
+from gradvitals.monitor.session import NON_FINITE, PREFLIGHT, PUBLISHING, SESSION, VERDICT, Session
 from gradvitals.monitor.settings import Settings
 from gradvitals.monitor.verdict import OnlineDiagnosis
 from gradvitals.signal_propagation.reading import Preflight
-from gradvitals.vitals import Layer
+from gradvitals.vitals import Layer, UnmatchedPattern
 
 log = logging.getLogger(__name__)
 
@@ -85,17 +86,30 @@ class Monitor:
         """Is called with each new verdict, and when the fit ends."""
 
     def begin(self, loop: TrainingLoop, network: nn.Module) -> None:
-        self.session = Session(self.settings, loop, network, self._take_in, self._state)
+        """Begins to watch a fit.
+
+        Raises:
+            UnmatchedPattern: a pattern of the settings matches no layer.
+        """
+        try:
+            self.session = Session(self.settings, loop, network, self._take_in, self._state)
+        except UnmatchedPattern:
+            raise
+        except Exception as error:
+            log.warning(report(SESSION, error))
 
     def finish(self) -> None:
         """Judges what came after the last measured step, at the end of a fit that was not broken off."""
         if self.session:
-            loop = self.session.loop
-            step, losses = self.session.losses.look(loop.processes)
-            if step is not None:
-                self._warn(step, None)
-            self._verdict.take_last(loop.optimizer_steps, losses)
-            self.publish_verdict(loop.optimizer_steps, is_final=True)
+            self.session.isolation.call(SESSION, self._finish, self.session)
+
+    def _finish(self, session: Session) -> None:
+        taken, call = session.loop.optimizer_steps, session.isolation.call
+        step, losses = session.late_losses()
+        if step is not None:
+            call(NON_FINITE, self._warn, step, None)
+        call(VERDICT, self._verdict.take_last, taken, losses)
+        call(PUBLISHING, self.publish_verdict, taken, True)
 
     def close(self) -> None:
         if self.session:
@@ -106,14 +120,16 @@ class Monitor:
         self.layers = [layer.alone() for layer in self.layers]
 
     def _take_in(self, measurement: Measurement) -> None:
+        assert self.session is not None
+        call = self.session.isolation.call
         self.layers = list(measurement.layers)
         if measurement.clipping_changed is not None:
             self._steps += 1
             self._clipped_steps += measurement.clipping_changed
             measurement.totals["clip/fraction"] = self._clipped_steps / self._steps
         if measurement.diverged is not None:
-            self._warn(measurement.diverged, measurement)
-        self._judge(measurement)
+            call(NON_FINITE, self._warn, measurement.diverged, measurement)
+        call(VERDICT, self._judge, measurement)
         if not measurement.totals:
             return
         is_first, by_layer = not self.first.totals, measurement.labelled
@@ -121,20 +137,25 @@ class Monitor:
         self.latest.add(by_layer, measurement.totals)
         self._latest_step = measurement.step
         self.history.add(measurement.step, by_layer.get("activation_grad_norm", {}))
-        self.publish(measurement, is_first)
+        call(PUBLISHING, self.publish, measurement, is_first)
 
     def _judge(self, measurement: Measurement) -> None:
         assert self.session is not None
         session, loop, before = self.session, self.session.loop, self.diagnosis.verdict
-        if self.preflight is None and session.first_batch is not None:
-            self.preflight = session.first_batch.found(measurement, self.settings.chance)
-        predicted = predicted_decades(self.preflight) if self.preflight else None
-        self._verdict.take(measurement, session, predicted)
+        call = session.isolation.call
+        self._verdict.take(measurement, session, call(PREFLIGHT, self._predicted, measurement))
         if self.diagnosis.verdict != before:
-            self.publish_verdict(measurement.step, is_final=False)
+            call(PUBLISHING, self.publish_verdict, measurement.step, False)
         if self.settings.auto_stop and not loop.should_stop and self._verdict.is_hopeless():
             loop.should_stop = self.stopped_it = True
             self.seconds_saved = self._verdict.seconds_left(loop.optimizer_steps)
+
+    def _predicted(self, measurement: Measurement) -> float | None:
+        """The decades of dL/dh between last and first layer, by theory."""
+        assert self.session is not None
+        if self.preflight is None and self.session.first_batch is not None:
+            self.preflight = self.session.first_batch.found(measurement, self.settings.chance)
+        return predicted_decades(self.preflight) if self.preflight else None
 
     def _warn(self, step: int, measurement: Measurement | None) -> None:
         assert self.session is not None

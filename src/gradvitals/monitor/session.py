@@ -15,20 +15,26 @@ from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.dead_units import DeadUnitCollector
 from gradvitals.monitor.collectors.grad_scaler import GradScalerState, gradient_scale, loss_scale
 from gradvitals.monitor.collectors.identical_units import IdenticalUnits
-from gradvitals.monitor.collectors.layer_hooks import LayerHooks
+from gradvitals.monitor.collectors.layer_hooks import HOOKS, PARTS, LayerHooks
 from gradvitals.monitor.collectors.loss_buffer import LossBuffer
 from gradvitals.monitor.collectors.loss_witness import LossWitness
 from gradvitals.monitor.collectors.noise_scale import NoiseScaleCollector
-from gradvitals.monitor.collectors.non_finite import NonFiniteGuard
-from gradvitals.monitor.collectors.optimizer_step import OptimizerStep, Trained, parameters
+from gradvitals.monitor.collectors.non_finite import GUARD, PLACE, NonFiniteGuard
+from gradvitals.monitor.collectors.optimizer_step import STEP_PARTS, OptimizerStep, Trained, parameters
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.first_batch import FirstBatch
+from gradvitals.monitor.isolation import Isolation
 from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import WatchedNetwork, uncompiled
 from gradvitals.monitor.schedule import Cadence
 from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import ForwardOrder, Layer
+
+# The parts of the monitor that are no collectors, as an error names them; the last ones are of the Monitor itself.
+NETWORK, SESSION = "network", "all"
+VERDICT, PREFLIGHT, PUBLISHING, NON_FINITE = "verdict", "preflight", "publishing", "non_finite"
+OTHERS = (*STEP_PARTS, *PARTS, HOOKS, PLACE, NETWORK, VERDICT, PREFLIGHT, PUBLISHING, NON_FINITE)
 
 
 class Session:
@@ -43,6 +49,7 @@ class Session:
 
     Attributes:
         data: what the first batches showed.
+        isolation: runs the parts of the monitor, and switches off those that fail.
         losses: since the last measured step.
         first_batch: the pre-flight; None where there is none.
     """
@@ -62,23 +69,29 @@ class Session:
         self._waits_for_steps = loop.clips or settings.updates
         self.losses = LossBuffer(loop)
         self.data = BatchStatistics(max(settings.first_steps, 1), loop.processes)
+        device = next((parameter.device for parameter in network.parameters()), None)
+        isolation = self.isolation = Isolation(loop.processes, OTHERS, (GUARD,), device, self._switched_off)
         guarded = settings.on_non_finite != "warn" and loop.scaler is None
-        self._guard = NonFiniteGuard(settings.on_non_finite, loop, network) if guarded else None
+        self._guard = NonFiniteGuard(settings.on_non_finite, loop, network, isolation) if guarded else None
         is_first = settings.activations and loop.optimizer_steps == 0 and len(loop.optimizers) == 1
-        self.first_batch = FirstBatch(self.network, loop.processes) if is_first else None
+        of_first = isolation.within("first_batch")
+        self.first_batch = FirstBatch(self.network, loop.processes, of_first) if is_first else None
+        of_dead, watches = isolation.within("dead"), settings.activations
         collectors = {  # a new one is added here; the key is that of its state in a checkpoint
-            "skipped_steps": self._guard,
+            GUARD: self._guard,
             "noise": NoiseScaleCollector(loop) if settings.noise_scale else None,
             "losses": self.losses,
             "scale": GradScalerState(loop.scaler) if loop.scaler is not None else None,
-            "dead": DeadUnitCollector(self.network, loop.processes) if settings.activations else None,
+            "dead": DeadUnitCollector(self.network, loop.processes, of_dead) if watches else None,
             "data": self.data,
             "first_batch": self.first_batch,
             "symmetric": IdenticalUnits(self.network),
             "witness": LossWitness(loop, settings.first_steps),
         }
         self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
+        isolation.parts += collectors
         self._calls = {name: self._implemented(name) for name in vars(Collector) if not name.startswith("_")}
+        self._is_over = False
         self._step = 0  # as the loggers count
         self._counts: dict[int, int] = {}  # optimizer -> steps taken in all at its latest
         self._stepped: set[int] = set()  # optimizers, in this batch
@@ -92,10 +105,16 @@ class Session:
         for cadence in self._cadences if not self.network.layers else ():  # the first step shows the layers
             cadence.dense_until = max(cadence.dense_until, cadence.steps + 1)
 
-    def _implemented(self, method: str) -> list[Callable[..., None]]:
+    def _implemented(self, method: str) -> list[tuple[str, Callable[..., None]]]:
         """One method of the collectors that have it: between measured steps nothing is called in vain."""
-        collectors = self._collectors.values()
-        return [getattr(c, method) for c in collectors if getattr(type(c), method) is not getattr(Collector, method)]
+        collectors, default = self._collectors.items(), getattr(Collector, method)
+        return [(key, getattr(c, method)) for key, c in collectors if getattr(type(c), method) is not default]
+
+    def _switched_off(self, part: str) -> None:
+        for method, calls in self._calls.items():
+            self._calls[method] = [(key, call) for key, call in calls if key != part]
+        if part in self._collectors:
+            self._collectors[part].close()
 
     def _resume(self, state: dict[str, Any]) -> None:
         for cadence, known in zip(self._cadences, state["cadences"], strict=False):
@@ -104,7 +123,7 @@ class Session:
             return
         for key, collector in self._collectors.items():
             if state.get(key) is not None:
-                collector.load_state_dict(state[key])
+                self.isolation.call(key, collector.load_state_dict, state[key])
 
     @property
     def skipped_steps(self) -> int:
@@ -117,46 +136,70 @@ class Session:
     # One batch, in the order of the calls
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
-        self._step = self.loop.step
-        for begins in self._calls["batch_begins"]:
-            begins(batch, batch_idx)
-        if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
-            self._hook()
-        if self._hooks is not None:
-            for begins in self._calls["measured_batch_begins"]:
-                begins(batch)
+        if self._is_over:
+            return
+        try:
+            self._step = self.loop.step
+            for key, begins in self._calls["batch_begins"]:
+                try:
+                    begins(batch, batch_idx)
+                except Exception as error:
+                    self.isolation.fails(key, error)
+            if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
+                self._hook()
+            if self._hooks is not None:
+                for key, begins in self._calls["measured_batch_begins"]:
+                    self.isolation.call(key, begins, batch)
+        except Exception as error:
+            self._fails(error)
 
     def _hook(self) -> None:
         optimizers, network = self.loop.optimizers, self.network
-        network.refresh(optimizers)
         self._hooks = ExitStack()
+        self.isolation.call(NETWORK, network.refresh, optimizers)
         self._hooks.enter_context(uncompiled(network.is_compiled))
         if not network.layers:
-            network.order = self._hooks.enter_context(closing(ForwardOrder(network.module)))
+            order = ForwardOrder(network.module, self.isolation.within(NETWORK))
+            network.order = self._hooks.enter_context(closing(order))
         if self._settings.activations:
-            watch = LayerHooks(network.module, network.hooked, network.activations, self._entry)
-            self._watch = self._hooks.enter_context(closing(watch))
+            self.isolation.call(HOOKS, self._watch_layers, self._hooks)
         for optimizer in optimizers if self._waits_for_steps else ():
             self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
 
+    def _watch_layers(self, hooks: ExitStack) -> None:
+        network = self.network
+        watch = LayerHooks(network.module, network.hooked, network.activations, self._entry, self.isolation)
+        self._watch = hooks.enter_context(closing(watch))
+
     def before_backward(self, loss: Tensor) -> None:
         """Shows the loss, and with it the graph, to the collectors."""
-        for look in self._calls["before_backward"]:
-            look(loss)
+        for key, look in self._calls["before_backward"]:
+            try:
+                look(loss)
+            except Exception as error:
+                self.isolation.fails(key, error)
 
     def before_step(self, optimizer: Optimizer) -> None:
         """Measures gradients that are complete and not yet clipped, where the step is due."""
-        number, taken = self.loop.optimizers.index(optimizer), self.loop.optimizer_steps
-        if self._counts.get(number) == taken:
-            return  # a closure that is called again within one step
-        self._counts[number] = taken
-        self._stepped.add(number)
-        due = self._cadences[number].due
-        for look in self._calls["before_step"]:
-            look(number, optimizer, due)
-        self._cadences[number].step_taken()
-        if due:
-            self._measure(number, optimizer)
+        if self._is_over:
+            return
+        try:
+            number, taken = self.loop.optimizers.index(optimizer), self.loop.optimizer_steps
+            if self._counts.get(number) == taken:
+                return  # a closure that is called again within one step
+            self._counts[number] = taken
+            self._stepped.add(number)
+            due = self._cadences[number].due
+            for key, look in self._calls["before_step"]:
+                try:
+                    look(number, optimizer, due)
+                except Exception as error:
+                    self.isolation.fails(key, error)
+            self._cadences[number].step_taken()
+            if due:
+                self._measure(number, optimizer)
+        except Exception as error:
+            self._fails(error)
 
     def _measure(self, number: int, optimizer: Optimizer) -> None:
         network = self.network
@@ -170,7 +213,7 @@ class Session:
         step = OptimizerStep(
             trained,
             Measurement(self._step, network.layers, f".{number}" if len(self._cadences) > 1 else ""),
-            Readings(self.loop.processes, trained.sharded),
+            Readings(self.loop.processes, trained.sharded, self.isolation),
             gradient_scale(self.loop.scaler, optimizer),
             self._settings,
             self.loop.clips,
@@ -191,24 +234,27 @@ class Session:
 
     def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
         """The optimizer's own hook; a step that a loss scaler skips does not come here, or with unusable numbers."""
-        number = self.loop.optimizers.index(optimizer)
-        step = self._pending.pop(number, None)
-        if step is not None and not (self._guard and self._guard.dropped):
-            step.after()
-            self._finish(number, step)
+        try:
+            number = self.loop.optimizers.index(optimizer)
+            step = self._pending.pop(number, None)
+            if step is not None and not (self._guard and self._guard.dropped and GUARD not in self.isolation.off):
+                step.after()
+                self._finish(number, step)
+        except Exception as error:
+            self._fails(error)
 
     def _finish(self, number: int, step: OptimizerStep) -> None:
         measurement = step.measurement
-        for add_to in self._calls["add_to"]:
-            add_to(step.readings, measurement, number)
+        for key, add_to in self._calls["add_to"]:
+            step.readings.gather(key, add_to, step.readings, measurement, number)
         step.readings.fetch()
-        total = measurement.total("grad_norm/total")
-        assert total is not None
-        is_finite = math.isfinite(total)
+        total = measurement.total("grad_norm/total")  # None where the gradients are not measured any more
+        is_finite = total is None or math.isfinite(total)
         if self.loop.scaler is not None and not is_finite:
             self._skipped(measurement.diverged)
             return
-        self._cadences[number].note(total)
+        if total is not None:
+            self._cadences[number].note(total)
         if measurement.diverged is None and not is_finite:
             measurement.diverged = self._step
         self._hand(measurement)
@@ -224,14 +270,26 @@ class Session:
             self._hand(Measurement(self._step, self.network.layers, diverged=diverged))
 
     def batch_ends(self, outputs: Any) -> None:
-        if self._pending:  # of a step that a loss scaler skipped
-            self._pending = {}
-            self._skipped(self.losses.look(self.loop.processes)[0])
-        for ends in self._calls["batch_ends"]:
-            ends(outputs, self._step, self._hooks is not None)
-        if self._stepped:
-            self._count_missed()
-            self._stepped = set()
+        if self._is_over:
+            return
+        try:
+            if self._pending:  # of a step that a loss scaler skipped
+                self._pending = {}
+                self._skipped(self.late_losses()[0])
+            for key, ends in self._calls["batch_ends"]:
+                try:
+                    ends(outputs, self._step, self._hooks is not None)
+                except Exception as error:
+                    self.isolation.fails(key, error)
+            if self._stepped:
+                self._count_missed()
+                self._stepped = set()
+        except Exception as error:
+            self._fails(error)
+
+    def late_losses(self) -> tuple[int | None, list[float]]:
+        """Fetches the losses since the last measured step, and the step of the first that was not finite."""
+        return self.losses.look(Readings(self.loop.processes, isolation=self.isolation))
 
     def _count_missed(self) -> None:
         """Another optimizer's turn is over: one that was awaited and did not step missed it."""
@@ -250,15 +308,22 @@ class Session:
         return {
             "cadences": [cadence.state_dict() for cadence in self._cadences],
             "layers": [layer.name for layer in self.network.layers],
-            **{key: collector.state_dict() for key, collector in self._collectors.items()},
+            **{key: self.isolation.call(key, collector.state_dict) for key, collector in self._collectors.items()},
         }
 
     def close(self) -> None:
+        self._is_over = True
+        for key, close in self._calls["close"]:
+            self.isolation.call(key, close)
         self._unhook()
-        for close in self._calls["close"]:
-            close()
+
+    def _fails(self, error: Exception) -> None:
+        """An error outside of all parts: nothing is measured any more."""
+        self.isolation.fails(SESSION, error)
+        self.close()
 
     def _unhook(self) -> None:
-        if self._hooks is not None:
-            self._hooks.close()
-        self._hooks = self._watch = self.network.order = None
+        hooks, self._hooks = self._hooks, None
+        if hooks is not None:
+            hooks.close()
+        self._watch = self.network.order = None

@@ -22,7 +22,7 @@ from gradvitals.vitals.identical_units import are_copies
 from gradvitals.vitals.input_gradient import InputGradient
 from gradvitals.vitals.layer_graph import Chain, Link
 from gradvitals.vitals.layer_inputs import LayerInputs
-from gradvitals.vitals.layers import ForwardOrder, Layer, find_layers, is_layer, matches, weights
+from gradvitals.vitals.layers import ForwardOrder, Layer, UnmatchedPattern, find_layers, is_layer, matches, weights
 from gradvitals.vitals.noise_scale import NoiseScale
 from gradvitals.vitals.non_finite import NonFinite, first_non_finite
 from gradvitals.vitals.norms import are_finite, cosine, dot, joint_norm, local, norm, norms, sums, total

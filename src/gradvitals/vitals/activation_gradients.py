@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.vitals.hooks import on_forward, remove, taken, tensors_in
+from gradvitals.vitals.hooks import Wrap, on_forward, remove, taken, tensors_in, unchanged
 from gradvitals.vitals.layers import weights
 from gradvitals.vitals.norms import norm, total
 
@@ -26,6 +26,7 @@ class ActivationGradients:
         layers: the modules to watch. If they return tuples or dicts, as recurrent layers do, every tensor counts.
         sharded: the layers with sharded weights. Where FSDP accumulates their gradients cannot be observed, so all
             norms since the last :meth:`take` are joined.
+        wrap: of hooks.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -36,17 +37,23 @@ class ActivationGradients:
         >>> caught.close()
     """
 
-    def __init__(self, layers: Iterable[nn.Module] = (), sharded: Collection[nn.Module] = ()) -> None:
+    def __init__(
+        self,
+        layers: Iterable[nn.Module] = (),
+        sharded: Collection[nn.Module] = (),
+        wrap: Wrap = unchanged,
+    ) -> None:
         self._sharded = sharded
         self._norms: dict[nn.Module, list[Tensor]] = {}
         self._latest: dict[nn.Module, int] = {}  # the latest backward pass with a gradient
-        self._hooks = on_forward(layers, self.layer_called)
+        self._joined = wrap(self._join)
+        self._hooks = on_forward(layers, wrap(self.layer_called))
 
     def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         nodes = dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output))
         for node in nodes:  # all outputs of a recurrent layer have the same; in-place operations have their own
             if node is not None:
-                node.register_prehook(partial(self._join, layer))
+                node.register_prehook(partial(self._joined, layer))
 
     def _join(self, layer: nn.Module, gradients: tuple[Tensor | None, ...]) -> None:
         if torch.is_grad_enabled():

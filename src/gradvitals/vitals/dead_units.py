@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gradvitals.vitals.activation_statistics import Attribution
-from gradvitals.vitals.hooks import on_forward, remove
+from gradvitals.vitals.hooks import Wrap, on_forward, remove, unchanged
 from gradvitals.vitals.norms import local
 
 NEVER_NEGATIVE = (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Softplus)
@@ -37,10 +37,10 @@ class DeadUnits:
         >>> watched.pause()
     """
 
-    def __init__(self, layers: Iterable[nn.Module], activations: Iterable[nn.Module]) -> None:
+    def __init__(self, layers: Iterable[nn.Module], activations: Iterable[nn.Module], wrap: Wrap = unchanged) -> None:
         self._peaks: dict[nn.Module, list[Tensor]] = {}
         self._samples: dict[nn.Module, int] = {}
-        self._watched = list(layers), list(activations)
+        self._watched, self._wrap = (list(layers), list(activations)), wrap
         self._hooks: list[RemovableHandle] = []
         self.resume()
 
@@ -82,5 +82,5 @@ class DeadUnits:
         if not self._hooks:
             layers, activations = self._watched
             attribution = Attribution(self._record)
-            self._hooks = on_forward(layers, attribution.layer_called)
-            self._hooks += on_forward(activations, attribution.activation_called)
+            self._hooks = on_forward(layers, self._wrap(attribution.layer_called))
+            self._hooks += on_forward(activations, self._wrap(attribution.activation_called))

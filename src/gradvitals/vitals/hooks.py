@@ -11,6 +11,12 @@ from torch.utils.hooks import RemovableHandle
 
 T = TypeVar("T")
 Hook = Callable[[nn.Module, tuple, dict[str, Any], Any], None]
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]  # makes of a hook one whose errors end no forward pass
+
+
+def unchanged(hook: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the hook itself: its errors are those of the forward pass."""
+    return hook
 
 
 def on_forward(modules: Iterable[nn.Module], *hooks: Hook) -> list[RemovableHandle]:

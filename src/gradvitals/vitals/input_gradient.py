@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.vitals.hooks import remove
+from gradvitals.vitals.hooks import Wrap, remove, unchanged
 
 
 class InputGradient:
@@ -19,6 +19,7 @@ class InputGradient:
 
     Args:
         *modules: candidates for the entry: a network's ``modules()``, or the known entry.
+        wrap: of hooks.
 
     Example:
         >>> net = nn.Linear(2, 1, bias=False)
@@ -29,10 +30,11 @@ class InputGradient:
         >>> caught.close()
     """
 
-    def __init__(self, *modules: nn.Module) -> None:
+    def __init__(self, *modules: nn.Module, wrap: Wrap = unchanged) -> None:
         self.entry: nn.Module | None = None
         self._inputs: list[Tensor] = []
-        self._hooks = [module.register_forward_pre_hook(self._replace, with_kwargs=True) for module in modules]
+        replace = wrap(self._replace)
+        self._hooks = [module.register_forward_pre_hook(replace, with_kwargs=True) for module in modules]
 
     def _replace(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict] | None:
         named: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}

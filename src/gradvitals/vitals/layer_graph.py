@@ -17,7 +17,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from gradvitals.vitals.activation_statistics import is_activation
 from gradvitals.vitals.autograd_graph import Dominators, Origin, origin, through_views
-from gradvitals.vitals.hooks import remove
+from gradvitals.vitals.hooks import Wrap, remove, unchanged
 from gradvitals.vitals.norms import dot, norm, wide
 
 NOT_ELEMENTWISE = (nn.GLU, nn.RReLU)  # GLU mixes units, RReLU draws its slopes
@@ -101,14 +101,15 @@ class Chain:
         (None, False)
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, wrap: Wrap = unchanged) -> None:
         self._open: list[_Call] = []
         self._layers: dict[nn.Module, list[_Call]] = {}
         self._steps: dict[Origin | None, list[tuple[_Call, str]]] = {}  # activations and norms by their input
         self._normed: dict[Origin, tuple[Origin, str]] = {}  # output of a norm -> its input and kind
         self._sums: dict[Origin, _Sum] = {}  # by the branch's output
-        self._hooks = [m.register_forward_pre_hook(self._called, with_kwargs=True) for m in network.modules()]
-        self._hooks += [m.register_forward_hook(self._returned, with_kwargs=True) for m in network.modules()]
+        called, returned = wrap(self._called), wrap(self._returned)
+        self._hooks = [m.register_forward_pre_hook(called, with_kwargs=True) for m in network.modules()]
+        self._hooks += [m.register_forward_hook(returned, with_kwargs=True) for m in network.modules()]
 
     def close(self) -> None:
         remove(self._hooks)

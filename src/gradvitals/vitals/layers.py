@@ -12,9 +12,13 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
-from gradvitals.vitals.hooks import remove
+from gradvitals.vitals.hooks import Wrap, remove, unchanged
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+
+
+class UnmatchedPattern(ValueError):
+    """A pattern matches no layer."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ def find_layers(
         include, exclude: patterns of names, see :func:`matches`; None includes all.
 
     Raises:
-        ValueError: a pattern matches no layer.
+        UnmatchedPattern: a pattern matches no layer.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
@@ -136,7 +140,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 def _check_pattern(pattern: str, found: dict[str, nn.Module]) -> None:
     if not any(matches(name, [pattern]) for name in found):
         close = get_close_matches(pattern, found, n=3, cutoff=0.3) or list(found)[:3]
-        raise ValueError(
+        raise UnmatchedPattern(
             "monitor.include, monitor.exclude: expected the dotted name of a layer or of a module that contains one, "
             f"such as {', '.join(close) or '(there is no layer)'}; got {pattern!r}"
         )
@@ -174,9 +178,10 @@ class ForwardOrder:
         ['Sequential', 'Linear', 'Linear']
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, wrap: Wrap = unchanged) -> None:
         self.modules: dict[nn.Module, None] = {}
-        self._hooks = [m.register_forward_pre_hook(self._called) for m in network.modules()]
+        called = wrap(self._called)
+        self._hooks = [m.register_forward_pre_hook(called) for m in network.modules()]
 
     def _called(self, module: nn.Module, args: tuple) -> None:
         self.modules.setdefault(module)

@@ -15,6 +15,7 @@ from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import WatchedNetwork
 from gradvitals.vitals import DeadUnits
+from gradvitals.vitals.hooks import Wrap, unchanged
 
 SAMPLES = 1000  # a unit that is zero for each of fewer may be seldom used and not dead
 REST = 19  # batches without watching for each one with it
@@ -26,8 +27,8 @@ class DeadUnitCollector(Collector):
     Where the network is compiled, and measured batches alone run eagerly, only those are watched.
     """
 
-    def __init__(self, network: WatchedNetwork, processes: Collectives) -> None:
-        self._network, self._processes = network, processes
+    def __init__(self, network: WatchedNetwork, processes: Collectives, wrap: Wrap = unchanged) -> None:
+        self._network, self._processes, self._wrap = network, processes, wrap
         self._open: DeadUnits | None = None
         self._seen: DeadUnits | None = None
         self._batches = self._rest = 0
@@ -43,7 +44,7 @@ class DeadUnitCollector(Collector):
             self._batches, self._needed = 0, None
 
     def _units(self, state: Mapping[int, Any] | None = None) -> DeadUnits:
-        units = DeadUnits(self._network.hooked, self._network.activations)
+        units = DeadUnits(self._network.hooked, self._network.activations, self._wrap)
         if state is not None:
             units.load_state_dict(state)
         return units

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.isolation import Isolation
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals import (
     ActivationGradients,
@@ -24,12 +25,22 @@ from gradvitals.vitals import (
 from gradvitals.vitals.hooks import on_forward, remove
 from gradvitals.vitals.norms import LatestSums, wide
 
+# The parts of the monitor, as an error names them.
+PARTS = GRADIENTS, INPUTS, OUTPUTS, INPUT_GRADIENT = (
+    "activation_gradients",
+    "layer_inputs",
+    "activation_statistics",
+    "input_gradient",
+)
+HOOKS = "layer_hooks"
+
 
 class LayerHooks:
     """Watches one batch, or several that make one step, and reports on chosen layers.
 
     Args:
         entry: the module that the input comes in by, where known.
+        isolation: of the parts of the monitor.
 
     Attributes:
         input: watches the network's input, and knows its entry.
@@ -41,16 +52,21 @@ class LayerHooks:
         layers: Sequence[nn.Module],
         activations: Sequence[nn.Module],
         entry: nn.Module | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
+        self._isolation = isolation or Isolation()
+        of_gradients, of_inputs, of_outputs, of_input = map(self._isolation.within, PARTS)
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
-        self.input = InputGradient(*([entry] if entry is not None else network.modules()))
+        self.input = InputGradient(*([entry] if entry is not None else network.modules()), wrap=of_input)
         sharded = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
-        self._gradients, self._inputs = ActivationGradients(sharded=sharded), LayerInputs(sums=self._sums)
+        self._gradients = ActivationGradients(sharded=sharded, wrap=of_gradients)
+        self._inputs = LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
-        of_layer = (self._gradients, self._inputs, self._outputs.attribution)
-        self._hooks = on_forward(layers, *(watcher.layer_called for watcher in of_layer))
-        self._hooks += on_forward(activations, self._outputs.attribution.activation_called)
+        attribution = self._outputs.attribution
+        called = of_gradients(self._gradients.layer_called), of_inputs(self._inputs.layer_called)
+        self._hooks = on_forward(layers, *called, of_outputs(attribution.layer_called))
+        self._hooks += on_forward(activations, of_outputs(attribution.activation_called))
 
     def add_to(self, readings: Readings, measurement: Measurement, layers: Sequence[Layer], scale: float) -> None:
         """Adds what was seen since the last call: of these layers, and of the gradient at the network's input.
@@ -63,11 +79,14 @@ class LayerHooks:
         """
         each = scale * readings.processes.number  # each process's loss is the mean over its share of the batch
         in_order = sorted(layers, key=lambda layer: layer.name)  # the same in each process
-        self._add_layers(readings, _Rows(in_order, each, measurement))
+        readings.gather(HOOKS, self._add_layers, readings, _Rows(in_order, each, measurement, self._isolation.off))
+        readings.gather(INPUT_GRADIENT, self._add_input, readings, measurement, each)
+
+    def _add_input(self, readings: Readings, measurement: Measurement, scale: float) -> None:
         if received := self.input.take():
             square = total(norms(received)).square().reshape(1)
             name = "grad_norm/input"
-            readings.add_sums(square, lambda values: measurement.set_total(name, math.sqrt(values[0]) / each))
+            readings.add_sums(square, lambda values: measurement.set_total(name, math.sqrt(values[0]) / scale))
 
     def _add_layers(self, readings: Readings, rows: _Rows) -> None:
         modules = [layer.module for layer in rows.layers if layer.module is not None]
@@ -97,8 +116,10 @@ class LayerHooks:
 
 
 class _Rows:
-    def __init__(self, layers: Sequence[Layer], scale: float, measurement: Measurement) -> None:
-        self.layers, self.scale, self.measurement = layers, scale, measurement
+    def __init__(
+        self, layers: Sequence[Layer], scale: float, measurement: Measurement, off: Collection[str] = ()
+    ) -> None:
+        self.layers, self.scale, self.measurement, self.off = layers, scale, measurement, off
         self.seen: list[tuple[bool, bool]] = []  # per layer: whether backward reached it, whether it can saturate
 
     def finish(self, values: Sequence[float]) -> None:
@@ -106,12 +127,13 @@ class _Rows:
         for i, (layer, (reached, saturable)) in enumerate(zip(self.layers, self.seen, strict=True)):
             gradient, inputs, outside, summed, squares = values[5 * i : 5 * i + 5]
             samples, count = values[5 * many + 2 * i : 5 * many + 2 * i + 2]
-            if reached:
+            if reached and GRADIENTS not in self.off:
                 store("activation_grad_norm", layer, math.sqrt(gradient) / self.scale)
             norm = self.measurement.get("grad_norm", layer)
-            if samples and norm is not None:
+            if samples and norm is not None and INPUTS not in self.off:
                 size = math.sqrt(inputs / samples)
                 store("grad_norm_corrected", layer, norm / size if size else math.nan)
+            count = 0 if OUTPUTS in self.off else count
             if count:
                 mean, std = mean_and_std(count, summed, squares)
                 store("activation_mean", layer, mean)

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.loop import TrainingLoop
@@ -60,13 +59,16 @@ class LossBuffer(Collector):
         if self._losses:
             readings.add_means(self._stacked(), finish)
 
-    def look(self, processes: Collectives = ALONE) -> tuple[int | None, list[float]]:
+    def look(self, readings: Readings | None = None) -> tuple[int | None, list[float]]:
         """Fetches the losses at once, and the step of the first that was not finite.
 
         Waits for the device, and for the processes.
+
+        Args:
+            readings: to which nothing was added.
         """
-        readings, measurement = Readings(processes), Measurement(0, [])
-        self.add_to(readings, measurement)
+        readings, measurement = readings or Readings(), Measurement(0, [])
+        readings.gather("losses", self.add_to, readings, measurement)
         readings.fetch()
         return measurement.diverged, measurement.losses
 

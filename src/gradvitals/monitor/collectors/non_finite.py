@@ -15,6 +15,7 @@ from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.optimizer_step import gradients, parameters
 from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.isolation import Isolation
 from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import is_compiled, uncompiled
@@ -22,6 +23,9 @@ from gradvitals.vitals import Layer, NonFinite, are_finite, first_non_finite
 from gradvitals.vitals.hooks import buffers_kept
 
 log = logging.getLogger(__name__)
+
+# The parts of the monitor, as an error names them: the guard, which decides what a step does, and its search.
+GUARD, PLACE = "skipped_steps", "place_of_non_finite"
 
 
 class NonFiniteGuard(Collector):
@@ -43,7 +47,8 @@ class NonFiniteGuard(Collector):
         finding: step and place of the first one.
     """
 
-    def __init__(self, mode: str, loop: TrainingLoop, network: nn.Module) -> None:
+    def __init__(self, mode: str, loop: TrainingLoop, network: nn.Module, isolation: Isolation | None = None) -> None:
+        self._isolation = isolation or Isolation()
         self.skipped, self.dropped = 0, False
         self.finding: tuple[int, str] | None = None
         self._mode, self._ends = mode, mode == "stop"
@@ -52,7 +57,9 @@ class NonFiniteGuard(Collector):
         self._has_stepped = False
         self._statistics = [b for b in network.buffers() if b.is_floating_point() and b.ndim]
         self._kept = [buffer.clone() for buffer in self._statistics]  # before the step; a forward spoils them at once
-        self._stop_watching: Callable[[], None] | None = loop.watch_clipping(self._see_norm)
+        self._stop_watching: Callable[[], None] | None = loop.watch_clipping(
+            self._isolation.within(GUARD)(self._see_norm)
+        )
 
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
         if self._kept and not self._batches:
@@ -75,7 +82,9 @@ class NonFiniteGuard(Collector):
         if self._kept:
             torch._foreach_copy_(self._statistics, self._kept)
         if self.finding is None:
-            found, came = self._first_found(self._loop.processes.gather(self._find(optimizer)))
+            found, came = self._first_found(
+                self._loop.processes.gather(self._isolation.call(PLACE, self._find, optimizer))
+            )
             self.finding = (self._loop.step, came)
             self._ends = self._mode == "stop" or (found is not None and found.where == "parameter")
             if self._loop.processes.rank == 0:

@@ -17,6 +17,9 @@ from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import Histogram, Layer, histogram
 from gradvitals.vitals.norms import products, shares
 
+# The parts of the monitor, as an error names them.
+STEP_PARTS = GRADIENTS, UPDATES, HISTOGRAMS = "gradients", "updates", "histograms"
+
 
 class Trained:
     """The parameters of an optimizer that have a gradient, and which layers they belong to.
@@ -81,24 +84,40 @@ class OptimizerStep:
         self._trained, self._scale, self._clips = trained, scale, clips
         self.measurement, self.readings = measurement, readings
         self._before: list[float] = []
-        self._add_gradients(self._finish_before)
         self._old: list[Tensor] = []
+        self._copies: list[Tensor] = []
+        readings.gather(GRADIENTS, self._add_before, clips and settings.clip_cosine)
         if settings.updates:
-            self._old = trained.copy_weights()
-            readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"))
-        self._copies = [g.clone() for g in gradients(trained.parameters)] if clips and settings.clip_cosine else []
-        measurement.histograms = dict(self._count()) if settings.histograms else {}
+            readings.gather(UPDATES, self._add_weights)
+        if settings.histograms:
+            readings.gather(HISTOGRAMS, self._add_histograms)
 
     def after(self) -> None:
         if self._old:
-            with torch.no_grad():
-                torch._foreach_sub_(self._old, self._trained.weights)
-            self.readings.add_norms(self._old, self._finish_updates)
-        if not self._clips:
-            return
+            self.readings.gather(UPDATES, self._add_updates)
+        if self._clips:
+            self.readings.gather(GRADIENTS, self._add_after)
+
+    def _add_before(self, keeps: bool) -> None:
+        self._add_gradients(self._finish_before)
+        self._copies = [g.clone() for g in gradients(self._trained.parameters)] if keeps else []
+
+    def _add_after(self) -> None:
         self._add_gradients(self._finish_after)
         if self._copies:
             self._add_cosines(self._copies, gradients(self._trained.parameters))
+
+    def _add_weights(self) -> None:
+        self._old = self._trained.copy_weights()
+        self.readings.add_norms(self._old, partial(self._finish_layers, "weight_norm"))
+
+    def _add_updates(self) -> None:
+        with torch.no_grad():
+            torch._foreach_sub_(self._old, self._trained.weights)
+        self.readings.add_norms(self._old, self._finish_updates)
+
+    def _add_histograms(self) -> None:
+        self.measurement.histograms = dict(self._count())
 
     def _add_cosines(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
         together = torch.cat([products(a, b) for a, b in ((before, after), (before, before), (after, after))])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from gradvitals.distributed.collectives import ALONE, Collectives
+from gradvitals.monitor.isolation import Isolation
 from gradvitals.vitals.norms import joint_norm, norms, shares_of_squares, wide
 
 Finish = Callable[[Sequence[float]], None]
@@ -20,6 +22,7 @@ class _Part:
     values: Tensor  # (n,)
     finish: Finish
     adds_up: bool  # over the processes
+    owner: str  # the part of the monitor
 
 
 class Readings:
@@ -29,6 +32,7 @@ class Readings:
         processes: those that share the batch; they must collect alike.
         sharded: whether some of the tensors whose norms are added are; see
             :func:`gradvitals.distributed.dtensor.is_sharded`.
+        isolation: of the parts of the monitor that add to it.
 
     Example:
         >>> readings, found = Readings(), {}
@@ -38,14 +42,22 @@ class Readings:
         {'norm': 5.0, 'loss': 2.0}
     """
 
-    def __init__(self, processes: Collectives = ALONE, sharded: bool = False) -> None:
-        self.processes, self.sharded = processes, sharded
+    def __init__(
+        self, processes: Collectives = ALONE, sharded: bool = False, isolation: Isolation | None = None
+    ) -> None:
+        self.processes, self.sharded, self.isolation = processes, sharded, isolation or Isolation()
         self._parts: list[_Part] = []
+        self._owner = ""
+
+    def gather(self, owner: str, add_to: Callable[..., object], *arguments: Any) -> None:
+        """Calls a function of a part of the monitor, which adds what it has to report."""
+        self._owner = owner
+        self.isolation.call(owner, add_to, *arguments)
 
     def add(self, values: Tensor, finish: Finish) -> None:
         """Adds numbers ``(n,)`` that are the same in each process; ``finish`` is given them on the host, in the order
         in which they were added."""
-        self._parts.append(_Part(values, finish, adds_up=False))
+        self._parts.append(_Part(values, finish, adds_up=False, owner=self._owner))
 
     def add_one(self, value: Tensor, numbers: dict[str, float], name: str) -> None:
         """Adds one number ``()`` or ``(1,)``, to be stored under its name."""
@@ -62,7 +74,7 @@ class Readings:
 
     def add_shares(self, values: Tensor, finish: Finish) -> None:
         """Adds numbers ``(n,)`` that are summed over all processes."""
-        self._parts.append(_Part(values, finish, adds_up=True))
+        self._parts.append(_Part(values, finish, adds_up=True, owner=self._owner))
 
     def add_norms(self, tensors: Sequence[Tensor], finish: Finish) -> None:
         """Adds the L2 norm of each tensor; they are the same in each process, or sharded."""
@@ -82,12 +94,14 @@ class Readings:
     def fetch(self) -> None:
         """Hands everything to whom it concerns. Waits for the device; a collective call where several processes share
         the batch."""
+        self.isolation.agree()
+        self._parts = [part for part in self._parts if part.owner not in self.isolation.off]
         if self._parts:
             device = self._parts[0].values.device
             values = [part.values.to(device, wide(device)) for part in self._parts]
             together = torch.cat(self._added_up(values)).tolist()
             for part in self._parts:
-                part.finish(together[: len(part.values)])
+                self.isolation.call(part.owner, part.finish, together[: len(part.values)])
                 together = together[len(part.values) :]
 
     def _added_up(self, values: list[Tensor]) -> list[Tensor]:
