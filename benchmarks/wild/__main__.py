@@ -3,8 +3,8 @@
 Each case is a LightningModule under ``Trainer(callbacks=[GradientVitals()])`` with defaults. Whether it has learnt is
 decided by a score on held-out data; the verdict has no part in that. A file in ``cases`` adds cases.
 
-Every finished training is kept in ``logs/wild``; a run that was stopped goes on where it was, and ``--again`` starts
-anew. The tables are written to ``benchmarks/WILD.md``.
+Every finished training is kept in ``logs/wild``; a run that was stopped goes on where it was, and ``--again`` does
+again what was finished. The tables are written to ``benchmarks/WILD.md``.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ def finished(file: Path) -> dict[str, Row]:
     return rows
 
 
-def work(name: str, function: Callable[[str], Row], keys: Iterable[str], workers: int) -> dict[str, Row]:
+def work(name: str, function: Callable[[str], Row], keys: Iterable[str], workers: int, again: bool) -> dict[str, Row]:
     """Do what is not yet done, in parallel, and keep each row as it comes."""
     file = LOGS / f"{name}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     keys = list(keys)
     rows = finished(file)
-    left = [key for key in keys if key not in rows]
+    left = [key for key in keys if again or key not in rows]
     began = time.perf_counter()
     results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_keyed)(function, key) for key in left)
     with file.open("a") as out:
@@ -85,20 +85,18 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="run one case in so many")
     parser.add_argument("--only", default="*", help="run cases whose name matches, like 'cnn*'")
     parser.add_argument("--auto-stop", action="store_true", help="fit what learns once more, with auto_stop=True")
-    parser.add_argument("--again", action="store_true", help="forget what was finished before")
+    parser.add_argument("--again", action="store_true", help="train what was finished before, too")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, help="a file for the tables")
     options = parser.parse_args()
-    if options.again:
-        for file in LOGS.glob("*.jsonl"):
-            file.unlink()
+    how = (options.workers, options.again)
     cases, rows = all_cases(), {}
     for part in options.part or PARTS:
         names = [case.name for case in chosen_cases(cases, part, options.every, options.only)]
-        rows[part] = work(part, train, names, options.workers)
+        rows[part] = work(part, train, names, *how)
     every_row = {name: row for of_part in rows.values() for name, row in of_part.items()}
     learn = [name for name, row in every_row.items() if row["outcome"] == "learns"]
-    stopped = work("auto_stop", train_with_auto_stop, learn, options.workers) if options.auto_stop else {}
+    stopped = work("auto_stop", train_with_auto_stop, learn, *how) if options.auto_stop else {}
     tables = [HEAD, counts_table(every_row, stopped)]
     if "healthy" in rows:
         tables.append(healthy_table(rows["healthy"], stopped))

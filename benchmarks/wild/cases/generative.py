@@ -119,27 +119,34 @@ class Players(LightningModule):
         rates: of the generator and the critic.
         is_wasserstein: with a gradient penalty, else the usual cross-entropy.
         swapped: both optimizers hold the critic.
+        turns: of the critic for each of the generator.
     """
 
     def __init__(
-        self, rates: tuple[float, float] = (1e-3, 1e-3), is_wasserstein: bool = False, swapped: bool = False
+        self,
+        rates: tuple[float, float] = (1e-3, 1e-3),
+        is_wasserstein: bool = False,
+        swapped: bool = False,
+        turns: int = 1,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.generator = chained(4, 64, 64, 2)
         self.critic = chained(2, 64, 64, 1, act=lambda: nn.LeakyReLU(0.2))
-        self.rates, self.is_wasserstein, self.swapped = rates, is_wasserstein, swapped
+        self.rates, self.is_wasserstein, self.swapped, self.turns = rates, is_wasserstein, swapped, turns
 
     def forward(self, z: Tensor) -> Tensor:
         return self.generator(z)
 
-    def training_step(self, batch: Any, _: int) -> None:  # type: ignore[override]
+    def training_step(self, batch: Any, batch_index: int) -> None:  # type: ignore[override]
         x = batch[0]
         of_generator, of_critic = self.optimizers()
         fake = self(torch.randn(len(x), 4))
         of_critic.zero_grad()
         self.manual_backward(self.critics_loss(x, fake.detach()))
         of_critic.step()
+        if batch_index % self.turns:
+            return
         of_generator.zero_grad()
         judged = self.critic(fake)
         self.manual_backward(-judged.mean() if self.is_wasserstein else F.softplus(-judged).mean())
@@ -155,10 +162,11 @@ class Players(LightningModule):
         return made.mean() - real.mean() + 10 * (slope.norm(dim=1) - 1).square().mean()
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        betas = (0.0, 0.9) if self.is_wasserstein else (0.5, 0.9)
         first = self.critic if self.swapped else self.generator
         return [
-            torch.optim.Adam(first.parameters(), self.rates[0], betas=(0.5, 0.9)),
-            torch.optim.Adam(self.critic.parameters(), self.rates[1], betas=(0.5, 0.9)),
+            torch.optim.Adam(first.parameters(), self.rates[0], betas=betas),
+            torch.optim.Adam(self.critic.parameters(), self.rates[1], betas=betas),
         ]
 
 
@@ -235,7 +243,11 @@ CASES = [
     Case("vae_constant", "VAE, a constant weight of the KL, Adam", partial(vae, annealed=0)),
     Case("diffusion", "denoising diffusion, the last layer zero, AdamW", diffusion),
     Case("gan", "GAN, cross-entropy, manual optimization, two Adams", players),
-    Case("wgan_gp", "WGAN with gradient penalty, manual optimization", partial(players, is_wasserstein=True)),
+    Case(
+        "wgan_gp",
+        "WGAN with gradient penalty, manual optimization",
+        partial(players, 4000, rates=(2e-4, 1e-3), is_wasserstein=True),
+    ),
     Case("flow", "RealNVP of positive loss, Adam", partial(flow, unit=1.0)),
     Case("flow_negative", "RealNVP, negative from the first step, Adam", flow),
     Case("vae/lr_high", "VAE", partial(vae, 3.0), "Adam lr 3", TOO_HIGH),

@@ -349,10 +349,17 @@ def sick(name: str, fault: str, helps: str, net: Callable[[], nn.Module], **opti
 
 
 CASES = [
-    good("cnn", "CNN with BatchNorm, Adam", cnn),
-    good("cnn_no_norm", "CNN without norm, Adam", PLAIN, optimizer=adam(3e-3)),
-    good("cnn_deep", "CNN of 6 convolutions without norm, Adam", deep_cnn, optimizer=adam(3e-3), steps=400),
-    good("cnn_sgd", "CNN, SGD with momentum and cosine", cnn, optimizer=MOMENTUM, scheduler=warmup_cosine(30, 300)),
+    good("cnn", "CNN with BatchNorm, Adam", cnn, steps=800),
+    good("cnn_no_norm", "CNN without norm, Adam", PLAIN, optimizer=adam(5e-3), steps=700),
+    good("cnn_deep", "CNN of 6 convolutions without norm, Adam", deep_cnn, optimizer=adam(3e-3), steps=700),
+    good(
+        "cnn_sgd",
+        "CNN, SGD with momentum and cosine",
+        cnn,
+        optimizer=MOMENTUM,
+        scheduler=warmup_cosine(60, 600),
+        steps=600,
+    ),
     good(
         "depthwise",
         "EfficientNet-like, AdamW",
@@ -397,13 +404,20 @@ CASES = [
     good("mixup", "CNN, mixup", cnn, module=Mixup, optimizer=adam(2e-3)),
     good("one_hot_bce", "CNN, ten sigmoids", cnn, module=OneHot, optimizer=adam(2e-3)),
     good("by_hand", "CNN, manual optimization that returns nothing", cnn, module=ByHand, optimizer=adam(2e-3)),
-    good("distillation", "CNN learns of a CNN, labels in the batch", PLAIN, module=Distilled, optimizer=adam(3e-3)),
+    good(
+        "distillation",
+        "CNN learns of a CNN, labels in the batch",
+        PLAIN,
+        module=Distilled,
+        optimizer=adam(5e-3),
+        steps=700,
+    ),
     good(
         "narrow",
         "CNN with a trunk of three features, Adam",
         partial(Detached, False),
         optimizer=adam(1e-2),
-        steps=500,
+        steps=1200,
         good=0.8,
     ),
     Case("two_heads", "multi-task: a class, and a year as a number", partial(two_heads, optimizer=adam(2e-3))),

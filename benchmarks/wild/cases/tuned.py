@@ -58,7 +58,7 @@ def low_rank() -> nn.Sequential:
     return nn.Sequential(*(LowRank(m) if isinstance(m, nn.Linear) else m for m in pretrained()))
 
 
-def new_head(classes: int = 5) -> nn.Sequential:
+def new_head(classes: int = 8) -> nn.Sequential:
     """A frozen backbone that knows some digits, and a new head."""
     net = pretrained(classes).requires_grad_(False)
     net[-1] = nn.Linear(128, 10)
@@ -126,10 +126,14 @@ CASES = [
     ),
     Case(
         "finetune_domain",
-        "a trained MLP, another domain, Adam 3e-4",
-        partial(tuned, pretrained, adam(3e-4), domain=mirrored),
+        "a trained MLP, another domain, Adam 1e-3",
+        partial(tuned, pretrained, adam(1e-3), domain=mirrored, steps=800),
     ),
-    Case("frozen_backbone", "a frozen backbone and a new head, Adam", partial(tuned, new_head, adam(3e-3), good=0.85)),
+    Case(
+        "frozen_backbone",
+        "a frozen backbone and a new head, Adam",
+        partial(tuned, new_head, adam(1e-2), steps=800, good=0.85),
+    ),
     Case(
         "lora",
         "additions of rank 8 that start at zero, another domain, Adam",
