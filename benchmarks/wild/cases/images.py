@@ -471,7 +471,7 @@ CASES = [
     sick("cnn/weight_decay", "SGD with weight decay 1", "weight_decay", PLAIN, optimizer=sgd(0.1, weight_decay=1.0)),
     sick(
         "cnn/adamw_decay",
-        "AdamW with weight decay 1000",
+        "AdamW with weight decay 300",
         "weight_decay",
         PLAIN,
         optimizer=adamw(1e-3, weight_decay=300.0),
