@@ -80,9 +80,9 @@ def work(part: str, keys: Sequence[str], workers: int) -> dict[str, Row]:
 
 def main() -> None:
     """See the module."""
+    from program_tables import real_table, silent_table
     from real import CASES, CONTROLS
     from silent import KINDS
-    from tables import real_table, silent_table
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=["real", "silent", []], default=[])

@@ -157,7 +157,9 @@ def _cases() -> list[Case]:
     momentum = replace(base, optimizer=sgd(0.05, momentum=0.9))
     halves = Plan(_large_or_not, lambda: _net(1), _with_logits, adam(5e-3), binary(0.0), batch=32, epochs=12)
     line = Plan(lambda: data.smooth(1400, 6), lambda: _net(1, 6), mse, adam(5e-3), explained, batch=32, epochs=12)
-    percent = replace(line, data=lambda: data.smooth(1400, 6, 20, offset=50), optimizer=adam(0.02))
+    percent = replace(
+        line, data=lambda: data.smooth(1400, 6, 20, offset=50), net=lambda: _net(1, 6, nn.ReLU), optimizer=adam(0.02)
+    )
     rows = Plan(
         lambda: data.first_row(2000), lambda: LastState(True), F.cross_entropy, adam(0.01), classes, batch=32, epochs=10
     )
@@ -222,7 +224,7 @@ def _cases() -> list[Case]:
         ),
         Case(
             *("sigmoid_percent", "sigmoid output for targets of 0 to 100", f({"head", "target_scale"})),
-            replace(percent, net=lambda: _net(1, 6, last=nn.Sigmoid())),
+            replace(percent, net=lambda: _net(1, 6, nn.ReLU, nn.Sigmoid())),
             percent,
         ),
         Case(

@@ -365,7 +365,7 @@ def denoise(sign: float = -1.0, optimizer: Optimizer = ADAM) -> Training:
     def score(trained: LightningModule) -> float:
         return sdr(predicted(trained, held[0]), held[1]).nan_to_num(-30).item()
 
-    return Training(module, loader(*train, batch=32), 400, score, -25.0, 5.0)
+    return Training(module, loader(*train, batch=32), 400, score, -12.0, 5.0)
 
 
 GPTS = "GPT over letters, AdamW"

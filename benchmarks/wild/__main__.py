@@ -1,0 +1,112 @@
+"""Whether the verdict is right on what people really train: ``python benchmarks/wild [--part healthy] [--part sick]``.
+
+Each case is a LightningModule under ``Trainer(callbacks=[GradientVitals()])`` with defaults. Whether it has learnt is
+decided by a score on held-out data; the verdict has no part in that. A file in ``cases`` adds cases.
+
+Every finished training is kept in ``logs/wild``; a run that was stopped goes on where it was, and ``--again`` does
+again what was finished. The tables are written to ``benchmarks/WILD.md``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from case import Case
+from joblib import Parallel, delayed
+from run import all_cases, train, train_with_auto_stop
+from tables import counts_table, healthy_table, sick_table, wrong
+
+LOGS = Path(__file__).parents[2] / "logs" / "wild"
+PARTS = ("healthy", "sick")
+Row = dict[str, Any]
+HEAD = """# Whether the verdict is right on what people really train
+
+Written by `python benchmarks/wild --auto-stop --write benchmarks/WILD.md`: each case under
+`Trainer(callbacks=[GradientVitals()])` with defaults, on the CPU, one thread, seed 1. Each has a score on held-out
+data, the score of the best answer that ignores the input (*trivial*) and a score from which on it has learnt as it
+should (*good*). A run *learns* where it reaches good, *fails* at less than half of the way there, else it learns
+*partly*. An alarm is a verdict other than `healthy` and `undecided`."""
+
+
+def finished(file: Path) -> dict[str, Row]:
+    """The rows of trainings that were finished before, by key; a line that was cut off is left out."""
+    rows = {}
+    for line in file.read_text().splitlines() if file.exists() else ():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        rows[row["key"]] = row
+    return rows
+
+
+def work(name: str, function: Callable[[str], Row], keys: Iterable[str], workers: int, again: bool) -> dict[str, Row]:
+    """Do what is not yet done, in parallel, and keep each row as it comes."""
+    file = LOGS / f"{name}.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    keys = list(keys)
+    rows = finished(file)
+    left = [key for key in keys if again or key not in rows]
+    began = time.perf_counter()
+    results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_keyed)(function, key) for key in left)
+    with file.open("a") as out:
+        for done, row in enumerate(results, 1):
+            rows[row["key"]] = row
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+            rest = (time.perf_counter() - began) / done * (len(left) - done)
+            print(f"{name} {done}/{len(left)}, {rest:.0f} s left: {row['key']}", flush=True)
+    return {key: rows[key] for key in keys}
+
+
+def _keyed(function: Callable[[str], Row], key: str) -> Row:
+    return {"key": key} | function(key)
+
+
+def chosen_cases(cases: Sequence[Case], part: str, every: int, only: str) -> list[Case]:
+    """Every so manieth case of a part whose name matches."""
+    of_part = [case for case in cases if bool(case.fault) == (part == "sick") and fnmatch(case.name, only)]
+    return of_part[::every]
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", action="append", choices=PARTS, help="healthy: meant to learn; sick: with a fault")
+    parser.add_argument("--every", type=int, default=1, help="run one case in so many")
+    parser.add_argument("--only", default="*", help="run cases whose name matches, like 'cnn*'")
+    parser.add_argument("--auto-stop", action="store_true", help="fit what learns once more, with auto_stop=True")
+    parser.add_argument("--again", action="store_true", help="train what was finished before, too")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--write", type=Path, help="a file for the tables")
+    options = parser.parse_args()
+    how = (options.workers, options.again)
+    cases, rows = all_cases(), {}
+    for part in options.part or PARTS:
+        names = [case.name for case in chosen_cases(cases, part, options.every, options.only)]
+        rows[part] = work(part, train, names, *how)
+    every_row = {name: row for of_part in rows.values() for name, row in of_part.items()}
+    learn = [name for name, row in every_row.items() if row["outcome"] == "learns"]
+    stopped = work("auto_stop", train_with_auto_stop, learn, *how) if options.auto_stop else {}
+    tables = [HEAD, counts_table(every_row, stopped)]
+    if "healthy" in rows:
+        tables.append(healthy_table(rows["healthy"], stopped))
+    if "sick" in rows:
+        tables.append(sick_table(rows["sick"]))
+    text = "\n\n".join(filter(None, [*tables, wrong(every_row)])) + "\n"
+    print(text)
+    if options.write:
+        options.write.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
