@@ -88,7 +88,7 @@ def write_report(run: Run, run_dir: Path) -> None:
 def show(summary: str, config: RunConfig) -> None:
     """Logs the closing lines; in a sweep, whose progress is on the screen, only to the run's log file."""
     log_to_file(summary)
-    if config.in_sweep:
+    if config.in_sweep or not log.isEnabledFor(logging.INFO):
         return
     from gradvitals.app.run.run_summary import colored
 

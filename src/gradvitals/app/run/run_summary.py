@@ -42,11 +42,11 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     if result.non_finite:
         skipped = f"; steps skipped: {result.skipped_steps}" if result.skipped_steps else ""
         lines.append(f"not finite   from step {result.non_finite.step}: {result.non_finite.where}{skipped}")
-    lines.append(f"run          {short(run_dir)}")
+    lines.append(_command("run", short(run_dir)))
     if result.status is Status.INTERRUPTED:
         lines.append(_command("resume", f"python src/train.py resume={shlex.quote(short(run_dir))}"))
     if (run_dir / "report.html").exists():
-        lines.append(f"report       {short(run_dir / 'report.html')}")
+        lines.append(_command("report", short(run_dir / "report.html")))
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(_command("tensorboard", f"{_tensorboard()} --logdir {shlex.quote(short(run_dir))}"))
     return "\n".join(_wrapped(visible(" ".join(line.splitlines()))) for line in lines)
@@ -77,7 +77,7 @@ def _wrapped(line: str) -> str:
 
 
 def _command(name: str, command: str) -> str:
-    """A command alone, which is not wrapped, so that it can be copied."""
+    """A command or a path alone, which is not wrapped, so that it can be copied."""
     return f"{name:<{INDENT}}{_together(command)}"
 
 
