@@ -73,7 +73,7 @@ ARROWS = {
         "errors",
         "formatting",
     },
-    "app.cure": {"app.run", "app.config", "diagnosis", "report", "results", "errors", "formatting"},
+    "app.cure": {"app.run", "app.config", "callbacks", "diagnosis", "report", "results", "errors", "formatting"},
     "app.commands": {
         "app.sweep",
         "app.processes",

@@ -19,6 +19,7 @@ from gradvitals.app.cure.cure import NOTHING_HELPED
 from gradvitals.app.cure.cure_file import content
 from gradvitals.app.cure.trial import Trial
 from gradvitals.app.sweep.sweep_summary import summarize
+from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.rules import rules
 from gradvitals.errors import INTERRUPTED, TERMINATED
 from gradvitals.results.status import Status
@@ -109,7 +110,7 @@ def test_exit_codes():
 
 
 def test_verdicts_and_statuses():
-    assert list(table("Verdicts", "verdict")) == ["healthy", *(rule.name for rule in rules())]
+    assert list(table("Verdicts", "verdict")) == [HEALTHY, NOT_LEARNING, UNDECIDED, *(rule.name for rule in rules())]
     assert set(table("Keys of `result.json`", "status")) == set(Status) - {Status.MISSING}
 
 

@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -115,3 +116,18 @@ def test_without_a_logger_nothing_is_drawn_on_the_way(tmp_path, monkeypatch):
     monkeypatch.setattr(GradientPicture, "_draw", lambda self, trainer, last=False: drawn.append(last))
     fit(GradientVitals(), GradientPicture(), default_root_dir=tmp_path, max_epochs=3)
     assert drawn == [True]
+
+
+def test_without_a_path_the_loggers_folder_gets_the_picture_and_the_numbers(tmp_path):
+    logger = TensorBoardLogger(tmp_path, name="mine", version="a")
+    fit(GradientVitals(), GradientPicture(), logger=logger, default_root_dir=tmp_path / "elsewhere")
+    folder = tmp_path / "mine/a"
+    assert (folder / "gradient_by_layer.png").read_bytes().startswith(b"\x89PNG")
+    found = json.loads((folder / "vitals.json").read_text())
+    assert (found["measured"], found["remedies"]) == ({"start": 0, "end": 1}, [])
+    assert found["layers"][0]["activation_grad_norm"]["end"] > 0
+
+
+def test_with_a_path_there_is_the_picture_alone(tmp_path):
+    fit(GradientVitals(), GradientPicture(tmp_path / "a.png"), default_root_dir=tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]

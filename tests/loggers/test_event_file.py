@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from gradvitals.app.run.vitals_json import LAYER_NUMBERS
+from gradvitals.callbacks.vitals_content import LAYER_NUMBERS
 
 Curves = dict[str, list[float]]  # tag -> values by step
 SHORT = ("act=sigmoid", "trainer.max_epochs=2", "monitor.every_n_steps=20", "callbacks.picture=null")

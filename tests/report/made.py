@@ -44,7 +44,16 @@ def some_vitals(**values: Any) -> dict[str, Any]:
         }
         for i in range(DEPTH)
     ]
-    found = {"verdict": "vanishing", "step": 50, "severity": 1.0, "gain_per_layer": 0.01, "layers": layers}
+    measured = {"start": STEPS[0], "end": STEPS[-1]}
+    found = {
+        "verdict": "vanishing",
+        "step": 50,
+        "severity": 1.0,
+        "reason": "",
+        "measured": measured,
+        "gain_per_layer": 0.01,
+        "layers": layers,
+    }
     return found | {"findings": [FINDING], "remedies": REMEDIES} | values
 
 

@@ -11,7 +11,9 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
+from gradvitals.callbacks.vitals_content import vitals
 from gradvitals.loggers.tensorboard import publish_picture
+from gradvitals.results.files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -22,16 +24,18 @@ SHARE = 0.02  # of the fit's time that pictures during it may take
 
 
 class GradientPicture(Callback):
-    """Draws the activation gradients by layer, and by layer and step, and logs both to TensorBoard.
+    """Draws the activation gradients by layer, and by layer and step, and logs both to TensorBoard, W&B and MLflow.
 
     It draws when a fit ends, however it ends, and during it: after the first epoch, and after the 2nd, 4th, 8th ...
-    where that takes a negligible share of the training time. The final picture by layer is also saved.
+    where that takes a negligible share of the training time. The final picture by layer is also saved; without a path,
+    with ``vitals.json`` beside it: the verdict and the numbers of each layer.
 
     The numbers are those of the :class:`GradientVitals` among the Trainer's callbacks; without one, or before a first
     measured step, nothing is drawn.
 
     Args:
-        path: where to save the PNG; None: ``gradient_by_layer.png`` in the Trainer's ``default_root_dir``.
+        path: where to save the PNG; None: ``gradient_by_layer.png`` in the Trainer's ``log_dir``, or else in its
+            ``default_root_dir``.
         subtitle: which net or run it is.
         limits: ends of the axis of sizes, so that the pictures of several runs compare; None: what fits.
         enabled: whether to draw at all.
@@ -51,9 +55,11 @@ class GradientPicture(Callback):
             raise ValueError(f"callbacks.picture.limits: expected [LOW, HIGH], 0 < LOW < HIGH; got {list(limits)}")
         self.path, self.subtitle, self.limits, self.enabled = path, subtitle, limits, enabled
         self._began = self._drawing = 0.0  # seconds
+        self._folder = Path()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._drawing = time.monotonic(), 0.0
+        self._folder = Path(trainer.log_dir or trainer.default_root_dir)  # asked here, where all processes are
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -73,7 +79,7 @@ class GradientPicture(Callback):
         monitor = monitor_of(trainer)
         if not self.enabled or monitor is None or not monitor.profiles or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        path = Path(self.path) if self.path else Path(trainer.default_root_dir) / NAME
+        path = Path(self.path) if self.path else self._folder / NAME
         began = time.monotonic()
         try:
             self._show(monitor, trainer, path if last else None)
@@ -90,6 +96,8 @@ class GradientPicture(Callback):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(picture)
+            if not self.path:
+                write_json(path.with_name("vitals.json"), vitals(monitor))
         if trainer.loggers:
             publish_picture(trainer.loggers, BY_LAYER, picture, trainer.global_step)
             heatmap = png(gradient_heatmap(monitor.profiles, subtitle=self.subtitle), DPI)

@@ -29,6 +29,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gradvitals.callbacks.announcer import Announcer
 from gradvitals.loggers.custom_scalars import layout
 from gradvitals.loggers.tags import by_block, tagged, untagged
 from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
@@ -69,7 +70,7 @@ class GradientVitals(Monitor, Callback):
     - with ``clip_cosine``: ``clip/cosine``, of the angle between the gradient of all parameters before and after
       clipping; ``clip/cosine_per_tensor``, the lowest of any one tensor's.
     - text ``vitals/verdict``: what is wrong, as soon as it is known; ``vitals/severity`` at the end: 0 healthy, else
-      the share of the loss of a constant output that is left.
+      the share of the loss of a constant output that is left, and no number where the verdict is undecided.
     - with ``noise_scale``: ``noise_scale/total``, samples in a batch above which more of them hardly help.
 
     With several optimizers, tags that are not of one layer end with the optimizer's number: ``grad_norm/total.1``.
@@ -84,6 +85,8 @@ class GradientVitals(Monitor, Callback):
         start, end: the first and the latest number of each tag.
         layers, history, non_finite, diagnosis, preflight, stopped_it, seconds_saved: see
             :class:`gradvitals.monitor.monitor.Monitor`.
+        announces: whether process 0 warns of a changed verdict, and says at the end of a fit what it was; the commands
+            of this project say it themselves.
 
     Raises:
         TypeError: a name that is no setting.
@@ -97,7 +100,8 @@ class GradientVitals(Monitor, Callback):
     def __init__(self, every_n_steps: int = 50, **settings: Any) -> None:
         super().__init__(Settings.of({"every_n_steps": every_n_steps, **settings}))
         self._loggers: Sequence[Logger] = []
-        self._fitting = True
+        self._announcer = Announcer()
+        self._fitting = self.announces = True
 
     @property
     def start(self) -> dict[str, float]:
@@ -107,6 +111,11 @@ class GradientVitals(Monitor, Callback):
     def end(self) -> dict[str, float]:
         return tagged(self.latest.by_layer, self.latest.totals)
 
+    @property
+    def measured_steps(self) -> tuple[int, ...]:
+        """The first and the latest measured step; empty before there is one."""
+        return (min(self.history.values), self._latest_step) if self.history.values else ()
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._fitting = stage == "fit"
         if self._fitting and trainer.global_step == 0:  # a checkpoint is read later
@@ -114,6 +123,7 @@ class GradientVitals(Monitor, Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._loggers = trainer.loggers
+        self._announcer = Announcer(self.diagnosis.verdict)
         try:
             loop = LightningLoop(trainer, pl_module)
         except Exception as error:
@@ -161,9 +171,12 @@ class GradientVitals(Monitor, Callback):
         publish_histograms(loggers, measurement.histograms, measurement.step)
 
     def publish_verdict(self, step: int, is_final: bool) -> None:
-        if is_final:
-            publish(self._loggers, {"vitals/severity": self.diagnosis.severity}, step)
-        publish_text(self._loggers, "vitals/verdict", str(self.diagnosis), step)
+        found = self.diagnosis
+        if is_final and found.severity is not None:
+            publish(self._loggers, {"vitals/severity": found.severity}, step)
+        publish_text(self._loggers, "vitals/verdict", str(found), step)
+        if self.announces:
+            self._announcer.end(found, self.stopped_it) if is_final else self._announcer.change(found, step)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
@@ -9,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import google_crc32c
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gradvitals.vitals import Histogram
@@ -31,7 +32,7 @@ def publish(loggers: Iterable[Logger], values: Mapping[str, float], step: int) -
 
 @rank_zero_only
 def publish_picture(loggers: Iterable[Logger], tag: str, png: bytes, step: int) -> None:
-    """Logs a PNG to TensorBoard without decoding it."""
+    """Logs a PNG: to TensorBoard without decoding it, to W&B as an image, to MLflow as the artifact ``TAG.png``."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             from tensorboard.compat.proto.summary_pb2 import Summary
@@ -40,6 +41,16 @@ def publish_picture(loggers: Iterable[Logger], tag: str, png: bytes, step: int) 
             image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
             summary = Summary(value=[Summary.Value(tag=tag, image=image)])
             logger.experiment._get_file_writer().add_summary(summary, step)
+        elif isinstance(logger, WandbLogger):
+            logger.log_image(tag, [_decoded(png)], step)
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_image(logger.run_id, _decoded(png), f"{tag}.png")
+
+
+def _decoded(png: bytes) -> Any:
+    from PIL import Image
+
+    return Image.open(io.BytesIO(png))
 
 
 @rank_zero_only
@@ -54,7 +65,7 @@ def publish_layout(loggers: Iterable[Logger], layout: Mapping[str, Mapping[str, 
 
 @rank_zero_only
 def publish_text(loggers: Iterable[Logger], tag: str, text: str, step: int) -> None:
-    """Logs a text to TensorBoard."""
+    """Logs a text: to TensorBoard, to W&B as a table, to MLflow as the artifact ``TAG.txt``; the last one stays."""
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             from torch.utils.tensorboard.summary import text as summary_of
@@ -62,6 +73,10 @@ def publish_text(loggers: Iterable[Logger], tag: str, text: str, step: int) -> N
             summary = summary_of(tag, text)
             summary.value[0].tag = tag  # torch's own ends with /text_summary
             logger.experiment._get_file_writer().add_summary(summary, step)
+        elif isinstance(logger, WandbLogger):
+            logger.log_text(tag, columns=["step", "text"], data=[[str(step), text]], step=step)
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_text(logger.run_id, f"step {step}: {text}\n", f"{tag}.txt")
 
 
 @rank_zero_only

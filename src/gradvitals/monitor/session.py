@@ -86,7 +86,7 @@ class Session:
             "data": self.data,
             "first_batch": self.first_batch,
             "symmetric": IdenticalUnits(self.network),
-            "witness": LossWitness(loop, settings.first_steps),
+            "witness": LossWitness(loop),
         }
         self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
         isolation.parts += collectors

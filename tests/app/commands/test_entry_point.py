@@ -43,13 +43,15 @@ def test_the_readmes_command(command, tmp_path):
     } <= found
     assert any(name.startswith("events.out.tfevents") for name in found)
     assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt", "last-1.ckpt"}
-    lines = done.stdout.splitlines()
-    words = ["completed", "metrics", "parameters", "verdict", "gradients", "run", "report", "tensorboard"]
+    assert all(len(line) <= 80 or "logs/" in line for line in done.stdout.splitlines())
+    assert "\x1b" not in done.stdout  # no terminal
+    lines = done.stdout.replace("\n" + " " * 13, " ").splitlines()  # as if they were not wrapped
+    words = ["completed", "metrics", "parameters", "verdict", "profile", "run", "report", "tensorboard"]
     assert [line.split()[0] for line in lines] == words
     assert "test/acc 0." in lines[1]
     assert lines[2] == "parameters   43,786: 43,018 trained, 768 moving statistics"
     assert lines[3] == "verdict      healthy"
-    assert lines[4].startswith("gradients    healthy: at step 0 layer 0 receives ")
+    assert lines[4].startswith("profile      even: at step 0 layer 0 receives ")
     assert (tmp_path / lines[5].split()[1]) == run
     assert lines[7].endswith(f"tensorboard --logdir {run.relative_to(tmp_path)}")
     assert done.stderr == ""  # quiet where the output is no terminal

@@ -19,6 +19,7 @@ from gradvitals.app.cure.lr_range_test import RangeTest, range_test, steepest
 from gradvitals.app.cure.options import CureOptions
 from gradvitals.app.cure.search import count_workers, run_trials, search
 from gradvitals.app.cure.trial import Trial, run_trial
+from gradvitals.app.run.job import Job
 from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.errors import ConfigError
 from gradvitals.results.objective import Objective
@@ -445,6 +446,59 @@ def test_the_command_line_cures_and_the_experiment_trains(cure_command, tmp_path
     full = found["confirmed"][-1]["effect"]
     assert (result["verdict"], result["steps"]) == ("healthy", 66)
     assert result["metrics"]["val/acc"]["best"] == pytest.approx(full["best"])
+
+
+@pytest.fixture
+def finished(conf, tmp_path, monkeypatch, caplog):
+    """Cures a run with a given verdict without training: the exit code, what was logged, and cure.json."""
+
+    def cured(trial, *overrides):
+        settings = composed(*overrides)
+        job = Job(tmp_path, settings.overrides)
+        monkeypatch.setattr(module.Job, "current", lambda: job)
+        monkeypatch.setattr(module.Job, "config", lambda self, config: settings)
+        monkeypatch.setattr(module, "conf_folder", lambda: conf)
+        monkeypatch.setattr(module, "run_trial", lambda overrides, conf: trial)
+        caplog.set_level("INFO")
+        with pytest.raises(SystemExit) as ending:
+            module.cure(None)
+        return ending.value.code, caplog.text, json.loads((tmp_path / "cure.json").read_text())
+
+    return cured
+
+
+def test_an_undecided_run_is_told_what_decides_it(finished):
+    trial = replace(GOOD, verdict="undecided", evidence="undecided: fewer than 50 steps", steps=40)
+    code, said, found = finished(trial, "act=elu", "trainer.max_epochs=1")
+    assert code == 3
+    assert "undecided    fewer than 50 steps" in said
+    command = "python src/cure.py act=elu trainer.max_epochs=13"
+    assert f"type         {command}" in said
+    assert (found["outcome"], found["severity"], found["command"]) == ("undecided", None, command)
+
+
+@pytest.mark.parametrize("verdict", ["no_update", "replicas", "head", "not_learning"])
+def test_what_only_code_mends_is_told_with_its_advice(finished, verdict):
+    code, said, found = finished(replace(SICK, verdict=verdict, evidence="x", advice="Pass self.parameters()."))
+    assert code == 3
+    assert "not cured    no config mends it: Pass self.parameters()." in said
+    assert (found["outcome"], found["remedies"], found["advice"]) == ("not cured", [], "Pass self.parameters().")
+
+
+def test_a_loss_of_the_config_is_a_remedy_of_the_head():
+    settings, state = composed("loss=mse"), CureState(["loss=mse"], replace(SICK, verdict="head"))
+    (found,) = module.remedies_for(state, settings, CONF)
+    assert with_remedy(state.overrides, found.overrides, CONF) == ["loss=auto"]
+
+
+def test_trials_too_short_for_a_verdict_come_before_sick_ones():
+    assert order(attempt(0, verdict="stalled", score=0.95), attempt(1, verdict="undecided", score=0.5)) == [1, 0]
+    assert not is_cured(SICK, replace(GOOD, verdict="undecided"))
+
+
+def test_a_validation_loss_that_is_not_finite_is_a_cause_whatever_the_outcome():
+    for verdict in ("healthy", "undecided", "not_learning"):
+        assert module._diagnosed(replace(GOOD, status="diverged", verdict=verdict)).verdict == "non_finite"
 
 
 def test_a_healthy_net_needs_no_cure(cure_command):

@@ -8,7 +8,7 @@ from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.results.record import read
 from tests.counting import python_calls
-from tests.report.made import a_result, a_run, some_vitals, with_curves
+from tests.report.made import FINDING, a_result, a_run, some_vitals, with_curves
 
 
 def text_of(folder):
@@ -60,6 +60,54 @@ def test_a_healthy_run_has_nothing_to_do(tmp_path):
     page = text_of(a_run(tmp_path / "r", a_result(verdict="healthy"), vitals))
     assert "✓</span>healthy" in page
     assert "Nothing: the gradients reach every layer" in page
+
+
+@pytest.mark.parametrize(
+    ("verdict", "severity", "mark", "to_do"),
+    [
+        (
+            "undecided",
+            None,
+            '<span class="marked undecided"><span class="mark" aria-hidden="true">?',
+            "A longer run may",
+        ),
+        ("not_learning", 0.9, '<span class="marked bad"><span class="mark" aria-hidden="true">✕', "No cause was found"),
+    ],
+)
+def test_an_outcome_without_a_cause_is_repeated_with_its_reason(tmp_path, verdict, severity, mark, to_do):
+    vitals = some_vitals(
+        verdict=verdict, severity=severity, findings=[], remedies=[], step=None, reason="fewer than 50 steps"
+    )
+    config = "trainer:\n  max_epochs: 1\n"
+    page = text_of(a_run(tmp_path / "r", a_result(verdict=verdict), vitals, config))
+    assert f"<h1>{mark}" in page
+    section = page.partition("What to do</h2>")[2].partition("</section>")[0]
+    assert section.startswith(f"<p>{mark}</span>{verdict}</span>: fewer than 50 steps</p>")
+    assert to_do in section
+    assert ("seed=1 trainer.max_epochs=5</pre>" in section) == (verdict == "undecided")
+
+
+def test_what_only_code_mends_is_told_as_advice(tmp_path):
+    finding = FINDING | {"rule": "no_update", "advice": "Give the optimizer self.parameters()."}
+    vitals = some_vitals(verdict="no_update", findings=[finding], remedies=[])
+    assert "Give the optimizer self.parameters()." in text_of(
+        a_run(tmp_path / "r", a_result(verdict="no_update"), vitals)
+    )
+
+
+def test_a_monitored_run_that_was_never_measured_is_undecided(tmp_path):
+    config = "monitor:\n  _target_: gradvitals.GradientVitals\n"
+    page = text_of(a_run(tmp_path / "r", a_result(verdict=None), vitals={}, config=config))
+    assert "A longer run may decide it" in page
+    assert "not monitored" not in page.partition("What to do")[0]
+
+
+@pytest.mark.parametrize("end", [0, 70])
+def test_without_curves_only_measured_steps_are_drawn(tmp_path, end):
+    page = text_of(a_run(tmp_path / "r", vitals=some_vitals(measured={"start": 0, "end": end})))
+    assert "Gradient by layer" in page
+    assert '"name":"100"' not in page
+    assert ('"name":"70"' in page) == ("dL/dh by layer and step" in page) == (end == 70)
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed", "interrupted"])

@@ -28,7 +28,7 @@ def test_one_line_per_step_through_every_layer():
 def test_the_verdict_is_the_title():
     figure = gradient_by_layer({0: FALLING}, subtitle="act=sigmoid")
     assert words(figure) == [
-        "vanishing",
+        "profile: vanishing",
         "at step 0 layer 0 receives 0.0001 of layer 2's gradient: 0.01 per layer",
         "act=sigmoid",
     ]

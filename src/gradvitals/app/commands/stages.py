@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -86,11 +87,28 @@ def write_report(run: Run, run_dir: Path) -> None:
 
 def show(summary: str, config: RunConfig) -> None:
     """Logs the closing lines; in a sweep, whose progress is on the screen, only to the run's log file."""
-    log_to_file(summary) if config.in_sweep else log.info(summary)
+    log_to_file(summary)
+    if config.in_sweep or not log.isEnabledFor(logging.INFO):
+        return
+    from gradvitals.app.run.run_summary import colored
+
+    for handler in logging.getLogger().handlers:
+        if not isinstance(handler, logging.FileHandler) and handler.level <= logging.INFO:
+            handler.emit(_message(colored(summary) if _has_colors(handler) else summary))
+
+
+def _has_colors(handler: logging.Handler) -> bool:
+    """Whether a handler writes to a terminal whose user has not turned colors off (https://no-color.org)."""
+    stream = getattr(handler, "stream", None)
+    return bool(stream and stream.isatty()) and not os.environ.get("NO_COLOR")
 
 
 def log_to_file(text: str) -> None:
     """Writes a text to the run's log file and not to the screen."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
-            handler.emit(logging.makeLogRecord({"name": __name__, "levelname": "INFO", "msg": text}))
+            handler.emit(_message(text))
+
+
+def _message(text: str) -> logging.LogRecord:
+    return logging.makeLogRecord({"name": __name__, "levelno": logging.INFO, "levelname": "INFO", "msg": text})

@@ -32,6 +32,7 @@ class CureState:
 
     Attributes:
         range_test: of the learning rate, if the verdict calls for one.
+        longer: overrides of a run that is long enough for a verdict, where the sick one was undecided.
         remedies: that are prescribed, the smallest change first.
         attempts: of a short budget, in that order.
         confirmed: at full length, the most promising first.
@@ -41,6 +42,7 @@ class CureState:
     overrides: list[str]
     sick: Trial
     range_test: RangeTest = field(default_factory=RangeTest)
+    longer: list[str] = field(default_factory=list)
     remedies: list[Remedy] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     confirmed: list[Attempt] = field(default_factory=list)
@@ -101,9 +103,9 @@ def is_cured(sick: Trial, full: Trial) -> bool:
 def most_promising(attempts: Sequence[Attempt]) -> Attempt:
     """Returns the attempt to train at full length.
 
-    A healthy one, if there is any; of these, one whose score is within :data:`SAME_SCORE` of the best, since an early
-    validation is noisy; of these, one whose progress is within :data:`SAME_PROGRESS` of the largest; of these, the
-    smallest change.
+    A healthy one, if there is any, or else one that is undecided; of these, one whose score is within
+    :data:`SAME_SCORE` of the best, since an early validation is noisy; of these, one whose progress is within
+    :data:`SAME_PROGRESS` of the largest; of these, the smallest change.
 
     Example:
         >>> def attempt(index, score, progress):
@@ -113,7 +115,8 @@ def most_promising(attempts: Sequence[Attempt]) -> Attempt:
         >>> most_promising([attempt(i, *trial) for i, trial in enumerate(trials)]).index
         1
     """
-    candidates = [attempt for attempt in attempts if attempt.trial.is_healthy] or attempts
+    healthy = [attempt for attempt in attempts if attempt.trial.is_healthy]
+    candidates = healthy or [attempt for attempt in attempts if attempt.trial.is_promising] or attempts
     candidates = _near_highest(candidates, lambda attempt: attempt.trial.score, SAME_SCORE)
     candidates = _near_highest(candidates, lambda attempt: attempt.trial.progress, SAME_PROGRESS)
     return min(candidates, key=lambda attempt: attempt.index)

@@ -15,27 +15,32 @@ from omegaconf import DictConfig
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.attempts import CureState
 from gradvitals.app.cure.cure_file import write_results
-from gradvitals.app.cure.experiment_file import name_of, write_experiment
+from gradvitals.app.cure.experiment_file import name_of, without_paths, write_experiment
 from gradvitals.app.cure.lr_range_test import range_test
 from gradvitals.app.cure.options import CureOptions
 from gradvitals.app.cure.search import search
 from gradvitals.app.cure.trial import Trial, run_trial
 from gradvitals.app.run.job import Job
+from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy, prescribe
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import short, train_command
+from gradvitals.formatting import short, train_command, typed
+from gradvitals.results.longer_run import longer
+from gradvitals.results.objective import AUTO
 
 log = logging.getLogger(__name__)
 
 NOTHING_HELPED = 3  # exit code
 BY_RATE = ("stalled", "unstable", "non_finite")  # verdicts that call for a range test
+BY_CODE = ("no_update", "replicas")  # what no config mends
+LOSS = Remedy(("loss=auto",), "the loss that fits the targets", "Goodfellow, Bengio & Courville (2016)")
 
 
 def cure(config: DictConfig) -> None:
     """Cures one config; the task function of Hydra.
 
     Raises:
-        SystemExit: 1 refused or failed, 3 nothing helped, 130 Ctrl-C.
+        SystemExit: 1 refused or failed, 3 nothing helped or no remedy is known or the verdict is undecided, 130 Ctrl-C.
     """
     job, state, began = Job.current(), None, time.perf_counter()
     with job.refusals(began=lambda: state is not None):
@@ -45,10 +50,13 @@ def cure(config: DictConfig) -> None:
         overrides = sick_overrides(settings)
         log.info(f"sick         {' '.join(overrides) or 'the default config'}: training until it is diagnosed")
         state = CureState(overrides, _diagnosed(run_trial(overrides, conf=conf)))
-        if state.sick.verdict != "healthy":
+        if state.sick.verdict == UNDECIDED:
+            state.longer = longer(without_paths(overrides), settings.values, state.sick.steps)
+        elif state.sick.verdict != HEALTHY:
             log.info(f"verdict      {state.sick.evidence}")
             state.remedies = remedies_for(state, settings, conf)
-            search(state, options, conf)
+            if state.remedies:
+                search(state, options, conf)
         _finish(state, options.name, conf, job, time.perf_counter() - began)
 
 
@@ -82,7 +90,7 @@ def _diagnosed(sick: Trial) -> Trial:
     """The sick run with a verdict; the monitor does not see a validation loss that is not finite."""
     if sick.status == "failed":
         raise ConfigError(sick.reason)
-    if sick.status == "diverged" and sick.verdict == "healthy":
+    if sick.status == "diverged" and sick.verdict in (HEALTHY, NOT_LEARNING, UNDECIDED):
         evidence = "non_finite: the validation loss is not a finite number"
         return replace(sick, verdict="non_finite", evidence=evidence)
     return sick
@@ -91,6 +99,8 @@ def _diagnosed(sick: Trial) -> Trial:
 def remedies_for(state: CureState, settings: RunConfig, conf: Path) -> list[Remedy]:
     """Returns the remedies for the verdict, after a range test where the learning rate may be the cause.
 
+    There is none for what only code can mend, and for ``head`` only where the config chose the loss itself.
+
     Args:
         state: after the sick run; the range test is added to it.
         settings: the config of the sick run.
@@ -98,6 +108,10 @@ def remedies_for(state: CureState, settings: RunConfig, conf: Path) -> list[Reme
     """
     from gradvitals.app.run.run_result import net_of
 
+    if state.sick.verdict == "head":
+        return [] if settings["loss"] == AUTO else [LOSS]
+    if state.sick.verdict in BY_CODE:
+        return []
     sick, net = state.sick, net_of(settings, state.sick.decided)
     if settings["trainer"].get("gradient_clip_val") is not None:  # which clips without the group clip
         net = replace(net, clip="norm")
@@ -113,8 +127,13 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
     sick, cured = state.sick, state.cured
     file = write_experiment(state, cured, name or name_of(state.overrides), conf) if cured else None
     write_results(state, job.run_dir, file, seconds)
-    if sick.verdict == "healthy":
+    if sick.verdict == HEALTHY:
         log.info(f"healthy      {sick.length_text}, {sick.best_text}: nothing to cure")
+        return
+    if not state.remedies:
+        for line in _without_remedies(state):
+            log.info(line)
+        _leave(job)
         return
     log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
     if cured and file:
@@ -124,5 +143,18 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
         attempts = state.attempts
         log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
     log.info(f"report       {short(job.run_dir / 'cure.md')}")
-    if not cured and not job.sweep:
+    if not cured:
+        _leave(job)
+
+
+def _without_remedies(state: CureState) -> list[str]:
+    """What is said where no remedy was tried."""
+    sick = state.sick
+    if sick.verdict == UNDECIDED:
+        return [f"undecided    {sick.reason_text}", f"type         {typed('src/cure.py', state.longer)}"]
+    return [f"not cured    no config mends it: {sick.advice or sick.evidence}"]
+
+
+def _leave(job: Job) -> None:
+    if not job.sweep:
         raise SystemExit(NOTHING_HELPED)

@@ -10,7 +10,8 @@ from typing import Any
 from gradvitals.app.cure.attempts import CureState
 from gradvitals.app.cure.experiment_file import without_paths
 from gradvitals.app.cure.trial import Trial
-from gradvitals.formatting import train_command
+from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
+from gradvitals.formatting import train_command, typed
 from gradvitals.results.files import write_json
 
 
@@ -38,12 +39,13 @@ def content(state: CureState, experiment: Path | None, seconds: float) -> dict[s
     sick, attempts = state.sick, {attempt.index: attempt.trial for attempt in state.attempts}
     name = f"cured/{experiment.stem}" if experiment else None
     return {
-        "outcome": "nothing to cure" if sick.verdict == "healthy" else "cured" if state.cured else "not cured",
+        "outcome": _outcome(state),
         "overrides": without_paths(state.overrides),
         "verdict": sick.verdict,
         "severity": sick.severity,
         "step": sick.verdict_step,
         "evidence": sick.evidence,
+        "advice": sick.advice,
         "sick": effect(sick),
         "usual_lr": state.range_test.lr,
         "remedies": [
@@ -57,12 +59,23 @@ def content(state: CureState, experiment: Path | None, seconds: float) -> dict[s
         "confirmed": [{"overrides": a.remedy.overrides, "effect": effect(a.trial)} for a in state.confirmed],
         "cured": state.cured.remedy.overrides if state.cured else None,
         "experiment": name,
-        "command": train_command([f"experiment={name}"]) if name else None,
+        "command": _command(state, name),
         "steps_planned": sick.steps_planned,
         "steps": state.steps,
         "cost": state.cost,
         "seconds": {**state.seconds, "all": seconds},
     }
+
+
+def _outcome(state: CureState) -> str:
+    of_the_verdict = {HEALTHY: "nothing to cure", UNDECIDED: "undecided"}.get(str(state.sick.verdict))
+    return of_the_verdict or ("cured" if state.cured else "not cured")
+
+
+def _command(state: CureState, experiment: str | None) -> str | None:
+    if state.longer:
+        return typed("src/cure.py", state.longer)
+    return train_command([f"experiment={experiment}"]) if experiment else None
 
 
 def effect(trial: Trial) -> dict[str, Any]:

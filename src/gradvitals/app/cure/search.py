@@ -42,7 +42,7 @@ def _next(state: CureState, batches: Iterator[list[Attempt]], enough: float | No
     """The best unconfirmed attempt; larger changes are tried only as long as no attempt is good enough."""
 
     def good_enough(trial: Trial) -> bool:
-        return enough is not None and trial.is_healthy and trial.progress >= enough
+        return enough is not None and trial.is_promising and trial.progress >= enough
 
     while not any(good_enough(attempt.trial) for attempt in state.unconfirmed):
         batch = next(batches, None)

@@ -20,6 +20,7 @@ from gradvitals.app.config.compose import CONF, compose_run_config
 from gradvitals.app.config.error_messages import explain
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import prepare
+from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.errors import TERMINATED
 from gradvitals.results.objective import Objective
 from gradvitals.results.result import Result
@@ -35,7 +36,7 @@ class Trial:
 
     Attributes:
         status: ``completed`` (its budget or its full length), ``stopped`` by a verdict, ``diverged`` or ``failed``.
-        verdict, severity, verdict_step, evidence: the monitor's diagnosis; None or empty without a monitor.
+        verdict, severity, verdict_step, evidence, advice: the monitor's diagnosis; None or empty without a monitor.
         steps_planned: of a full training; None: unknown.
         metrics: tag -> ``{"final": ..., "best": ...}``.
         objective: the metric by which the trial is judged; None: it was not logged.
@@ -54,6 +55,7 @@ class Trial:
     severity: float | None = None
     verdict_step: int | None = None
     evidence: str = ""
+    advice: str = ""
     steps_planned: int | None = None
     steps: int = 0
     seconds: float = 0.0
@@ -76,7 +78,12 @@ class Trial:
 
     @property
     def is_healthy(self) -> bool:
-        return self.verdict == "healthy" and self.status == "completed"
+        return self.verdict == HEALTHY and self.status == "completed"
+
+    @property
+    def is_promising(self) -> bool:
+        """Whether nothing speaks against it: a short trial may be too short for a verdict."""
+        return self.verdict in (HEALTHY, UNDECIDED) and self.status == "completed"
 
     @property
     def progress(self) -> float:
@@ -91,6 +98,11 @@ class Trial:
     @property
     def best_text(self) -> str:
         return f"best {self.objective} {self.best:.3g}" if self.best is not None else "no metric"
+
+    @property
+    def reason_text(self) -> str:
+        """Why the verdict was given, without its name."""
+        return self.evidence.removeprefix(f"{self.verdict}: ")
 
     @property
     def length_text(self) -> str:
@@ -185,6 +197,8 @@ def _validate_last(run: Run, recorder: TrialRecorder) -> None:
 def _result(
     run: Run, recorder: TrialRecorder, settings: RunConfig, overrides: tuple[str, ...], reason: str | None
 ) -> Trial:
+    from gradvitals.callbacks.announcer import advice_of
+
     metrics, monitor = run.history.metrics, run.monitor
     found = monitor.diagnosis if monitor else None
     chance = monitor.settings.chance if monitor else None
@@ -198,6 +212,7 @@ def _result(
         severity=found.severity if found else None,
         verdict_step=found.step if found else None,
         evidence=str(found) if found else "",
+        advice=advice_of(found) if found else "",
         steps_planned=recorder.steps_planned,
         steps=run.trainer.global_step,
         seconds=run.history.seconds,
@@ -219,7 +234,7 @@ def _status(run: Run, reason: str | None) -> str:
 
     status = "failed" if reason else outcome.status(run)
     monitor = run.monitor
-    by_verdict = monitor is not None and monitor.diagnosis.verdict != "healthy" and run.trainer.should_stop
+    by_verdict = monitor is not None and monitor.stopped_it
     return "completed" if status == "stopped" and not by_verdict else status
 
 

@@ -83,4 +83,7 @@ def assemble(config: RunConfig) -> Run:
         chance = best_constant(model.loss, splits.train.y[:SAMPLES], model.outputs)
     trainer = build_trainer(config, history, chance, start.first_step)
     check_built(config, model, data, trainer)
-    return Run(model, data, trainer, history, monitor_of(trainer), start)
+    monitor = monitor_of(trainer)
+    if monitor is not None:
+        monitor.announces = False  # the closing lines of a run say it
+    return Run(model, data, trainer, history, monitor, start)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gradvitals.app.run.assemble import Run
+from gradvitals.callbacks.announcer import advice_of
 from gradvitals.callbacks.gradient_vitals import GradientVitals
+from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.formatting import short, visible
 from gradvitals.report.pictures.gradient_by_layer import title
 from gradvitals.results.result import MetricSummary, Parameters, Result
 from gradvitals.results.status import Status
 
+COLUMNS, INDENT = 80, 13
+TOGETHER = "\N{NO-BREAK SPACE}"  # between words that one line contains
+GREEN, RED, YELLOW = 32, 31, 33
+
 
 def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path) -> str:
-    """Returns the closing lines of a run."""
+    """Returns the closing lines of a run, at most 80 columns wide where no path or name is longer.
+
+    The verdict is that of the run; the profile is the gradient by layer at the first step.
+    """
     monitor = run.monitor
     lines = [_status_line(result), _metrics_line(result.metrics)]
     if result.parameters:
@@ -25,20 +36,53 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     if monitor is not None:
         lines += _verdict_lines(monitor, remedies)
     if monitor is not None and monitor.profiles:
-        lines.append(f"gradients    {': '.join(title(monitor.profiles))}")
+        lines.append(f"profile      {': '.join(title(monitor.profiles))}")
     if monitor is not None and monitor.clipped_fraction is not None:
         lines.append(_clipping_line(monitor.clipped_fraction, monitor.start))
     if result.non_finite:
         skipped = f"; steps skipped: {result.skipped_steps}" if result.skipped_steps else ""
         lines.append(f"not finite   from step {result.non_finite.step}: {result.non_finite.where}{skipped}")
-    lines.append(f"run          {short(run_dir)}")
+    lines.append(_command("run", short(run_dir)))
     if result.status is Status.INTERRUPTED:
-        lines.append(f"resume       python src/train.py resume={shlex.quote(short(run_dir))}")
+        lines.append(_command("resume", f"python src/train.py resume={shlex.quote(short(run_dir))}"))
     if (run_dir / "report.html").exists():
-        lines.append(f"report       {short(run_dir / 'report.html')}")
+        lines.append(_command("report", short(run_dir / "report.html")))
     if any(run_dir.glob("events.out.tfevents.*")):
-        lines.append(f"tensorboard  {_tensorboard()} --logdir {shlex.quote(short(run_dir))}")
-    return visible("\n".join(lines))
+        lines.append(_command("tensorboard", f"{_tensorboard()} --logdir {shlex.quote(short(run_dir))}"))
+    return "\n".join(_wrapped(visible(" ".join(line.splitlines()))) for line in lines)
+
+
+def colored(summary: str) -> str:
+    r"""Returns closing lines whose verdict has its color on a terminal: green, yellow where undecided, or else red.
+
+    Example:
+        >>> colored("verdict      healthy: it learns")
+        'verdict      \x1b[32mhealthy\x1b[0m: it learns'
+    """
+    return re.sub(r"^(verdict +)(\w+)", _colored, summary, flags=re.MULTILINE)
+
+
+def _colored(found: re.Match[str]) -> str:
+    color = {HEALTHY: GREEN, UNDECIDED: YELLOW}.get(found[2], RED)
+    return f"{found[1]}\x1b[{color}m{found[2]}\x1b[0m"
+
+
+def _wrapped(line: str) -> str:
+    """A line as several ones at most that wide; no word is broken, so that paths can be copied."""
+    if len(line) > COLUMNS:
+        indent = " " * INDENT
+        wrapper = textwrap.TextWrapper(COLUMNS, line[:INDENT], indent, break_long_words=False, break_on_hyphens=False)
+        line = wrapper.fill(line[INDENT:])
+    return line.replace(TOGETHER, " ")
+
+
+def _command(name: str, command: str) -> str:
+    """A command or a path alone, which is not wrapped, so that it can be copied."""
+    return f"{name:<{INDENT}}{_together(command)}"
+
+
+def _together(text: str) -> str:
+    return text.replace(" ", TOGETHER)
 
 
 def _verdict_lines(monitor: GradientVitals, remedies: Sequence[Remedy]) -> list[str]:
@@ -47,8 +91,10 @@ def _verdict_lines(monitor: GradientVitals, remedies: Sequence[Remedy]) -> list[
         lines.append(f"auto_stop    ended it early: the rest would have taken about {monitor.seconds_saved:.1f} s")
     if remedies:
         first, *others = remedies
-        more = f", or {len(others)} more: python src/cure.py tries them" if others else ""
-        lines.append(f"remedy       {' '.join(first.overrides)}: {first.why}, {first.source}{more}")
+        more = f", or {len(others)} more: {_together('python src/cure.py')} tries them" if others else ""
+        lines.append(f"remedy       {_together(' '.join(first.overrides))}: {first.why}, {first.source}{more}")
+    elif advice := advice_of(monitor.diagnosis):
+        lines.append(f"advice       {advice}")
     return lines
 
 
@@ -62,7 +108,7 @@ def _metrics_line(metrics: Mapping[str, MetricSummary]) -> str:
         f"{tag} {_number(metrics[tag].final)}" + (f" (best {_number(metrics[tag].best)})" if tag[:3] == "val" else "")
         for tag in sorted(metrics, reverse=True)
     ]
-    return "metrics      " + ("  ".join(parts) or "none was logged")
+    return "metrics      " + ("  ".join(map(_together, parts)) or "none was logged")
 
 
 def _number(value: float | None) -> str:

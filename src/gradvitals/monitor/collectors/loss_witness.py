@@ -18,6 +18,7 @@ from gradvitals.vitals.loss_calls import SYMMETRIC, Constant, LossCall, LossCall
 from gradvitals.vitals.output_head import KINDS, HeadFault, head_faults
 
 PACE = 1.1  # steps of one look over those of the look before
+DENSE = 4  # first steps, which are all looked at
 LEAST = 4  # samples of a batch that can be exchanged
 SEED = 0
 SIZE = 7  # numbers of a look
@@ -30,11 +31,10 @@ class LossWitness(Collector):
 
     Args:
         loop: whose steps are counted.
-        dense: so many steps at the beginning are all looked at.
     """
 
-    def __init__(self, loop: TrainingLoop, dense: int) -> None:
-        self._loop, self._dense = loop, dense
+    def __init__(self, loop: TrainingLoop) -> None:
+        self._loop = loop
         self._next = 0
         self._mode: LossCalls | None = None
         self._constants: dict[int, Constant] = {}
@@ -74,7 +74,7 @@ class LossWitness(Collector):
             return
         self.close()
         taken = self._loop.optimizer_steps
-        self._next = 0 if taken < self._dense else math.ceil(PACE * taken)
+        self._next = taken if taken < DENSE else math.ceil(PACE * taken)
         rows, head = self._rows, self._head
         self._rows, self._head = [], {}
         device = rows[0].device if rows else torch.device("cpu")

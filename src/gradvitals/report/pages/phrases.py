@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
 
+from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.formatting import train_command
 from gradvitals.report.pages.page import Html, tag
+from gradvitals.results.longer_run import longer
 from gradvitals.results.record import Record
 from gradvitals.results.status import Status
 
-HEALTHY = "healthy"
 WithRemedy = Callable[[Sequence[str], Sequence[str]], list[str]]  # (overrides, remedy) -> overrides
+Look = Literal["good", "bad", "muted", "undecided"]
+SIGNS: dict[Look, str] = {"good": "✓", "bad": "✕", "muted": "○", "undecided": "?"}
+NOT_MONITORED = "not monitored"
 STATUS = {
     "completed": "trained to its end",
     "stopped": "stopped early, as configured",
@@ -22,21 +26,50 @@ STATUS = {
 }
 
 
-def mark(good: bool | None, words: str) -> Html:
+def mark(look: Look, words: str) -> Html:
     """Returns words after a sign, so that color alone never distinguishes good from bad."""
-    sign, look = {True: ("✓", "good"), False: ("✕", "bad"), None: ("○", "muted")}[good]
-    return tag("span", tag("span", sign, class_="mark", aria_hidden="true"), words, class_=f"marked {look}")
+    return tag("span", tag("span", SIGNS[look], class_="mark", aria_hidden="true"), words, class_=f"marked {look}")
+
+
+def look_of(verdicts: Iterable[str]) -> Look:
+    """Returns how the verdicts of some runs look together: bad if one is, good if all are.
+
+    Example:
+        >>> look_of(["healthy", "undecided"]), look_of(["undecided", "not_learning"])
+        ('undecided', 'bad')
+    """
+    names = set(verdicts)
+    if names - {HEALTHY, UNDECIDED}:
+        return "bad"
+    return "undecided" if UNDECIDED in names else "good"
+
+
+def verdict_name(record: Record) -> str:
+    """Returns the verdict of a run; a monitored run without one was never measured, so it is undecided."""
+    monitor = record.config.get("monitor")
+    is_monitored = isinstance(monitor, Mapping) and "_target_" in monitor
+    return record.verdict or (UNDECIDED if is_monitored else NOT_MONITORED)
 
 
 def verdict(record: Record) -> Html:
     """Returns the verdict of a run, marked."""
-    found = record.verdict
-    return mark(found == HEALTHY if found else None, found or "not monitored")
+    found = verdict_name(record)
+    return mark("muted" if found == NOT_MONITORED else look_of([found]), found)
+
+
+def outcome(record: Record) -> str:
+    """Returns why a run has its verdict: its reason, or else the evidence of its cause; empty: neither is known."""
+    if not record.vitals and verdict_name(record) == UNDECIDED:
+        return "no step was measured"
+    findings = record.vitals.get("findings") or [{}]
+    return str(record.vitals.get("reason") or findings[0].get("evidence") or "")
 
 
 def status(record: Record) -> Html:
     """Returns the status of a run, marked."""
-    return mark(None if record.status is Status.MISSING else record.status.counts, record.status)
+    return mark(
+        "muted" if record.status is Status.MISSING else "good" if record.status.counts else "bad", record.status
+    )
 
 
 def alone(record: Record) -> list[str]:
@@ -55,3 +88,8 @@ def alone(record: Record) -> list[str]:
 def remedy_command(record: Record, remedy: Mapping[str, Any], with_remedy: WithRemedy) -> str:
     """Returns the command of a run with a remedy in it."""
     return train_command(with_remedy(alone(record), remedy["overrides"]))
+
+
+def longer_command(record: Record) -> str:
+    """Returns the command of a run that is long enough for a verdict."""
+    return train_command(longer(alone(record), record.config, record.result.steps))

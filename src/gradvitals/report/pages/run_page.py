@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.formatting import duration, number, train_command, typed
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.comparison import typed_by_key
@@ -52,6 +53,8 @@ def _header(record: Record) -> list[Html]:
     lines = [tag("p", record.folder.absolute().name, class_="over"), tag("h1", _headline(record))]
     if found:
         lines.append(tag("p", _evidence(record, found[0]), class_="lede"))
+    elif outcome := phrases.outcome(record):
+        lines.append(tag("p", outcome, class_="lede"))
     if symptoms := [finding["rule"] for finding in found[1:]]:
         lines.append(paragraph(f"Also found, as symptoms of it: {', '.join(symptoms)}."))
     if place := record.result.non_finite:
@@ -93,11 +96,12 @@ def _facts(record: Record) -> Html:
 
 def _to_do(record: Record, with_remedy: phrases.WithRemedy) -> Html:
     remedies = record.vitals.get("remedies") or []
+    outcome = [paragraph(join([phrases.verdict(record), _colon(phrases.outcome(record))]))] if record.verdict else []
     if not remedies:
-        return section("What to do", _without_remedy(record))
+        return section("What to do", *outcome, _without_remedy(record))
     first, *others = remedies
     why = paragraph(tag("b", "First: "), first["why"], ". ", tag("span", first["source"], class_="muted"))
-    parts = [why, command(phrases.remedy_command(record, first, with_remedy))]
+    parts = [*outcome, why, command(phrases.remedy_command(record, first, with_remedy))]
     if others:
         commands = [tag("code", phrases.remedy_command(record, each, with_remedy)) for each in others]
         rows = [[typed, each["why"], each["source"]] for typed, each in zip(commands, others, strict=True)]
@@ -112,12 +116,21 @@ def _without_remedy(record: Record) -> Html:
         missing = "There is no result of this run. If it is no longer running, resume it:"
         words = missing if record.status is Status.MISSING else "Resume the run:"
         return join([paragraph(words), command(train_command([f"resume={record.folder}"]))])
-    if record.verdict == phrases.HEALTHY:
+    if record.verdict == HEALTHY:
         return paragraph("Nothing: the gradients reach every layer and the network learns.")
+    if phrases.verdict_name(record) == UNDECIDED:
+        return join([paragraph("A longer run may decide it:"), command(phrases.longer_command(record))])
+    if record.verdict == NOT_LEARNING:
+        return paragraph("No cause was found. Look at the data and the labels, then at the loss and what it is given.")
     if record.verdict is None:
         off = tag("code", "monitor=off")
         return paragraph("This run was not monitored (", off, "). A run that is monitored gets a verdict.")
-    return paragraph("No remedy is known for this network.")
+    findings = record.vitals.get("findings") or [{}]
+    return paragraph(findings[0].get("advice") or "No remedy is known for this network.")
+
+
+def _colon(text: str) -> str:
+    return f": {text}" if text else ""
 
 
 def _config(record: Record) -> Html:

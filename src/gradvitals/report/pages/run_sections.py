@@ -107,9 +107,10 @@ def measured(record: Record, curves_of: Curves, kind: str) -> ByLayer:
 
 def _start_and_end(record: Record, kind: str) -> ByLayer:
     layers = record.vitals.get("layers") or []
-    rows = [[(layer.get(kind) or {}).get(end) for layer in layers] for end in ("start", "end")]
-    steps = 0, max(record.result.steps or 0, 1)
-    known = [(step, row) for step, row in zip(steps, rows, strict=True) if any(value is not None for value in row)]
+    measured_at = record.vitals.get("measured") or {"start": 0}  # files of earlier versions do not say when
+    steps = {measured_at.get(end): end for end in ("end", "start")}  # one of them where only one step was measured
+    rows = {step: [(layer.get(kind) or {}).get(end) for layer in layers] for step, end in steps.items()}
+    known = sorted((step, row) for step, row in rows.items() if step is not None and any(v is not None for v in row))
     labels = [f"{i}.{layer.get('name', '')}" for i, layer in enumerate(layers)] if known else []
     return ByLayer(labels, [step for step, _ in known], [row for _, row in known])
 

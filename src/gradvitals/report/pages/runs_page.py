@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
+from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.formatting import counts, number
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.comparison import Compared, compare, differences
@@ -69,7 +70,7 @@ def runs_page(
 
 def _header(found: Compared) -> list[Html]:
     statuses = Counter(str(record.status) for record in found.records)
-    verdicts = Counter(record.verdict or "not monitored" for record in found.records)
+    verdicts = Counter(map(phrases.verdict_name, found.records))
     lines = [tag("p", f"{len(found.records)} runs: {counts(statuses)}", class_="over"), *_best(found)]
     lines.append(paragraph(f"Verdicts: {counts(verdicts)}."))
     if found.common:
@@ -115,22 +116,24 @@ def _bar(count: int) -> Html:
 
 
 def _to_do(found: Compared, with_remedy: phrases.WithRemedy) -> Html | None:
-    sick: dict[str, list[int]] = {}
+    others: dict[str, list[int]] = {}
     for place, record in enumerate(found.records):
-        if record.verdict and record.verdict != phrases.HEALTHY:
-            sick.setdefault(record.verdict, []).append(place)
-    if not sick:
+        if record.verdict and record.verdict != HEALTHY:
+            others.setdefault(record.verdict, []).append(place)
+    if not others:
         return None
-    rows = [_remedy(found, verdict, places, with_remedy) for verdict, places in sick.items()]
+    rows = [_remedy(found, verdict, places, with_remedy) for verdict, places in others.items()]
     return section("What to do", table(["verdict", "runs", "evidence in the best of them", "first remedy"], rows))
 
 
 def _remedy(found: Compared, verdict: str, places: Sequence[int], with_remedy: phrases.WithRemedy) -> list[object]:
     record = found.records[places[0]]
     first = next(iter(record.vitals.get("remedies") or []), None)
-    evidence = next((finding.get("evidence") for finding in record.vitals.get("findings") or []), "-")
-    typed = tag("code", phrases.remedy_command(record, first, with_remedy)) if first else None
-    return [phrases.mark(False, verdict), len(places), tag("span", evidence, class_="prose"), typed]
+    evidence = tag("span", phrases.outcome(record) or "-", class_="prose")
+    command = phrases.remedy_command(record, first, with_remedy) if first else None
+    if verdict == UNDECIDED:
+        command = phrases.longer_command(record)
+    return [phrases.mark(phrases.look_of([verdict]), verdict), len(places), evidence, command and tag("code", command)]
 
 
 def _curves(found: Compared, curves: Sequence[Curves]) -> Html:
@@ -195,7 +198,7 @@ def _environments(found: Compared) -> Html:
     if len(groups) == 1:
         return section("Environment", note("The same for all runs."), table(keys, values))
     rows = [[len(names), *known, _some(names)] for names, known in zip(groups.values(), values, strict=True)]
-    return section("Environment", paragraph(phrases.mark(False, DIFFERENT)), table(["runs", *keys, "which"], rows))
+    return section("Environment", paragraph(phrases.mark("bad", DIFFERENT)), table(["runs", *keys, "which"], rows))
 
 
 def _some(names: Sequence[str]) -> Html:

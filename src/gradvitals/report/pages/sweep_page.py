@@ -86,8 +86,7 @@ def _row(row: Configuration, sweep: Sweep, own: bool) -> list[object]:
     settings = [tag("code", row.settings.get(key, DEFAULT), class_="key") for key in sweep.keys]
     found = [*([row.objective] if own else []), row.best, row.final]
     numbers = [value for each in found for value in (each.mean, _rounded(each.sd))]
-    healthy = set(row.verdicts) == {phrases.HEALTHY}
-    verdicts = phrases.mark(healthy, counted(row.verdicts)) if row.verdicts else None
+    verdicts = phrases.mark(phrases.look_of(row.verdicts), counted(row.verdicts)) if row.verdicts else None
     return [*settings, *numbers, _ended(row), verdicts, row.gain.mean, row.seconds.mean]
 
 

@@ -58,10 +58,10 @@ def _gradients(axes: Axes, profiles: Profiles, name: str, words: str) -> None:
         draw_lines(axes, {step: profiles[step] for step in spaced(sorted(profiles), SHOWN)})
         if not drawn(axes):
             axes.text(0.5, 0.5, "no layer received a finite gradient", transform=axes.transAxes, ha="center")
-    verdict, sentence = title(profiles) if profiles else ("", "not measured")
+    shape, sentence = title(profiles) if profiles else ("", "not measured")
     left, _, _, _ = axes.get_position().bounds
     write = axes.figure.text
-    write(left, 0.95, f"{name}: {verdict}", fontsize=14, fontweight="bold")
+    write(left, 0.95, f"{name}: profile {shape}" if shape else name, fontsize=14, fontweight="bold")
     write(left, 0.925, sentence, fontsize=8.5)
     write(left, 0.895, shortened(words, LONGEST - 20), fontsize=8.5, color="0.4", parse_math=False)
     axes.set(xlabel=LAYERS, ylabel=NORMS)

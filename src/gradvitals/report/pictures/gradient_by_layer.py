@@ -48,8 +48,8 @@ def gradient_by_layer(
     axes = figure.add_axes((0.12, 0.115, 0.765 if len(profiles) > FEW else 0.85, 0.74))
     draw_lines(axes, profiles)
     axes.set(xlabel=LAYERS, ylabel=NORMS, ylim=limits)
-    verdict, sentence = title(profiles)
-    figure.text(0.03, 0.94, verdict, fontsize=14, fontweight="bold")
+    shape, sentence = title(profiles)
+    figure.text(0.03, 0.94, f"profile: {shape}", fontsize=14, fontweight="bold")
     figure.text(0.03, 0.89, sentence, fontsize=10)
     if subtitle:
         figure.text(0.97, 0.95, shortened(subtitle), ha="right", fontsize=8.5, color="0.4", parse_math=False)
@@ -142,7 +142,9 @@ def _lines(axes: Axes, many: Sequence[Sequence[float]], colors: Sequence[tuple[f
 
 
 def title(profiles: Profiles) -> tuple[str, str]:
-    """Returns the verdict of a picture and its evidence: of the first step that is not finite, else of the first step.
+    """Returns the shape of a profile and its evidence: of the first step that is not finite, else of the first step.
+
+    A profile is ``even``, where the verdict of a run would be healthy: it says nothing about what the network learns.
 
     Example:
         >>> title({0: [1e-6, 1e-4, 1e-2]})
@@ -151,7 +153,8 @@ def title(profiles: Profiles) -> tuple[str, str]:
     found = {step: profile(profiles[step]) for step in sorted(profiles)}
     sick = (step for step, shape in found.items() if shape.label == "non_finite")
     step = next(sick, min(found))
-    return found[step].label, f"at step {step} {found[step].evidence}"
+    label = "even" if found[step].label == "healthy" else found[step].label
+    return label, f"at step {step} {found[step].evidence}"
 
 
 def png(figure: Figure, dpi: int = 150) -> bytes:

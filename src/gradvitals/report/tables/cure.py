@@ -14,8 +14,9 @@ def page(found: Mapping[str, Any]) -> str:
     found = _escaped(found)
     sick = f"`{' '.join(found['overrides']) or 'the default config'}`"
     lines = [f"# {_headline(found)}", "", *_to_do(found, sick), ""]
-    if found["outcome"] != "nothing to cure":
+    if found["outcome"] not in ("nothing to cure", "undecided"):
         lines += ["## What is wrong", "", f"{sick} is {found['evidence']}.", ""]
+    if found["remedies"]:
         lines += ["## What was tried", "", _table(found), "", *_confirmations(found), "", *_cost(found), ""]
     if found["confirmed"]:
         lines += ["![Gradient by layer and validation, before and after](cure.png)", ""]
@@ -33,12 +34,17 @@ def _escaped(content: Any) -> Any:
 def _headline(found: Mapping[str, Any]) -> str:
     if found["outcome"] == "cured":
         return f"Cured by {' '.join(found['cured'])}"
-    return {"nothing to cure": "Healthy: nothing to cure"}.get(found["outcome"], "Not cured")
+    names = {"nothing to cure": "Healthy: nothing to cure", "undecided": "Undecided: not known whether it is sick"}
+    return names.get(found["outcome"], "Not cured")
 
 
 def _to_do(found: Mapping[str, Any], sick: str) -> list[str]:
     if found["outcome"] == "nothing to cure":
         return [f"{sick} trains: {_metric(found['sick'])} after {found['sick']['steps']} steps."]
+    if found["outcome"] == "undecided":
+        return [f"{sick}: {found['evidence']}.", "", "A longer run may decide it. Type", "", f"    {found['command']}"]
+    if not found["remedies"]:
+        return [f"No config mends it. {found['advice'] or 'Check the data, the labels and the loss.'}"]
     if found["outcome"] == "cured":
         full = next(c["effect"] for c in found["confirmed"] if c["overrides"] == found["cured"])
         change = f"{_metric(found['sick'])} before, {_metric(full)} after"
