@@ -13,6 +13,7 @@ from gradvitals.diagnosis.learning import learned, patience
 from gradvitals.diagnosis.profile import Profile
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
+from gradvitals.diagnosis.training_state import loaded
 
 HEALTHY = "healthy"
 MAX_OBSERVATIONS = 256
@@ -84,7 +85,7 @@ class Examination:
         return {"moments": [asdict(o) for o in self.history.observations], "diagnosis": asdict(self.diagnosis)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        observations = [o | {"gradients": Profile(**o["gradients"])} for o in state["moments"]]
+        observations = [o | {"gradients": Profile(**o["gradients"]), "state": loaded(o)} for o in state["moments"]]
         self.history.observations = [Observation(**observation) for observation in observations]
         findings = tuple(Finding(**finding) for finding in state["diagnosis"]["findings"])
         self.diagnosis = replace(Diagnosis(**state["diagnosis"]), findings=findings)

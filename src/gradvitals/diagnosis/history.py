@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from gradvitals.diagnosis.profile import Profile, profile
+from gradvitals.diagnosis.training_state import TrainingState
 
 Place = tuple[int, float]  # index of a layer, and its value
 
@@ -52,6 +53,7 @@ class Observation:
         growth: the layer with the largest ratio of activation_std to the layer before.
         symmetric: layers whose units have identical weights.
         broken: the layer nearest to the input with numbers that are not finite.
+        state: what the optimizers hold and change.
     """
 
     step: int
@@ -67,6 +69,7 @@ class Observation:
     clip: float | None = None
     symmetric: Sequence[int] = ()
     broken: int | None = None
+    state: TrainingState | None = None
 
     @classmethod
     def of(
@@ -76,6 +79,7 @@ class Observation:
         by_layer: Mapping[str, Sequence[float | None]],
         clip: float | None = None,
         symmetric: Sequence[int] = (),
+        state: TrainingState | None = None,
     ) -> Observation:
         """Reduces the numbers of a step.
 
@@ -105,6 +109,7 @@ class Observation:
             clip,
             symmetric,
             next((i for i, pair in enumerate(zip(std, mean, strict=True)) if not _are_finite(pair)), None),
+            state,
         )
 
 
@@ -146,6 +151,11 @@ class History:
     @property
     def latest(self) -> Observation:
         return self.observations[-1]
+
+    @property
+    def with_state(self) -> list[tuple[Observation, TrainingState]]:
+        """The observations whose training state is known, with it."""
+        return [(o, o.state) for o in self.observations if o.state is not None]
 
     @property
     def chance(self) -> float:

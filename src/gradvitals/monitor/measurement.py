@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradvitals.diagnosis.training_state import TrainingState
 from gradvitals.vitals import Histogram, Layer
 
 ByLabel = dict[str, dict[str, float]]  # quantity -> label of a layer or block -> value
@@ -25,6 +26,7 @@ class Measurement:
         symmetric: indices of layers whose units are copies of each other.
         clipping_changed: whether clipping changed something; None where nothing clips.
         diverged: step of a loss that was not finite; None: all were finite.
+        state: what the optimizers hold and change.
 
     Example:
         >>> layers = [Layer(name, i, f"0{i}.{name}", "Linear", 4) for i, name in enumerate("ab")]
@@ -47,6 +49,7 @@ class Measurement:
     clipping_changed: bool | None = None
     diverged: int | None = None
     histograms: dict[str, Histogram] = field(default_factory=dict)
+    state: TrainingState | None = None
 
     def set(self, quantity: str, layer: Layer, value: float) -> None:
         self.by_layer.setdefault(quantity, [None] * len(self.layers))[layer.index] = value

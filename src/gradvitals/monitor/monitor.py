@@ -126,7 +126,7 @@ class Monitor:
     def _judge(self, measurement: Measurement) -> None:
         assert self.session is not None
         session, loop, before = self.session, self.session.loop, self.diagnosis.verdict
-        if self.preflight is None and session.first_batch is not None:
+        if self.preflight is None and session.first_batch is not None and measurement.totals:
             self.preflight = session.first_batch.found(measurement, self.settings.chance)
         predicted = predicted_decades(self.preflight) if self.preflight else None
         self._verdict.take(measurement, session, predicted)

@@ -21,6 +21,7 @@ from gradvitals.monitor.collectors.noise_scale import NoiseScaleCollector
 from gradvitals.monitor.collectors.non_finite import NonFiniteGuard
 from gradvitals.monitor.collectors.optimizer_step import OptimizerStep, Trained, parameters
 from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.collectors.training_state import TrainingStateCollector
 from gradvitals.monitor.first_batch import FirstBatch
 from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement
@@ -74,6 +75,7 @@ class Session:
             "data": self.data,
             "first_batch": self.first_batch,
             "symmetric": IdenticalUnits(self.network),
+            "state": TrainingStateCollector(self.network, loop),  # the last one: it uses what the others found
         }
         self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
         self._calls = {name: self._implemented(name) for name in vars(Collector) if not name.startswith("_")}
@@ -164,6 +166,7 @@ class Session:
         if trained is None or not trained.is_current(optimizer, network.layers):
             trained = self._trained[number] = Trained(optimizer, network.layers)
         if not trained.parameters:
+            self._measure_without_gradients(number, optimizer)
             return
         step = OptimizerStep(
             trained,
@@ -173,6 +176,8 @@ class Session:
             self._settings,
             self.loop.clips,
         )
+        for begins in self._calls["measured_step_begins"]:
+            begins(step.readings, number, optimizer)
         if self._watch is not None:
             self._entry, scale = self._watch.input.entry, loss_scale(self.loop.scaler)
             self._watch.add_to(step.readings, step.measurement, self._layers_of(optimizer), scale)
@@ -180,6 +185,16 @@ class Session:
             self._pending[number] = step
         else:
             self._finish(number, step)
+
+    def _measure_without_gradients(self, number: int, optimizer: Optimizer) -> None:
+        """An optimizer none of whose parameters has a gradient changes nothing; only the losses and that are known."""
+        measurement, readings = Measurement(self._step, self.network.layers), Readings(self.loop.processes)
+        state = self._collectors["state"]
+        state.measured_step_begins(readings, number, optimizer)
+        for collector in (self.losses, state):
+            collector.add_to(readings, measurement, number)
+        readings.fetch()
+        self._hand(measurement)
 
     def _layers_of(self, optimizer: Optimizer) -> list[Layer]:
         """The layers of which no other optimizer changes a weight."""
@@ -259,4 +274,6 @@ class Session:
     def _unhook(self) -> None:
         if self._hooks is not None:
             self._hooks.close()
+            for come_off in self._calls["hooks_come_off"]:
+                come_off()
         self._hooks = self._watch = self.network.order = None

@@ -43,7 +43,8 @@ class OnlineDiagnosis:
         self.run.history.subject = self._subject(measurement, session, predicted)
         losses = measurement.losses if measurement.diverged is None else [*measurement.losses, math.inf]
         clip = measurement.total("clip/coefficient")
-        self.run.take(Observation.of(measurement.step, losses, measurement.by_layer, clip, measurement.symmetric))
+        facts = (measurement.by_layer, clip, measurement.symmetric, measurement.state)
+        self.run.take(Observation.of(measurement.step, losses, *facts))
 
     def take_last(self, step: int, losses: list[float]) -> None:
         if losses:
