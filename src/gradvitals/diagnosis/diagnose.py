@@ -82,7 +82,7 @@ class Examination:
         return Diagnosis(verdict, self._severity(), step, tuple(ranked))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"moments": [asdict(o) for o in self.history.observations], "diagnosis": asdict(self.diagnosis)}
+        return {"moments": [o.plain() for o in self.history.observations], "diagnosis": asdict(self.diagnosis)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         observations = [o | {"gradients": Profile(**o["gradients"]), "state": loaded(o)} for o in state["moments"]]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from gradvitals.diagnosis.profile import Profile, profile
 from gradvitals.diagnosis.training_state import TrainingState
@@ -70,6 +71,11 @@ class Observation:
     symmetric: Sequence[int] = ()
     broken: int | None = None
     state: TrainingState | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Returns plain values, for a checkpoint; ``asdict`` would copy each number by itself."""
+        state = dict(vars(self.state)) if self.state is not None else None
+        return {**vars(self), "gradients": dict(vars(self.gradients)), "state": state}
 
     @classmethod
     def of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 
@@ -57,5 +57,5 @@ def loaded(observation: Mapping[str, Any]) -> TrainingState | None:
     if state is None:
         return None
     known = {field.name for field in fields(TrainingState)}
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in state.items()}
-    return TrainingState(**{name: value for name, value in plain.items() if name in known})
+    plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in state.items()}
+    return replace(TrainingState(), **{name: plain[name] for name in plain.keys() & known})

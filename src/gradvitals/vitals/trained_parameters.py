@@ -10,6 +10,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
+from gradvitals.vitals.hooks import remove
 from gradvitals.vitals.norms import sums
 
 ADDS_DECAY_TO_THE_GRADIENT = (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam, torch.optim.Adamax)
@@ -76,6 +77,10 @@ def checksum(tensors: Sequence[Tensor]) -> Tensor:
 class CalledModules:
     """Records which modules run in a forward pass, those included that are no submodules of the network.
 
+    Args:
+        held: ``id`` of each parameter that an optimizer holds.
+        sees_strangers: whether to look at modules that are no submodules; torch warns of that in a compiled network.
+
     Attributes:
         called: modules of the network.
         strangers: kinds of modules with trainable parameters of their own that neither the network nor an optimizer
@@ -89,13 +94,16 @@ class CalledModules:
         (True, ['Linear'])
     """
 
-    def __init__(self, network: nn.Module, held: set[int]) -> None:
+    def __init__(self, network: nn.Module, held: set[int], sees_strangers: bool = True) -> None:
         self.called: set[nn.Module] = set()
         self.strangers: list[str] = []
         self._known = held | {id(parameter) for parameter in network.parameters()}
         self._own = set(network.modules())
         self._seen: set[nn.Module] = set()  # keeps them alive, so that no two have one id
-        self._hook = register_module_forward_pre_hook(self._call)
+        if sees_strangers:
+            self._hooks = [register_module_forward_pre_hook(self._call)]
+        else:
+            self._hooks = [module.register_forward_pre_hook(self._call) for module in self._own]
 
     def _call(self, module: nn.Module, args: tuple) -> None:
         if module in self._own:
@@ -107,7 +115,7 @@ class CalledModules:
                 self.strangers.append(type(module).__name__)
 
     def close(self) -> None:
-        self._hook.remove()
+        remove(self._hooks)
         self._seen = set()
 
 

@@ -113,7 +113,7 @@ def _without_gradient(history: History, limits: Thresholds, known: Known) -> Fin
 
 
 def _is_explained(history: History, limits: Thresholds, latest: Observation) -> bool:
-    """Returns whether other rules know why the gradient is zero: silent, saturated or identical units, a small scale."""
+    """Returns whether other rules know why the gradient is zero: silent, saturated or identical units."""
     predicted, saturated = history.subject.predicted_decades, latest.saturated
     return (
         latest.silent is not None

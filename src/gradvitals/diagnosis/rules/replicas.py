@@ -14,8 +14,8 @@ EXPLAINS = ("stalled", "unstable")
 DIFFERENCE = 1e-6  # relative, above the rounding of float32
 STEPS = 2  # measured steps
 ADVICE = (
-    "Call the wrapped module and not `.module`, build it before wrapping it, and change weights in all processes alike: "
-    "torch.distributed.broadcast(parameter.data, src=0) for each parameter makes the copies equal"
+    "Call the wrapped module and not `.module`, build it before wrapping it, and change weights in all processes "
+    "alike: torch.distributed.broadcast(parameter.data, src=0) for each parameter makes the copies equal"
 )
 
 

@@ -17,9 +17,7 @@ EXPLAINS = ("stalled", "vanishing", "dead_units", "overclipped")
 PER_STEP = 1e-2  # by which a step shrinks the weights
 SHRUNK = 0.75  # share of the weights' norm that is left under such a decay; 1 / 2 is asked of a weaker one
 PULL = 1.0  # the decay's part of Adam's gradient over that of the loss
-ADVICE = (
-    "Set weight_decay=0, and increase it only once the net learns: torch.optim.AdamW(parameters, weight_decay=0.01)"
-)
+ADVICE = "Set weight_decay=0, and raise it only once the net learns: torch.optim.AdamW(parameters, weight_decay=0.01)"
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:

@@ -41,6 +41,7 @@ class Readings:
     def __init__(self, processes: Collectives = ALONE, sharded: bool = False) -> None:
         self.processes, self.sharded = processes, sharded
         self._parts: list[_Part] = []
+        self._last: list[Callable[[], None]] = []
 
     def add(self, values: Tensor, finish: Finish) -> None:
         """Adds numbers ``(n,)`` that are the same in each process; ``finish`` is given them on the host, in the order
@@ -79,6 +80,10 @@ class Readings:
         else:
             self.add((joint_norm(tensors) if tensors else torch.zeros(())).reshape(1), finish)
 
+    def when_fetched(self, finish: Callable[[], None]) -> None:
+        """Has ``finish`` called after everything was handed to whom it concerns."""
+        self._last.append(finish)
+
     def fetch(self) -> None:
         """Hands everything to whom it concerns. Waits for the device; a collective call where several processes share
         the batch."""
@@ -89,6 +94,8 @@ class Readings:
             for part in self._parts:
                 part.finish(together[: len(part.values)])
                 together = together[len(part.values) :]
+        for finish in self._last:
+            finish()
 
     def _added_up(self, values: list[Tensor]) -> list[Tensor]:
         sums = [value for value, part in zip(values, self._parts, strict=True) if part.adds_up]

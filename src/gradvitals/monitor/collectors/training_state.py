@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -57,7 +56,8 @@ class TrainingStateCollector(Collector):
 
     def measured_batch_begins(self, batch: Any) -> None:
         if self._called is None and self._watch is None:
-            self._watch = CalledModules(self._network.module, held_by(self._loop.optimizers))
+            network, held = self._network, held_by(self._loop.optimizers)
+            self._watch = CalledModules(network.module, held, sees_strangers=not network.is_compiled)
         steps = self._loop.optimizer_steps
         self._is_first_backward, self._steps = steps != self._steps and steps > 0, steps
 
@@ -122,7 +122,7 @@ class TrainingStateCollector(Collector):
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
         self._add_replicas(readings)
-        readings.add(torch.zeros(0), lambda _: self._finish(measurement, number))  # after everything else
+        readings.when_fetched(lambda: self._finish(measurement, number))
 
     def _add_replicas(self, readings: Readings) -> None:
         processes, weights = readings.processes, [p for _, p in self._named if p.requires_grad]
