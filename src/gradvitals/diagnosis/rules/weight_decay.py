@@ -13,7 +13,7 @@ from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
-EXPLAINS = ("stalled", "vanishing", "dead_units", "overclipped")
+EXPLAINS = ("stalled", "vanishing", "dead_units", "overclipped", "unstable")
 PER_STEP = 1e-2  # by which a step shrinks the weights
 SHRUNK = 0.75  # share of the weights' norm that is left under such a decay; 1 / 2 is asked of a weaker one
 PULL = 1.0  # the decay's part of Adam's gradient over that of the loss
