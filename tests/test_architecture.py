@@ -148,7 +148,7 @@ def test_results_are_read_without_torch():
 
 
 # What is measured, collected and judged under one name; a command, its table and its picture.
-MIRRORS = {"cure", "dead_units", "identical_units", "noise_scale", "non_finite", "preflight"}
+MIRRORS = {"cure", "dead_units", "identical_units", "noise_scale", "non_finite", "preflight", "training_state"}
 
 
 def test_no_two_files_or_public_classes_share_a_name():

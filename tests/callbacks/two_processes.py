@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +36,7 @@ def network(mode: str) -> nn.Module:
 class Model(LightningModule):
     def __init__(self, mode: str) -> None:
         super().__init__()
-        self.net, self.sharded = network(mode), mode == "fsdp"
+        self.net, self.sharded, self.apart = network(mode), mode == "fsdp", mode == "apart"
 
     def configure_model(self) -> None:
         if self.sharded:
@@ -47,6 +48,10 @@ class Model(LightningModule):
                     fully_shard(layer, mesh=mesh)
             fully_shard(self.net, mesh=mesh)
 
+    def on_train_batch_end(self, *_):
+        if self.apart and self.global_rank == 1:
+            self.net[0].bias.data += 0.1
+
     def training_step(self, batch, batch_idx):
         return F.cross_entropy(self.net(batch[0]), batch[1])
 
@@ -54,7 +59,7 @@ class Model(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=100.0)
 
 
-def fit(mode: str, clips: bool) -> dict[str, dict[str, float]]:
+def fit(mode: str, clips: bool) -> dict[str, Any]:
     sharded = mode == "fsdp"
     strategy = (
         ModelParallelStrategy(data_parallel_size=2, tensor_parallel_size=1)
@@ -77,12 +82,15 @@ def fit(mode: str, clips: bool) -> dict[str, dict[str, float]]:
     )
     part = DistributedSampler(data(), num_replicas=2, rank=trainer.global_rank, shuffle=False)  # every second sample
     trainer.fit(Model(mode), DataLoader(data(), batch_size=100, sampler=part))
-    return {"start": monitor.start, "end": monitor.end}
+    differences = [state.replicas_differ for _, state in monitor._verdict.run.history.with_state]
+    findings = [(found.rule, found.evidence) for found in monitor.diagnosis.findings]
+    return {"start": monitor.start, "end": monitor.end, "differences": differences, "findings": findings}
 
 
 def main(file: str) -> None:
     torch.set_num_threads(1)
     found = {f"{mode} {clips}": fit(mode, clips) for mode in MODES for clips in (False, True)}
+    found["apart"] = fit("apart", False)
     if torch.distributed.get_rank() == 0:
         Path(file).write_text(json.dumps(found))
     process_group.destroy()

@@ -9,6 +9,7 @@ from typing import Any
 from gradvitals.diagnosis.diagnose import Diagnosis, Examination
 from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.thresholds import Thresholds
+from gradvitals.diagnosis.training_state import TrainingState
 
 LABELS = [f"{i:02d}.net.{i}" for i in range(4)]
 STEPS = (*range(10), 50, 100, 150, 200)
@@ -39,6 +40,7 @@ def run(
     steps: Sequence[int] = STEPS,
     limits: Thresholds | None = None,
     clip: float | None = None,
+    states: TrainingState | Sequence[TrainingState] | None = None,
     **subject: Any,
 ) -> Diagnosis:
     """The verdict on a run that showed these numbers and losses; a single one is used for every observation."""
@@ -48,6 +50,7 @@ def run(
     for i, step in enumerate(steps):
         now = seen if isinstance(seen, dict) else seen[min(i, len(seen) - 1)]
         loss = losses if isinstance(losses, (int, float)) else losses[min(i, len(losses) - 1)]
-        examined.take(Observation.of(step, [loss] * (step - before), now, clip, symmetric))
+        state = states if isinstance(states, TrainingState) or not states else states[min(i, len(states) - 1)]
+        examined.take(Observation.of(step, [loss] * (step - before), now, clip, symmetric, state or None))
         before = step
     return examined.diagnosis

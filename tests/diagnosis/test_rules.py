@@ -18,7 +18,7 @@ VANISHED = (1e-9, 1e-6, 1e-3, 1.0)
 EXPLODED = (1e6, 1e4, 1e2, 1.0)
 
 
-OF_THE_CODE = ("head", "target_scale")  # no override of ours helps
+OF_THE_CODE = ("head", "replicas", "target_scale")  # no override of ours helps
 
 
 def symptoms(found):
@@ -288,10 +288,18 @@ def test_every_rule_has_remedies_and_explains_rules():
     assert all(set(rule.explains) < names for rule in rules())
 
 
+SICK = {"no_update": Net(lr=0.0), "weight_decay": Net(decay=1.0), "rate_decays": Net(scheduler="cosine")}
+
+
+def test_what_a_healthy_setting_is_not_asked_to_change():
+    assert not any(prescribe(verdict, Net()) for verdict in SICK)
+
+
 def test_every_remedy_changes_something():
     for verdict in FOR:
-        overrides = [remedy.overrides for remedy in prescribe(verdict, Net())]
-        assert overrides or verdict in OF_THE_CODE
+        sick = SICK.get(verdict, Net())
+        overrides = [remedy.overrides for remedy in prescribe(verdict, sick)]
+        assert bool(overrides) == (verdict not in OF_THE_CODE)
         assert ("init=auto",) not in overrides
         assert ("clip=none",) not in overrides
 

@@ -54,3 +54,15 @@ def rename(tag: str) -> str:
     kind, _, label = tag.partition("/")
     index, dot, name = label.partition(".")
     return f"{kind}/{index}.net.{name}" if dot else tag
+
+
+def test_copies_of_the_weights_are_compared():
+    assert set(two()["ddp False"]["differences"]) == set(two()["bn True"]["differences"]) == {0.0}
+    assert set(two()["fsdp False"]["differences"]) == {None}  # there are no copies
+
+
+def test_copies_that_drift_apart_are_found():
+    """One of the two adds a tenth to eight biases after each step."""
+    found = two()["apart"]
+    assert all(value > 1e-3 for value in found["differences"][1:])
+    assert "replicas" in [rule for rule, _ in found["findings"]]

@@ -97,7 +97,7 @@ class Examination:
         return Diagnosis(verdict, 0.0 if verdict == HEALTHY else None, None, (), reason)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"moments": [asdict(o) for o in self.history.observations], "diagnosis": asdict(self.diagnosis)}
+        return {"moments": [o.plain() for o in self.history.observations], "diagnosis": asdict(self.diagnosis)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.history.observations = [Observation.from_dict(observation) for observation in state["moments"]]

@@ -16,7 +16,7 @@ class Finding:
         value, threshold: the measured number and its limit.
         evidence: a sentence with both.
         cause: the cause of the problem, in a few words.
-        advice: the remedy in words, for any project.
+        advice: a remedy for any project, in a sentence, with PyTorch code where it fits.
     """
 
     rule: str

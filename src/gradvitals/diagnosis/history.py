@@ -10,6 +10,7 @@ from statistics import fmean, median
 from typing import Any
 
 from gradvitals.diagnosis.profile import Profile, profile
+from gradvitals.diagnosis.training_state import TrainingState, loaded
 from gradvitals.diagnosis.witness import HeadFact, Witness
 
 Place = tuple[int, float]  # index of a layer, and its value
@@ -66,6 +67,7 @@ class Observation:
         symmetric: layers whose units have identical weights.
         broken: the layer nearest to the input with numbers that are not finite.
         witness: the loss beside that of outputs that know nothing.
+        state: what the optimizers hold and change.
     """
 
     step: int
@@ -83,6 +85,15 @@ class Observation:
     broken: int | None = None
     scatter: float = math.nan
     witness: Witness | None = None
+    state: TrainingState | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Returns plain values, for a checkpoint; ``asdict`` would copy each number by itself."""
+        nested = {"gradients": dict(vars(self.gradients))}
+        for name in ("witness", "state"):
+            value = getattr(self, name)
+            nested[name] = dict(vars(value)) if value is not None else None
+        return {**vars(self), **nested}
 
     @classmethod
     def of(
@@ -93,6 +104,7 @@ class Observation:
         clip: float | None = None,
         symmetric: Sequence[int] = (),
         witness: Witness | None = None,
+        state: TrainingState | None = None,
     ) -> Observation:
         """Reduces the numbers of a step.
 
@@ -124,6 +136,7 @@ class Observation:
             next((i for i, pair in enumerate(zip(std, mean, strict=True)) if not _are_finite(pair)), None),
             _scatter(finite),
             witness,
+            state,
         )
 
     @classmethod
@@ -131,7 +144,7 @@ class Observation:
         """Builds an observation from the plain values of a checkpoint."""
         witness = values.get("witness")
         nested = {"gradients": Profile(**values["gradients"]), "witness": Witness(**witness) if witness else None}
-        return cls(**(values | nested))
+        return cls(**(values | nested | {"state": loaded(values)}))
 
 
 def _scatter(losses: Sequence[float]) -> float:
@@ -184,6 +197,11 @@ class History:
     @property
     def latest(self) -> Observation:
         return self.observations[-1]
+
+    @property
+    def with_state(self) -> list[tuple[Observation, TrainingState]]:
+        """The observations whose training state is known, with it."""
+        return [(o, o.state) for o in self.observations if o.state is not None]
 
     @property
     def chance(self) -> float:

@@ -21,6 +21,7 @@ class Net:
     Attributes:
         scaling: ``data.scaling``; None: the data module has no such option.
         usual_lr: the learning rate from a range test; None: there was none.
+        decay: ``optimizer.weight_decay``.
         fixed: groups of the config that the user's own network or LightningModule decides itself.
     """
 
@@ -33,6 +34,8 @@ class Net:
     gain: float = 1.0
     scaling: str | None = None
     usual_lr: float | None = None
+    decay: float = 0.0
+    scheduler: str = "none"
     fixed: tuple[str, ...] = ()
 
     def decides(self, override: str) -> bool:
@@ -126,6 +129,24 @@ ADAM_ELU_PRENORM = _Candidate(
     "Xiong et al. (2020); Clevert et al. (2016); Kingma & Ba (2015)",
     lambda net: (*_elu_prenorm(net), "clip=none", "optimizer=adam", "optimizer.lr=0.003"),
 )
+NOT_ZERO_RATE = _Candidate(
+    "a learning rate above 0", "Kingma & Ba (2015)", lambda net: ("optimizer.lr=0.001",) if net.lr == 0 else ()
+)
+NO_DECAY = _Candidate(
+    "weights that nothing pulls towards 0",
+    "Loshchilov & Hutter (2019)",
+    lambda net: ("optimizer.weight_decay=0",) if net.decay else (),
+)
+CONSTANT_RATE = _Candidate(
+    "the same learning rate to the end",
+    "Bengio (2012), section 3.1",
+    lambda net: () if net.scheduler == "none" else ("scheduler=none",),
+)
+ONE_CYCLE = _Candidate(
+    "a learning rate that falls to nothing at the end only",
+    "Smith & Topin (2018)",
+    lambda net: () if net.scheduler in ("none", "onecycle") else ("scheduler=onecycle",),
+)
 SCALING = _Candidate(
     "inputs of mean 0 and standard deviation 1",
     "LeCun et al. (1998)",
@@ -148,6 +169,10 @@ FOR: dict[str, Sequence[_Candidate]] = {
     "slow": (RANGE_TEST, HIGHER_RATE, ADAM),
     "head": (),  # of the code
     "target_scale": (),
+    "no_update": (NOT_ZERO_RATE,),
+    "replicas": (),
+    "weight_decay": (NO_DECAY,),
+    "rate_decays": (CONSTANT_RATE, ONE_CYCLE),
 }
 
 

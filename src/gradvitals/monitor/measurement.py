@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradvitals.diagnosis.training_state import TrainingState
 from gradvitals.diagnosis.witness import HeadFact, Witness
 from gradvitals.vitals import Histogram, Layer
 
@@ -29,6 +30,7 @@ class Measurement:
         witness: the loss that is called beside outputs that know nothing; None where it was not looked at.
         head: faults of output, loss and target.
         are_classes: whether a loss that is called takes the targets for numbers of classes.
+        state: what the optimizers hold and change.
 
     Example:
         >>> layers = [Layer(name, i, f"0{i}.{name}", "Linear", 4) for i, name in enumerate("ab")]
@@ -54,6 +56,7 @@ class Measurement:
     head: list[HeadFact] = field(default_factory=list)
     are_classes: bool = False
     histograms: dict[str, Histogram] = field(default_factory=dict)
+    state: TrainingState | None = None
 
     def set(self, quantity: str, layer: Layer, value: float) -> None:
         self.by_layer.setdefault(quantity, [None] * len(self.layers))[layer.index] = value

@@ -22,6 +22,7 @@ from gradvitals.monitor.collectors.noise_scale import NoiseScaleCollector
 from gradvitals.monitor.collectors.non_finite import GUARD, PLACE, NonFiniteGuard
 from gradvitals.monitor.collectors.optimizer_step import STEP_PARTS, OptimizerStep, Trained, parameters
 from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.collectors.training_state import TrainingStateCollector
 from gradvitals.monitor.first_batch import FirstBatch
 from gradvitals.monitor.isolation import Isolation
 from gradvitals.monitor.loop import TrainingLoop
@@ -87,6 +88,7 @@ class Session:
             "first_batch": self.first_batch,
             "symmetric": IdenticalUnits(self.network),
             "witness": LossWitness(loop),
+            "state": TrainingStateCollector(self.network, loop),  # the last one: it uses what the others found
         }
         self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
         isolation.parts += collectors
@@ -209,6 +211,7 @@ class Session:
         if trained is None or not trained.is_current(optimizer, network.layers):
             trained = self._trained[number] = Trained(optimizer, network.layers)
         if not trained.parameters:
+            self._measure_without_gradients(number, optimizer)
             return
         step = OptimizerStep(
             trained,
@@ -218,6 +221,8 @@ class Session:
             self._settings,
             self.loop.clips,
         )
+        for begins in self._calls["measured_step_begins"]:
+            begins(step.readings, number, optimizer)
         if self._watch is not None:
             self._entry, scale = self._watch.input.entry, loss_scale(self.loop.scaler)
             self._watch.add_to(step.readings, step.measurement, self._layers_of(optimizer), scale)
@@ -225,6 +230,16 @@ class Session:
             self._pending[number] = step
         else:
             self._finish(number, step)
+
+    def _measure_without_gradients(self, number: int, optimizer: Optimizer) -> None:
+        """An optimizer none of whose parameters has a gradient changes nothing; only the losses and that are known."""
+        measurement, readings = Measurement(self._step, self.network.layers), Readings(self.loop.processes)
+        state = self._collectors["state"]
+        state.measured_step_begins(readings, number, optimizer)
+        for collector in (self.losses, state):
+            collector.add_to(readings, measurement, number)
+        readings.fetch()
+        self._hand(measurement)
 
     def _layers_of(self, optimizer: Optimizer) -> list[Layer]:
         """The layers of which no other optimizer changes a weight."""
@@ -326,4 +341,6 @@ class Session:
         hooks, self._hooks = self._hooks, None
         if hooks is not None:
             hooks.close()
+            for key, come_off in self._calls["hooks_come_off"]:
+                self.isolation.call(key, come_off)
         self._watch = self.network.order = None

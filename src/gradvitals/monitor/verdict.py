@@ -43,9 +43,8 @@ class OnlineDiagnosis:
         self.run.history.subject = self._subject(measurement, session, predicted)
         losses = measurement.losses if measurement.diverged is None else [*measurement.losses, math.inf]
         clip = measurement.total("clip/coefficient")
-        witness = measurement.witness
-        of_layers, symmetric = measurement.by_layer, measurement.symmetric
-        self.run.take(Observation.of(measurement.step, losses, of_layers, clip, symmetric, witness))
+        facts = (measurement.by_layer, clip, measurement.symmetric, measurement.witness, measurement.state)
+        self.run.take(Observation.of(measurement.step, losses, *facts))
 
     def take_last(self, step: int, losses: list[float]) -> None:
         self.run.history.is_final = True

@@ -79,8 +79,11 @@ def remedies_of(run: Run, config: RunConfig) -> list[Remedy]:
 def net_of(config: RunConfig, decided: tuple[str, ...] = ()) -> Net:
     """Returns what remedies depend on."""
     model, act, init, optimizer, clip = (config.choices.get(key) or "" for key in CHOICES)
-    numbers = {"lr": config["optimizer"].get("lr", 0.0), "gain": config["init"].get("gain", 1.0)}
-    return Net(model, act, init, optimizer, clip, **numbers, scaling=config["data"].get("scaling"), fixed=decided)
+    optimizing, scheduler = config["optimizer"], config.choices.get("scheduler") or "none"
+    numbers = {"lr": optimizing.get("lr", 0.0), "gain": config["init"].get("gain", 1.0)}
+    numbers["decay"] = optimizing.get("weight_decay") or 0.0
+    others = {"scaling": config["data"].get("scaling"), "scheduler": scheduler}
+    return Net(model, act, init, optimizer, clip, **numbers, **others, fixed=decided)
 
 
 def objective_value(result: Result) -> float | None:

@@ -19,6 +19,7 @@ class Collector:
         batch_begins, measured_batch_begins
           before_backward            the loss and its graph are complete
           before_step                gradients are complete and not yet clipped
+          measured_step_begins       the same, where the step is measured
           add_to                     after the optimizer's step; then everything is fetched at once
         batch_ends
     """
@@ -35,11 +36,17 @@ class Collector:
     def before_step(self, number: int, optimizer: Optimizer, is_measured: bool) -> None:
         """Is called before each step of each optimizer, before clipping."""
 
+    def measured_step_begins(self, readings: Readings, number: int, optimizer: Optimizer) -> None:
+        """Is called before each measured step, before clipping."""
+
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
         """Adds what there is to report to a measured step of the optimizer with this number."""
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
         """Is called after each batch with what the training step returned, and the step's number for loggers."""
+
+    def hooks_come_off(self) -> None:
+        """Is called when the hooks of measured batches are removed."""
 
     def state_dict(self) -> Any:
         """Returns plain values and tensors for a checkpoint."""

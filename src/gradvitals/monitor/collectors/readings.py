@@ -48,6 +48,7 @@ class Readings:
         self.processes, self.sharded, self.isolation = processes, sharded, isolation or Isolation()
         self._parts: list[_Part] = []
         self._owner = ""
+        self._last: list[tuple[str, Callable[[], None]]] = []
 
     def gather(self, owner: str, add_to: Callable[..., object], *arguments: Any) -> None:
         """Calls a function of a part of the monitor, which adds what it has to report."""
@@ -91,6 +92,10 @@ class Readings:
         else:
             self.add((joint_norm(tensors) if tensors else torch.zeros(())).reshape(1), finish)
 
+    def when_fetched(self, finish: Callable[[], None]) -> None:
+        """Has ``finish`` called after everything was handed to whom it concerns."""
+        self._last.append((self._owner, finish))
+
     def fetch(self) -> None:
         """Hands everything to whom it concerns. Waits for the device; a collective call where several processes share
         the batch."""
@@ -103,6 +108,8 @@ class Readings:
             for part in self._parts:
                 self.isolation.call(part.owner, part.finish, together[: len(part.values)])
                 together = together[len(part.values) :]
+        for owner, finish in self._last:
+            self.isolation.call(owner, finish)
 
     def _added_up(self, values: list[Tensor]) -> list[Tensor]:
         sums = [value for value, part in zip(values, self._parts, strict=True) if part.adds_up]
