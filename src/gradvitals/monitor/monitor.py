@@ -153,7 +153,7 @@ class Monitor:
     def _predicted(self, measurement: Measurement) -> float | None:
         """The decades of dL/dh between last and first layer, by theory."""
         assert self.session is not None
-        if self.preflight is None and self.session.first_batch is not None:
+        if self.preflight is None and self.session.first_batch is not None and measurement.totals:
             self.preflight = self.session.first_batch.found(measurement, self.settings.chance)
         return predicted_decades(self.preflight) if self.preflight else None
 

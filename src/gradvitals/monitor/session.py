@@ -34,6 +34,7 @@ from gradvitals.vitals import ForwardOrder, Layer
 
 # The parts of the monitor that are no collectors, as an error names them; the last ones are of the Monitor itself.
 NETWORK, SESSION = "network", "all"
+WITHOUT_GRADIENTS = ("losses", "state", "witness")  # parts that have something to report where no gradient arrives
 VERDICT, PREFLIGHT, PUBLISHING, NON_FINITE = "verdict", "preflight", "publishing", "non_finite"
 OTHERS = (*STEP_PARTS, *PARTS, HOOKS, PLACE, NETWORK, VERDICT, PREFLIGHT, PUBLISHING, NON_FINITE)
 
@@ -221,8 +222,8 @@ class Session:
             self._settings,
             self.loop.clips,
         )
-        for begins in self._calls["measured_step_begins"]:
-            begins(step.readings, number, optimizer)
+        for key, begins in self._calls["measured_step_begins"]:
+            step.readings.gather(key, begins, step.readings, number, optimizer)
         if self._watch is not None:
             self._entry, scale = self._watch.input.entry, loss_scale(self.loop.scaler)
             self._watch.add_to(step.readings, step.measurement, self._layers_of(optimizer), scale)
@@ -233,11 +234,13 @@ class Session:
 
     def _measure_without_gradients(self, number: int, optimizer: Optimizer) -> None:
         """An optimizer none of whose parameters has a gradient changes nothing; only the losses and that are known."""
-        measurement, readings = Measurement(self._step, self.network.layers), Readings(self.loop.processes)
-        state = self._collectors["state"]
-        state.measured_step_begins(readings, number, optimizer)
-        for collector in (self.losses, state):
-            collector.add_to(readings, measurement, number)
+        measurement = Measurement(self._step, self.network.layers)
+        readings = Readings(self.loop.processes, isolation=self.isolation)
+        for key, begins in self._calls["measured_step_begins"]:
+            readings.gather(key, begins, readings, number, optimizer)
+        for key, add_to in self._calls["add_to"]:
+            if key in WITHOUT_GRADIENTS:
+                readings.gather(key, add_to, readings, measurement, number)
         readings.fetch()
         self._hand(measurement)
 

@@ -13,7 +13,7 @@ from gradvitals.diagnosis.witness import HeadFact
 
 EXPLAINS = (
     *("vanishing", "exploding", "dead_units", "saturated", "non_finite", "stalled", "unstable", "overclipped"),
-    *("poor_init", "target_scale", "slow", "bad_data"),
+    *("poor_init", "target_scale", "slow", "bad_data", "no_update"),
 )
 CERTAIN = ("one_unit", "over_batch", "broadcast", "not_log")  # such a net cannot learn what is asked
 LEAST = 0.05  # share of the targets at fault
