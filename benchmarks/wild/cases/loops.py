@@ -193,7 +193,9 @@ CASES = [
         ("unstable", "dead_units", "exploding"),
     ),
     Case("mlp_by_hand/lr_low", HAND, partial(by_hand, adam(1e-7)), "Adam lr 1e-7", ("stalled", "slow")),
-    Case("mlp_by_hand/lr_high", HAND, partial(by_hand, adam(3.0)), "Adam lr 3", ("unstable", "dead_units", "exploding")),
+    Case(
+        "mlp_by_hand/lr_high", HAND, partial(by_hand, adam(3.0)), "Adam lr 3", ("unstable", "dead_units", "exploding")
+    ),
     Case(
         "mlp_by_hand/never_zeroed",
         "digits, MLP, by hand",
@@ -201,7 +203,9 @@ CASES = [
         "gradients are never zeroed",
         ("no_update", "unstable", "dead_units", "exploding"),
     ),
-    Case("mlp_by_hand/copied", "digits, MLP", partial(by_hand, module=OfCopy), "the optimizer has a copy", ("no_update",)),
+    Case(
+        "mlp_by_hand/copied", "digits, MLP", partial(by_hand, module=OfCopy), "the optimizer has a copy", ("no_update",)
+    ),
     Case("two_optimizers/lr_low", TWO, partial(two, 1e-8, 1e-8), "both rates are 1e-8", ("stalled", "slow")),
     Case(
         "two_optimizers/lr_high",

@@ -105,5 +105,11 @@ def hardly_learns(history: History, limits: Thresholds) -> bool:
 
 
 def does_not_learn(history: History, limits: Thresholds) -> bool:
-    """Returns whether the loss is still that of a constant output when the patience is over."""
-    return history.latest.step >= patience(history, limits) and learned(history, limits) < limits.learns
+    """Returns whether the loss is still that of a constant output when the patience is over.
+
+    For three times the patience, a net whose loss has just begun to fall below that is given the time.
+    """
+    waited, share = history.latest.step / patience(history, limits), learned(history, limits)
+    if waited < 1 or not share < limits.learns:
+        return False
+    return waited >= 3 or share <= 0 or not (is_falling(history) or improves(history, limits))

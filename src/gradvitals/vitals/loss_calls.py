@@ -118,38 +118,61 @@ class LossCalls(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
+        self.error: Exception | None = None
         self._calls: list[LossCall] = []
         self._differences: dict[int, tuple[Tensor, LossCall]] = {}  # by the id of the difference, which is kept
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        if self.error is None:
+            try:
+                self._note(func, args, kwargs or {}, result)
+            except Exception as error:  # a look must not end the step that is looked at
+                self.error = error
+        return result
+
+    def _note(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any) -> None:
         if func in DIFFERENCES and len(self._differences) < MOST_CALLS:
             self._note_difference(args, result)
         elif func in BY_HAND and self._differences:
             self._note_by_hand(BY_HAND[func], args)
         elif (func in PAIRED or func in UNPAIRED) and result.requires_grad and len(self._calls) < MOST_CALLS:
-            call = LossCall.of(func, args, kwargs or {})
+            call = LossCall.of(func, args, kwargs)
             if call is not None and call.outputs.requires_grad:
                 self._calls.append(call)
-        return result
 
     def _note_difference(self, args: Sequence[Any], result: Any) -> None:
         """Output minus target, or the other way around, may become a loss."""
         if len(args) == 2 and all(isinstance(arg, Tensor) and arg.ndim for arg in args):
             a, b = args
-            if a.requires_grad != b.requires_grad and len(a) == len(b):
+            if a.requires_grad != b.requires_grad and _are_alike(a, b):
                 outputs, targets = (a, b) if a.requires_grad else (b, a)
                 self._differences[id(result)] = result, LossCall(F.mse_loss, outputs, targets)
 
     def _note_by_hand(self, function: Callable[..., Tensor], args: Sequence[Any]) -> None:
         _, call = self._differences.get(id(args[0]), (None, None))
-        if call is not None and (len(args) == 1 or args[1] is args[0] or args[1] == 2):
+        if call is not None and (len(args) == 1 or args[1] is args[0] or _is_two(args[1])):
             self._calls.append(replace(call, function=function))
 
     def take(self) -> list[LossCall]:
-        """Returns the calls since the last time."""
+        """Returns the calls since the last time.
+
+        Raises:
+            Exception: what went wrong while they were recorded.
+        """
+        if self.error is not None:
+            raise self.error
         calls, self._calls, self._differences = self._calls, [], {}
         return calls
+
+
+def _are_alike(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors have one shape, or were meant to: ``(n, 1)`` and ``(n,)``."""
+    return a.shape == b.shape or (len(a) == len(b) and a.numel() == b.numel() == len(a))
+
+
+def _is_two(exponent: Any) -> bool:
+    return isinstance(exponent, (int, float)) and exponent == 2
 
 
 class Constant:

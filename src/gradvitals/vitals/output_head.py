@@ -99,9 +99,8 @@ def _of_targets(call: LossCall, activation: str) -> dict[str, Tensor | bool]:
     if call.function in INDEXED or not (call.function in SYMMETRIC or call.function in BINARY):
         return found
     outputs = call.outputs
-    found["broadcast"] = outputs.shape != targets.shape and outputs.numel() * targets.numel() > max(
-        outputs.numel(), targets.numel()
-    )
+    same_number = outputs.numel() == targets.numel() == call.samples > 1
+    found["broadcast"] = same_number and outputs.ndim != targets.ndim  # (n, 1) and (n,) become (n, n)
     values = targets.detach().double()
     if call.function in BINARY:
         found["not_probabilities"] = ((values < -MARGIN) | (values > 1 + MARGIN)).double().mean()

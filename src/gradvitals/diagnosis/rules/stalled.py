@@ -10,6 +10,7 @@ from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn, hardly_learns, improves
 from gradvitals.diagnosis.thresholds import Thresholds
 
+NOTHING = 1e-12  # update-to-weight ratio
 EXPLAINS: tuple[str, ...] = ()
 
 
@@ -23,7 +24,7 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds updates that are too small in a net that does not learn, or hardly."""
     limit = _limit(history, limits)
     update = usual_update(history) if limit else None
-    if update is None or update >= limit:
+    if update is None or update >= limit or update < NOTHING:  # where nothing arrives, no rate helps
         return None
     evidence = f"a step changes the weights by {update:.1e} of their size; about 1e-3 is usual"
     return Finding("stalled", None, history.latest.step, update, limit, evidence, "learning rate too small")

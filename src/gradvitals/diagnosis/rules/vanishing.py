@@ -15,12 +15,13 @@ from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.profile import Profile
 from gradvitals.diagnosis.thresholds import Thresholds
 
+STANDS_STILL = 1e-6  # update-to-weight ratio
 EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds a gradient that vanishes in a net that does not learn."""
-    if not does_not_learn(history, limits):
+    if not does_not_learn(history, limits) or _nothing_moves(history):
         return None
     step, predicted = history.latest.step, history.subject.predicted_decades
     if found := _vanishing_profile(history, limits):
@@ -33,6 +34,12 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
         )
         return Finding("vanishing", 0, step, predicted, -limits.decades, evidence, "scale of the weights")
     return None
+
+
+def _nothing_moves(history: History) -> bool:
+    """Whether even the layer that changes most stands still: then the rate is too small, whatever the profile."""
+    largest = [o.update[2][1] for o in history.observations if o.update]
+    return bool(largest) and 0 < max(largest) < STANDS_STILL
 
 
 def _vanishing_profile(history: History, limits: Thresholds) -> Profile | None:

@@ -16,6 +16,7 @@ from gradvitals.diagnosis.thresholds import Thresholds
 EXPLAINS = ("stalled", "vanishing", "dead_units", "overclipped", "unstable")
 PER_STEP = 1e-2  # by which a step shrinks the weights
 SHRUNK = 0.75  # share of the weights' norm that is left under such a decay; 1 / 2 is asked of a weaker one
+HUGE_RATE = 0.5
 PULL = 1.0  # the decay's part of Adam's gradient over that of the loss
 ADVICE = "Set weight_decay=0, and raise it only once the net learns: torch.optim.AdamW(parameters, weight_decay=0.01)"
 
@@ -25,6 +26,8 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     known = history.with_state
     if not known or history.first.gradients.label not in ("healthy", "unknown") or not does_not_learn(history, limits):
         return None
+    if max((state.rate or 0.0 for _, state in known), default=0.0) >= HUGE_RATE:
+        return None  # the decay is large because the learning rate is
     decays = [state.decay or 0.0 for _, state in known]
     (first, before), (latest, now) = known[0], known[-1]
     left = now.weight / before.weight if now.weight is not None and before.weight else None
