@@ -11,6 +11,7 @@ from gradvitals.diagnosis.history import History, Observation, Subject
 from gradvitals.diagnosis.remedies import FOR, Net, prescribe
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
+from gradvitals.diagnosis.witness import HeadFact, Witness
 from tests.diagnosis.runs import CHANCE, STEPS, numbers, run
 
 FALLING = [CHANCE * 0.9**i for i in range(len(STEPS))]
@@ -74,9 +75,11 @@ def test_in_few_layers_the_rate_decides(gain, verdict):
 
 
 def test_tiny_updates_and_dead_units_are_symptoms_of_a_gradient_that_vanishes():
-    found = run(numbers(VANISHED, update=1e-7, dead_fraction=(0.0, 0.0, 0.6, 0.0)))
+    steps = (1e-9, 1e-7, 1e-5, 1e-3)  # of the weights, layer by layer, under SGD
+    found = run(numbers(VANISHED, update_ratio=steps, dead_fraction=(0.0, 0.0, 0.6, 0.0)))
     assert found.verdict == "vanishing"
     assert sorted(symptoms(found)) == ["dead_units", "stalled"]
+    assert run(numbers(VANISHED, update=1e-7)).verdict == "stalled"  # not even the last layer moves: it is the rate
 
 
 def test_one_passing_moment_is_no_vanishing():
@@ -314,3 +317,76 @@ def test_thresholds_by_name():
 
 def test_an_empty_history_is_undecided():
     assert str(diagnose(History())) == "undecided: no step was measured"
+
+
+# the witness of the loss that is called
+
+
+def look(learned: float, deviations: float) -> Witness:
+    """A look at a loss of which a constant output costs 2."""
+    return Witness(2 - 2 * learned, 2.0, 0.1 * deviations, 0.1, 2.0)
+
+
+def looked(learned, deviations, steps=(*range(10), 50, 100, 150, 200, 250, 300), loss=None):
+    examined = Examination(Subject(chance=2.0, planned_steps=400))
+    for step in steps:
+        value = 2 - 2 * learned if loss is None else loss
+        witness = look(learned, deviations)
+        examined.take(Observation.of(step, [value] * (50 if step >= 50 else 1), numbers(update=1e-3), witness=witness))
+    return examined.diagnosis
+
+
+def test_a_floor_near_the_constant_is_learning_where_outputs_depend_on_the_input():
+    """Click rates: the best loss is 5 % below the base rate's. Four deviations in each of six looks are certain."""
+    assert looked(0.05, 4.0).verdict == "healthy"
+    found = looked(0.05, 0.3)
+    assert (found.verdict, found.step) == ("not_learning", 200)
+    assert "no higher with outputs exchanged" in found.reason
+
+
+def test_small_steps_are_no_fault_of_a_net_that_certainly_learns():
+    seen = numbers(update=5e-4)
+    for deviations, verdict in ((4.0, "healthy"), (0.0, "stalled")):
+        examined = Examination(Subject(chance=2.0, planned_steps=400))
+        for step in (0, 50, 100, 200, 300):
+            examined.take(Observation.of(step, [1.9] * 50, seen, witness=look(0.05, deviations)))
+        assert examined.diagnosis.verdict == verdict
+
+
+def test_a_loss_below_zero_that_rises_is_unstable_and_one_that_falls_is_healthy():
+    falls = [-1.0 - 0.2 * i for i in range(len(STEPS))]
+    assert run(numbers(), falls, chance=None).verdict == "healthy"
+    assert run(numbers(), [-1.0] * 12 + [3.0], chance=None).verdict == "unstable"
+
+
+def test_a_loss_of_which_nothing_is_known_is_undecided_where_it_stays():
+    found = run(numbers(), -0.01, chance=None)
+    assert (found.verdict, found.severity) == ("undecided", None)
+    assert "no loss function of torch is called" in found.reason
+
+
+def test_what_cannot_learn_is_said_at_once_and_what_may_only_where_it_does_not():
+    certain, possible = (
+        HeadFact("one_unit", "mse_loss", "Softmax", 1.0),
+        HeadFact("activation", "cross_entropy", "Softmax", 1.0),
+    )
+    found = run(numbers(), FALLING, head=[certain])
+    assert (found.verdict, found.step) == ("head", 0)
+    assert "binary_cross_entropy_with_logits" in found.findings[0].advice
+    assert run(numbers(), FALLING, head=[possible]).verdict == "healthy"
+    assert run(numbers(VANISHED), head=[possible]).verdict == "head"
+
+
+def test_large_targets_count_where_the_net_does_not_learn():
+    assert run(numbers(), targets=1e4).verdict == "target_scale"
+    assert run(numbers(), FALLING, targets=1e4).verdict == "healthy"
+
+
+def test_slow_is_a_steady_fall_that_will_not_suffice_and_never_a_plateau():
+    steps = (*range(10), *range(50, 650, 50))
+    steady = [2.0] * 10 + [2.0 - 0.02 * i for i in range(12)]
+    level = [2.0] * 10 + [1.8] * 12
+    found = run(numbers(update=2e-4), steady, steps=steps, chance=2.0)
+    assert found.verdict == "slow"
+    assert "5-fold" in found.findings[0].advice
+    assert run(numbers(update=2e-4), level, steps=steps, chance=2.0).verdict != "slow"

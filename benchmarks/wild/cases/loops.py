@@ -174,7 +174,7 @@ TWO, FULL = "digits, body and head with an optimizer each", "MLP, LBFGS on the f
 KL, DIABETES = "VAE of digits, annealed KL", "diabetes, MLP, MSE"
 CASES = [
     Case("curriculum", f"{CURRICULUM}, Adam", curriculum),
-    Case("mlp_by_hand", f"{HAND}, Adam", by_hand),
+    Case("by_hand2", f"{HAND}, Adam", by_hand),
     Case("two_optimizers", f"{TWO}, SGD", two),
     Case("lbfgs", f"wave, {FULL}", partial(diabetes, lbfgs(1.0, "strong_wolfe"), batch=600, steps=60, wave=True)),
     Case("diabetes", f"{DIABETES}, Adam", partial(diabetes, ADAM, batch=32, steps=300)),
@@ -192,20 +192,16 @@ CASES = [
         "Adam lr 3",
         ("unstable", "dead_units", "exploding"),
     ),
-    Case("mlp_by_hand/lr_low", HAND, partial(by_hand, adam(1e-7)), "Adam lr 1e-7", ("stalled", "slow")),
+    Case("by_hand2/lr_low", HAND, partial(by_hand, adam(1e-7)), "Adam lr 1e-7", ("stalled", "slow")),
+    Case("by_hand2/lr_high", HAND, partial(by_hand, adam(3.0)), "Adam lr 3", ("unstable", "dead_units", "exploding")),
     Case(
-        "mlp_by_hand/lr_high", HAND, partial(by_hand, adam(3.0)), "Adam lr 3", ("unstable", "dead_units", "exploding")
-    ),
-    Case(
-        "mlp_by_hand/never_zeroed",
+        "by_hand2/never_zeroed",
         "digits, MLP, by hand",
         partial(by_hand, sgd(1.0, momentum=0.9), NeverZeroed),
         "gradients are never zeroed",
         ("no_update", "unstable", "dead_units", "exploding"),
     ),
-    Case(
-        "mlp_by_hand/copied", "digits, MLP", partial(by_hand, module=OfCopy), "the optimizer has a copy", ("no_update",)
-    ),
+    Case("by_hand2/copied", "digits, MLP", partial(by_hand, module=OfCopy), "the optimizer has a copy", ("no_update",)),
     Case("two_optimizers/lr_low", TWO, partial(two, 1e-8, 1e-8), "both rates are 1e-8", ("stalled", "slow")),
     Case(
         "two_optimizers/lr_high",

@@ -89,7 +89,7 @@ class Observation:
 
     def plain(self) -> dict[str, Any]:
         """Returns plain values, for a checkpoint; ``asdict`` would copy each number by itself."""
-        nested = {"gradients": dict(vars(self.gradients))}
+        nested: dict[str, Any] = {"gradients": dict(vars(self.gradients))}
         for name in ("witness", "state"):
             value = getattr(self, name)
             nested[name] = dict(vars(value)) if value is not None else None
