@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first call makes .venv; later ones reuse it.
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow bench zoo wild tensorboard check clean
+.PHONY: help setup train test test-slow bench zoo wild programs tensorboard check clean
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(if $(shell $(p) -c 'import sys, venv; sys.exit(not (3,11) <= sys.version_info < (3,14))' 2>/dev/null && echo ok),$(p))))
 BIN := .venv/bin
@@ -35,6 +35,9 @@ zoo: $(READY) ## diagnose and cure sick networks, beside the rules of others: ha
 
 wild: $(READY) ## try the verdict on what people really train: some minutes, resumes where it was stopped
 	$(BIN)/python benchmarks/wild --auto-stop --write benchmarks/WILD.md
+
+programs: $(READY) ## try the verdict on real faulty programs and on silent faults: a quarter of an hour, resumes
+	$(BIN)/python benchmarks/programs --write benchmarks/PROGRAMS.md
 
 tensorboard: $(READY) ## open TensorBoard on all runs, on this machine only
 	$(BIN)/tensorboard --logdir logs --host localhost
