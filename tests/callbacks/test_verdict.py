@@ -89,7 +89,7 @@ def test_without_activations_there_is_no_preflight():
 
 
 def test_healthy():
-    assert str(fit(Net()).diagnosis) == "healthy"
+    assert str(fit(Net(lr=0.5)).diagnosis) == "healthy"
 
 
 def test_a_foreign_net_that_vanishes():
@@ -100,10 +100,9 @@ def test_a_foreign_net_that_vanishes():
 
 
 def test_labels_of_one_class():
-    monitor = fit(Net(labels=torch.zeros_like(Y)))
-    assert monitor.diagnosis.verdict == "bad_data"
-    assert monitor.diagnosis.findings[0].evidence == "all of the first 320 labels are 0"
-    assert monitor.diagnosis.step == 1  # 32 samples do not tell
+    """Some hundred labels of one class do not tell a fault from a rare event; nothing shows that such a net learns."""
+    found = fit(Net(labels=torch.zeros_like(Y))).diagnosis
+    assert (found.verdict, found.reason.partition(",")[0]) == ("undecided", "all labels seen so far are the same")
 
 
 def test_labels_out_of_range_of_a_binary_net():
@@ -117,8 +116,8 @@ def test_labels_out_of_range_of_a_binary_net():
     net.net[-1] = nn.Linear(8, 1)
     found = fit(net).diagnosis
     assert (found.verdict, found.findings[0].evidence) == (
-        "bad_data",
-        "labels from 0 to 2; 1 output distinguishes classes 0 to 1",
+        "head",
+        "22% of the targets of binary_cross_entropy_with_logits are outside [0, 1]",
     )
 
 
@@ -158,7 +157,7 @@ def test_two_players_are_not_judged_by_losses_that_do_not_fall():
             return [torch.optim.SGD(net.parameters(), lr=0.1) for net in (self.net, self.other)]
 
     monitor = fit(Players())
-    assert (monitor.diagnosis.verdict, monitor.preflight) == ("healthy", None)
+    assert (monitor.diagnosis.verdict, monitor.preflight) == ("undecided", None)
 
 
 # an early end, and what is told
@@ -213,20 +212,11 @@ def test_the_verdict_of_a_fit_that_is_resumed(tmp_path):
 # what the first batches tell
 
 
-def test_chance_is_the_entropy_of_the_labels_where_that_may_be_the_loss():
-    facts = BatchStatistics(batches=2)
-    for _ in range(2):
-        facts.measured_batch_begins((torch.zeros(300, 2), torch.arange(300) % 3))
-    assert facts.chance(1.2) == pytest.approx(math.log(3), abs=0.01)
-    assert facts.chance(0.4) is None  # of something else: a mean over classes, say
-
-
 def test_what_is_no_batch_of_inputs_and_labels_is_passed_over():
     facts = BatchStatistics(batches=10)
     for batch in (torch.zeros(4, 2), [], {"x": 1}, (torch.zeros(4, 2),), (torch.zeros(4, 2), torch.zeros(4)), None):
         facts.measured_batch_begins(batch)
-    assert facts.faults(outputs=3) == []
-    assert facts.chance(1.0) is None
+    assert facts.faults() == []
 
 
 def test_a_run_whose_end_is_not_known_tells_no_seconds():

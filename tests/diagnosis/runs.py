@@ -51,6 +51,6 @@ def run(
         now = seen if isinstance(seen, dict) else seen[min(i, len(seen) - 1)]
         loss = losses if isinstance(losses, (int, float)) else losses[min(i, len(losses) - 1)]
         state = states if isinstance(states, TrainingState) or not states else states[min(i, len(states) - 1)]
-        examined.take(Observation.of(step, [loss] * (step - before), now, clip, symmetric, state or None))
+        examined.take(Observation.of(step, [loss] * (step - before), now, clip, symmetric, state=state or None))
         before = step
     return examined.diagnosis

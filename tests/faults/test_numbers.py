@@ -128,7 +128,7 @@ def test_numbers_that_are_not_finite(mode, tmp_path, tally):
         if mode == "skip":
             assert finite(run) or spoilt
             assert result["skipped_steps"] == 1
-            assert (result["status"], vitals["verdict"]) == ("completed", "healthy") or spoilt
+            assert (result["status"], vitals["verdict"]) == ("completed", "undecided") or spoilt  # a short run
         if mode == "stop":
             assert finite(run) or spoilt
             assert (result["status"], result["steps"]) == ("diverged", STEP + 1)

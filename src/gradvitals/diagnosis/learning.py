@@ -14,6 +14,7 @@ from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.thresholds import Thresholds
 
 CERTAIN = 3.0  # standard errors
+LITTLE = 0.02  # share of the loss; the outputs of random weights depend on the input, too, and differ between classes
 ENOUGH = 3  # looks at the loss calls, before it is said that outputs do not depend on the input
 LATEST = 6  # looks at the loss calls
 
@@ -82,7 +83,7 @@ def is_falling(history: History) -> bool:
 def improves(history: History, limits: Thresholds) -> bool:
     """Returns whether the net learns, however little: what is certain and not what is large."""
     share = learned(history, limits)
-    if not share > 0:
+    if not share >= LITTLE:
         return False
     depends = depends_on_input(history, limits)
     return depends if depends is not None else not _looked(history) and _has_fallen(history, limits)

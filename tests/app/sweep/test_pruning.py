@@ -70,7 +70,7 @@ def test_a_verdict_without_hope_prunes_too():
     monitor.stopped_it = True
     pruning = Pruning(trial)
     pruning.on_fit_end(trainer(0.6, monitor), None)
-    assert trial.attributes[PRUNED] == pruning.ended_because == "ended by its verdict: healthy"
+    assert trial.attributes[PRUNED] == pruning.ended_because == "ended by its verdict: undecided"
 
 
 def test_a_fit_that_ended_by_itself_is_no_pruned_one():

@@ -23,7 +23,8 @@ def usual_update(history: History) -> float | None:
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds updates that are too small in a net that does not learn, or hardly."""
     limit = _limit(history, limits)
-    update = usual_update(history) if limit else None
+    players = _stands_still(history)
+    update = _largest_update(history) if players else usual_update(history) if limit else None
     if update is None or update >= limit or update < NOTHING:  # where nothing arrives, no rate helps
         return None
     evidence = f"a step changes the weights by {update:.1e} of their size; about 1e-3 is usual"
@@ -41,6 +42,11 @@ def _limit(history: History, limits: Thresholds) -> float:
     if stuck and planned is not None and history.latest.step >= planned / 2:
         return limits.usual_update
     return limits.small_update if stuck or hardly_learns(history, limits) else 0.0
+
+
+def _largest_update(history: History) -> float | None:
+    ratios = [observation.update[2][1] for observation in history.observations if observation.update]
+    return median(ratios) if ratios else None
 
 
 def _stands_still(history: History) -> bool:

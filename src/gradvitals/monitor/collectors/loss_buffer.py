@@ -36,7 +36,7 @@ class LossBuffer(Collector):
         self._steps: list[int] = []
 
     def before_backward(self, loss: Tensor) -> None:
-        self._of_backward = loss
+        self._of_backward = loss.detach()
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
