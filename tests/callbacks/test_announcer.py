@@ -1,6 +1,8 @@
 """What the log and other people's loggers are told of a verdict, where nobody opens TensorBoard."""
 
 import logging
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -33,6 +35,8 @@ def lines(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("lightning.pytorch"), "propagate", True)
     monkeypatch.setattr(logging.getLogger("lightning"), "propagate", True)
     caplog.set_level(logging.INFO)
+    for name in ("lightning", "lightning.pytorch"):  # other tests set them
+        caplog.set_level(logging.INFO, logger=name)
     return lambda: [(r.levelname, r.getMessage()) for r in caplog.records if "gradvitals:" in r.getMessage()]
 
 
@@ -73,9 +77,12 @@ def test_a_command_of_this_project_says_it_itself(lines):
 
 
 def test_the_end_is_seen_under_pythons_default_logging():
-    handlers = [*logging.getLogger("lightning.pytorch").handlers, *logging.getLogger("lightning").handlers]
-    assert logging.getLogger(INFO).isEnabledFor(logging.INFO)
-    assert any(handler.level <= logging.INFO for handler in handlers)
+    code = (
+        "import logging; from gradvitals.callbacks.announcer import Announcer; "
+        "from gradvitals.diagnosis.diagnose import Diagnosis; Announcer().end(Diagnosis(), stopped=False)"
+    )
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    assert "gradvitals: the verdict at the end of the fit: undecided: no step was measured" in done.stderr + done.stdout
 
 
 class Wandb(WandbLogger):

@@ -52,7 +52,7 @@ def test_flat_copies_that_a_strategy_trains_are_no_fault_while_it_learns():
 def test_a_rate_of_exactly_zero():
     found = run(numbers(update=0.0), states=TrainingState(rate=0.0))
     assert (found.verdict, found.step) == ("no_update", 50)
-    assert [finding.rule for finding in found.findings[1:]] == ["stalled"]
+    assert found.findings[1:] == ()  # no larger rate helps where nothing arrives
     assert run(numbers(update=1e-7), states=TrainingState(rate=1e-9)).verdict == "stalled"
     begins = [TrainingState(rate=0.0)] * 10 + [TrainingState(rate=1e-3)]
     assert run(numbers(), FALLING, states=begins).verdict == "healthy"

@@ -81,7 +81,7 @@ class OnlineDiagnosis:
     def is_hopeless(self) -> bool:
         """Whether a verdict has lasted as long again as it took to reach it, or no further step can help."""
         found, history, limits = self.run.diagnosis, self.run.history, self.run.limits
-        if found.step is None:
+        if not found.findings:  # a net that has learned nothing yet may still begin
             return False
         if found.verdict in AT_ONCE:
             return True
