@@ -1,7 +1,9 @@
 """A monitor never ends a fit: what fails is reported once and switched off, and everything else goes on as before."""
 
+import json
 import logging
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.grad_scaler import GradScalerState
 from gradvitals.vitals.layers import UnmatchedPattern
 from tests.callbacks.trainer import bare_trainer
+from tests.distributed.pair import launch
 from tests.monitor.small_fit import Model, fit
 
 # Part -> the tags that it alone reports, and those that need it.
@@ -204,3 +207,14 @@ def test_errors_of_the_users_own_code_and_of_the_settings_are_not_held_back():
         fit(Model(), watched(include=["no_such_layer"]))
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         fit(Model(), Interrupted())
+
+
+def test_what_fails_in_one_process_is_switched_off_in_all(tmp_path):
+    launch(Path(__file__).with_name("one_process_fails.py"), str(tmp_path / "found.json"))
+    found = json.loads((tmp_path / "found.json").read_text())
+    sound = found.pop("nothing")
+    for part, run in found.items():
+        assert run["weight"] == sound["weight"]
+        rest = {tag: value for tag, value in sound["end"].items() if not tag.startswith(OWN.get(part, ("no tag",)))}
+        assert {tag: run["end"].get(tag) for tag in rest} == rest
+        assert run["end"].keys() == rest.keys()  # no numbers of one process alone
