@@ -56,7 +56,7 @@ class Model(LightningModule):
         return F.cross_entropy(self.net(batch[0]), batch[1])
 
     def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), lr=100.0)
+        return torch.optim.SGD(self.parameters(), lr=0.1 if self.apart else 100.0)
 
 
 def fit(mode: str, clips: bool) -> dict[str, Any]:
