@@ -106,11 +106,6 @@ class GradientVitals(Monitor, Callback):
     def end(self) -> dict[str, float]:
         return tagged(self.latest.by_layer, self.latest.totals)
 
-    @property
-    def measured_steps(self) -> tuple[int, ...]:
-        """The first and the latest measured step; empty before there is one."""
-        return (min(self.history.values), self._latest_step) if self.history.values else ()
-
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._fitting = stage == "fit"
         if self._fitting and trainer.global_step == 0:  # a checkpoint is read later

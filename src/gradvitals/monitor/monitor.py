@@ -78,6 +78,11 @@ class Monitor:
         steps = self.history.values if labels else {}
         return {step: [values.get(label) for label in labels] for step, values in steps.items()}
 
+    @property
+    def measured_steps(self) -> tuple[int, ...]:
+        """The first and the latest measured step; empty before there is one."""
+        return (min(self.history.values), self._latest_step) if self.history.values else ()
+
     def publish(self, measurement: Measurement, is_first: bool) -> None:
         """Is called with each measurement that is kept."""
 
