@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from omegaconf import OmegaConf
@@ -453,7 +453,7 @@ def finished(conf, tmp_path, monkeypatch, caplog):
     """Cures a run with a given verdict without training: the exit code, what was logged, and cure.json."""
 
     def cured(trial, *overrides):
-        settings = composed(*overrides)
+        settings = composed(*overrides) | {"cure": asdict(OPTIONS)}
         job = Job(tmp_path, settings.overrides)
         monkeypatch.setattr(module.Job, "current", lambda: job)
         monkeypatch.setattr(module.Job, "config", lambda self, config: settings)
