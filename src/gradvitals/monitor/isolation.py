@@ -16,6 +16,10 @@ from gradvitals.distributed.collectives import ALONE, Collectives, is_collective
 log = logging.getLogger(__name__)
 
 
+def _ignore(part: str) -> None:
+    """Nobody wants to know."""
+
+
 class Isolation:
     """Runs the parts of a monitor, and switches off those that fail.
 
@@ -48,7 +52,7 @@ class Isolation:
         parts: Sequence[str] = (),
         deciding: Collection[str] = (),
         device: torch.device | None = None,
-        switched_off: Callable[[str], object] = lambda part: None,
+        switched_off: Callable[[str], object] = _ignore,
     ) -> None:
         self.off: set[str] = set()
         self._processes, self.parts, self._deciding = processes, list(parts), deciding
@@ -87,6 +91,10 @@ class Isolation:
             for part, processes in zip(self.parts, self._processes.add(off).tolist(), strict=True):
                 if processes and part not in self.off:
                     self._switch_off(part)
+
+    def close(self) -> None:
+        """Lets go of the fit: hooks of a graph that an exception left behind keep this object."""
+        self._processes, self._switched_off = ALONE, _ignore
 
     def _switch_off(self, part: str) -> None:
         self.off.add(part)

@@ -334,6 +334,7 @@ class Session:
         for key, close in self._calls["close"]:
             self.isolation.call(key, close)
         self._unhook()
+        self.isolation.close()
 
     def _fails(self, error: Exception) -> None:
         """An error outside of all parts: nothing is measured any more."""

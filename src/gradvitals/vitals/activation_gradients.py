@@ -46,14 +46,14 @@ class ActivationGradients:
         self._sharded = sharded
         self._norms: dict[nn.Module, list[Tensor]] = {}
         self._latest: dict[nn.Module, int] = {}  # the latest backward pass with a gradient
-        self._joined = wrap(self._join)
+        self._wrap = wrap
         self._hooks = on_forward(layers, wrap(self.layer_called))
 
     def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         nodes = dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output))
         for node in nodes:  # all outputs of a recurrent layer have the same; in-place operations have their own
             if node is not None:
-                node.register_prehook(partial(self._joined, layer))
+                node.register_prehook(self._wrap(partial(self._join, layer)))
 
     def _join(self, layer: nn.Module, gradients: tuple[Tensor | None, ...]) -> None:
         if torch.is_grad_enabled():
