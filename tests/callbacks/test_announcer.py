@@ -35,7 +35,7 @@ def lines(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("lightning.pytorch"), "propagate", True)
     monkeypatch.setattr(logging.getLogger("lightning"), "propagate", True)
     caplog.set_level(logging.INFO)
-    for name in ("lightning", "lightning.pytorch"):  # other tests set them
+    for name in ("lightning", "lightning.pytorch", INFO):  # other tests set them
         caplog.set_level(logging.INFO, logger=name)
     return lambda: [(r.levelname, r.getMessage()) for r in caplog.records if "gradvitals:" in r.getMessage()]
 

@@ -368,7 +368,8 @@ def test_the_smallest_change_that_does_is_taken(squeezed):
     state, conf = squeezed
     state.remedies = [remedy("act=tanh"), remedy("act=nonsense"), remedy("init.gain=1"), remedy("model=bn")]
     search(state, replace(OPTIONS, enough=0.4), conf)
-    assert [t.trial.status for t in state.attempts] == ["stopped", "failed", "completed"]  # no larger change is tried
+    assert [t.trial.status for t in state.attempts] == ["completed", "failed", "completed"]  # no larger change is tried
+    assert [t.trial.verdict for t in state.attempts] == ["vanishing", None, "healthy"]
     assert str(state.cured) == "init.gain=1"
     assert state.steps == {"sick": state.sick.steps, "range_test": 0, "trials": 60, "confirmation": 66}
     assert state.cost == pytest.approx((state.sick.steps + 60 + 66) / 66)

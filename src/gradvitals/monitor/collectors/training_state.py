@@ -152,6 +152,9 @@ class TrainingStateCollector(Collector):
         measurement.state = replace(self._state, without_gradient=idle, weight=weight, pull=pull)
 
     def hooks_come_off(self) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._watch is not None:
             self._watch.close()
         self._watch = None
