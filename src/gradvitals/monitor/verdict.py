@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gradvitals.diagnosis.diagnose import Examination
 from gradvitals.diagnosis.history import Observation, Subject
@@ -30,6 +30,7 @@ class OnlineDiagnosis:
     def __init__(self, limits: Mapping[str, float] | None = None, chance: float | None = None) -> None:
         self.run = Examination(limits=Thresholds.of(limits))
         self._chance = chance
+        self._grown: set[int] = set()  # layers whose weights began at zero
         self._began = time.perf_counter()
 
     def take(self, measurement: Measurement, session: Session, predicted: float | None) -> None:
@@ -43,8 +44,17 @@ class OnlineDiagnosis:
         self.run.history.subject = self._subject(measurement, session, predicted)
         losses = measurement.losses if measurement.diverged is None else [*measurement.losses, math.inf]
         clip = measurement.total("clip/coefficient")
-        facts = (measurement.by_layer, clip, measurement.symmetric, measurement.witness, measurement.state)
+        by_layer = self._without_grown(measurement.by_layer)
+        facts = (by_layer, clip, measurement.symmetric, measurement.witness, measurement.state)
         self.run.take(Observation.of(measurement.step, losses, *facts))
+
+    def _without_grown(self, by_layer: dict[str, list[float | None]]) -> Mapping[str, Sequence[float | None]]:
+        """Leaves out the update ratios of layers that began at zero, of which the first steps are any multiple."""
+        weights, ratios = by_layer.get("weight_norm", ()), by_layer.get("update_ratio", ())
+        if not self.run.history.observations:
+            self._grown = {index for index, weight in enumerate(weights) if weight == 0}
+        others = [None if index in self._grown else ratio for index, ratio in enumerate(ratios)]
+        return by_layer if all(ratio is None for ratio in others) else {**by_layer, "update_ratio": others}
 
     def take_last(self, step: int, losses: list[float]) -> None:
         self.run.history.is_final = True
