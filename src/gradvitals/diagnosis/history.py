@@ -29,6 +29,7 @@ class Subject:
         features: the largest root mean square of an input feature.
         targets: root mean square of the targets of a regression.
         is_finite: whether all inputs are finite numbers.
+        inputs_vary: whether the inputs of some batch differ between samples, as far as they were seen.
         faults: sentences about faults of labels.
         are_classes: whether a loss that is called takes the targets for numbers of classes.
         head: faults of output, loss and target.
@@ -41,6 +42,7 @@ class Subject:
     features: float | None = None
     targets: float = 0.0
     is_finite: bool = True
+    inputs_vary: bool = True
     faults: Sequence[str] = ()
     head: Sequence[HeadFact] = ()
     are_classes: bool = False

@@ -21,6 +21,9 @@ class TrainingState:
         frozen: layers that ran in the forward pass and whose parameters all have ``requires_grad=False``.
         trained_share: share of the module's parameters that an optimizer changes.
         rate: the largest learning rate of all parameter groups; None: there is none on the host.
+        optimizer: the number of the optimizer that stepped.
+        own_rate: its largest learning rate.
+        held_twice: whether two optimizers hold the same parameter.
         decay: the largest product of learning rate and weight decay of a group, by which a step shrinks weights under
             SGD or decoupled decay; None: unknown.
         pull: norm of the decay's part of the gradient over that of the loss's part, where an adaptive optimizer adds
@@ -43,6 +46,9 @@ class TrainingState:
     replicas_differ: float | None = None
     pull: float | None = None
     weight: float | None = None
+    optimizer: int = 0
+    own_rate: float | None = None
+    held_twice: bool = False
 
 
 def loaded(observation: Mapping[str, Any]) -> TrainingState | None:

@@ -52,6 +52,8 @@ class Session:
     Attributes:
         data: what the first batches showed.
         isolation: runs the parts of the monitor, and switches off those that fail.
+        has_players: whether several optimizers have losses of their own, which need not fall; not where all of them
+            step after one backward pass.
         losses: since the last measured step.
         first_batch: the pre-flight; None where there is none.
     """
@@ -98,6 +100,8 @@ class Session:
         self._step = 0  # as the loggers count
         self._counts: dict[int, int] = {}  # optimizer -> steps taken in all at its latest
         self._stepped: set[int] = set()  # optimizers, in this batch
+        self._backwards = 0  # passes in this batch
+        self.has_players = len(loop.optimizers) > 1
         self._hooks: ExitStack | None = None
         self._watch: LayerHooks | None = None
         self._entry: nn.Module | None = None
@@ -176,6 +180,7 @@ class Session:
 
     def before_backward(self, loss: Tensor) -> None:
         """Shows the loss, and with it the graph, to the collectors."""
+        self._backwards += 1
         for key, look in self._calls["before_backward"]:
             try:
                 look(loss)
@@ -300,10 +305,16 @@ class Session:
                 except Exception as error:
                     self.isolation.fails(key, error)
             if self._stepped:
+                self.has_players = len(self._cadences) > 1 and not self._share_a_loss
                 self._count_missed()
                 self._stepped = set()
+            self._backwards = 0
         except Exception as error:
             self._fails(error)
+
+    @property
+    def _share_a_loss(self) -> bool:
+        return self._backwards == 1 and len(self._stepped) == len(self._cadences)
 
     def late_losses(self) -> tuple[int | None, list[float]]:
         """Fetches the losses since the last measured step, and the step of the first that was not finite."""

@@ -63,15 +63,15 @@ class OnlineDiagnosis:
 
     def _subject(self, measurement: Measurement, session: Session, predicted: float | None) -> Subject:
         known, data, loop = self.run.history.subject, session.data, session.loop
-        several = len(loop.optimizers) > 1  # losses of players do not fall
         return Subject(
             layers=[layer.name for layer in measurement.layers],
-            chance=math.nan if several else self._chance_of(measurement.witness),
+            chance=math.nan if session.has_players else self._chance_of(measurement.witness),
             planned_steps=known.planned_steps or loop.planned_steps,
             predicted_decades=predicted,
             features=data.features,
-            targets=max(known.targets, measurement.witness.target if measurement.witness else 0.0),
+            targets=known.targets or (measurement.witness.target if measurement.witness else 0.0),
             is_finite=data.is_finite,
+            inputs_vary=data.inputs_vary,
             faults=data.faults(),
             head=measurement.head or known.head,
             are_classes=measurement.are_classes or known.are_classes,

@@ -36,7 +36,7 @@ def largest_feature(x: Tensor) -> Tensor:
         >>> largest_feature(torch.tensor([[3.0, 0.0], [-3.0, 1.0]])).item()
         3.0
     """
-    return x.detach().double().square().mean(0).sqrt().max() if x.numel() else torch.zeros(())
+    return x.detach().double().square().mean(0).sqrt().max() if x.numel() else x.new_zeros((), dtype=torch.float64)
 
 
 def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, outputs: int) -> float:

@@ -12,6 +12,7 @@ from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("stalled", "saturated")
+NEARLY_ALL = 0.95  # share of a layer's units, below which those that died since the start are a symptom
 BATCHES = 2  # in which a layer must be silent to count as dead, because some units are rarely active
 
 
@@ -35,6 +36,9 @@ def _many(history: History, limits: Thresholds) -> Finding | None:
     if latest is None or latest[1] < limits.dead or not does_not_learn(history, limits):
         return None
     layer, share = latest
+    start = next(o.dead[1] for o in history.observations if o.dead is not None)
+    if start < limits.dead and share < NEARLY_ALL:
+        return None
     evidence = f"{share:.0%} of the units of {history.subject.name(layer)} are dead"
     return Finding("dead_units", layer, history.latest.step, share, limits.dead, evidence, _cause(history))
 

@@ -46,6 +46,10 @@ TEXTS = {  # kind -> evidence, advice
         "{activation} makes outputs that sum to 1, and {share:.0%} of the targets do not",
         "For labels that do not exclude each other use F.binary_cross_entropy_with_logits.",
     ),
+    "maximized": (
+        "backward starts from the negative of what {loss} returns, which is maximized",
+        "Remove the minus sign before the loss.",
+    ),
     "not_log": (
         "{loss} expects logarithms of probabilities, and {share:.0%} of the outputs are above 0",
         "Use F.cross_entropy(logits, target), or F.nll_loss(logits.log_softmax(1), target).",
@@ -56,10 +60,17 @@ TEXTS = {  # kind -> evidence, advice
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds a head that cannot learn, or one that may be why the net does not."""
     stuck = does_not_learn(history, limits)
+    if stuck and _is_maximized(history):
+        return _finding(history, HeadFact("maximized", "the loss function", "", 1.0))
     for fact in sorted(history.subject.head, key=lambda fact: fact.kind not in CERTAIN):
         if fact.share >= LEAST and (stuck or fact.kind in CERTAIN):
             return _finding(history, fact)
     return None
+
+
+def _is_maximized(history: History) -> bool:
+    looks = [o.witness for o in history.observations if o.witness is not None]
+    return bool(looks) and all(look.loss > 0 and abs(look.whole + look.loss) <= 0.02 * look.loss for look in looks)
 
 
 def _finding(history: History, fact: HeadFact) -> Finding:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Observation
-from gradvitals.diagnosis.learning import does_not_learn, patience
+from gradvitals.diagnosis.learning import does_not_learn, is_over, patience
 from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.diagnosis.training_state import TrainingState
@@ -46,14 +46,36 @@ def _nothing_is_trained(history: History, limits: Thresholds, known: Known) -> F
         evidence = f"the optimizer holds none of the module's parameters{_others(state)}"
         advice = "Give the optimizer the parameters of the module that runs: torch.optim.Adam(self.parameters())"
         return _finding(latest, 0.0, evidence, "an optimizer of other parameters, such as those of a copy", advice)
-    if all(s.rate == 0 for _, s in known) and latest.step >= patience(history, limits):
-        evidence = f"the learning rate has been exactly 0 at all {len(known)} measured steps"
+    if stray := _held_twice(known):
+        return stray
+    still, is_all = _rate_is_zero(known), all(s.rate == 0 for _, s in known)
+    if still is not None and (latest.step >= patience(history, limits) if is_all else is_over(history)):
+        of = "" if is_all else f" of optimizer {still}"
+        evidence = f"the learning rate{of} has been exactly 0 at all its measured steps"
         advice = (
             "Let the schedule rise above 0: LambdaLR(optimizer, lambda step: min((step + 1) / warmup, 1.0)), "
             'called in each step by {"scheduler": scheduler, "interval": "step"}'
         )
         return _finding(latest, 0.0, evidence, "a learning rate of 0, or a warm-up that never begins", advice)
     return None
+
+
+def _held_twice(known: Known) -> Finding | None:
+    latest, state = known[-1]
+    if not all(s.held_twice and s.unheld for _, s in known):
+        return None
+    evidence = f"two optimizers hold the same parameters, and none holds {_listed(state.unheld)}, which receive gradients"
+    advice = "Give each optimizer the parameters of its own network"
+    return _finding(latest, state.trained_share, evidence, "an optimizer of another network's parameters", advice)
+
+
+def _rate_is_zero(known: Known) -> int | None:
+    """The number of an optimizer whose rate has been 0 at each measured step."""
+    rates: dict[int, list[float | None]] = {}
+    for _, state in known:
+        rates.setdefault(state.optimizer, []).append(state.own_rate)
+    zero = [n for n, of_one in rates.items() if len(of_one) >= STEPS and all(rate == 0 for rate in of_one)]
+    return zero[0] if zero else None
 
 
 def _others(state: TrainingState) -> str:

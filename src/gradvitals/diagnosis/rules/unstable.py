@@ -6,32 +6,39 @@ import math
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import does_not_learn
+from gradvitals.diagnosis.learning import does_not_learn, is_seen_to_learn, patience
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = ("non_finite", "saturated", "dead_units", "stalled", "overclipped", "exploding", "vanishing")
 SCATTERS = 3  # standard deviations between batches
 EARLY = 10  # measured steps at the beginning
+BLOWN = 5.0  # multiple of the weights' size: what was initialized is gone, whatever the loss does afterwards
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """Finds large early steps or a rising loss in a net that was healthy at the start and does not learn."""
+    """Finds large early steps or a rising loss in a net that was healthy at the start and does not learn.
+
+    Steps of several times the weights' size count wherever the loss functions do not show that the net learns.
+    """
     if history.first.gradients.label not in ("healthy", "unknown"):
         return None
+    if history.latest.step >= patience(history, limits) and not is_seen_to_learn(history, limits):
+        if found := _large_steps(history, BLOWN):
+            return found
     broken = history.latest.worst == math.inf
     if not (broken or does_not_learn(history, limits)):
         return None
-    return _large_steps(history, limits) or _risen(history, limits) or _relapsed(history, limits)
+    return _large_steps(history, limits.large_update) or _risen(history, limits) or _relapsed(history, limits)
 
 
-def _large_steps(history: History, limits: Thresholds) -> Finding | None:
+def _large_steps(history: History, limit: float) -> Finding | None:
     early = [o.update[1] for o in history.observations[:EARLY] if o.update]
     largest = max(early, key=lambda place: place[1], default=None)
-    if largest is None or largest[1] < limits.large_update:
+    if largest is None or largest[1] < limit:
         return None
     layer, ratio = largest
     evidence = f"a step changed the weights of {history.subject.name(layer)} by {ratio:.2g} of their size"
-    return _finding(history, layer, ratio, limits.large_update, evidence)
+    return _finding(history, layer, ratio, limit, evidence)
 
 
 def _relapsed(history: History, limits: Thresholds) -> Finding | None:

@@ -15,7 +15,7 @@ from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.profile import Profile
 from gradvitals.diagnosis.thresholds import Thresholds
 
-STANDS_STILL = 1e-6  # update-to-weight ratio
+STANDS_STILL = 1e-5  # update-to-weight ratio
 EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
 
@@ -43,9 +43,13 @@ def _nothing_moves(history: History) -> bool:
 
 
 def _vanishing_profile(history: History, limits: Thresholds) -> Profile | None:
-    """Returns the latest profile if the latest two vanish, because a single one may be an exception, else the first."""
+    """Returns the latest profile if the latest two vanish, because a single one may be an exception, else the first.
+
+    Where the gradient did not fall at the start, nothing that can be learned made it vanish since: a symptom.
+    """
     first, latest = history.first.gradients, history.observations[-2:]
-    if all(_vanishes(observation.gradients, limits) for observation in latest):
+    fell = first.ratio <= 10 ** (-limits.decades / 2) or not first.ratio > 0
+    if fell and all(_vanishes(observation.gradients, limits) for observation in latest):
         return latest[-1].gradients
     return first if _vanishes(first, limits) else None
 

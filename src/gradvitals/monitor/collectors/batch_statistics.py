@@ -22,15 +22,17 @@ CLASSES = 1000  # counted in several processes, where the network's outputs do n
 
 @dataclass
 class _Seen:
-    """Of some batches: how often each label came, whether inputs are finite, and the largest feature."""
+    """Of some batches: how often each label came, whether inputs are finite and differ, and the largest feature."""
 
     labels: Counter[int] = field(default_factory=Counter)
     finite: bool = True
     features: float | None = None
+    varies: bool = False
 
     def update(self, other: _Seen) -> None:
         self.labels.update(other.labels)
         self.finite = self.finite and other.finite
+        self.varies = self.varies or other.varies
         self.features = max((f for f in (self.features, other.features) if f is not None), default=None)
 
 
@@ -59,6 +61,11 @@ class BatchStatistics(Collector):
         """The largest root mean square of an input feature; None: none was seen."""
         return self._known.features
 
+    @property
+    def inputs_vary(self) -> bool:
+        """Whether the inputs of some batch differ between samples, as far as they were seen."""
+        return self._known.varies or self._known.features is None
+
     def measured_batch_begins(self, batch: Any) -> None:
         if self._left <= 0 and not self._may_be_one_class:
             return
@@ -78,7 +85,8 @@ class BatchStatistics(Collector):
         self._mine, known = None, self._processes
         counts = [seen.labels[label] / known.copies for label in range(outputs or CLASSES)]
         low, high = min(seen.labels, default=0), max(seen.labels, default=0)
-        rest = [seen.features is not None, seen.features or 0.0, not seen.finite, bool(seen.labels), low, high]
+        rest = [seen.features is not None, seen.features or 0.0, not seen.finite, seen.varies]
+        rest += [bool(seen.labels), low, high]
         places = [0.0] * (len(rest) * known.total)
         places[known.rank * len(rest) : (known.rank + 1) * len(rest)] = rest
 
@@ -91,9 +99,9 @@ class BatchStatistics(Collector):
         self._known.update(_Seen(Counter({label: round(count) for label, count in enumerate(counts) if count})))
         size = len(places) // self._processes.total
         for at in range(0, len(places), size):
-            has_inputs, features, unfit, has_labels, low, high = places[at : at + size]
+            has_inputs, features, unfit, varies, has_labels, low, high = places[at : at + size]
             beyond = {label for label in (int(low), int(high)) if has_labels and not 0 <= label < len(counts)}
-            self._known.update(_Seen(Counter(beyond), not unfit, features if has_inputs else None))
+            self._known.update(_Seen(Counter(beyond), not unfit, features if has_inputs else None, bool(varies)))
 
     @property
     def _may_be_one_class(self) -> bool:
@@ -102,11 +110,12 @@ class BatchStatistics(Collector):
 
     def state_dict(self) -> dict[str, Any]:
         seen = {"left": self._left, "labels": dict(self._known.labels), "finite": self._known.finite}
-        return seen | {"features": self._known.features}
+        return seen | {"features": self._known.features, "varies": self._known.varies}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._left = state["left"]
-        self._known.update(_Seen(Counter(state["labels"]), state["finite"], state["features"]))
+        varies = state.get("varies", True)  # of a checkpoint before it was known
+        self._known.update(_Seen(Counter(state["labels"]), state["finite"], state["features"], varies))
 
     @property
     def is_finite(self) -> bool:
@@ -119,6 +128,10 @@ class BatchStatistics(Collector):
 
 def _look(batch: Any) -> _Seen:
     x, y = inputs_and_labels(batch)
-    size = largest_feature(x).item() if x is not None else None
-    finite = size is None or math.isfinite(size)
-    return _Seen(Counter(y.tolist() if y is not None else ()), finite, size if finite else None)
+    labels = Counter(y.tolist() if y is not None else ())
+    if x is None:
+        return _Seen(labels)
+    varies = (x != x[:1]).any() if len(x) > 1 else torch.ones((), device=x.device)
+    size, differ = torch.stack([largest_feature(x), varies.to(torch.float64)]).tolist()
+    finite = math.isfinite(size)
+    return _Seen(labels, finite, size if finite else None, bool(differ))

@@ -82,6 +82,9 @@ class TrainingStateCollector(Collector):
             frozen=tuple(self._frozen()[:MOST]),
             trained_share=share_trained((parameter for _, parameter in self._named), held),
             rate=learning_rate(optimizers),
+            optimizer=number,
+            own_rate=learning_rate([optimizer]),
+            held_twice=sum(len(held_by([one])) for one in optimizers) > len(held),
             decay=weight_decay(optimizers),
         )
         self._add_idle(readings, number, held_by([optimizer]))
