@@ -160,6 +160,9 @@ def test_what_fails_is_reported_once_and_changes_nothing_else(
     assert same_weights(model, alone)
     closes = not place.endswith(".close")
     assert not closes or not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    of_all_modules = torch.nn.modules.module._global_forward_pre_hooks
+    assert not closes or not of_all_modules
+    of_all_modules.clear()  # for the tests after this one
     if healthy_calls and not failing.failed:
         return  # it is called once or twice in a fit
     assert failing.failed

@@ -1,7 +1,7 @@
 """Inputs or labels from which no network can learn, or for which it is not initialized.
 
 A statement about data needs the loss beside it. Numbers that are not finite count where the loss is not finite either;
-labels of one class where the loss has gone to nearly nothing, or nothing else was seen in all the time; inputs that are not scaled where the net does not learn,
+labels of one class where the loss has gone to nearly nothing; inputs that are not scaled where the net does not learn,
 because some nets do (LeCun et al., 1998, Efficient BackProp, section 4.3).
 """
 
@@ -11,7 +11,7 @@ import math
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import does_not_learn, is_over, patience
+from gradvitals.diagnosis.learning import does_not_learn, patience
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS = (
@@ -29,10 +29,9 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
         advice = "Remove or impute such samples: torch.nan_to_num(x), or a mask."
         evidence = "inputs that are not finite numbers, and a loss that is not finite"
         return Finding("bad_data", None, step, 1.0, 0.0, evidence, "the data itself", advice)
-    if subject.are_classes and _teaches_nothing(history, limits):
+    if subject.faults and subject.are_classes and _is_trivial(history, limits):
         advice = "Check how the labels are read, and shuffle the data: DataLoader(..., shuffle=True)."
-        same = subject.faults or ["the labels of each batch that was looked at are all the same"]
-        evidence = "; ".join([*same, "so that the loss teaches nothing"])
+        evidence = "; ".join([*subject.faults, "and the loss has gone to nearly nothing"])
         return Finding("bad_data", None, step, 1.0, 0.0, evidence, "the data itself", advice)
     if not subject.inputs_vary and does_not_learn(history, limits):
         advice = "Look at a batch of the loader, x.std(0): a reader, a transform or a scaling makes all samples the same."
@@ -46,10 +45,6 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     return Finding("bad_data", None, step, size, limits.unscaled, evidence, "inputs are not scaled", advice)
 
 
-def _teaches_nothing(history: History, limits: Thresholds) -> bool:
-    """Whether the loss is nearly nothing under labels of one class, or labels of several were never seen."""
-    if history.latest.step < patience(history, limits):
-        return False
-    if history.subject.faults and history.recent_loss(limits.window) < NEARLY_NOTHING * history.first_loss:
-        return True
-    return is_over(history) and not any(o.witness for o in history.observations)
+def _is_trivial(history: History, limits: Thresholds) -> bool:
+    loss = history.recent_loss(limits.window)
+    return history.latest.step >= patience(history, limits) and loss < NEARLY_NOTHING * history.first_loss

@@ -48,10 +48,8 @@ def _nothing_is_trained(history: History, limits: Thresholds, known: Known) -> F
         return _finding(latest, 0.0, evidence, "an optimizer of other parameters, such as those of a copy", advice)
     if stray := _held_twice(known):
         return stray
-    still, is_all = _rate_is_zero(known), all(s.rate == 0 for _, s in known)
-    if still is not None and (latest.step >= patience(history, limits) if is_all else is_over(history)):
-        of = "" if is_all else f" of optimizer {still}"
-        evidence = f"the learning rate{of} has been exactly 0 at all its measured steps"
+    if (of := _rate_of_zero(history, limits, known)) is not None:
+        evidence = f"the learning rate{of} has been exactly 0 at all measured steps"
         advice = (
             "Let the schedule rise above 0: LambdaLR(optimizer, lambda step: min((step + 1) / warmup, 1.0)), "
             'called in each step by {"scheduler": scheduler, "interval": "step"}'
@@ -69,13 +67,15 @@ def _held_twice(known: Known) -> Finding | None:
     return _finding(latest, state.trained_share, evidence, "an optimizer of another network's parameters", advice)
 
 
-def _rate_is_zero(known: Known) -> int | None:
-    """The number of an optimizer whose rate has been 0 at each measured step."""
+def _rate_of_zero(history: History, limits: Thresholds, known: Known) -> str | None:
+    """Which rate has been 0 at each measured step: all of them, or one of several optimizers for half of the training."""
+    if all(s.rate == 0 for _, s in known):
+        return "" if history.latest.step >= patience(history, limits) else None
     rates: dict[int, list[float | None]] = {}
     for _, state in known:
         rates.setdefault(state.optimizer, []).append(state.own_rate)
     zero = [n for n, of_one in rates.items() if len(of_one) >= STEPS and all(rate == 0 for rate in of_one)]
-    return zero[0] if zero else None
+    return f" of optimizer {zero[0]}" if zero and is_over(history) else None
 
 
 def _others(state: TrainingState) -> str:
