@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from gradvitals.diagnosis.diagnose import Examination
 from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.learning import learned, patience
+from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.diagnosis.witness import Witness
 from gradvitals.monitor.measurement import Measurement
@@ -45,6 +46,13 @@ class OnlineDiagnosis:
         clip = measurement.total("clip/coefficient")
         facts = (measurement.by_layer, clip, measurement.symmetric, measurement.witness, measurement.state)
         self.run.take(Observation.of(measurement.step, losses, *facts))
+
+    def take_metric(self, metric: Metric, step: int, value: float) -> None:
+        """Adds a value of a metric, which the next verdict uses."""
+        known = self.run.history.metrics.get(metric.name)
+        metric.values = known.values if known else []
+        metric.add(step, value)
+        self.run.history.metrics[metric.name] = metric
 
     def take_last(self, step: int, losses: list[float]) -> None:
         self.run.history.is_final = True
