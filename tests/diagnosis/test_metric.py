@@ -51,7 +51,7 @@ def test_a_metric_that_improves_by_more_than_its_scatter():
         (0.1, 0.9, 0.9),  # a bend of .8: scatter .33, error .33 * sqrt(1.5) * 5 = 2
         FLAT,
         (0.5, 0.5, 0.5, 0.5),
-        (0.900, 0.901, 0.902, 0.903),  # certain, but little: a fortieth of a per cent
+        (0.30, 0.31, 0.32, 0.33),  # certain, but little: .025 of .3
         (0.9, 0.7, 0.5, 0.3),
     ],
 )
@@ -95,6 +95,17 @@ def test_a_metric_asked_for_decides_where_losses_show_nothing():
     assert judged(seen(metric(0.97, 0.96, 0.97, 0.97, is_asked=True), **players))[0] == UNDECIDED
 
 
+def test_a_metric_that_has_improved_by_little_is_no_evidence():
+    """From .3 to .325: more than 2 % of .3, and less than 20 %; from .9 to .925 is a quarter of what is left to 1."""
+    little = metric(0.30, 0.31, 0.32, 0.33, is_asked=True)
+    assert little.has_improved(None, 0.02)
+    assert judged(seen(little, chance=math.nan)) == (
+        UNDECIDED,
+        "val/acc has improved by little on its first value, 0.3 at step 100",
+    )
+    assert metric(0.90, 0.91, 0.92, 0.93).has_improved(None)
+
+
 def test_a_metric_asked_for_beside_a_loss_that_falls():
     flat = metric(*FLAT, is_asked=True)
     assert judged(seen(flat, loss=0.4)) == (
@@ -123,6 +134,13 @@ def test_learned_by_heart():
     assert judged(seen(val_loss(2.35, 2.6), loss=0.4, step=400))[0] == UNDECIDED
 
 
+def test_a_first_validation_that_comes_late_does_not_show_how_a_net_learned():
+    history = seen(val_loss(2.35, 2.6, 3.1), loss=0.4)
+    assert judged(history)[0] == NOT_LEARNING
+    history.observations.insert(1, Observation(99, 50, loss=0.5))  # the first value is of step 100
+    assert judged(history)[0] == UNDECIDED
+
+
 @pytest.mark.parametrize(
     ("values", "train"),
     [
@@ -149,7 +167,8 @@ def test_the_severity_of_what_is_learned_by_heart_and_its_plain_state():
     run = Examination(Subject(chance=CHANCE, planned_steps=1000))
     known = val_loss(2.35, 2.6, 3.1)
     run.history.metrics = {"val/loss": known}
-    found = [run.take(Observation(step, 50, loss=0.4)) for step in (100, 900)]
+    run.take(Observation(50, 50, loss=CHANCE))
+    found = [run.take(Observation(step, 50, loss=0.4)) for step in (150, 900)]
     assert [(d.verdict, d.severity, d.step) for d in found] == [(UNDECIDED, None, None), (NOT_LEARNING, 1.0, 900)]
     again = Examination()
     again.load_state_dict(json.loads(json.dumps({"metrics": run.state_dict()["metrics"]})) | run_without_metrics(run))

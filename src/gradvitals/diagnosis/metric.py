@@ -11,6 +11,7 @@ from typing import Any
 CERTAIN = 3.0  # standard errors
 ENOUGH = 3  # values, before they show anything
 LITTLE = 0.02  # share of the first value, or of the loss of a constant output
+MUCH = 0.2  # share of the first value; a validation set of some hundred samples changes an accuracy by less
 MAX_VALUES = 256
 
 
@@ -63,7 +64,7 @@ class Metric:
         """Returns whether a loss was ever certainly below that of a constant output."""
         return bool(self.values) and self.best < constant * (1 - LITTLE)
 
-    def has_improved(self, constant: float | None) -> bool:
+    def has_improved(self, constant: float | None, share: float = MUCH) -> bool:
         """Returns whether the second half is certainly better than the first value.
 
         The scatter is that of second differences, of which a steady trend is no part. Few values show it badly, so that
@@ -71,6 +72,7 @@ class Metric:
 
         Args:
             constant: the loss of the best constant output, which a loss must be below; None or nan: unknown.
+            share: by how much at least: of the first value, or of what that leaves to 1 where this is less.
 
         Example:
             >>> Metric("val/acc", "max", values=[(10, 0.3), (20, 0.5), (30, 0.62), (40, 0.7)]).has_improved(None)
@@ -88,4 +90,5 @@ class Metric:
         late = len(values) - len(values) // 2
         error = scatter * math.sqrt(1 + 1 / late) * (1 + 4 / len(bends) ** 2)
         gain = (self.recent - self.first) * (1 if self.mode == "max" else -1)
-        return gain > max(CERTAIN * error, LITTLE * abs(self.first))
+        left = 1 - self.first if self.mode == "max" and 0 <= self.first < 1 else math.inf
+        return gain > max(CERTAIN * error, share * min(abs(self.first), left))

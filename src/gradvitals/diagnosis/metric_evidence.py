@@ -6,7 +6,7 @@ import math
 
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import depends_on_input, improves, is_over, learned
-from gradvitals.diagnosis.metric import ENOUGH, Metric
+from gradvitals.diagnosis.metric import ENOUGH, LITTLE, Metric
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.thresholds import Thresholds
 
@@ -33,9 +33,10 @@ def judge_metrics(history: History, limits: Thresholds) -> tuple[str, str] | Non
     if asked is not None and improved is asked:
         return HEALTHY, _improvement(asked)
     if improved is None or improved.is_loss:
-        loss = next((m for m in metrics if m.is_loss and _is_by_heart(m, history, limits)), None)
+        loss = next((m for m in metrics if _is_by_heart(m, history, limits)), None)
         if loss is not None:
-            return (NOT_LEARNING if is_over(history) else UNDECIDED), _by_heart(loss, history, limits)
+            is_certain = is_over(history) and not _is_late(loss, history, limits)
+            return (NOT_LEARNING if is_certain else UNDECIDED), _by_heart(loss, history, limits)
     if asked is not None:
         return _without_improvement(asked, history, limits)
     if improved is None or improved.is_loss or _losses_can_show(history, limits):
@@ -54,6 +55,8 @@ def _without_improvement(metric: Metric, history: History, limits: Thresholds) -
     first = f"its first value, {metric.first:.3g} at step {metric.values[0][0]}"
     if metric.mode == "max" and EXCELLENT <= metric.first <= 1:
         return None if can_show else (UNDECIDED, f"{metric.name} could hardly improve on {first}")
+    if metric.has_improved(constant, LITTLE):
+        return None if can_show else (UNDECIDED, f"{metric.name} has improved by little on {first}")
     if not can_show:
         return NOT_LEARNING, (
             f"{metric.name} has not improved on {first}: it is {metric.recent:.3g}; "
@@ -75,6 +78,12 @@ def _is_by_heart(metric: Metric, history: History, limits: Thresholds) -> bool:
         return False
     in_same_units = metric.best < SAME_UNITS * constant
     return in_same_units and not metric.is_below(constant) and learned(history, limits) >= limits.recovered
+
+
+def _is_late(metric: Metric, history: History, limits: Thresholds) -> bool:
+    """Returns whether the training loss had fallen before the first validation, since which a net may overfit."""
+    before = [o for o in history.observations if o.step <= metric.values[0][0]]
+    return learned(History(history.subject, before), limits) >= limits.recovered
 
 
 def _by_heart(metric: Metric, history: History, limits: Thresholds) -> str:
