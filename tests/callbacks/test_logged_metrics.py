@@ -150,6 +150,12 @@ def test_a_metric_that_fails_ends_no_fit(monkeypatch, caplog):
     assert caplog.text.count("the monitor: metrics failed") == 1
 
 
+def test_a_metric_that_is_never_logged_is_reported(caplog):
+    fit(Net(), GradientVitals(metric="val/accuracy"), max_epochs=1)
+    expected = "expected the name of a logged metric; got 'val/accuracy'. Logged: val/acc, val/loss"
+    assert expected in caplog.text
+
+
 # the verdict
 
 

@@ -132,6 +132,9 @@ def test_learned_by_heart():
         "the training loss falls to 0.4, but val/loss (2.35 at best) was never below that of a constant output (2.3)"
     )
     assert judged(seen(val_loss(2.35, 2.6), loss=0.4, step=400))[0] == UNDECIDED
+    short = seen(val_loss(2.35, 2.6), loss=0.4, step=20)
+    short.is_final = True
+    assert judged(short)[0] == UNDECIDED
 
 
 def test_a_first_validation_that_comes_late_does_not_show_how_a_net_learned():
@@ -173,6 +176,15 @@ def test_the_severity_of_what_is_learned_by_heart_and_its_plain_state():
     again = Examination()
     again.load_state_dict(json.loads(json.dumps({"metrics": run.state_dict()["metrics"]})) | run_without_metrics(run))
     assert asdict(again.history.metrics["val/loss"]) == asdict(known)
+
+
+def test_the_severity_where_a_metric_alone_shows_that_nothing_is_learned():
+    """The loss of a policy falls by 90 %, and the reward stays."""
+    run = Examination(Subject(planned_steps=1000))
+    run.history.metrics = {"reward": metric(*FLAT, name="reward", is_asked=True)}
+    run.take(Observation(50, 50, loss=1.0))
+    found = run.take(Observation(900, 50, loss=0.1))
+    assert (found.verdict, found.severity) == (NOT_LEARNING, 1.0)
 
 
 def run_without_metrics(run: Examination) -> dict:

@@ -165,6 +165,10 @@ class GradientVitals(Monitor, Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._take_metrics(trainer, 1)
+        asked = self.settings.metric
+        if asked is not None and asked not in trainer.callback_metrics and trainer.is_global_zero:
+            known = ", ".join(sorted(trainer.callback_metrics)) or "none"
+            log.warning(f"monitor.metric: expected the name of a logged metric; got {asked!r}. Logged: {known}")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.finish()

@@ -12,7 +12,6 @@ from gradvitals.diagnosis.history import History, Observation, Subject
 from gradvitals.diagnosis.judgment import outcome
 from gradvitals.diagnosis.learning import learned, patience
 from gradvitals.diagnosis.metric import Metric
-from gradvitals.diagnosis.metric_evidence import is_learned_by_heart
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
@@ -95,7 +94,8 @@ class Examination:
         if verdict == NOT_LEARNING:
             same = self.diagnosis.verdict == verdict
             step = self.diagnosis.step if same else self.history.latest.step
-            return Diagnosis(verdict, self._severity(), step, (), reason)
+            by_loss = learned(self.history, self.limits) < self.limits.learns  # else a metric shows it
+            return Diagnosis(verdict, self._severity() if by_loss else 1.0, step, (), reason)
         return Diagnosis(verdict, 0.0 if verdict == HEALTHY else None, None, (), reason)
 
     def state_dict(self) -> dict[str, Any]:
@@ -121,8 +121,6 @@ class Examination:
 
     def _severity(self) -> float:
         share = 1 - learned(self.history, self.limits)
-        if is_learned_by_heart(self.history, self.limits):
-            return 1.0
         return min(max(share, 0.0), 1.0) if math.isfinite(share) else 1.0
 
 

@@ -35,7 +35,8 @@ def judge_metrics(history: History, limits: Thresholds) -> tuple[str, str] | Non
     if improved is None or improved.is_loss:
         loss = next((m for m in metrics if _is_by_heart(m, history, limits)), None)
         if loss is not None:
-            is_certain = is_over(history) and not _is_late(loss, history, limits)
+            is_long_enough = is_over(history) and history.latest.step + 1 >= limits.patience
+            is_certain = is_long_enough and not _is_late(loss, history, limits)
             return (NOT_LEARNING if is_certain else UNDECIDED), _by_heart(loss, history, limits)
     if asked is not None:
         return _without_improvement(asked, history, limits)
@@ -67,12 +68,8 @@ def _without_improvement(metric: Metric, history: History, limits: Thresholds) -
     return None
 
 
-def is_learned_by_heart(history: History, limits: Thresholds) -> bool:
-    """Returns whether the training loss falls while the validation loss was never below that of a constant output."""
-    return any(_is_by_heart(metric, history, limits) for metric in history.metrics.values())
-
-
 def _is_by_heart(metric: Metric, history: History, limits: Thresholds) -> bool:
+    """Returns whether the training loss falls while the validation loss was never below that of a constant output."""
     constant = history.subject.chance
     if not metric.is_loss or len(metric.values) < 2 or constant is None or not constant > 0:
         return False
