@@ -54,25 +54,22 @@ class Net(LightningModule):
         return DataLoader(TensorDataset(X_VAL, self.labels(X_VAL)), batch_size=256)
 
 
-class TwoOptimizers(Net):
-    """The losses of several optimizers show nothing."""
-
-    automatic_optimization = False
+class TwoPlayers(Net):
+    """Two nets with an optimizer and a loss of their own, whose losses are taken to show nothing."""
 
     def __init__(self, **options):
         super().__init__(**options)
         self.automatic_optimization = False
+        self.other = nn.Linear(16, 4)
 
     def training_step(self, batch, batch_idx):
-        optimizers = self.optimizers()
-        for optimizer in optimizers:
+        for optimizer, net in zip(self.optimizers(), (self.net, self.other), strict=True):
             optimizer.zero_grad()
-        self.manual_backward(super().training_step(batch, batch_idx))
-        for optimizer in optimizers:
+            self.manual_backward(F.cross_entropy(net(batch[0]), batch[1]))
             optimizer.step()
 
     def configure_optimizers(self):
-        return [torch.optim.Adam(layer.parameters(), lr=self.lr) for layer in (self.net[0], self.net[2])]
+        return [torch.optim.Adam(net.parameters(), lr=self.lr) for net in (self.net, self.other)]
 
 
 def fit(net: LightningModule, monitor: GradientVitals | None = None, **options) -> GradientVitals:
@@ -173,15 +170,15 @@ def test_labels_that_are_right_although_the_net_overfits():
     assert monitor.diagnosis.verdict == "healthy"
 
 
-def test_two_optimizers_and_a_metric_that_improves():
+def test_two_players_and_a_metric_that_improves():
     asked = GradientVitals(metric="val/acc", mode="max")
-    found = fit(TwoOptimizers(lr=3e-4), asked).diagnosis
+    found = fit(TwoPlayers(lr=3e-4), asked).diagnosis
     assert (found.verdict, found.reason.partition(" from ")[0]) == ("healthy", "val/acc has improved")
 
 
-def test_two_optimizers_and_a_metric_that_does_not_improve():
+def test_two_players_and_a_metric_that_does_not_improve():
     asked = GradientVitals(metric="val/acc", mode="max")
-    found = fit(TwoOptimizers(labels=shuffled, lr=3e-4), asked).diagnosis
+    found = fit(TwoPlayers(labels=shuffled, lr=3e-4), asked).diagnosis
     assert (found.verdict, found.reason.partition(" on ")[0]) == ("not_learning", "val/acc has not improved")
 
 

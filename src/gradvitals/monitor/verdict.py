@@ -47,13 +47,6 @@ class OnlineDiagnosis:
         facts = (measurement.by_layer, clip, measurement.symmetric, measurement.witness, measurement.state)
         self.run.take(Observation.of(measurement.step, losses, *facts))
 
-    def take_metric(self, metric: Metric, step: int, value: float) -> None:
-        """Adds a value of a metric, which the next verdict uses."""
-        known = self.run.history.metrics.get(metric.name)
-        metric.values = known.values if known else []
-        metric.add(step, value)
-        self.run.history.metrics[metric.name] = metric
-
     def take_last(self, step: int, losses: list[float]) -> None:
         self.run.history.is_final = True
         if losses or self.run.history.observations:
@@ -95,6 +88,13 @@ class OnlineDiagnosis:
             return True
         waited = history.latest.step - found.step
         return waited >= patience(history, limits) and learned(history, limits) < limits.learns
+
+    def take_metric(self, metric: Metric, step: int, value: float) -> None:
+        """Adds a value of a metric, which the next verdict uses."""
+        known = self.run.history.metrics.get(metric.name)
+        metric.values = known.values if known else []
+        metric.add(step, value)
+        self.run.history.metrics[metric.name] = metric
 
     def seconds_left(self, steps: int) -> float | None:
         """Returns how long the rest of the fit would take at the pace of the steps so far; None: its end is unknown."""
