@@ -30,6 +30,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.announcer import Announcer
+from gradvitals.callbacks.logged_metrics import mode_for, witnesses
 from gradvitals.loggers.custom_scalars import layout
 from gradvitals.loggers.tags import by_block, tagged, untagged
 from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
@@ -37,7 +38,7 @@ from gradvitals.loops.lightning_loop import LightningLoop
 from gradvitals.monitor.isolation import report
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.monitor import Monitor
-from gradvitals.monitor.session import SESSION
+from gradvitals.monitor.session import METRICS, SESSION
 from gradvitals.monitor.settings import Settings, takes_settings
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,8 @@ class GradientVitals(Monitor, Callback):
 
     Raises:
         TypeError: a name that is no setting.
-        ValueError: a setting out of range; when a fit starts, a pattern that no layer matches.
+        ValueError: a setting out of range, or a metric whose name does not say which values are better, without
+            ``mode``; when a fit starts, a pattern that no layer matches.
 
     Example:
         >>> trainer = Trainer(callbacks=[GradientVitals(every_n_steps=50)], logger=False, accelerator="cpu")
@@ -99,9 +101,13 @@ class GradientVitals(Monitor, Callback):
     @takes_settings
     def __init__(self, every_n_steps: int = 50, **settings: Any) -> None:
         super().__init__(Settings.of({"every_n_steps": every_n_steps, **settings}))
+        if self.settings.metric is not None:
+            mode_for(self.settings.metric, self.settings.mode)
+        self._seen_metrics: dict[str, Tensor] = {}  # the latest value of each
         self._loggers: Sequence[Logger] = []
         self._announcer = Announcer()
         self._fitting = self.announces = True
+        self._was_measured = False  # in this batch
 
     @property
     def start(self) -> dict[str, float]:
@@ -143,6 +149,26 @@ class GradientVitals(Monitor, Callback):
     ) -> None:
         if self.session:
             self.session.batch_ends(outputs)
+            if self._was_measured and self.settings.metric is not None:  # the device was waited for anyway
+                self._take_metrics(trainer)
+            self._was_measured = False
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._take_metrics(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._take_metrics(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._take_metrics(trainer, 1)  # what the module's own on_train_epoch_end has logged
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._take_metrics(trainer, 1)
+        asked = self.settings.metric
+        if asked is not None and asked not in trainer.callback_metrics and trainer.is_global_zero:
+            known = ", ".join(sorted(trainer.callback_metrics)) or "none"
+            log.warning(f"monitor.metric: expected the name of a logged metric; got {asked!r}. Logged: {known}")
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.finish()
@@ -154,8 +180,25 @@ class GradientVitals(Monitor, Callback):
     def close(self) -> None:
         super().close()
         self._loggers = []
+        self._seen_metrics = {}
+
+    def _take_metrics(self, trainer: Trainer, ahead: int = 0) -> None:
+        """Takes in what was logged; ``ahead``: how far the loop's step is ahead of the latest one that was taken."""
+        if self.session:
+            self.session.isolation.call(METRICS, self._take_new_values, trainer, self.session.loop.step - ahead)
+
+    def _take_new_values(self, trainer: Trainer, step: int) -> None:
+        """Takes in the values that are new: Lightning keeps the same tensor until a metric is logged again."""
+        logged = trainer.callback_metrics
+        for metric in witnesses(logged, self.settings.metric, self.settings.mode):
+            value = logged[metric.name]
+            if value is not self._seen_metrics.get(metric.name):
+                self._seen_metrics[metric.name] = value
+                if value.numel() == 1:
+                    self.take_metric(metric, step, float(value))
 
     def publish(self, measurement: Measurement, is_first: bool) -> None:
+        self._was_measured = True
         loggers, layers = self._loggers, measurement.layers
         by_layer, most = measurement.labelled, self.settings.max_layers or len(layers)
         shown = by_block(by_layer, layers, most) if len(layers) > most else by_layer

@@ -11,6 +11,7 @@ from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Observation, Subject
 from gradvitals.diagnosis.judgment import outcome
 from gradvitals.diagnosis.learning import learned, patience
+from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.rules import rules
 from gradvitals.diagnosis.thresholds import Thresholds
@@ -93,14 +94,20 @@ class Examination:
         if verdict == NOT_LEARNING:
             same = self.diagnosis.verdict == verdict
             step = self.diagnosis.step if same else self.history.latest.step
-            return Diagnosis(verdict, self._severity(), step, (), reason)
+            by_loss = learned(self.history, self.limits) < self.limits.learns  # else a metric shows it
+            return Diagnosis(verdict, self._severity() if by_loss else 1.0, step, (), reason)
         return Diagnosis(verdict, 0.0 if verdict == HEALTHY else None, None, (), reason)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"moments": [o.plain() for o in self.history.observations], "diagnosis": asdict(self.diagnosis)}
+        return {
+            "moments": [o.plain() for o in self.history.observations],
+            "diagnosis": asdict(self.diagnosis),
+            "metrics": [asdict(metric) for metric in self.history.metrics.values()],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.history.observations = [Observation.from_dict(observation) for observation in state["moments"]]
+        self.history.metrics = {m.name: m for m in map(Metric.from_dict, state.get("metrics", ()))}
         findings = tuple(Finding(**finding) for finding in state["diagnosis"]["findings"])
         self.diagnosis = replace(Diagnosis(**state["diagnosis"]), findings=findings)
 
@@ -110,7 +117,7 @@ class Examination:
         share, limits = learned(self.history, self.limits), self.limits
         since = self.history.latest.step - (self.diagnosis.step or 0)
         soon = since <= 2 * patience(self.history, limits)
-        return share >= (limits.learns if soon else limits.recovered)
+        return share >= (limits.learns if soon else limits.recovered) or self.history.metric_improves
 
     def _severity(self) -> float:
         share = 1 - learned(self.history, self.limits)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import Any
 
+from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.profile import Profile, profile
 from gradvitals.diagnosis.training_state import TrainingState, loaded
 from gradvitals.diagnosis.witness import HeadFact, Witness
@@ -186,11 +187,13 @@ class History:
 
     Attributes:
         is_final: whether the training is over.
+        metrics: those that are logged, by name.
     """
 
     subject: Subject = field(default_factory=Subject)
     observations: list[Observation] = field(default_factory=list)
     is_final: bool = False
+    metrics: dict[str, Metric] = field(default_factory=dict)
 
     @property
     def first(self) -> Observation:
@@ -204,6 +207,11 @@ class History:
     def with_state(self) -> list[tuple[Observation, TrainingState]]:
         """The observations whose training state is known, with it."""
         return [(o, o.state) for o in self.observations if o.state is not None]
+
+    @property
+    def metric_improves(self) -> bool:
+        """Whether a metric that the user asked for shows that the net learns."""
+        return any(m.is_asked and m.has_improved(self.subject.chance) for m in self.metrics.values())
 
     @property
     def chance(self) -> float:

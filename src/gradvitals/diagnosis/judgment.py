@@ -14,6 +14,7 @@ from gradvitals.diagnosis.learning import (
     learned,
     patience,
 )
+from gradvitals.diagnosis.metric_evidence import judge_metrics
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.thresholds import Thresholds
 
@@ -33,6 +34,9 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
         ('undecided', '10 of the 50 steps that a verdict needs')
     """
     step, share = history.latest.step, learned(history, limits)
+    shown = judge_metrics(history, limits)
+    if shown is not None:
+        return shown
     if not any(o.losses for o in history.observations):
         return UNDECIDED, "no loss was seen"
     if history.subject.chance is not None and math.isnan(history.subject.chance):

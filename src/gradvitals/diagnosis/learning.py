@@ -11,9 +11,9 @@ import math
 from statistics import fmean
 
 from gradvitals.diagnosis.history import History
+from gradvitals.diagnosis.metric import CERTAIN
 from gradvitals.diagnosis.thresholds import Thresholds
 
-CERTAIN = 3.0  # standard errors
 LITTLE = 0.02  # share of the loss; the outputs of random weights depend on the input, too, and differ between classes
 ENOUGH = 3  # looks at the loss calls, before it is said that outputs do not depend on the input
 LATEST = 6  # looks at the loss calls
@@ -106,7 +106,7 @@ def _has_fallen(history: History, limits: Thresholds) -> bool:
 
 def hardly_learns(history: History, limits: Thresholds) -> bool:
     """Returns whether a net has learned too little to recover from a verdict after three times the patience."""
-    late = history.latest.step >= 3 * patience(history, limits)
+    late = history.latest.step >= 3 * patience(history, limits) and not history.metric_improves
     return late and learned(history, limits) < limits.recovered
 
 
@@ -116,6 +116,6 @@ def does_not_learn(history: History, limits: Thresholds) -> bool:
     For three times the patience, a net whose loss has just begun to fall below that is given the time.
     """
     waited, share = history.latest.step / patience(history, limits), learned(history, limits)
-    if waited < 1 or not share < limits.learns:
+    if waited < 1 or not share < limits.learns or history.metric_improves:
         return False
     return waited >= 3 or share <= 0 or not (is_falling(history) or improves(history, limits))

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from gradvitals.diagnosis.diagnose import Diagnosis
+from gradvitals.diagnosis.metric import Metric
 from gradvitals.monitor.collectors.non_finite import warning
 from gradvitals.monitor.first_batch import predicted_decades
 from gradvitals.monitor.gradient_history import GradientHistory
@@ -107,6 +108,10 @@ class Monitor:
         """Judges what came after the last measured step, at the end of a fit that was not broken off."""
         if self.session:
             self.session.isolation.call(SESSION, self._finish, self.session)
+
+    def take_metric(self, metric: Metric, step: int, value: float) -> None:
+        """Takes in a value of a logged metric."""
+        self._verdict.take_metric(metric, step, value)
 
     def _finish(self, session: Session) -> None:
         taken, call = session.loop.optimizer_steps, session.isolation.call

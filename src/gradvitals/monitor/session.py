@@ -36,7 +36,8 @@ from gradvitals.vitals import ForwardOrder, Layer
 NETWORK, SESSION = "network", "all"
 WITHOUT_GRADIENTS = ("losses", "state", "witness")  # parts that have something to report where no gradient arrives
 VERDICT, PREFLIGHT, PUBLISHING, NON_FINITE = "verdict", "preflight", "publishing", "non_finite"
-OTHERS = (*STEP_PARTS, *PARTS, HOOKS, PLACE, NETWORK, VERDICT, PREFLIGHT, PUBLISHING, NON_FINITE)
+METRICS = "metrics"
+OTHERS = (*STEP_PARTS, *PARTS, HOOKS, PLACE, NETWORK, VERDICT, PREFLIGHT, PUBLISHING, NON_FINITE, METRICS)
 
 
 class Session:

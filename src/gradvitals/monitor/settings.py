@@ -11,6 +11,7 @@ from typing import Any
 from gradvitals.diagnosis.thresholds import Thresholds
 
 MODES = ("warn", "skip", "stop")
+DIRECTIONS = ("auto", "min", "max")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Settings:
         thresholds: of the diagnosis, by name; see :class:`gradvitals.diagnosis.thresholds.Thresholds`.
         chance: loss of the best constant output, below which a network has learnt something; None: the entropy of the
             labels seen, or where there are none the first loss.
+        metric: a logged metric that shows progress; None: a validation loss or metric that is there.
+        mode: ``min`` or ``max`` where lower or higher values of the metric are better; ``auto``: as its name says.
         include: dotted names of layers or of modules that contain them; ``*`` matches anything; None: all.
         exclude: the same, of those to leave out.
 
@@ -58,6 +61,8 @@ class Settings:
     auto_stop: bool = False
     thresholds: Mapping[str, float] | None = None
     chance: float | None = None
+    metric: str | None = None
+    mode: str = "auto"
     include: Sequence[str] | None = None
     exclude: Sequence[str] = ()
 
@@ -70,6 +75,8 @@ class Settings:
             raise ValueError(f"monitor.spike_factor: expected a number above 1; got {self.spike_factor}")
         if self.on_non_finite not in MODES:
             raise ValueError(f"monitor.on_non_finite: expected one of {', '.join(MODES)}; got {self.on_non_finite!r}")
+        if self.mode not in DIRECTIONS:
+            raise ValueError(f"monitor.mode: expected one of {', '.join(DIRECTIONS)}; got {self.mode!r}")
         Thresholds.of(self.thresholds)
 
     @classmethod

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from gradvitals.diagnosis.diagnose import Examination
 from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.learning import learned, patience
+from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.diagnosis.witness import Witness
 from gradvitals.monitor.measurement import Measurement
@@ -97,6 +98,13 @@ class OnlineDiagnosis:
             return True
         waited = history.latest.step - found.step
         return waited >= patience(history, limits) and learned(history, limits) < limits.learns
+
+    def take_metric(self, metric: Metric, step: int, value: float) -> None:
+        """Adds a value of a metric, which the next verdict uses."""
+        known = self.run.history.metrics.get(metric.name)
+        metric.values = known.values if known else []
+        metric.add(step, value)
+        self.run.history.metrics[metric.name] = metric
 
     def seconds_left(self, steps: int) -> float | None:
         """Returns how long the rest of the fit would take at the pace of the steps so far; None: its end is unknown."""

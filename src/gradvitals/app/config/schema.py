@@ -148,6 +148,8 @@ RULES: dict[str, Constraint] = {
     "monitor.max_layers": optional(integer(1)),
     "monitor.auto_stop": boolean,
     "monitor.thresholds": optional(mapping_of(number())),
+    "monitor.metric": optional(name),
+    "monitor.mode": one_of("auto", "min", "max"),
     "monitor.include": optional(list_of(string)),
     "monitor.exclude": list_of(string),
     "callbacks.best.dirpath": folder,
