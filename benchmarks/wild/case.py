@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lightning import LightningModule
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 
@@ -22,6 +23,7 @@ class Training:
         trivial: the score of the best answer that ignores the input.
         good: the score from which on it has learnt as it should.
         trainer: further keywords of the Trainer.
+        held: held-out data, on which the module logs ``val/loss`` after each epoch; None: it does not validate.
     """
 
     module: LightningModule
@@ -31,6 +33,7 @@ class Training:
     trivial: float
     good: float
     trainer: dict[str, Any] = field(default_factory=dict)
+    held: Sequence[Tensor] | None = None
 
 
 @dataclass(frozen=True)

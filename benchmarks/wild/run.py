@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from case import Case, Training
 from lightning import Callback, LightningModule, Trainer, seed_everything
+from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import GradientVitals
 
@@ -55,15 +56,20 @@ def outcome(score: float, trivial: float, good: float) -> str:
     return "partly" if score >= (trivial + good) / 2 else "fails"
 
 
+def _validation(training: Training) -> DataLoader | None:
+    return DataLoader(TensorDataset(*training.held), 256) if training.held is not None else None
+
+
 def fit(training: Training, monitor: GradientVitals) -> tuple[Listener, Trainer, str]:
     """Fits, and returns what was said meanwhile and what broke the fit, if anything."""
     listener = Listener(monitor)
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     quiet |= {"enable_model_summary": False, "accelerator": "cpu", "devices": 1}
+    quiet |= {"num_sanity_val_steps": 0}
     length = {"max_steps": training.steps, "max_epochs": -1}
     trainer = Trainer(callbacks=[monitor, listener], **(quiet | length | training.trainer))
     try:
-        trainer.fit(training.module, training.loader)
+        trainer.fit(training.module, training.loader, _validation(training))
     except Exception as error:  # is what the benchmark reports
         return listener, trainer, f"{type(error).__name__}: {error}"
     return listener, trainer, ""

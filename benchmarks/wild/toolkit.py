@@ -84,6 +84,10 @@ class Supervised(LightningModule):
         x, y = batch
         return self.loss(self(x), y)
 
+    def validation_step(self, batch: Any, _: int) -> None:
+        x, y = batch
+        self.log("val/loss", self.loss(self(x), y))
+
     def configure_optimizers(self) -> Any:
         trained = self._trained(self.net) if self._trained else (p for p in self.parameters() if p.requires_grad)
         optimizer = self._optimizer(trained)

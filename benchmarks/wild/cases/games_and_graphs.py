@@ -248,7 +248,7 @@ def graph(
         GCN(x, adjacency, depth, act or nn.ReLU(), skip), lambda net, b: F.cross_entropy(net(b[0]), b[1]), optimizer
     )
     return Training(
-        made, loader(*train, batch=60), 300, lambda m: accuracy(predicted(m, held[0]), held[1]), 1 / 3, 0.75
+        made, loader(*train, batch=60), 300, lambda m: accuracy(predicted(m, held[0]), held[1]), 1 / 3, 0.75, held=held
     )
 
 
@@ -275,7 +275,7 @@ def sets(
     if scramble:
         train[1] = shuffled(train[1])
     made = Supervised(DeepSets(dead), lambda net, batch: F.mse_loss(net(batch[0]), batch[1]), optimizer)
-    return Training(made, loader(*train), 500, lambda m: explained(predicted(m, held[0]), held[1]), 0.0, 0.7)
+    return Training(made, loader(*train), 500, lambda m: explained(predicted(m, held[0]), held[1]), 0.0, 0.7, held=held)
 
 
 class Towers(nn.Module):
@@ -307,7 +307,7 @@ def towers(optimizer: Optimizer = ADAM, *, blank: bool = False, scramble: bool =
         batches = list(zip(held[0].split(64), held[1].split(64), strict=True))[:-1]
         return sum(accuracy(predicted(module, *pair).nan_to_num(), torch.arange(64)) for pair in batches) / len(batches)
 
-    return Training(Supervised(Towers(), loss, optimizer), loader(*train), 500, score, 1 / 64, 0.6)
+    return Training(Supervised(Towers(), loss, optimizer), loader(*train), 500, score, 1 / 64, 0.6, held=held)
 
 
 GRAPH, SETS, TOWERS = "GCN on three communities", "DeepSets, regression", "two towers, InfoNCE"

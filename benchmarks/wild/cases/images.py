@@ -34,7 +34,8 @@ def classify(
     if spoil is not None:
         spoil(made)
     fitted = module(made, **options)
-    return Training(fitted, batches(x, y), steps, accuracy(x_test, y_test), 0.1, good, trainer or {})
+    score = accuracy(x_test, y_test)
+    return Training(fitted, batches(x, y), steps, score, 0.1, good, trainer or {}, (x_test, y_test))
 
 
 def cnn(norm: bool = True) -> nn.Sequential:

@@ -132,7 +132,7 @@ def diabetes(
 
     module = Supervised(mlp(x.shape[1], 24, 1, act=nn.Tanh), loss, optimizer)
     score = lambda m: explained(predicted(m, held[0])[:, 0], held[1])  # noqa: E731
-    return Training(module, loader(*train, batch=batch), steps, score, 0.0, 0.8 if wave else 0.25)
+    return Training(module, loader(*train, batch=batch), steps, score, 0.0, 0.8 if wave else 0.25, held=held)
 
 
 def lbfgs(lr: float, search: str | None) -> Optimizer:

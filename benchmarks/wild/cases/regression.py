@@ -87,8 +87,9 @@ def fitted(
     if spoil is not None:
         spoil(made)
     module = Supervised(made, loss, **options)
-    judge = score(feature(x_test), target(y_test))
-    return Training(module, batches(feature(x), target(y)), steps, judge, trivial, good, trainer or {})
+    held = feature(x_test), target(y_test)
+    data = batches(feature(x), target(y))
+    return Training(module, data, steps, score(*held), trivial, good, trainer or {}, held)
 
 
 def poisson_d2(x: Tensor, y: Tensor) -> Callable[[LightningModule], float]:

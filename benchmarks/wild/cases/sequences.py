@@ -211,7 +211,7 @@ def speech(frames_told: int = 20, scramble: bool = False) -> Training:
         ]
         return sum(right) / len(right)
 
-    return Training(Supervised(Speech(), loss, ADAM), loader(*train, batch=32), 400, score, 0.17, 0.6)
+    return Training(Supervised(Speech(), loss, ADAM), loader(*train, batch=32), 400, score, 0.17, 0.6, held=held)
 
 
 class SkipGram(nn.Module):
@@ -311,7 +311,9 @@ def bag(
     if untrained_zeros:
         nn.init.zeros_(net.bag.weight).requires_grad_(False)
     module = Supervised(net, lambda net, batch: F.cross_entropy(net(batch[0]), batch[1]), optimizer)
-    return Training(module, loader(*train), 600, lambda m: accuracy(predicted(m, held[0]), held[1]), 0.25, 0.6)
+    return Training(
+        module, loader(*train), 600, lambda m: accuracy(predicted(m, held[0]), held[1]), 0.25, 0.6, held=held
+    )
 
 
 class Forecast(nn.Module):
@@ -337,7 +339,9 @@ def forecast(
     if broadcast:
         train[1] = train[1][:, 0]
     module = Supervised(Forecast(), lambda net, batch: F.mse_loss(net(batch[0]), batch[1]), optimizer)
-    return Training(module, loader(*train), 500, lambda m: explained(predicted(m, held[0]), held[1]), 0.0, 0.7)
+    return Training(
+        module, loader(*train), 500, lambda m: explained(predicted(m, held[0]), held[1]), 0.0, 0.7, held=held
+    )
 
 
 def sdr(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -365,7 +369,7 @@ def denoise(sign: float = -1.0, optimizer: Optimizer = ADAM) -> Training:
     def score(trained: LightningModule) -> float:
         return sdr(predicted(trained, held[0]), held[1]).nan_to_num(-30).item()
 
-    return Training(module, loader(*train, batch=32), 400, score, -12.0, 5.0)
+    return Training(module, loader(*train, batch=32), 400, score, -12.0, 5.0, held=held)
 
 
 GPTS = "GPT over letters, AdamW"

@@ -51,6 +51,9 @@ class Supervised(LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         return self.loss_of(self.net, batch)
 
+    def validation_step(self, batch: Batch, _: int) -> None:
+        self.log("val/loss", self.loss_of(self.net, batch))
+
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(p for p in self.net.parameters() if p.requires_grad)
         if self.rate is None:

@@ -73,7 +73,7 @@ def clicks(
         base = F.binary_cross_entropy(share.expand(len(held[1])), held[1])
         return max(-1.0, 1 - (bce(module.eval().net, held).nan_to_num(9) / base).item())
 
-    return Training(Supervised(net, bce, optimizer), loader(*train, batch=128), steps, score, 0.0, 0.04)
+    return Training(Supervised(net, bce, optimizer), loader(*train, batch=128), steps, score, 0.0, 0.04, held=held)
 
 
 def fraud(
@@ -90,7 +90,9 @@ def fraud(
         return F.binary_cross_entropy_with_logits(outputs, batch[1], pos_weight=torch.tensor(weight))
 
     module = Supervised(mlp(12, 32, 1), loss, optimizer)
-    return Training(module, loader(*train, batch=128), steps, lambda m: auc(predicted(m, held[0]), held[1]), 0.5, 0.9)
+    return Training(
+        module, loader(*train, batch=128), steps, lambda m: auc(predicted(m, held[0]), held[1]), 0.5, 0.9, held=held
+    )
 
 
 def tags(optimizer: Optimizer = ADAM, *, relu: bool = False, steps: int = 600) -> Training:
@@ -109,7 +111,7 @@ def tags(optimizer: Optimizer = ADAM, *, relu: bool = False, steps: int = 600) -
         outputs = predicted(module, held[0])
         return sum(auc(outputs[:, k], held[1][:, k]) for k in range(20)) / 20
 
-    return Training(Supervised(net, loss, optimizer), loader(*train), steps, score, 0.5, 0.85)
+    return Training(Supervised(net, loss, optimizer), loader(*train), steps, score, 0.5, 0.85, held=held)
 
 
 class Ratings(nn.Module):
@@ -147,7 +149,7 @@ def ratings(
 
     module = Supervised(Ratings(sparse, std), loss, optimizer or (sparse_adam if sparse else adam(1e-2)))
     score = lambda m: explained(predicted(m, held[0], held[1]), held[2])  # noqa: E731
-    return Training(module, loader(*train, batch=128), 900, score, 0.0, 0.5)
+    return Training(module, loader(*train, batch=128), 900, score, 0.0, 0.5, held=held)
 
 
 def survival(
@@ -173,7 +175,7 @@ def survival(
         right = (h[:, None] > h[None]).float() + 0.5 * (h[:, None] == h[None]).float()
         return right[comparable].mean().item()
 
-    return Training(module(mlp(10, 32, 1), loss, optimizer), loader(*train, batch=64), 500, score, 0.5, 0.7)
+    return Training(module(mlp(10, 32, 1), loss, optimizer), loader(*train, batch=64), 500, score, 0.5, 0.7, held=held)
 
 
 def counts(
@@ -192,7 +194,7 @@ def counts(
         h = predicted(module, held[0])[:, 0]
         return explained(h.exp() if log_input else h, held[1].float())
 
-    return Training(Supervised(mlp(8, 32, 1), loss, optimizer), loader(*train), 500, score, 0.0, 0.25)
+    return Training(Supervised(mlp(8, 32, 1), loss, optimizer), loader(*train), 500, score, 0.0, 0.25, held=held)
 
 
 def ordinal(optimizer: Optimizer = ADAM, module: type = Supervised) -> Training:
@@ -210,7 +212,7 @@ def ordinal(optimizer: Optimizer = ADAM, module: type = Supervised) -> Training:
         return ((predicted(trained, held[0]) > 0).sum(1) == held[1]).float().mean().item()
 
     most = torch.bincount(held[1]).max().item() / len(held[1])
-    return Training(module(mlp(10, 32, 4), loss, optimizer), loader(*train), 500, score, most, 0.6)
+    return Training(module(mlp(10, 32, 4), loss, optimizer), loader(*train), 500, score, most, 0.6, held=held)
 
 
 def small(
@@ -238,7 +240,7 @@ def small(
     made = module(net(x.shape[1], classes), loss, optimizer, rate)
     most = torch.bincount(held[1]).max().item() / len(held[1])
     return Training(
-        made, loader(*train, batch=32), steps, lambda m: accuracy(predicted(m, held[0]), held[1]), most, good
+        made, loader(*train, batch=32), steps, lambda m: accuracy(predicted(m, held[0]), held[1]), most, good, held=held
     )
 
 
@@ -321,6 +323,7 @@ def missing(mask: bool = True) -> Training:
         lambda m: accuracy(predicted(m, held[0]), held[1]),
         1 / 3,
         0.85,
+        held=held,
     )
 
 
@@ -347,7 +350,7 @@ def years(scaled: bool = True, optimizer: Optimizer = ADAM, *, broadcast: bool =
 
     net = Years(1985.0, 10.0) if scaled else Years(0.0, 1.0)
     score = lambda m: explained(predicted(m, held[0])[:, 0], held[1].float())  # noqa: E731
-    return Training(Supervised(net, loss, optimizer), loader(*train), 500, score, 0.0, 0.6)
+    return Training(Supervised(net, loss, optimizer), loader(*train), 500, score, 0.0, 0.6, held=held)
 
 
 def anomaly(
@@ -398,7 +401,7 @@ def tasks(ink_scale: float = 1.0, optimizer: Optimizer = ADAM) -> Training:
         return F.cross_entropy(h[:, :10], digit) + parity + F.mse_loss(h[:, 11], batch[1])
 
     score = lambda m: accuracy(predicted(m, held[0])[:, :10], held[2])  # noqa: E731
-    return Training(Supervised(Tasks(), loss, optimizer), loader(*train), 500, score, 0.1, 0.88)
+    return Training(Supervised(Tasks(), loss, optimizer), loader(*train), 500, score, 0.1, 0.88, held=held)
 
 
 def ranks(sign: float = 1.0, optimizer: Optimizer = ADAM, *, rate: Rate | None = None) -> Training:
@@ -416,7 +419,7 @@ def ranks(sign: float = 1.0, optimizer: Optimizer = ADAM, *, rate: Rate | None =
         better, worse = predicted(module, held[0]), predicted(module, held[1])
         return ((better > worse).float() + 0.5 * (better == worse).float()).mean().item()
 
-    return Training(Supervised(mlp(10, 32, 1), loss, optimizer, rate), loader(*train), 500, score, 0.5, 0.8)
+    return Training(Supervised(mlp(10, 32, 1), loss, optimizer, rate), loader(*train), 500, score, 0.5, 0.8, held=held)
 
 
 class TabTransformer(nn.Module):
@@ -443,7 +446,7 @@ def categories(optimizer: Optimizer = ADAM, module: type = Supervised, scramble:
     if scramble:
         train[1] = shuffled(train[1])
     made = module(TabTransformer(), bce, optimizer)
-    return Training(made, loader(*train), 500, lambda m: auc(predicted(m, held[0]), held[1]), 0.5, 0.9)
+    return Training(made, loader(*train), 500, lambda m: auc(predicted(m, held[0]), held[1]), 0.5, 0.9, held=held)
 
 
 def mixture(optimizer: Optimizer = ADAM, *, scale: float = 1.0) -> Training:
@@ -463,7 +466,7 @@ def mixture(optimizer: Optimizer = ADAM, *, scale: float = 1.0) -> Training:
             return max(-10.0, density(module.eval().net, held).mean().nan_to_num(-10).item())
 
     module = Supervised(mlp(1, 48, 15, act=nn.Tanh), lambda net, batch: -density(net, batch).mean(), optimizer)
-    return Training(module, loader(*train), 700, score, -1.55, -0.4)
+    return Training(module, loader(*train), 700, score, -1.55, -0.4, held=held)
 
 
 def gaussian(optimizer: Optimizer = ADAM) -> Training:
@@ -476,7 +479,9 @@ def gaussian(optimizer: Optimizer = ADAM) -> Training:
         return F.gaussian_nll_loss(mean, batch[1], F.softplus(variance - 2))
 
     score = lambda m: explained(predicted(m, held[0])[:, 0], held[1])  # noqa: E731
-    return Training(Supervised(mlp(1, 32, 32, 2, act=nn.Tanh), loss, optimizer), loader(*train), 600, score, 0.0, 0.7)
+    return Training(
+        Supervised(mlp(1, 32, 32, 2, act=nn.Tanh), loss, optimizer), loader(*train), 600, score, 0.0, 0.7, held=held
+    )
 
 
 def halves(step: int) -> float:

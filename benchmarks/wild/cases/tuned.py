@@ -99,7 +99,8 @@ def tuned(
     """Returns a training of what was trained before."""
     x, y, x_test, y_test = digits()
     module = Supervised(net(), optimizer=optimizer, **options)
-    return Training(module, batches(domain(x), y), steps, accuracy(domain(x_test), y_test), 0.1, good)
+    held = domain(x_test), y_test
+    return Training(module, batches(domain(x), y), steps, accuracy(*held), 0.1, good, held=held)
 
 
 def lora_wrong(net: nn.Module) -> list[nn.Parameter]:
