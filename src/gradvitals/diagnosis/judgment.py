@@ -45,12 +45,12 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
         return UNDECIDED, f"{step + 1} of the {limits.patience} steps that a verdict needs"
     if history.subject.are_classes and not any(o.witness for o in history.observations):
         return UNDECIDED, "all labels seen so far are the same, so that there was nothing to learn"
-    if share >= limits.learns or improves(history, limits):
+    depends = depends_on_input(history, limits)
+    if depends is not False and (share >= limits.learns or improves(history, limits)):
         return HEALTHY, f"the loss is {share:.0%} below that of a constant output" if share > 0 else ""
-    if not does_not_learn(history, limits):
+    if depends is not False and not does_not_learn(history, limits):
         needed = math.ceil(patience(history, limits))
         return UNDECIDED, f"{step + 1} of the {needed} steps that a verdict needs"
-    depends = depends_on_input(history, limits)
     loss = history.recent_loss(limits.window)
     if depends is None and history.subject.chance is None:
         what = "the loss has not fallen" if share < limits.learns else "the loss hardly falls"

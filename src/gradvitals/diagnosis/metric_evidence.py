@@ -74,7 +74,9 @@ def _is_by_heart(metric: Metric, history: History, limits: Thresholds) -> bool:
     if not metric.is_loss or len(metric.values) < 2 or constant is None or not constant > 0:
         return False
     in_same_units = metric.best < SAME_UNITS * constant
-    return in_same_units and not metric.is_below(constant) and learned(history, limits) >= limits.recovered
+    rises = len(metric.values) >= ENOUGH and metric.recent > metric.first
+    falls = learned(history, limits) >= (limits.learns if rises else limits.recovered)
+    return in_same_units and not metric.is_below(constant) and falls
 
 
 def _is_late(metric: Metric, history: History, limits: Thresholds) -> bool:

@@ -61,6 +61,11 @@ class Witness:
         return self.gap / self.scatter if self.scatter > 1e-9 * self.unit else 0.0
 
     @property
+    def knows_constant(self) -> bool:
+        """Whether the constant's loss is known, and not that of exchanged outputs in its place."""
+        return not math.isclose(self.constant, self.loss + self.gap, rel_tol=1e-9)
+
+    @property
     def is_whole(self) -> bool:
         """Whether the loss has no other terms."""
         return abs(self.whole - self.loss) <= 0.02 * max(abs(self.loss), 1e-12)

@@ -84,7 +84,7 @@ class OnlineDiagnosis:
             return self._chance
         looks = [o.witness for o in self.run.history.observations if o.witness is not None]
         looks += [witness] if witness else []
-        if not looks or not all(look.is_whole for look in looks):
+        if not looks or not all(look.is_whole and look.knows_constant for look in looks):
             return None
         chance = sum(look.constant for look in looks) / len(looks)
         return chance if chance > 0 else None
