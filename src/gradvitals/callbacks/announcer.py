@@ -15,7 +15,7 @@ QUIET = (HEALTHY, UNDECIDED)  # no reason for a warning
 
 def advice_of(found: Diagnosis) -> str:
     """Returns what may help against the cause, in words for any project; empty where nothing is known."""
-    return getattr(found.findings[0], "advice", "") if found.findings else ""
+    return found.findings[0].advice if found.findings else ""
 
 
 class Announcer:

@@ -96,7 +96,7 @@ class OnlineDiagnosis:
             return False
         if found.verdict in AT_ONCE:
             return True
-        waited = history.latest.step - found.step
+        waited = history.latest.step - (found.step or 0)
         return waited >= patience(history, limits) and learned(history, limits) < limits.learns
 
     def take_metric(self, metric: Metric, step: int, value: float) -> None:

@@ -34,7 +34,9 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
         evidence = "; ".join([*subject.faults, "and the loss has gone to nearly nothing"])
         return Finding("bad_data", None, step, 1.0, 0.0, evidence, "the data itself", advice)
     if not subject.inputs_vary and does_not_learn(history, limits):
-        advice = "Look at a batch of the loader, x.std(0): a reader, a transform or a scaling makes all samples the same."
+        advice = (
+            "Look at a batch of the loader, x.std(0): a reader, a transform or a scaling makes all samples the same."
+        )
         evidence = "all samples of a batch have the same inputs"
         return Finding("bad_data", None, step, 1.0, 0.0, evidence, "the data itself", advice)
     size = subject.features or 0.0

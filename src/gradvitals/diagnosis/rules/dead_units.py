@@ -11,6 +11,10 @@ from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
+ADVICE = (
+    "Replace nn.ReLU() by nn.ELU() or nn.LeakyReLU(), set biases to 0, nn.init.zeros_(layer.bias), and lower the "
+    "learning rate."
+)
 EXPLAINS = ("stalled", "saturated")
 NEARLY_ALL = 0.95  # share of a layer's units, below which those that died since the start are a symptom
 BATCHES = 2  # in which a layer must be silent to count as dead, because some units are rarely active
@@ -28,7 +32,7 @@ def _silent(history: History) -> Finding | None:
     layer = recent[-1].silent
     assert layer is not None
     evidence = f"all outputs of {history.subject.name(layer)} are zero; no layer below it receives a gradient"
-    return Finding("dead_units", layer, recent[-1].step, 1.0, 1.0, evidence, _cause(history))
+    return Finding("dead_units", layer, recent[-1].step, 1.0, 1.0, evidence, _cause(history), ADVICE)
 
 
 def _many(history: History, limits: Thresholds) -> Finding | None:
@@ -40,7 +44,7 @@ def _many(history: History, limits: Thresholds) -> Finding | None:
     if start < limits.dead and share < NEARLY_ALL:
         return None
     evidence = f"{share:.0%} of the units of {history.subject.name(layer)} are dead"
-    return Finding("dead_units", layer, history.latest.step, share, limits.dead, evidence, _cause(history))
+    return Finding("dead_units", layer, history.latest.step, share, limits.dead, evidence, _cause(history), ADVICE)
 
 
 def _cause(history: History) -> str:

@@ -13,7 +13,12 @@ from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
+ADVICE = (
+    "Initialize for the activation, nn.init.kaiming_normal_(layer.weight) before nn.ReLU(), and lower the learning "
+    "rate; or add shortcuts, x + block(x)."
+)
 EXPLAINS = ("non_finite", "unstable", "saturated", "dead_units", "overclipped", "stalled")
+BOUND = "Use an activation that does not grow faster than its input: nn.ELU() or nn.ReLU()."
 OVERFLOWS = 1e3  # ratio of a layer's activation std to that of the previous layer
 
 
@@ -32,7 +37,9 @@ def _backward(history: History, limits: Thresholds) -> Finding | None:
             grown = history.first.gradients.label != "exploding"
             cause = "weights grew in training" if grown else "scale of the weights, or normalization at this depth"
             step, decades = history.latest.step, math.log10(gradients.ratio)
-            return Finding("exploding", gradients.first, step, decades, limits.decades, gradients.evidence, cause)
+            return Finding(
+                "exploding", gradients.first, step, decades, limits.decades, gradients.evidence, cause, ADVICE
+            )
     return None
 
 
@@ -44,5 +51,5 @@ def _forward(history: History) -> Finding | None:
                 f"the activations of {history.subject.name(layer)} are {ratio:.1e} times those of the layer before"
             )
             cause = "an activation that grows without bound"
-            return Finding("exploding", layer, observation.step, ratio, OVERFLOWS, evidence, cause)
+            return Finding("exploding", layer, observation.step, ratio, OVERFLOWS, evidence, cause, BOUND)
     return None

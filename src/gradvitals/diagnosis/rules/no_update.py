@@ -62,13 +62,15 @@ def _held_twice(known: Known) -> Finding | None:
     latest, state = known[-1]
     if not all(s.held_twice and s.unheld for _, s in known):
         return None
-    evidence = f"two optimizers hold the same parameters, and none holds {_listed(state.unheld)}, which receive gradients"
+    evidence = (
+        f"two optimizers hold the same parameters, and none holds {_listed(state.unheld)}, which receive gradients"
+    )
     advice = "Give each optimizer the parameters of its own network"
     return _finding(latest, state.trained_share, evidence, "an optimizer of another network's parameters", advice)
 
 
 def _rate_of_zero(history: History, limits: Thresholds, known: Known) -> str | None:
-    """Which rate has been 0 at each measured step: all of them, or one of several optimizers for half of the training."""
+    """Which rate was 0 at each measured step: all of them, or one of several optimizers for half of the training."""
     if all(s.rate == 0 for _, s in known):
         return "" if history.latest.step >= patience(history, limits) else None
     rates: dict[int, list[float | None]] = {}

@@ -8,6 +8,10 @@ from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.thresholds import Thresholds
 
+ADVICE = (
+    "Lower the learning rate, and clip: Trainer(gradient_clip_val=1.0). torch.autograd.set_detect_anomaly(True) names "
+    "the operation: often a logarithm, a root or a quotient of 0."
+)
 EXPLAINS = ("vanishing", "dead_units", "saturated", "stalled", "overclipped")
 
 
@@ -22,4 +26,6 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
         quantity = "the loss"
     else:
         return None
-    return Finding("non_finite", layer, now.step, math.nan, math.inf, f"{quantity} is not a finite number")
+    return Finding(
+        "non_finite", layer, now.step, math.nan, math.inf, f"{quantity} is not a finite number", advice=ADVICE
+    )

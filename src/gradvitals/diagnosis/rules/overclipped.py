@@ -13,6 +13,7 @@ from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
 
+ADVICE = "Clip at about the norm that gradients usually have, grad_norm/total, or not at all."
 EXPLAINS = ("stalled",)
 
 
@@ -27,6 +28,5 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     evidence = (
         f"clipping scales the gradient by {coefficient:.1e}; a step changes the weights by {update:.1e} of their size"
     )
-    return Finding(
-        "overclipped", None, history.latest.step, coefficient, limits.clipped, evidence, "clip.val too small"
-    )
+    cause, step = "clip.val too small", history.latest.step
+    return Finding("overclipped", None, step, coefficient, limits.clipped, evidence, cause, ADVICE)

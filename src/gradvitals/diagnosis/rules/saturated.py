@@ -7,6 +7,10 @@ from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.thresholds import Thresholds
 
+ADVICE = (
+    "Scale the inputs, initialize by nn.init.xavier_normal_(layer.weight), and put a norm before the activation; or "
+    "replace it by nn.ELU()."
+)
 EXPLAINS = ("stalled", "overclipped")
 
 
@@ -19,4 +23,4 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     evidence = f"{share:.0%} of the outputs of {history.subject.name(layer)} are saturated: the slope there is nearly 0"
     start = history.first.saturated
     cause = "weights or inputs too large" if start and start[1] >= limits.saturated else "saturated during training"
-    return Finding("saturated", layer, history.latest.step, share, limits.saturated, evidence, cause)
+    return Finding("saturated", layer, history.latest.step, share, limits.saturated, evidence, cause, ADVICE)

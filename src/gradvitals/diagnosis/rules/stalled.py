@@ -11,6 +11,9 @@ from gradvitals.diagnosis.learning import does_not_learn, hardly_learns, improve
 from gradvitals.diagnosis.thresholds import Thresholds
 
 NOTHING = 1e-12  # update-to-weight ratio
+ADVICE = (
+    "Raise the learning rate, by ten at a time until the loss falls; torch.optim.Adam(parameters, lr=1e-3) is usual."
+)
 EXPLAINS: tuple[str, ...] = ()
 
 
@@ -28,7 +31,7 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     if update is None or update >= limit or update < NOTHING:  # where nothing arrives, no rate helps
         return None
     evidence = f"a step changes the weights by {update:.1e} of their size; about 1e-3 is usual"
-    return Finding("stalled", None, history.latest.step, update, limit, evidence, "learning rate too small")
+    return Finding("stalled", None, history.latest.step, update, limit, evidence, "learning rate too small", ADVICE)
 
 
 def _limit(history: History, limits: Thresholds) -> float:

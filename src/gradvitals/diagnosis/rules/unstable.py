@@ -9,6 +9,7 @@ from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn, is_seen_to_learn, patience
 from gradvitals.diagnosis.thresholds import Thresholds
 
+ADVICE = "Lower the learning rate, by ten at a time, or let it rise over the first steps."
 EXPLAINS = ("non_finite", "saturated", "dead_units", "stalled", "overclipped", "exploding", "vanishing")
 SCATTERS = 3  # standard deviations between batches
 EARLY = 10  # measured steps at the beginning
@@ -22,9 +23,9 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     """
     if history.first.gradients.label not in ("healthy", "unknown"):
         return None
-    if history.latest.step >= patience(history, limits) and not is_seen_to_learn(history, limits):
-        if found := _large_steps(history, BLOWN):
-            return found
+    waited = history.latest.step >= patience(history, limits)
+    if waited and not is_seen_to_learn(history, limits) and (found := _large_steps(history, BLOWN)):
+        return found
     broken = history.latest.worst == math.inf
     if not (broken or does_not_learn(history, limits)):
         return None
@@ -63,4 +64,6 @@ def _risen(history: History, limits: Thresholds) -> Finding | None:
 
 
 def _finding(history: History, layer: int | None, value: float, threshold: float, evidence: str) -> Finding:
-    return Finding("unstable", layer, history.latest.step, value, threshold, evidence, "learning rate too large")
+    return Finding(
+        "unstable", layer, history.latest.step, value, threshold, evidence, "learning rate too large", ADVICE
+    )

@@ -16,6 +16,10 @@ from gradvitals.diagnosis.profile import Profile
 from gradvitals.diagnosis.thresholds import Thresholds
 
 STANDS_STILL = 1e-5  # update-to-weight ratio
+ADVICE = (
+    "Initialize for the activation, nn.init.kaiming_normal_(layer.weight) before nn.ReLU(); replace nn.Sigmoid() by "
+    "nn.ELU(); or add shortcuts, x + block(x), or a norm, nn.LayerNorm(width)."
+)
 EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
 
@@ -27,12 +31,12 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     if found := _vanishing_profile(history, limits):
         decades = math.log10(found.ratio)
         cause = _cause(decades, predicted)
-        return Finding("vanishing", found.first, step, decades, -limits.decades, found.evidence, cause)
+        return Finding("vanishing", found.first, step, decades, -limits.decades, found.evidence, cause, ADVICE)
     if not history.first.gradients.ratio > 0 and predicted is not None and predicted <= -limits.decades:
         evidence = (
             f"the first layer receives no gradient, and theory predicts that dL/dh falls by {-predicted:.1f} decades"
         )
-        return Finding("vanishing", 0, step, predicted, -limits.decades, evidence, "scale of the weights")
+        return Finding("vanishing", 0, step, predicted, -limits.decades, evidence, "scale of the weights", ADVICE)
     return None
 
 
