@@ -98,6 +98,54 @@ def test_a_foreign_net_that_vanishes():
     assert 0.9 < monitor.diagnosis.severity <= 1
 
 
+def test_inputs_that_are_all_alike():
+    net = Net(lr=0.5)
+    net.data = TensorDataset(torch.ones_like(X), Y)
+    found = fit(net).diagnosis
+    assert (found.verdict, found.findings[0].evidence) == ("bad_data", "all samples of a batch have the same inputs")
+
+
+class Shared(Net):
+    """One loss of body and head, each with an optimizer of its own."""
+
+    def __init__(self, passes: int = 1, **options) -> None:
+        super().__init__(lr=0.5, **options)
+        self.automatic_optimization, self.passes = False, passes
+
+    def training_step(self, batch, batch_idx):
+        optimizers = self.optimizers()
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        for _ in range(self.passes):
+            loss = super().training_step(batch, batch_idx)
+            self.manual_backward(loss / self.passes)
+        for optimizer in optimizers:
+            optimizer.step()
+        return loss
+
+    def configure_optimizers(self):
+        body, head = self.net[:-1].parameters(), self.net[-1].parameters()
+        return [torch.optim.SGD(part, lr=self.lr) for part in (body, head)]
+
+
+def test_several_optimizers_of_one_loss_are_judged_by_it_and_those_of_several_are_not():
+    assert fit(Shared(), max_steps=400).diagnosis.verdict == "healthy"
+    players = fit(Shared(passes=2), max_steps=400).diagnosis
+    assert (players.verdict, players.reason.partition(",")[0]) == ("undecided", "several optimizers")
+
+
+def test_layers_that_begin_at_zero_say_nothing_by_their_first_steps():
+    """The first step of Adam is all that such a layer consists of, so that the second is about as large."""
+    net = Net()
+    for layer in (net.net[2], net.net[-1]):
+        torch.nn.init.zeros_(layer.weight)
+    net.configure_optimizers = lambda: torch.optim.Adam(net.parameters(), lr=1e-3)
+    monitor = fit(net, GradientVitals(every_n_steps=1), max_steps=2)
+    assert monitor.end["update_ratio/03.net.6"] > 0.5  # of the second step
+    observations = monitor._verdict.run.history.observations
+    assert max(o.update[2][1] for o in observations if o.update) < 0.05
+
+
 def test_labels_of_one_class():
     """Some hundred labels of one class do not tell a fault from a rare event; nothing shows that such a net learns."""
     found = fit(Net(labels=torch.zeros_like(Y))).diagnosis

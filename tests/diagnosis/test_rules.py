@@ -390,3 +390,70 @@ def test_slow_is_a_steady_fall_that_will_not_suffice_and_never_a_plateau():
     assert found.verdict == "slow"
     assert "5-fold" in found.findings[0].advice
     assert run(numbers(update=2e-4), level, steps=steps, chance=2.0).verdict != "slow"
+
+
+def test_steps_of_several_times_the_weights_count_wherever_nothing_shows_that_the_net_learns():
+    """Adam at 3: what was initialized is gone, and the loss that falls afterwards falls from where it was thrown."""
+    steps = [numbers(update=19.0), numbers(update=1e-4)]
+    thrown = [600.0] * 10 + [50.0, 20.0, 10.0, 9.0]
+    found = run(steps, thrown, chance=None)
+    assert (found.verdict, found.step) == ("unstable", 50)
+    assert run([numbers(update=4.0), numbers(update=1e-4)], thrown, chance=None).verdict == "healthy"
+    for deviations, verdict in ((0.0, "unstable"), (4.0, "healthy")):
+        examined = Examination(Subject(chance=2.0, planned_steps=400))
+        for step, seen in ((0, steps[0]), (50, steps[1]), (100, steps[1]), (200, steps[1]), (300, steps[1])):
+            examined.take(Observation.of(step, [1.0] * 50, seen, witness=look(0.5, deviations)))
+        assert examined.diagnosis.verdict == verdict
+
+
+def test_a_loss_below_the_constant_is_not_learning_where_outputs_do_not_depend_on_the_input():
+    assert looked(0.4, 6.0).verdict == "healthy"
+    assert looked(0.4, 0.3).verdict == "not_learning"
+
+
+def test_a_loss_whose_negative_is_minimized():
+    examined = Examination(Subject(chance=2.0, planned_steps=400))
+    for step in (0, 50, 100, 200):
+        rising = Witness(3.0 + step, 2.0, 0.0, 0.1, 2.0, whole=-3.0 - step)
+        examined.take(Observation.of(step, [-3.0 - step] * 50, numbers(), witness=rising))
+    assert examined.diagnosis.verdict != "head"  # what is minimized falls below any constant
+    examined = Examination(Subject(planned_steps=400))
+    for step in (0, 50, 100, 200):
+        rising = Witness(3.0 + step, 2.0, 0.0, 0.1, 2.0, whole=-3.0 - step)
+        examined.take(Observation.of(step, [-3.0 - step] * 50, numbers(), witness=rising))
+    assert examined.diagnosis.verdict == "head"
+    assert "minus sign" in examined.diagnosis.findings[0].advice
+
+
+def test_inputs_that_are_all_alike_count_where_the_net_does_not_learn():
+    found = run(numbers(dead_fraction=(0.0, 0.9, 0.0, 0.0)), inputs_vary=False)
+    assert (found.verdict, found.step, symptoms(found)) == ("bad_data", 50, ["dead_units"])
+    assert run(numbers(), FALLING, inputs_vary=False).verdict == "healthy"
+
+
+def test_what_dies_or_vanishes_while_nothing_is_learned_is_a_symptom():
+    """Of labels that cannot be learned: the gradient was healthy at the start, and half of the units died since."""
+    steps = (*range(10), 50, 100, 250, 500)
+    since = [numbers(dead_fraction=(0.0, 0.1, 0.0, 0.0))] * 10 + [numbers(VANISHED, dead_fraction=(0.0, 0.6, 0.0, 0.0))]
+    assert run(since, steps=steps).verdict == "not_learning"
+    nearly_all = [*since[:10], numbers(dead_fraction=(0.0, 0.96, 0.0, 0.0))]
+    assert run(nearly_all, steps=steps).verdict == "dead_units"
+
+
+def test_every_cause_is_advised_in_words_for_any_project():
+    cases = {
+        "vanishing": run(numbers(VANISHED)),
+        "exploding": run(numbers(EXPLODED)),
+        "dead_units": run(numbers(dead_fraction=(0.0, 0.96, 0.0, 0.0))),
+        "saturated": run(numbers(saturated_fraction=(0.9,) * 4)),
+        "stalled": run(numbers(update=1e-6)),
+        "unstable": run(numbers(update=2.0)),
+        "overclipped": run(numbers(update=2e-5), clip=1e-3),
+        "poor_init": run(numbers(), symmetric=[1]),
+        "non_finite": run([numbers(), numbers(std=math.nan)]),
+    }
+    for rule, found in cases.items():
+        assert found.verdict == rule
+        advice = found.findings[0].advice
+        assert advice.endswith(".")
+        assert "=" not in advice.partition("(")[0]  # no override of ours

@@ -201,3 +201,22 @@ def test_the_state_survives_a_checkpoint():
     again.load_state_dict(examined.state_dict())
     assert again.history.observations == examined.history.observations
     assert again.diagnosis == examined.diagnosis
+
+
+def test_a_rate_of_zero_of_one_of_two_optimizers():
+    """It may wait for its turn in the first half of a training, and not for ever."""
+    still = [TrainingState(rate=1e-3, own_rate=1e-3), TrainingState(rate=1e-3, optimizer=1, own_rate=0.0)] * 7
+    found = run(numbers(), chance=math.nan, states=still)
+    assert found.verdict == "undecided"
+    found = run(numbers(), chance=math.nan, states=still, planned_steps=400)
+    assert found.verdict == "no_update"
+    assert "of optimizer 1 has been exactly 0" in evidence(found)
+
+
+def test_two_optimizers_of_one_network():
+    twice = TrainingState(held_twice=True, unheld=("generator.0.weight",), trained_share=0.5)
+    found = run(numbers(), chance=math.nan, states=twice)
+    assert (found.verdict, found.step) == ("no_update", 2)
+    assert "none holds generator.0.weight" in evidence(found)
+    shared = TrainingState(held_twice=True)
+    assert run(numbers(), FALLING, states=shared).verdict == "healthy"
