@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from joblib import Parallel, delayed
 
-ROOT = Path(__file__).parents[2]
+LOGS = Path(__file__).parents[2] / "logs" / "programs"
 Row = dict[str, Any]
 HEAD = """# How often the verdict is right about programs of others
 
@@ -60,9 +60,9 @@ def finished(file: Path) -> dict[str, Row]:
     return rows
 
 
-def work(part: str, keys: Sequence[str], workers: int) -> dict[str, Row]:
+def work(part: str, keys: Sequence[str], workers: int, logs: Path) -> dict[str, Row]:
     """Trains what is not yet trained, in parallel, and keeps each row as it comes."""
-    file = ROOT / "logs" / "programs" / f"{part}.jsonl"
+    file = logs / f"{part}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = finished(file)
     left = [key for key in keys if key not in rows]
@@ -88,6 +88,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", choices=["real", "silent", []], default=[])
     parser.add_argument("--seeds", type=int, default=3, help="of each program")
     parser.add_argument("--every", type=int, default=1, help="only one program in so many, as CI does with 10")
+    parser.add_argument("--logs", type=Path, default=LOGS, help="the folder of finished trainings")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, help="a file for the tables")
     chosen = parser.parse_args()
@@ -100,7 +101,7 @@ def main() -> None:
         controls = list(CONTROLS)[:: chosen.every] if part == "real" else []
         names = [f"{case.name}/{version}" for case in cases for version in ("faulty", "fixed")]
         names += [f"{name}/control" for name in controls]
-        rows = work(part, [f"{name}/{seed}" for seed in seeds for name in names], chosen.workers)
+        rows = work(part, [f"{name}/{seed}" for seed in seeds for name in names], chosen.workers, chosen.logs)
         tables.append(
             real_table(cases, controls, rows, chosen.seeds)
             if part == "real"

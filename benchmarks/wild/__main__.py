@@ -49,9 +49,8 @@ def finished(file: Path) -> dict[str, Row]:
     return rows
 
 
-def work(name: str, function: Callable[[str], Row], keys: Iterable[str], workers: int, again: bool) -> dict[str, Row]:
+def work(file: Path, function: Callable[[str], Row], keys: Iterable[str], workers: int, again: bool) -> dict[str, Row]:
     """Do what is not yet done, in parallel, and keep each row as it comes."""
-    file = LOGS / f"{name}.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     keys = list(keys)
     rows = finished(file)
@@ -64,7 +63,7 @@ def work(name: str, function: Callable[[str], Row], keys: Iterable[str], workers
             out.write(json.dumps(row) + "\n")
             out.flush()
             rest = (time.perf_counter() - began) / done * (len(left) - done)
-            print(f"{name} {done}/{len(left)}, {rest:.0f} s left: {row['key']}", flush=True)
+            print(f"{file.stem} {done}/{len(left)}, {rest:.0f} s left: {row['key']}", flush=True)
     return {key: rows[key] for key in keys}
 
 
@@ -86,6 +85,7 @@ def main() -> None:
     parser.add_argument("--only", default="*", help="run cases whose name matches, like 'cnn*'")
     parser.add_argument("--auto-stop", action="store_true", help="fit what learns once more, with auto_stop=True")
     parser.add_argument("--again", action="store_true", help="train what was finished before, too")
+    parser.add_argument("--logs", type=Path, default=LOGS, help="the folder of finished trainings")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, help="a file for the tables")
     options = parser.parse_args()
@@ -93,10 +93,10 @@ def main() -> None:
     cases, rows = all_cases(), {}
     for part in options.part or PARTS:
         names = [case.name for case in chosen_cases(cases, part, options.every, options.only)]
-        rows[part] = work(part, train, names, *how)
+        rows[part] = work(options.logs / f"{part}.jsonl", train, names, *how)
     every_row = {name: row for of_part in rows.values() for name, row in of_part.items()}
     learn = [name for name, row in every_row.items() if row["outcome"] == "learns"]
-    stopped = work("auto_stop", train_with_auto_stop, learn, *how) if options.auto_stop else {}
+    stopped = work(options.logs / "auto_stop.jsonl", train_with_auto_stop, learn, *how) if options.auto_stop else {}
     tables = [HEAD, counts_table(every_row, stopped)]
     if "healthy" in rows:
         tables.append(healthy_table(rows["healthy"], stopped))

@@ -25,7 +25,7 @@ def test_examples_in_docstrings(module):
     assert not outcome.failed
 
 
-def test_as_many_as_the_issue_asks_for():
+def test_there_are_enough_programs():
     assert len(CASES) >= 22
     assert len(CASES) + len(CONTROLS) >= 25
     assert len(KINDS) >= 16
