@@ -15,35 +15,51 @@ from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS: tuple[str, ...] = ()
-STEADY = 0.7  # fall of the loss in a third of the steps over that in the third before
+STEADY = 0.6  # fall of the loss in a third of the steps over that in the third before
+STEADY_AND_SMALL = 0.5  # the same where steps are below the usual ones
+LARGE = 5.0  # multiple of the usual step: from there on the learning rate is not what makes a net slow
+MOST = 0.8  # share of the loss of a constant output, of which small steps shall not miss a part
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """Finds a steady fall of the loss that leaves most of it at the end of the planned steps."""
+    """Finds a steady fall of the loss that leaves most of it at the end of the planned steps.
+
+    Where steps are below the usual ones and the net began with nothing, leaving a fifth of it is too much.
+    """
     share, planned, step = learned(history, limits), history.subject.planned_steps, history.latest.step
-    if planned is None or step < 3 * limits.patience or not is_over(history) or not 0 < share < limits.recovered:
+    if planned is None or step < 3 * limits.patience or not is_over(history) or not 0 < share < MOST:
         return None
-    update = usual_update(history)
-    falls = _falls(history)
-    if falls is None or update is None or update >= limits.usual_update:
+    update, falls = usual_update(history), _falls(history)
+    if falls is None or update is None or update >= LARGE * limits.usual_update:
         return None
-    before, lately = falls
-    if lately < STEADY * before or lately < 2 * CERTAIN * history.scatter / math.sqrt(limits.window):
+    before, lately, losses = falls
+    if lately < 2 * CERTAIN * history.scatter * math.sqrt(2 / losses):
         return None
+    is_small = update < limits.usual_update and _began_with_nothing(history, limits)
+    enough = MOST if is_small else limits.recovered
     expected = share + share * (planned - step) / step
-    if expected >= limits.recovered:
+    if lately < (STEADY_AND_SMALL if is_small else STEADY) * before or expected >= enough:
         return None
+    return _finding(step, expected, enough, planned, update, limits)
+
+
+def _finding(step: int, expected: float, enough: float, planned: int, update: float, limits: Thresholds) -> Finding:
     evidence = (
         f"the loss falls steadily, and at this pace it will be {expected:.0%} below that of a constant output "
         f"after the {planned} planned steps; a step changes the weights by {update:.1e} of their size"
     )
-    times = limits.usual_update / update
+    times = max(limits.usual_update / update, 2)
     advice = f"Raise the learning rate about {times:.2g}-fold, or train about {1 / expected:.2g} times as long."
-    return Finding("slow", None, step, expected, limits.recovered, evidence, "learning rate too small", advice)
+    return Finding("slow", None, step, expected, enough, evidence, "learning rate too small", advice)
 
 
-def _falls(history: History) -> tuple[float, float] | None:
-    """The fall of the mean loss from the first to the second and from there to the last third of the steps."""
+def _began_with_nothing(history: History, limits: Thresholds) -> bool:
+    return history.start(limits.window) > history.chance * (1 - limits.learns)
+
+
+def _falls(history: History) -> tuple[float, float, int] | None:
+    """The fall of the mean loss from the first third of the steps to the second, from there to the last, and how many
+    losses that one has."""
     step = history.latest.step
     thirds: list[list[Observation]] = [[], [], []]
     for observation in history.observations:
@@ -52,4 +68,4 @@ def _falls(history: History) -> tuple[float, float] | None:
     if not all(thirds):
         return None
     first, second, last = (sum(o.loss * o.losses for o in third) / sum(o.losses for o in third) for third in thirds)
-    return (first - second, second - last) if first > second > last else None
+    return (first - second, second - last, sum(o.losses for o in thirds[-1])) if first > second > last else None

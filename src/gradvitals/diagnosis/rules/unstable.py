@@ -6,7 +6,7 @@ import math
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import does_not_learn, is_seen_to_learn, patience
+from gradvitals.diagnosis.learning import does_not_learn, hardly_learns, is_seen_to_learn, learned, patience
 from gradvitals.diagnosis.thresholds import Thresholds
 
 ADVICE = "Lower the learning rate, by ten at a time, or let it rise over the first steps."
@@ -25,6 +25,9 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
         return None
     waited = history.latest.step >= patience(history, limits)
     if waited and not is_seen_to_learn(history, limits) and (found := _large_steps(history, BLOWN)):
+        return found
+    is_little = hardly_learns(history, limits) and learned(history, limits) < 2 * limits.learns
+    if is_little and (found := _large_steps(history, 2 * limits.large_update)):
         return found
     broken = history.latest.worst == math.inf
     if not (broken or does_not_learn(history, limits)):
