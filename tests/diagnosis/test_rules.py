@@ -457,3 +457,20 @@ def test_every_cause_is_advised_in_words_for_any_project():
         advice = found.findings[0].advice
         assert advice.endswith(".")
         assert "=" not in advice.partition("(")[0]  # no override of ours
+
+
+def test_small_steps_are_slow_where_a_net_began_with_nothing_and_still_falls_at_the_end():
+    """From 2.0 by 0.08 in each fifty steps to 1.12: 44 % below a constant output, and no end of it in sight."""
+    steps = (*range(10), *range(50, 650, 50))
+    falls = [2.0] * 10 + [2.0 - 0.08 * i for i in range(12)]
+    assert run(numbers(update=3e-4), falls, steps=steps, chance=2.0, planned_steps=650).verdict == "slow"
+    assert run(numbers(update=2e-3), falls, steps=steps, chance=2.0, planned_steps=650).verdict == "healthy"
+    tuned = [loss - 0.7 for loss in falls]  # it knew much before
+    assert run(numbers(update=3e-4), tuned, steps=steps, chance=2.0, planned_steps=650).verdict == "healthy"
+
+
+def test_first_steps_that_leave_a_net_with_little_are_unstable():
+    steps, losses = (*range(10), 50, 100, 150, 200, 250), [2.0] * 10 + [1.74] * 5  # 13 % below the constant
+    for update, verdict in ((0.3, "unstable"), (0.15, "healthy")):
+        seen = [numbers(update=update)] * 10 + [numbers(update=2e-3)]
+        assert run(seen, losses, steps=steps, chance=2.0).verdict == verdict
