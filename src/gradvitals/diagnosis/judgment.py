@@ -33,7 +33,8 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
         >>> outcome(History(observations=[Observation(9, 10, loss=2.3)]), Thresholds())
         ('undecided', '10 of the 50 steps that a verdict needs')
     """
-    step, share = history.latest.step, learned(history, limits)
+    share = learned(history, limits)
+    taken = history.latest.step + (not history.is_final)  # a measured step has its number from 0
     shown = judge_metrics(history, limits)
     if shown is not None:
         return shown
@@ -41,8 +42,8 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
         return UNDECIDED, "no loss was seen"
     if history.subject.chance is not None and math.isnan(history.subject.chance):
         return UNDECIDED, "several optimizers, whose losses do not show whether the net learns"
-    if step + 1 < limits.patience:
-        return UNDECIDED, f"{step + 1} of the {limits.patience} steps that a verdict needs"
+    if taken < limits.patience:
+        return UNDECIDED, f"{taken} of the {limits.patience} steps that a verdict needs"
     if history.subject.are_classes and not any(o.witness for o in history.observations):
         return UNDECIDED, "all labels seen so far are the same, so that there was nothing to learn"
     depends = depends_on_input(history, limits)
@@ -50,7 +51,7 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
         return HEALTHY, f"the loss is {share:.0%} below that of a constant output" if share > 0 else ""
     if depends is not False and not does_not_learn(history, limits):
         needed = math.ceil(patience(history, limits))
-        return UNDECIDED, f"{step + 1} of the {needed} steps that a verdict needs"
+        return UNDECIDED, f"{taken} of the {needed} steps that a verdict needs"
     loss = history.recent_loss(limits.window)
     if depends is None and history.subject.chance is None:
         what = "the loss has not fallen" if share < limits.learns else "the loss hardly falls"
