@@ -56,7 +56,6 @@ def job_subprocesses(job: Job, ckpt_path: str | None) -> Iterator[None]:
     ):
         if "LOCAL_RANK" in before:  # this process did not start the others
             yield
-            _leave_group(before)  # a process that ends while its group's threads still run is aborted now and then
             return
         try:
             yield
