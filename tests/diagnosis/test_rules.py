@@ -377,6 +377,20 @@ def test_what_cannot_learn_is_said_at_once_and_what_may_only_where_it_does_not()
     assert run(numbers(VANISHED), head=[possible]).verdict == "head"
 
 
+def test_what_hinders_a_net_is_said_where_it_has_had_its_time_and_has_not_learned_most():
+    half, most = [CHANCE] * 10 + [0.5 * CHANCE], [CHANCE] * 10 + [0.2 * CHANCE]
+    range_of_sigmoid, relu = (
+        HeadFact("out_of_reach", "mse_loss", "Sigmoid", 0.5),
+        HeadFact("cut_off", "nll_loss", "Relu", 0.2),
+    )
+    assert run(numbers(), half, head=[range_of_sigmoid], planned_steps=400).verdict == "head"
+    assert run(numbers(), half, head=[range_of_sigmoid], planned_steps=1000).verdict == "healthy"  # it has time
+    assert run(numbers(), most, head=[range_of_sigmoid], planned_steps=400).verdict == "healthy"
+    found = run(numbers(), most, head=[relu], planned_steps=400)
+    assert found.verdict == "head"
+    assert "in 20% of the samples" in found.findings[0].evidence
+
+
 def test_large_targets_count_where_the_net_does_not_learn():
     assert run(numbers(), targets=1e4).verdict == "target_scale"
     assert run(numbers(), FALLING, targets=1e4).verdict == "healthy"

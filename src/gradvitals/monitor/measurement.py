@@ -28,7 +28,7 @@ class Measurement:
         clipping_changed: whether clipping changed something; None where nothing clips.
         diverged: step of a loss that was not finite; None: all were finite.
         witness: the loss that is called beside outputs that know nothing; None where it was not looked at.
-        head: faults of output, loss and target.
+        head: faults of output, loss and target; None where it was not looked at.
         are_classes: whether a loss that is called takes the targets for numbers of classes.
         state: what the optimizers hold and change.
 
@@ -53,7 +53,7 @@ class Measurement:
     clipping_changed: bool | None = None
     diverged: int | None = None
     witness: Witness | None = None
-    head: list[HeadFact] = field(default_factory=list)
+    head: list[HeadFact] | None = None
     are_classes: bool = False
     histograms: dict[str, Histogram] = field(default_factory=dict)
     state: TrainingState | None = None

@@ -74,7 +74,7 @@ class OnlineDiagnosis:
             is_finite=data.is_finite,
             inputs_vary=data.inputs_vary,
             faults=data.faults(),
-            head=measurement.head or known.head,
+            head=known.head if measurement.head is None else measurement.head,
             are_classes=measurement.are_classes or known.are_classes,
         )
 

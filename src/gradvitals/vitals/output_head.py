@@ -15,6 +15,7 @@ from gradvitals.vitals.loss_calls import BINARY, INDEXED, SYMMETRIC, LossCall
 ACTIVATIONS = ("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "Relu", "Tanh", "Softplus")
 PASSED = (
     "Log",
+    "Div",
     "Clamp",
     "ClampMin",
     "ClampMax",
@@ -31,7 +32,7 @@ RANGES = {"Sigmoid": (0.0, 1.0), "Softmax": (0.0, 1.0), "Tanh": (-1.0, 1.0), "Re
 FOR_LOGITS = {F.cross_entropy, F.binary_cross_entropy_with_logits}
 KINDS = (
     *("one_unit", "over_batch", "activation", "out_of_reach", "not_probabilities", "broadcast", "not_exclusive"),
-    "not_log",
+    *("not_log", "exclusive", "cut_off"),
 )
 MARGIN = 0.01  # by which a target may be outside a range
 
@@ -72,6 +73,8 @@ def head_faults(call: LossCall) -> list[HeadFault]:
         found["one_unit"] = shape[axis] == 1
         found["over_batch"] = axis == 0 and len(shape) > 1 and shape[0] == call.samples > 1
     found["activation"] = _spoils(call, activation, is_log)
+    if call.is_indexed:
+        found["cut_off"] = _cut_off(call, node)
     found |= _of_targets(call, activation)
     return [_fault(call, kind, activation, share) for kind, share in found.items() if share is not False]
 
@@ -90,12 +93,26 @@ def _spoils(call: LossCall, activation: str, is_log: bool) -> bool:
     return call.function is F.binary_cross_entropy and activation == "Relu"
 
 
+def _cut_off(call: LossCall, node: Node | None) -> Tensor | bool:
+    """The share of samples whose own class a ReLU, perhaps in front of a softmax, has set to 0, without a gradient."""
+    if node is not None and "Softmax" in node.name():
+        node, _ = _last_activation(node.next_functions[0][0])
+    if node is None or not node.name().startswith("Relu") or call.targets is None:
+        return False
+    logits = node._saved_result  # type: ignore[attr-defined]
+    if logits.ndim != 2 or logits.shape[1] < 2 or call.targets.shape != logits.shape[:1]:
+        return False
+    labels = call.targets.clamp(0, logits.shape[1] - 1)
+    return (logits.detach().gather(1, labels[:, None]) == 0).double().mean()
+
+
 def _of_targets(call: LossCall, activation: str) -> dict[str, Tensor | bool]:
     targets, found = call.targets, dict[str, Tensor | bool]()
     if targets is None or not targets.numel():
         return found
     if call.function is F.nll_loss:
-        found["not_log"] = (call.outputs.detach() > 1e-4).double().mean()
+        sums = call.outputs.detach().double().exp().sum(1 if call.outputs.ndim > 1 else 0)
+        found["not_log"] = ((sums - 1).abs() > 5 * MARGIN).double().mean()
     if call.function in INDEXED or not (call.function in SYMMETRIC or call.function in BINARY):
         return found
     outputs = call.outputs
@@ -104,6 +121,8 @@ def _of_targets(call: LossCall, activation: str) -> dict[str, Tensor | bool]:
     values = targets.detach().double()
     if call.function in BINARY:
         found["not_probabilities"] = ((values < -MARGIN) | (values > 1 + MARGIN)).double().mean()
+        if values.ndim > 1 and values.shape[-1] > 2:
+            found["exclusive"] = ((values.sum(-1) == 1) & (values.max(-1).values == 1)).all()
     elif activation in RANGES:
         low, high = RANGES[activation]
         found["out_of_reach"] = ((values < low - MARGIN) | (values > high + MARGIN)).double().mean()
@@ -125,7 +144,7 @@ def _last_activation(node: Node | None) -> tuple[Node | None, bool]:
         if name not in VIEWS and kind not in PASSED:
             break
         users = [child for child, _ in node.next_functions if child is not None]
-        if len(users) != 1:
+        if len(users) != 1 and kind != "Div":  # of a quotient, such as that by a sum, the numerator counts
             break
-        is_log, node = is_log or kind == "Log", users[0]
+        is_log, node = is_log or kind == "Log", users[0] if users else None
     return None, is_log

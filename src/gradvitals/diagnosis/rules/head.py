@@ -1,13 +1,14 @@
 """Output, loss and target that do not fit together.
 
-What is certain is reported as soon as it is seen; what merely slows a net down, only where the net does not learn.
+What is certain is reported as soon as it is seen; what merely hinders a net, only where the net does not learn, or has
+had its time and has not learned most.
 """
 
 from __future__ import annotations
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import does_not_learn
+from gradvitals.diagnosis.learning import does_not_learn, is_over, learned
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.diagnosis.witness import HeadFact
 
@@ -15,7 +16,14 @@ EXPLAINS = (
     *("vanishing", "exploding", "dead_units", "saturated", "non_finite", "stalled", "unstable", "overclipped"),
     *("poor_init", "target_scale", "slow", "bad_data", "no_update"),
 )
-CERTAIN = ("one_unit", "over_batch", "broadcast", "not_log")  # such a net cannot learn what is asked
+CERTAIN = (
+    "one_unit",
+    "over_batch",
+    "broadcast",
+    "not_log",
+    "not_probabilities",
+)  # such a net cannot learn what is asked
+MOST = 0.7  # share of the loss of a constant output
 LEAST = 0.05  # share of the targets at fault
 TEXTS = {  # kind -> evidence, advice
     "one_unit": (
@@ -46,12 +54,20 @@ TEXTS = {  # kind -> evidence, advice
         "{activation} makes outputs that sum to 1, and {share:.0%} of the targets do not",
         "For labels that do not exclude each other use F.binary_cross_entropy_with_logits.",
     ),
+    "exclusive": (
+        "{loss} treats each class by itself, and each target has exactly one",
+        "For classes that exclude each other use F.cross_entropy(logits, target).",
+    ),
+    "cut_off": (
+        "a ReLU has set the output of the right class to 0 in {share:.0%} of the samples, where it has no gradient",
+        "Remove the ReLU behind the last layer: {loss} expects values of any size and sign.",
+    ),
     "maximized": (
         "backward starts from the negative of what {loss} returns, which is maximized",
         "Remove the minus sign before the loss.",
     ),
     "not_log": (
-        "{loss} expects logarithms of probabilities, and {share:.0%} of the outputs are above 0",
+        "{loss} expects logarithms of probabilities, and those of {share:.0%} of the samples do not sum to 1",
         "Use F.cross_entropy(logits, target), or F.nll_loss(logits.log_softmax(1), target).",
     ),
 }
@@ -60,10 +76,12 @@ TEXTS = {  # kind -> evidence, advice
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds a head that cannot learn, or one that may be why the net does not."""
     stuck = does_not_learn(history, limits)
+    hindered = stuck or (is_over(history) and learned(history, limits) < MOST)
     if stuck and _is_maximized(history):
         return _finding(history, HeadFact("maximized", "the loss function", "", 1.0))
     for fact in sorted(history.subject.head, key=lambda fact: fact.kind not in CERTAIN):
-        if fact.share >= LEAST and (stuck or fact.kind in CERTAIN):
+        waited = stuck or is_over(history) if fact.kind == "cut_off" else hindered
+        if fact.share >= LEAST and (waited or fact.kind in CERTAIN):
             return _finding(history, fact)
     return None
 

@@ -19,7 +19,7 @@ from gradvitals.diagnosis.training_state import TrainingState
 
 EXPLAINS = ("stalled", "vanishing", "exploding", "overclipped", "saturated", "dead_units", "unstable", "non_finite")
 STEPS = 3  # measured steps at which it must be so
-FEW = 0.01  # share of the parameters that is too small to learn with
+FEW = 0.1  # share of the parameters that is too small to learn with
 
 Known = Sequence[tuple[Observation, TrainingState]]
 

@@ -16,15 +16,16 @@ from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS: tuple[str, ...] = ()
 STEADY = 0.6  # fall of the loss in a third of the steps over that in the third before
-STEADY_AND_SMALL = 0.5  # the same where steps are below the usual ones
-LARGE = 5.0  # multiple of the usual step: from there on the learning rate is not what makes a net slow
+STEADY_AND_SMALL = 0.5  # the same where steps are small
+LARGE = 4.0  # multiple of the usual step: from there on the learning rate is not what makes a net slow
+SMALL = 0.4  # multiple of the usual step
 MOST = 0.8  # share of the loss of a constant output, of which small steps shall not miss a part
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds a steady fall of the loss that leaves most of it at the end of the planned steps.
 
-    Where steps are below the usual ones and the net began with nothing, leaving a fifth of it is too much.
+    Where steps are small and the net began with nothing, leaving a fifth of it is too much.
     """
     share, planned, step = learned(history, limits), history.subject.planned_steps, history.latest.step
     if planned is None or step < 3 * limits.patience or not is_over(history) or not 0 < share < MOST:
@@ -35,7 +36,7 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     before, lately, losses = falls
     if lately < 2 * CERTAIN * history.scatter * math.sqrt(2 / losses):
         return None
-    is_small = update < limits.usual_update and _began_with_nothing(history, limits)
+    is_small = update < SMALL * limits.usual_update and _began_with_nothing(history, limits)
     enough = MOST if is_small else limits.recovered
     expected = share + share * (planned - step) / step
     if lately < (STEADY_AND_SMALL if is_small else STEADY) * before or expected >= enough:

@@ -52,6 +52,7 @@ class BatchStatistics(Collector):
 
     def __init__(self, batches: int, processes: Collectives = ALONE) -> None:
         self._left = batches
+        self._is_counted = False  # the labels of this batch
         self._processes = processes
         self._known = _Seen()
         self._mine: _Seen | None = self._known if processes.total == 1 else None  # not yet shared
@@ -66,8 +67,17 @@ class BatchStatistics(Collector):
         """Whether the inputs of some batch differ between samples, as far as they were seen."""
         return self._known.varies or self._known.features is None
 
+    def batch_begins(self, batch: Any, batch_idx: int) -> None:
+        """Counts labels in every batch as long as all of them are alike and on the host, where that costs little."""
+        self._is_counted = False
+        if self._left <= 0 and self._may_be_one_class and self._processes.total == 1:
+            _, labels = inputs_and_labels(batch)
+            if labels is not None and labels.device.type == "cpu":
+                self._known.labels.update(labels.tolist())
+                self._is_counted = True
+
     def measured_batch_begins(self, batch: Any) -> None:
-        if self._left <= 0 and not self._may_be_one_class:
+        if self._left <= 0 and (self._is_counted or not self._may_be_one_class):
             return
         self._left -= 1
         if self._mine is None:
