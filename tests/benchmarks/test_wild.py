@@ -30,7 +30,7 @@ def tables(benchmark, tmp_path, *options):
 
 
 @pytest.mark.slow
-def test_a_tenth_of_the_wild_trainings(tmp_path):
+def test_a_tenth_of_the_wild_set(tmp_path):
     text = tables("wild", tmp_path)
     found = {name: (int(count), int(of)) for name, count, of in ROW.findall(text)}
     assert found["runs that learn: false alarm at the end"][1] >= 11
