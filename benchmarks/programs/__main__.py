@@ -12,19 +12,15 @@ after a change of the verdicts.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from joblib import Parallel, delayed
+from resumable import Row, work
 
 LOGS = Path(__file__).parents[2] / "logs" / "programs"
-Row = dict[str, Any]
 HEAD = """# How often the verdict is right about programs of others
 
 Written by `python benchmarks/programs --write benchmarks/PROGRAMS.md`. Whether a program is sick is decided by its
@@ -45,37 +41,7 @@ def train_key(part: str, key: str) -> Row:
     else:
         case = (CASES if part == "real" else KINDS)[name]
         plan = case.faulty if version == "faulty" else case.fixed
-    return {"key": key} | train(plan, int(seed))
-
-
-def finished(file: Path) -> dict[str, Row]:
-    """The rows of trainings that were finished before, by key; a line that was cut off is left out."""
-    rows = {}
-    for line in file.read_text().splitlines() if file.exists() else ():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        rows[row["key"]] = row
-    return rows
-
-
-def work(part: str, keys: Sequence[str], workers: int, logs: Path) -> dict[str, Row]:
-    """Trains what is not yet trained, in parallel, and keeps each row as it comes."""
-    file = logs / f"{part}.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    rows = finished(file)
-    left = [key for key in keys if key not in rows]
-    began = time.perf_counter()
-    results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(train_key)(part, key) for key in left)
-    with file.open("a") as out:
-        for done, row in enumerate(results, 1):
-            rows[row["key"]] = row
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-            rest = (time.perf_counter() - began) / done * (len(left) - done)
-            print(f"{part} {done}/{len(left)}, {rest:.0f} s left: {row['key']}", flush=True)
-    return rows
+    return train(plan, int(seed))
 
 
 def main() -> None:
@@ -101,7 +67,9 @@ def main() -> None:
         controls = list(CONTROLS)[:: chosen.every] if part == "real" else []
         names = [f"{case.name}/{version}" for case in cases for version in ("faulty", "fixed")]
         names += [f"{name}/control" for name in controls]
-        rows = work(part, [f"{name}/{seed}" for seed in seeds for name in names], chosen.workers, chosen.logs)
+        keys = [f"{name}/{seed}" for seed in seeds for name in names]
+        jobs = [(key, train_key, (part, key)) for key in keys]
+        rows = work(chosen.logs / f"{part}.jsonl", jobs, chosen.workers)
         tables.append(
             real_table(cases, controls, rows, chosen.seeds)
             if part == "real"

@@ -10,24 +10,21 @@ again what was finished. The tables are written to ``benchmarks/WILD.md``.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from case import Case
-from joblib import Parallel, delayed
+from resumable import Job, Row, work
 from run import all_cases, train, train_with_auto_stop
 from tables import counts_table, healthy_table, sick_table, wrong
 
 LOGS = Path(__file__).parents[2] / "logs" / "wild"
 PARTS = ("healthy", "sick")
-Row = dict[str, Any]
 HEAD = """# Whether the verdict is right on what people really train
 
 Written by `python benchmarks/wild --auto-stop --write benchmarks/WILD.md`: each case under
@@ -37,38 +34,13 @@ should (*good*). A run *learns* where it reaches good, *fails* at less than half
 *partly*. An alarm is a verdict other than `healthy` and `undecided`."""
 
 
-def finished(file: Path) -> dict[str, Row]:
-    """The rows of trainings that were finished before, by key; a line that was cut off is left out."""
-    rows = {}
-    for line in file.read_text().splitlines() if file.exists() else ():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        rows[row["key"]] = row
-    return rows
-
-
-def work(file: Path, function: Callable[[str], Row], keys: Iterable[str], workers: int, again: bool) -> dict[str, Row]:
-    """Do what is not yet done, in parallel, and keep each row as it comes."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    keys = list(keys)
-    rows = finished(file)
-    left = [key for key in keys if again or key not in rows]
-    began = time.perf_counter()
-    results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_keyed)(function, key) for key in left)
-    with file.open("a") as out:
-        for done, row in enumerate(results, 1):
-            rows[row["key"]] = row
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-            rest = (time.perf_counter() - began) / done * (len(left) - done)
-            print(f"{file.stem} {done}/{len(left)}, {rest:.0f} s left: {row['key']}", flush=True)
+def done(
+    file: Path, function: Callable[[str], Row], keys: Sequence[str], options: argparse.Namespace
+) -> dict[str, Row]:
+    """What a function says of each key, and nothing of what was finished of others."""
+    jobs: list[Job] = [(key, function, (key,)) for key in keys]
+    rows = work(file, jobs, options.workers, options.again)
     return {key: rows[key] for key in keys}
-
-
-def _keyed(function: Callable[[str], Row], key: str) -> Row:
-    return {"key": key} | function(key)
 
 
 def chosen_cases(cases: Sequence[Case], part: str, every: int, only: str) -> list[Case]:
@@ -89,14 +61,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--write", type=Path, help="a file for the tables")
     options = parser.parse_args()
-    how = (options.workers, options.again)
     cases, rows = all_cases(), {}
     for part in options.part or PARTS:
         names = [case.name for case in chosen_cases(cases, part, options.every, options.only)]
-        rows[part] = work(options.logs / f"{part}.jsonl", train, names, *how)
+        rows[part] = done(options.logs / f"{part}.jsonl", train, names, options)
     every_row = {name: row for of_part in rows.values() for name, row in of_part.items()}
     learn = [name for name, row in every_row.items() if row["outcome"] == "learns"]
-    stopped = work(options.logs / "auto_stop.jsonl", train_with_auto_stop, learn, *how) if options.auto_stop else {}
+    stopped = done(options.logs / "auto_stop.jsonl", train_with_auto_stop, learn, options) if options.auto_stop else {}
     tables = [HEAD, counts_table(every_row, stopped)]
     if "healthy" in rows:
         tables.append(healthy_table(rows["healthy"], stopped))

@@ -11,63 +11,24 @@ Every finished training is kept in ``logs/zoo``; a run that was stopped goes on 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import median
-from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from draw import CONTROLS, DATA, REMEDIES, control, draw, remedied
-from joblib import Parallel, delayed
 from published import ZOO, overrides
+from resumable import Job, Row, work
 from run import cure, train
 
-ROOT = Path(__file__).parents[2]
-Row = dict[str, Any]
+LOGS = Path(__file__).parents[2] / "logs" / "zoo"
 HEAD = """# How often the diagnosis is right, and the cure helps
 
 Written by `python benchmarks/zoo --write benchmarks/ZOO.md`. Whether a run is sick is decided by the accuracy that it
 reaches, never by a diagnosis. The names, faults and rules of others are in
 `benchmarks/zoo/published.json` and `rivals.py`."""
-Job = tuple[str, Callable[..., Row], tuple]
-
-
-def finished(file: Path) -> dict[str, Row]:
-    """The rows of trainings that were finished before, by key; a line that was cut off is left out."""
-    rows = {}
-    for line in file.read_text().splitlines() if file.exists() else ():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        rows[row["key"]] = row
-    return rows
-
-
-def work(name: str, jobs: Iterable[Job], workers: int) -> dict[str, Row]:
-    """Do what is not yet done, in parallel, and keep each row as it comes."""
-    file = ROOT / "logs" / "zoo" / f"{name}.jsonl"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    rows = finished(file)
-    left = [job for job in jobs if job[0] not in rows]
-    began = time.perf_counter()
-    results = Parallel(n_jobs=workers, return_as="generator_unordered")(delayed(_keyed)(*job) for job in left)
-    with file.open("a") as out:
-        for done, row in enumerate(results, 1):
-            rows[row["key"]] = row
-            out.write(json.dumps(row) + "\n")
-            out.flush()
-            rest = (time.perf_counter() - began) / done * (len(left) - done)
-            print(f"{name} {done}/{len(left)}, {rest:.0f} s left: {row['key']}", flush=True)
-    return rows
-
-
-def _keyed(key: str, function: Callable[..., Row], arguments: tuple) -> Row:
-    return {"key": key} | function(*arguments)
 
 
 def published_jobs(seeds: int) -> list[Job]:
@@ -137,13 +98,13 @@ def main() -> None:
     parts = chosen.parts or ["published", "cured", "drawn"]
     tables = [HEAD]
     if "published" in parts or "cured" in parts:
-        rows = work("published", published_jobs(chosen.seeds), chosen.workers)
+        rows = work(LOGS / "published.jsonl", published_jobs(chosen.seeds), chosen.workers)
         tables.append(published_table(rows))
     if "cured" in parts:
-        tables.append(cured_table(work("cured", cured_jobs(rows, chosen.seeds), chosen.workers), rows))
+        tables.append(cured_table(work(LOGS / "cured.jsonl", cured_jobs(rows, chosen.seeds), chosen.workers), rows))
     if "drawn" in parts:
-        rows = work("drawn", drawn_jobs(chosen.first, chosen.last), chosen.workers)
-        remedies = work("remedies", undecided_jobs(rows, chosen.first, chosen.last), chosen.workers)
+        rows = work(LOGS / "drawn.jsonl", drawn_jobs(chosen.first, chosen.last), chosen.workers)
+        remedies = work(LOGS / "remedies.jsonl", undecided_jobs(rows, chosen.first, chosen.last), chosen.workers)
         medians = {data: healthy_median(rows, data) for data in DATA}
         tables.append(drawn_table([rows[str(n)] for n in range(chosen.first, chosen.last)], remedies, medians))
     text = "\n\n".join(tables) + "\n"
