@@ -147,9 +147,13 @@ def test_layers_that_begin_at_zero_say_nothing_by_their_first_steps():
 
 
 def test_labels_of_one_class():
-    """Some hundred labels of one class do not tell a fault from a rare event; nothing shows that such a net learns."""
-    found = fit(Net(labels=torch.zeros_like(Y))).diagnosis
+    """Few labels of one class do not tell a fault from a rare event, and several hundred of them do."""
+    net = Net(labels=torch.zeros_like(Y))
+    found = fit(net, GradientVitals(thresholds={"patience": 5}), max_steps=10).diagnosis
     assert (found.verdict, found.reason.partition(",")[0]) == ("undecided", "all labels seen so far are the same")
+    found = fit(Net(labels=torch.zeros_like(Y))).diagnosis
+    assert found.verdict == "bad_data"
+    assert found.findings[0].evidence.startswith("all of the first 512 labels are 0")
 
 
 def test_labels_out_of_range_of_a_binary_net():

@@ -215,6 +215,10 @@ def test_labels_of_one_class_are_a_fault_where_the_loss_goes_to_nothing():
     assert run(numbers(), gone, faults=faults, are_classes=True).verdict == "bad_data"
     assert run(numbers(), gone, faults=faults).verdict == "healthy"
     assert run(numbers(), FALLING, faults=faults, are_classes=True).verdict == "undecided"  # there was nothing to learn
+    rare = Examination(Subject(faults=faults, are_classes=True, planned_steps=400))
+    for step, loss in zip(STEPS, gone, strict=False):
+        rare.take(Observation.of(step, [loss] * 10, numbers(), witness=look(0.5, 4.0)))
+    assert rare.diagnosis.verdict == "healthy"  # labels of another class were seen
 
 
 def test_inputs_that_are_not_finite_are_the_cause_of_a_loss_that_is_not():

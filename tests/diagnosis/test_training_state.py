@@ -91,6 +91,8 @@ def test_almost_everything_is_frozen():
     assert "0.10% of the parameters are trained" in evidence(found)
     assert run(numbers(update=1e-6), states=frozen).verdict == "stalled"  # an adapter whose rate is too small
     assert run(numbers(), states=TrainingState(frozen=("net.0",), trained_share=0.02)).verdict != "no_update"
+    without_head = TrainingState(frozen=("net.0", "net.3"), trained_share=0.02)
+    assert run(numbers(), states=without_head).verdict == "no_update"
 
 
 def test_layers_that_are_no_submodules():

@@ -19,7 +19,7 @@ from gradvitals.diagnosis.training_state import TrainingState
 
 EXPLAINS = ("stalled", "vanishing", "exploding", "overclipped", "saturated", "dead_units", "unstable", "non_finite")
 STEPS = 3  # measured steps at which it must be so
-FEW = 0.1  # share of the parameters that is too small to learn with
+FEW, FEW_WITHOUT_HEAD = 0.01, 0.1  # share of the parameters that is too small to learn with
 
 Known = Sequence[tuple[Observation, TrainingState]]
 
@@ -153,7 +153,9 @@ def _frozen(history: History, limits: Thresholds, known: Known) -> Finding | Non
     """Judges by the share that is left; where its steps are too small, the learning rate is the cause."""
     latest, state = known[-1]
     update = usual_update(history)
-    if not state.frozen or state.trained_share >= FEW or (update is not None and update < limits.small_update):
+    without_head = list(history.subject.layers[-1:]) == list(state.frozen[-1:])
+    few = FEW_WITHOUT_HEAD if without_head else FEW
+    if not state.frozen or state.trained_share >= few or (update is not None and update < limits.small_update):
         return None
     evidence = f"{_listed(state.frozen)} are frozen, and {state.trained_share:.2%} of the parameters are trained"
     advice = "Set requires_grad_(True) for the layers that shall learn, before the optimizer is built"
