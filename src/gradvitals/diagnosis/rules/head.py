@@ -76,14 +76,20 @@ TEXTS = {  # kind -> evidence, advice
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds a head that cannot learn, or one that may be why the net does not."""
     stuck = does_not_learn(history, limits)
-    hindered = stuck or (is_over(history) and learned(history, limits) < MOST)
     if stuck and _is_maximized(history):
         return _finding(history, HeadFact("maximized", "the loss function", "", 1.0))
     for fact in sorted(history.subject.head, key=lambda fact: fact.kind not in CERTAIN):
-        waited = stuck or is_over(history) if fact.kind == "cut_off" else hindered
-        if fact.share >= LEAST and (waited or fact.kind in CERTAIN):
+        if fact.share >= LEAST and (fact.kind in CERTAIN or stuck or _hinders(fact, history, limits)):
             return _finding(history, fact)
     return None
+
+
+def _hinders(fact: HeadFact, history: History, limits: Thresholds) -> bool:
+    """Whether a net that learns has had its time, and has not learned most; a class that is cut off learns nothing."""
+    if fact.kind == "cut_off":
+        return is_over(history)
+    had_its_time = history.is_final if fact.kind == "exclusive" else is_over(history)
+    return had_its_time and learned(history, limits) < MOST
 
 
 def _is_maximized(history: History) -> bool:
