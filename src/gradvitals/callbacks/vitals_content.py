@@ -37,7 +37,7 @@ def vitals(monitor: GradientVitals) -> dict[str, Any]:
     return {
         "verdict": found.verdict,
         "severity": found.severity,
-        "reason": getattr(found, "reason", ""),
+        "reason": found.reason,
         "step": found.step,
         "findings": [_finding(finding, monitor) for finding in found.findings],
         "remedies": [],
