@@ -18,6 +18,7 @@ EXPLAINS: tuple[str, ...] = ()
 STEADY = 0.6  # fall of the loss in a third of the steps over that in the third before
 STEADY_AND_SMALL = 0.5  # the same where steps are small
 LARGE = 4.0  # multiple of the usual step: from there on the learning rate is not what makes a net slow
+CLEAR, LARGE_AND_CLEAR = 4.0, 6.0  # the same where the fall is so many times the scatter between batches
 SMALL = 0.4  # multiple of the usual step
 MOST = 0.8  # share of the loss of a constant output, of which small steps shall not miss a part
 
@@ -31,9 +32,12 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     if planned is None or step < 3 * limits.patience or not is_over(history) or not 0 < share < MOST:
         return None
     update, falls = usual_update(history), _falls(history)
-    if falls is None or update is None or update >= LARGE * limits.usual_update:
+    if falls is None or update is None:
         return None
     before, lately, losses = falls
+    large = LARGE_AND_CLEAR if lately > CLEAR * history.scatter else LARGE
+    if update >= large * limits.usual_update:
+        return None
     if lately < 2 * CERTAIN * history.scatter * math.sqrt(2 / losses):
         return None
     is_small = update < SMALL * limits.usual_update and _began_with_nothing(history, limits)
