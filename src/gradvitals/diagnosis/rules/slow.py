@@ -16,50 +16,35 @@ from gradvitals.diagnosis.thresholds import Thresholds
 
 EXPLAINS: tuple[str, ...] = ()
 STEADY = 0.6  # fall of the loss in a third of the steps over that in the third before
-STEADY_AND_SMALL = 0.5  # the same where steps are small
 LARGE = 4.0  # multiple of the usual step: from there on the learning rate is not what makes a net slow
 CLEAR, LARGE_AND_CLEAR = 4.0, 6.0  # the same where the fall is so many times the scatter between batches
-SMALL = 0.4  # multiple of the usual step
-MOST = 0.8  # share of the loss of a constant output, of which small steps shall not miss a part
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
-    """Finds a steady fall of the loss that leaves most of it at the end of the planned steps.
-
-    Where steps are small and the net began with nothing, leaving a fifth of it is too much.
-    """
+    """Finds a steady fall of the loss that leaves most of it at the end of the planned steps."""
     share, planned, step = learned(history, limits), history.subject.planned_steps, history.latest.step
-    if planned is None or step < 3 * limits.patience or not is_over(history) or not 0 < share < MOST:
+    if planned is None or step < 3 * limits.patience or not is_over(history) or not 0 < share < limits.recovered:
         return None
     update, falls = usual_update(history), _falls(history)
     if falls is None or update is None:
         return None
     before, lately, losses = falls
     large = LARGE_AND_CLEAR if lately > CLEAR * history.scatter else LARGE
-    if update >= large * limits.usual_update:
-        return None
-    if lately < 2 * CERTAIN * history.scatter * math.sqrt(2 / losses):
-        return None
-    is_small = update < SMALL * limits.usual_update and _began_with_nothing(history, limits)
-    enough = MOST if is_small else limits.recovered
+    certain = 2 * CERTAIN * history.scatter * math.sqrt(2 / losses)
     expected = share + share * (planned - step) / step
-    if lately < (STEADY_AND_SMALL if is_small else STEADY) * before or expected >= enough:
+    if update >= large * limits.usual_update or lately < max(certain, STEADY * before) or expected >= limits.recovered:
         return None
-    return _finding(step, expected, enough, planned, update, limits)
+    return _finding(step, expected, planned, update, limits)
 
 
-def _finding(step: int, expected: float, enough: float, planned: int, update: float, limits: Thresholds) -> Finding:
+def _finding(step: int, expected: float, planned: int, update: float, limits: Thresholds) -> Finding:
     evidence = (
         f"the loss falls steadily, and at this pace it will be {expected:.0%} below that of a constant output "
         f"after the {planned} planned steps; a step changes the weights by {update:.1e} of their size"
     )
     times = max(limits.usual_update / update, 2)
     advice = f"Raise the learning rate about {times:.2g}-fold, or train about {1 / expected:.2g} times as long."
-    return Finding("slow", None, step, expected, enough, evidence, "learning rate too small", advice)
-
-
-def _began_with_nothing(history: History, limits: Thresholds) -> bool:
-    return history.start(limits.window) > history.chance * (1 - limits.learns)
+    return Finding("slow", None, step, expected, limits.recovered, evidence, "learning rate too small", advice)
 
 
 def _falls(history: History) -> tuple[float, float, int] | None:
