@@ -5,7 +5,7 @@
 ``real``: programs of practitioners with a published fault, in PyTorch, faulty and fixed, and controls without a fault.
 ``silent``: faults that raise no error, in small nets that otherwise learn.
 
-Every finished training is kept in ``logs/programs``; a run that was stopped goes on where it was. Delete that folder
+Every finished training is kept in ``logs/programs``; a run that was stopped resumes. Delete that folder
 after a change of the verdicts.
 """
 

@@ -3,7 +3,7 @@
 Each case is a LightningModule under ``Trainer(callbacks=[GradientVitals()])`` with defaults. Whether it has learnt is
 decided by a score on held-out data; the verdict has no part in that. A file in ``cases`` adds cases.
 
-Every finished training is kept in ``logs/wild``; a run that was stopped goes on where it was, and ``--again`` does
+Every finished training is kept in ``logs/wild``; a run that was stopped resumes, and ``--again`` does
 again what was finished. The tables are written to ``benchmarks/WILD.md``.
 """
 

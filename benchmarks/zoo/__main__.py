@@ -4,7 +4,7 @@
 ``drawn``: networks drawn at random, each judged sick or healthy by what it reaches and what a remedy reaches.
 ``cured``: ``src/cure.py`` on each sick published network.
 
-Every finished training is kept in ``logs/zoo``; a run that was stopped goes on where it was. The table is written to
+Every finished training is kept in ``logs/zoo``; a run that was stopped resumes. The table is written to
 ``benchmarks/ZOO.md``.
 """
 

@@ -109,20 +109,20 @@ def lora_wrong(net: nn.Module) -> list[nn.Parameter]:
 
 
 CASES = [
-    Case("finetune", "a trained MLP goes on, Adam 1e-5", partial(tuned, pretrained, adam(1e-5))),
+    Case("finetune", "a trained MLP is trained further, Adam 1e-5", partial(tuned, pretrained, adam(1e-5))),
     Case(
         "finetune_adamw",
-        "a trained MLP goes on, AdamW 3e-5, warm-up and cosine",
+        "a trained MLP is trained further, AdamW 3e-5, warm-up and cosine",
         partial(tuned, pretrained, adamw(3e-5), scheduler=warmup_cosine(50, 500)),
     ),
     Case(
         "finetune_sgd",
-        "a trained MLP goes on, SGD 1e-3 with momentum",
+        "a trained MLP is trained further, SGD 1e-3 with momentum",
         partial(tuned, pretrained, sgd(1e-3, momentum=0.9)),
     ),
     Case(
         "finetune_converged",
-        "an MLP trained to the end goes on, Adam 1e-5",
+        "an MLP trained to the end is trained further, Adam 1e-5",
         partial(tuned, partial(pretrained, 10, 20), adam(1e-5)),
     ),
     Case(

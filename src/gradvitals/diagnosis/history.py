@@ -214,6 +214,11 @@ class History:
         return any(m.is_asked and m.has_improved(self.subject.chance) for m in self.metrics.values())
 
     @property
+    def looks(self) -> list[Witness]:
+        """What the loss functions that are called showed, each time they were looked at."""
+        return [o.witness for o in self.observations if o.witness is not None]
+
+    @property
     def chance(self) -> float:
         """The loss of the best constant output; if it is unknown, the first loss."""
         return self.subject.chance if self.subject.chance is not None else self.first_loss

@@ -44,7 +44,7 @@ def outcome(history: History, limits: Thresholds) -> tuple[str, str]:
         return UNDECIDED, "several optimizers, whose losses do not show whether the net learns"
     if taken < limits.patience:
         return UNDECIDED, f"{taken} of the {limits.patience} steps that a verdict needs"
-    if history.subject.are_classes and not any(o.witness for o in history.observations):
+    if history.subject.are_classes and not history.looks:
         return UNDECIDED, "all labels seen so far are the same, so that there was nothing to learn"
     depends = depends_on_input(history, limits)
     if depends is not False and (share >= limits.learns or improves(history, limits)):

@@ -86,16 +86,12 @@ def improves(history: History, limits: Thresholds) -> bool:
     if not share >= LITTLE:
         return False
     depends = depends_on_input(history, limits)
-    return depends if depends is not None else not _looked(history) and _has_fallen(history, limits)
+    return depends if depends is not None else not history.looks and _has_fallen(history, limits)
 
 
 def is_seen_to_learn(history: History, limits: Thresholds) -> bool:
     """Returns whether the loss functions that are called show that the net learns."""
     return learned(history, limits) >= limits.learns and depends_on_input(history, limits) is True
-
-
-def _looked(history: History) -> bool:
-    return any(o.witness is not None for o in history.observations)
 
 
 def _has_fallen(history: History, limits: Thresholds) -> bool:

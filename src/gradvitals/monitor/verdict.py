@@ -82,8 +82,7 @@ class OnlineDiagnosis:
         """The mean loss of the best constant output over the looks so far, where the loss has no other terms."""
         if self._chance is not None:
             return self._chance
-        looks = [o.witness for o in self.run.history.observations if o.witness is not None]
-        looks += [witness] if witness else []
+        looks = [*self.run.history.looks, *([witness] if witness else [])]
         if not looks or not all(look.is_whole and look.knows_constant for look in looks):
             return None
         chance = sum(look.constant for look in looks) / len(looks)

@@ -49,6 +49,6 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
 
 def _is_trivial(history: History, limits: Thresholds) -> bool:
     loss = history.recent_loss(limits.window)
-    if any(observation.witness is not None for observation in history.observations):
+    if history.looks:
         return False  # labels of several classes were seen since: one of them is rare
     return history.latest.step >= patience(history, limits) and loss < NEARLY_NOTHING * history.first_loss

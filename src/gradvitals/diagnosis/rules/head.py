@@ -93,7 +93,7 @@ def _hinders(fact: HeadFact, history: History, limits: Thresholds) -> bool:
 
 
 def _is_maximized(history: History) -> bool:
-    looks = [o.witness for o in history.observations if o.witness is not None]
+    looks = history.looks
     return bool(looks) and all(look.loss > 0 and abs(look.whole + look.loss) <= 0.02 * look.loss for look in looks)
 
 
