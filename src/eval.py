@@ -1,4 +1,4 @@
-"""Test a trained run: ``python src/eval.py RUN_DIR [data.root=DIR]``."""
+"""Test a trained run: ``python src/eval.py RUN_DIR [data.path=FILE]``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gradvitals.app.config.error_messages import explain, full_errors, leave
 
 
 def main() -> None:
-    """Print the test metrics of one run."""
+    """Print the test metrics of one run, and what was tested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run_dir", type=Path, help="a directory under logs/train/runs")
     parser.add_argument(
@@ -19,12 +19,12 @@ def main() -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     arguments = parser.parse_args()
     try:
-        metrics = evaluate(arguments.run_dir, arguments.overrides, arguments.checkpoint)
+        found = evaluate(arguments.run_dir, arguments.overrides, arguments.checkpoint)
     except Exception as error:
         if full_errors():
             raise
         leave(explain(error))
-    print("  ".join(f"{tag} {value:.4g}" for tag, value in metrics.items()))
+    print(found)
 
 
 if __name__ == "__main__":

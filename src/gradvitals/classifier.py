@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import bisect
 import math
+import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning import LightningModule
@@ -29,6 +30,13 @@ from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.distributed.sharding import shard
 from gradvitals.losses import loss_function
 from gradvitals.nets.init import LAYERS, initialize
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gradvitals.tabular.preparation import Preparation
+
+ROWS = 8192  # of a table that are predicted at once
 
 
 def _metric(task: str, num_classes: int) -> tuple[str, Metric]:
@@ -55,6 +63,8 @@ class Classifier(LightningModule):
             its arguments; None or no ``_target_``: a constant rate.
         clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; the Trainer clips by norm and value.
         loss: see :func:`loss_function`.
+        preparation: what was fitted to the training table (:meth:`gradvitals.tabular.preparation.Preparation.to_dict`);
+            None: the model was not trained on a table.
 
     Example:
         >>> model = Classifier({"_target_": "gradvitals.nets.mlp.MLP", "depth": 2}, in_features=4, num_classes=3)
@@ -74,6 +84,7 @@ class Classifier(LightningModule):
         scheduler: dict[str, Any] | None = None,
         clip: dict[str, Any] | None = None,
         loss: str = "auto",
+        preparation: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         act, init = act or {"name": "relu"}, init or {"name": "auto"}
@@ -127,6 +138,80 @@ class Classifier(LightningModule):
             return outputs
         # torchmetrics would take binary logits that are all between 0 and 1 for probabilities.
         return outputs.squeeze(1).sigmoid() if self.hparams["task"] == "binary" else outputs.squeeze(1)
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """What was fitted to the training table; None where the model was not trained on a table."""
+        if self.hparams["preparation"] is None:
+            return None
+        from gradvitals.tabular.preparation import Preparation  # which imports pandas and scikit-learn
+
+        return Preparation.from_dict(self.hparams["preparation"])
+
+    def predict_table(self, frame: pd.DataFrame, warn: bool = True) -> pd.DataFrame:
+        """Predicts every row of a table, whose columns are found by their names.
+
+        Args:
+            frame: the columns of the training table in any order; the target's is not needed. Strings are read as the
+                training file was; numbers, dates and categories may have their own types.
+            warn: whether to warn of what distinguishes the table from the training table, such as a new level.
+
+        Returns:
+            A table with the index of ``frame``: ``prediction``, the name of a class or a quantity in the unit of the
+            training table; and for classes ``probability of CLASS``.
+
+        Raises:
+            ValueError: a column is missing, or the model was not trained on a table.
+
+        Example:
+            >>> import tempfile
+            >>> from pathlib import Path
+            >>> import pandas as pd
+            >>> from gradvitals.data.csv import Csv
+            >>> file = Path(tempfile.mkdtemp(), "fruit.csv")
+            >>> rows = [f"{150 + i},apple\\n{20 + i},plum" for i in range(20)]
+            >>> _ = file.write_text("\\n".join(["grams,fruit", *rows]))
+            >>> data = Csv(str(file), target="fruit")
+            >>> data.setup()
+            >>> spec = {"_target_": "torch.nn.Linear"}  # from one feature to one output, whose sigmoid is that of a plum
+            >>> model = Classifier(spec, 1, 2, "binary", preparation=data.preparation.to_dict())
+            >>> _ = model.net.weight.data.fill_(-9.0), model.net.bias.data.fill_(0.0)
+            >>> model.predict_table(pd.DataFrame({"grams": [25.0, 160.0]}, index=["x", "y"])).round(2)
+              prediction  probability of apple  probability of plum
+            x       plum                   0.0                  1.0
+            y      apple                   1.0                  0.0
+        """
+        preparation = self.preparation
+        if preparation is None:
+            raise ValueError(
+                "predict_table: expected a model that was trained on a table (data=csv), whose checkpoint contains the "
+                "preparation of its columns; this one contains none"
+            )
+        features = torch.from_numpy(preparation.features(frame))
+        if warn and (differences := preparation.differences(frame)):
+            warnings.warn(f"the table differs from the training table: {'; '.join(differences)}", stacklevel=2)
+        return preparation.predictions(self._outputs(features).numpy(), frame.index)
+
+    @torch.no_grad()
+    def _outputs(self, features: Tensor) -> Tensor:
+        """Returns probabilities ``(rows, classes)``, or scaled quantities ``(rows, 1)``, in double precision."""
+        weight = next(self.net.parameters())
+        was_training = self.training
+        self.eval()
+        try:
+            found = [self.net(part.to(weight.device, weight.dtype)).double().cpu() for part in features.split(ROWS)]
+        finally:
+            self.train(was_training)
+        return self._probabilities(torch.cat(found)) if self.hparams["task"] != "regression" else torch.cat(found)
+
+    def _probabilities(self, outputs: Tensor) -> Tensor:
+        if self.hparams["task"] == "binary":
+            second = outputs.sigmoid()
+            return torch.cat([1 - second, second], dim=1)
+        if self.hparams["loss"] in ("auto", "ce"):
+            return outputs.softmax(1)
+        each = outputs.sigmoid()  # the other losses compare it with the one-hot target
+        return each / each.sum(1, keepdim=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         parameters = list(self.parameters())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,33 @@ def read_weights(path: Path, key: str) -> dict[str, Any]:
         raise ValueError(f"{key}={path}: expected weights; cannot read it ({error})") from error
     require_numbers(state, f"{key}={path}")
     return state
+
+
+def read_preparation(path: Path, key: str) -> Any:
+    """Returns what was fitted to the training table, as plain values, from a checkpoint or a file of weights.
+
+    Returns:
+        None where the file contains none: the model was trained on other data, or by an earlier version.
+    """
+    if path.suffix == SAFETENSORS:
+        found = _metadata(path, key).get("hyper_parameters")
+    else:
+        found = read_header(path, key).get("hyper_parameters")
+    return found.get("preparation") if isinstance(found, dict) else None
+
+
+def _metadata(path: Path, key: str) -> dict[str, Any]:
+    """Returns the header of a file of weights; empty where another program wrote it."""
+    from safetensors import SafetensorError, safe_open
+
+    require_file(path, key)
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: json.loads(text) for name, text in (file.metadata() or {}).items() if text.startswith("{")}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{key}={path}: expected weights; cannot read it ({error})") from error
+    except ValueError:
+        return {}
 
 
 def _load(path: Path, key: str, mmap: bool | None = None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from gradvitals.results.status import Status
 CONFIG = ".hydra/config.yaml"
 OTHER_COMMANDS = ("preflight.json", "cure.json")  # their directories have a `.hydra`, too
 NO_RUNS_BELOW = ("checkpoints", ".hydra")
-RUN_KEYS = ("ckpt_path", "resume")  # how a run was resumed, which is no setting of it
+RUN_KEYS = ("ckpt_path", "resume", "data.changed")  # how a run was resumed, which is no setting of it
 
 
 @dataclass(frozen=True)

@@ -42,12 +42,14 @@ def look(config: RunConfig) -> Preflight:
     """Builds what the config describes and sends one training batch through it."""
     from gradvitals.app.run.build_data import build_data
     from gradvitals.app.run.build_model import build_model
+    from gradvitals.app.run.given_preparation import give_preparation
     from gradvitals.app.run.starting_point import start_from
     from gradvitals.app.run.threads import set_threads
     from gradvitals.classifier import Classifier
     from gradvitals.signal_propagation import preflight as checkup
 
     data = build_data(config["data"])
+    give_preparation(config, data)
     model = build_model(config, data)
     if not isinstance(model, Classifier):
         raise ConfigError("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")

@@ -19,11 +19,12 @@ from gradvitals.results.result import Result
 LONGER = "trainer.max_epochs"
 # Keys that may be typed beside resume: a longer fit, and on how many devices.
 PLACE = ("trainer.devices", "trainer.num_nodes")
-BESIDE = (LONGER, "trainer", *PLACE, "data.batch_size")
+CHANGED = "data.changed"  # whether a table may be another one than it was; accepted once, and not for later changes
+BESIDE = (LONGER, "trainer", *PLACE, "data.batch_size", CHANGED)
 WHERE = ("paths.logs", "task_name")  # and beside resume=latest: where the runs are
 # Keys that may be typed beside resume_sweep and join_sweep: where jobs run, and how many more a search tries.
 LAUNCHER = "hydra.launcher."
-BESIDE_SWEEP = ("hydra/launcher", LAUNCHER, "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs")
+BESIDE_SWEEP = ("hydra/launcher", LAUNCHER, "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs", CHANGED)
 SWEEP_RESUMED_BY = ("hydra.sweep.dir", "hydra.sweeper.resume", "hydra.sweeper.join")
 
 
@@ -69,7 +70,7 @@ def _resumed_run(typed: Overrides, resume: str) -> list[str]:
     if not saved.read_text(encoding="utf-8").strip():
         raise ConfigError(f"{saved} is empty: the run was killed while it was being written. Start it anew")
     overrides, checkpoint = Overrides.replay(OmegaConf.load(saved), saved), newest(run_dir)
-    overrides = overrides.without("resume", *beside.keys, *(["ckpt_path"] if checkpoint else []))
+    overrides = overrides.without("resume", CHANGED, *beside.keys, *(["ckpt_path"] if checkpoint else []))
     overrides = overrides.without(*(PLACE if ClusterEnvironment.at_work() else ()))  # the launcher decides them
     begin = [f"ckpt_path={quoted(checkpoint)}"] if checkpoint else []  # killed before the first one: from the start
     here = [f"resume={quoted(run_dir)}", f"hydra.run.dir={quoted(run_dir)}"]

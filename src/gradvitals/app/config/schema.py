@@ -136,6 +136,7 @@ RULES: dict[str, Constraint] = {
     "data.seed": optional(seed),
     "data.root": string,
     "data.path": string,
+    "data.changed": one_of("refuse", "accept"),
     "data.drop": list_of(string),
     "data.categorical": list_of(string),
     "monitor.every_n_steps": integer(1),

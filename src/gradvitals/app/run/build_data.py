@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lightning import LightningDataModule
 
@@ -14,6 +16,9 @@ from gradvitals.build import Spec, build
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.files import user_lock
+
+if TYPE_CHECKING:
+    from gradvitals.data.csv import Csv
 
 NOISE = "gradvitals.data.noise.Noise"  # whose size is typed, and may be mistyped
 FLOAT = 4  # bytes
@@ -47,6 +52,12 @@ def build_data(spec: Spec) -> LightningDataModule:
         takes = 3 * FLOAT * spec["num_samples"] * spec["num_features"]
         check_memory("data.num_samples and data.num_features", "data", takes)
     return data
+
+
+def as_table(data: LightningDataModule) -> Csv | None:
+    """Returns the data module where it reads a table, without importing pandas for those of other data."""
+    module = sys.modules.get("gradvitals.data.csv")
+    return data if module is not None and isinstance(data, module.Csv) else None
 
 
 def describe(data: LightningDataModule) -> DataShape:

@@ -12,7 +12,7 @@ from lightning import LightningDataModule, LightningModule
 from torch import nn
 
 from gradvitals.app.config.run_config import RunConfig
-from gradvitals.app.run.build_data import describe
+from gradvitals.app.run.build_data import as_table, describe
 from gradvitals.app.run.memory_check import check_memory
 from gradvitals.build import Spec, accepts, build, resolve
 from gradvitals.classifier import Classifier
@@ -39,6 +39,8 @@ def build_model(config: RunConfig, data: LightningDataModule) -> LightningModule
         check_memory("model.width and model.depth", "weights and gradients", takes)
     act, init = config["act"], config["init"]
     groups: dict[str, Any] = {group: dict(config[group]) for group in ("act", "init", "optimizer", "scheduler", "clip")}
+    if (table := as_table(data)) is not None and table.preparation is not None:
+        groups["preparation"] = table.preparation.to_dict()
     model = Classifier(spec, loss=config["loss"], **asdict(shape), **groups)
     if init["name"] == "lsuv":
         splits = getattr(data, "splits", None)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gradvitals.app.run.assemble import Run
+from gradvitals.app.run.given_preparation import was_trained_on_a_table
 from gradvitals.callbacks.announcer import advice_of
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
@@ -45,6 +46,8 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     lines.append(_command("run", short(run_dir)))
     if result.status is Status.INTERRUPTED:
         lines.append(_command("resume", f"python src/train.py resume={shlex.quote(short(run_dir))}"))
+    if was_trained_on_a_table(run.model) and (run_dir / "checkpoints" / "best.ckpt").exists():
+        lines.append(_command("predict", f"python src/predict.py {shlex.quote(short(run_dir))} data.path=NEW.csv"))
     if (run_dir / "report.html").exists():
         lines.append(_command("report", short(run_dir / "report.html")))
     if any(run_dir.glob("events.out.tfevents.*")):

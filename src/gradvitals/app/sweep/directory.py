@@ -14,7 +14,7 @@ from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.objective import AUTO, warn_if_guessed
-from gradvitals.results.record import Record, below
+from gradvitals.results.record import Record, below, without_run_keys
 
 NUMBER = "${hydra.job.num}"
 CONFIG = "multirun.yaml"  # as Hydra names it
@@ -78,7 +78,7 @@ def pending_jobs(jobs: Sequence[Sequence[str]], sweep_dir: Path, subdir: str) ->
         subdir: ``hydra.sweep.subdir``, not resolved.
     """
     made = attempts(sweep_dir)
-    tried = [made.get(tuple(job), []) for job in jobs]
+    tried = [made.get(tuple(without_run_keys(job)), []) for job in jobs]
     return [
         [*job, *_directory_of(number, records, subdir)]
         for number, (job, records) in enumerate(zip(jobs, tried, strict=True))

@@ -38,7 +38,7 @@ from gradvitals.app.sweep.search_space import Space, space_of
 from gradvitals.app.sweep.sweep_summary import Figures, resume_command, watched_sweep
 from gradvitals.app.sweep.workers import at_work, is_at_work, one_at_a_time
 from gradvitals.results.objective import UNKNOWN_WORST, Objective
-from gradvitals.results.record import Record, read
+from gradvitals.results.record import Record, read, without_run_keys
 
 REPEATS = 50  # after so many draws in a row of known parameters the space counts as searched
 PLOTS: dict[str, Callable[[Study], Any]] = {
@@ -86,7 +86,7 @@ class SearchSweeper(Sweeper):
         """Reports the results of trials whose worker is gone, and queues those without one again, each once."""
         made = attempts(sweep_dir)
         for trial in _lost(study, sweep_dir):
-            tried = made.get(tuple(_overrides(trial.params, shared)), [])
+            tried = made.get(tuple(without_run_keys(_overrides(trial.params, shared))), [])
             tell(study, trial.number, tried[-1] if tried else None)
         known = queued(study) + [trial.params for trial in running(study)]
         for trial in study.get_trials(states=(TrialState.FAIL,)):

@@ -1,0 +1,103 @@
+"""Gives a table's data module the preparation of the checkpoint that a run starts from.
+
+The columns, levels, scales and classes of a network are those of the table that it was trained on. Statistics of
+another table, or of the same one after it changed, would give the network other inputs than it knows.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightning import LightningDataModule, LightningModule
+
+from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.run.build_data import as_table
+from gradvitals.checkpoints.locate import locate
+from gradvitals.checkpoints.read import read_preparation
+from gradvitals.classifier import Classifier
+from gradvitals.distributed.cluster_environment import is_first_process
+from gradvitals.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gradvitals.data.csv import Csv
+    from gradvitals.tabular.preparation import Preparation
+
+log = logging.getLogger(__name__)
+ACCEPT = "accept"
+
+
+def give_preparation(config: RunConfig, data: LightningDataModule) -> None:
+    """Lets a table's data module use the preparation of ``ckpt_path`` or ``weights``; call it before ``setup``.
+
+    A run that only tests (``train=false``) tests every row of another table than that of the checkpoint.
+
+    Raises:
+        ConfigError: a fit is to continue on a table that has changed, and ``data.changed=accept`` is not set.
+        FileNotFoundError, ValueError: see :func:`gradvitals.checkpoints.read.read_preparation`.
+    """
+    table, key = as_table(data), "ckpt_path" if config["ckpt_path"] else "weights"
+    if table is None or not config[key]:
+        return
+    path = locate(config[key], config["paths"]["logs"]) if key == "weights" else Path(config[key])
+    preparation = fitted(read_preparation(path, key), f"{key}={path}")
+    if preparation is None:
+        return
+    if not config["train"]:
+        if use(table, preparation) and is_first_process():
+            log.info(f"tested       all of {table.path}, which is not the table that {path} was trained on")
+        return
+    if key == "ckpt_path":
+        _refuse_a_changed_table(table, preparation)
+    table.use(replace(preparation, fingerprint=table.fingerprint))
+
+
+def fitted(values: Any, source: str) -> Preparation | None:
+    """Returns the preparation that a checkpoint contains; None: it contains none.
+
+    Args:
+        source: the setting and the file, for the error.
+    """
+    if values is None:
+        return None
+    from gradvitals.tabular.preparation import Preparation
+
+    try:
+        return Preparation.from_dict(values)
+    except ValueError as error:
+        raise ValueError(f"{source}: expected a checkpoint with the preparation of a table; {error}") from error
+
+
+def use(table: Csv, preparation: Preparation) -> bool:
+    """Lets a table be tested: its test split if the checkpoint was trained on it, or else every row.
+
+    Returns:
+        Whether every row is tested.
+    """
+    is_other = table.fingerprint != preparation.fingerprint
+    table.use(preparation, test_all=is_other)
+    return is_other
+
+
+def was_trained_on_a_table(model: LightningModule) -> bool:
+    """Returns whether a model contains the preparation of its training table."""
+    return isinstance(model, Classifier) and model.hparams["preparation"] is not None
+
+
+def log_differences(data: LightningDataModule) -> None:
+    """Warns of what distinguishes a table from the one that its preparation was fitted to; call it after ``setup``."""
+    table = as_table(data)
+    for difference in table.differences if table is not None and is_first_process() else ():
+        log.warning(f"differs      {difference}")
+
+
+def _refuse_a_changed_table(table: Csv, preparation: Preparation) -> None:
+    if table.fingerprint == preparation.fingerprint or table.changed == ACCEPT:
+        return
+    raise ConfigError(
+        f"data.path={table.path} is not the table that the run was trained on: it had {preparation.rows} rows and has "
+        f"changed since. Restore it, or set data.changed={ACCEPT} to continue with the columns, levels and scales of "
+        "the training table"
+    )

@@ -1,0 +1,30 @@
+"""Predict the rows of a table: ``python src/predict.py RUN_DIR data.path=NEW.csv [--checkpoint last] [--output FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gradvitals.app.commands.predict import predict
+from gradvitals.app.config.error_messages import explain, full_errors, leave
+
+
+def main() -> None:
+    """Write the predictions and print what they are and where."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run_dir", type=Path, help="a directory under logs/train/runs, of a run with data=csv")
+    parser.add_argument("overrides", nargs="*", metavar="data.KEY=VALUE", help="data.path=FILE, and how it is read")
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/predictions_NAME.csv")
+    arguments = parser.parse_args()
+    try:
+        found = predict(arguments.run_dir, arguments.overrides, arguments.checkpoint, arguments.output)
+    except Exception as error:
+        if full_errors():
+            raise
+        leave(explain(error))
+    print(found)
+
+
+if __name__ == "__main__":
+    main()
