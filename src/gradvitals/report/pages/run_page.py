@@ -8,7 +8,7 @@ from typing import Any
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.formatting import duration, number, train_command, typed
 from gradvitals.report.pages import phrases
-from gradvitals.report.pages.comparison import typed_by_key
+from gradvitals.report.pages.comparison import plain_by_key
 from gradvitals.report.pages.page import (
     Html,
     command,
@@ -136,7 +136,7 @@ def _colon(text: str) -> str:
 def _config(record: Record) -> Html:
     if not record.config:
         return section("Config", note("The config of this run is missing: expected .hydra/config.yaml."))
-    rows = [[tag("code", key), tag("code", value)] for key, value in typed_by_key(record.config).items()]
+    rows = [[tag("code", key), tag("code", value)] for key, value in plain_by_key(record.config).items()]
     overrides = tag("code", " ".join(record.overrides)) if record.overrides else "none, all values are defaults"
     everything = details(f"All {len(rows)} keys", table(["key", "value"], rows), printed=False)
     return section("Config", paragraph("Overrides: ", overrides), everything)
