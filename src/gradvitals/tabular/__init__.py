@@ -1,0 +1,1 @@
+"""Tables: read, described, prepared and split, as plain values."""
