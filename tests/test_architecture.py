@@ -15,7 +15,8 @@ ARROWS = {
     "build": set(),
     "activations": set(),
     "losses": set(),
-    "data": set(),
+    "tabular": {"formatting"},
+    "data": {"tabular"},
     "diagnosis": set(),
     "loops": {"distributed"},
     "distributed": {"errors"},
@@ -26,7 +27,7 @@ ARROWS = {
     "vitals": {"distributed"},
     "signal_propagation": {"vitals", "theory", "diagnosis"},
     "loggers": {"vitals", "results", "build", "errors"},
-    "classifier": {"nets", "clipping", "build", "activations", "losses", "distributed"},
+    "classifier": {"nets", "clipping", "build", "activations", "losses", "distributed", "tabular"},
     "checkpoints": {"distributed", "classifier", "results", "loggers", "errors", "formatting"},
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting"},
@@ -91,7 +92,7 @@ ARROWS = {
     },
 }
 HYDRA = {room for room in ARROWS if room.startswith("app.")}
-NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "monitor", "nets", "results", "report"}
+NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "monitor", "nets", "results", "report", "tabular"}
 
 
 def imports(file: Path) -> set[str]:
