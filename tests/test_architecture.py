@@ -51,6 +51,7 @@ ARROWS = {
         "classifier",
         "loggers",
         "loops",
+        "metrics",
         "nets",
         "report",
         "results",

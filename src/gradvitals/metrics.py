@@ -49,8 +49,8 @@ def _mean_recall(found: Tensor, missed: Tensor) -> Tensor:
 class OccurringAUROC(MulticlassAUROC):
     """The mean of the areas, one class against the rest, of the classes that can be ranked.
 
-    Those are the classes that some samples have and others have not. Where there is none, the value is nan; torchmetrics
-    counts an area of 0 for each class that does not occur, and warns.
+    Those are the classes that some samples have and others have not. Where there is none, the value is nan.
+    torchmetrics counts an area of 0 for each class that does not occur, and warns.
     """
 
     def __init__(self, num_classes: int, validate_args: bool = True) -> None:
@@ -109,9 +109,9 @@ def metric_collection(task: str, num_classes: int, names: Sequence[str] | None =
 
     Args:
         task: ``multiclass``, ``binary`` or ``regression``.
-        names: ``acc``, ``f1`` (of the second class, or the mean over several classes), ``auroc`` (the mean of each class
-            against the rest), ``balanced_acc`` (the mean recall of the classes that occur); for a regression ``r2``.
-            None: the first of the task.
+        names: ``acc``, ``f1`` (of the second class, or the mean over several classes), ``auroc`` (the mean over each
+            class against the rest), ``balanced_acc`` (the mean recall of the classes that occur); for a regression
+            ``r2``. None: the first of the task.
 
     Raises:
         ValueError: a name that the task does not have, or none at all; the message lists what there is.
