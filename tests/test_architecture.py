@@ -58,6 +58,7 @@ ARROWS = {
         "diagnosis",
         "vitals",
         "distributed",
+        "tabular",
         "build",
         "errors",
         "formatting",
