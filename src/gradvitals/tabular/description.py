@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -109,14 +109,20 @@ class TableDescription:
         """
         try:
             parts = {
-                "left_out": tuple(
-                    LeftOutRows(**{**row, "examples": tuple(row["examples"])}) for row in values["left_out"]
-                ),
-                "columns": tuple(ColumnDescription(**column) for column in values["columns"]),
+                "left_out": tuple(_left_out(**row) for row in values["left_out"]),
+                "columns": tuple(_column(**column) for column in values["columns"]),
                 "remarks": tuple(Remark(**remark) for remark in values["remarks"]),
-                "classes": dict(values["classes"]),
-                "splits": dict(values["splits"]),
+                **{key: {str(k): int(n) for k, n in values[key].items()} for key in ("classes", "splits")},
+                "rows": int(values["rows"]),
             }
             return cls(**{**values, **parts})
-        except (TypeError, KeyError, ValueError) as error:
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ValueError(f"expected the description of a table; got one of another shape ({error})") from None
+
+
+def _left_out(rows: Any, reason: str, examples: Iterable[object]) -> LeftOutRows:
+    return LeftOutRows(int(rows), reason, tuple(map(str, examples)))
+
+
+def _column(missing: Any, features: Any, **texts: str) -> ColumnDescription:
+    return ColumnDescription(missing=int(missing), features=int(features), **texts)

@@ -14,6 +14,7 @@ LONGEST_NAME = 24  # to which the other names are aligned
 LONGEST_DETAIL = 160  # characters
 PLURAL = {"number": "numbers", "category": "categories", "date": "dates", "time": "times", "group": "groups"}
 GLUE = "\ue000"  # between words that one line contains; no visible text contains it
+EMPTY = '""'  # a cell without a value
 ALL = "debug=table lists all"
 
 
@@ -35,7 +36,8 @@ def lines(description: TableDescription, width: int = 80, full: bool = False) ->
         classes      no 8, yes 2
         splits       train 7, val 1, test 2, stratified by class
         columns      1 number: 1 feature
-          Age  number    18 to 93; 3 missing: the median 38; scaled: standard deviation
+          Age  number    18 to 93; 3 missing, replaced by the median 38; scaled by
+               standard deviation
     """
     found = description
     rows = [("table", f"{found.path}: {found.written}"), ("rows", f"{found.rows:,} used")]
@@ -46,8 +48,8 @@ def lines(description: TableDescription, width: int = 80, full: bool = False) ->
     rows.append(("splits", ", ".join([*(f"{name} {n:,}" for name, n in found.splits.items()), found.split_by])))
     rows.append(("columns", _summary(found)))
     made = [_line(f"{label:<{INDENT}}{text}", INDENT, width) for label, text in rows]
-    made += _columns(found, width, full)
-    return [*made, *_remarks(found.remarks, width, full)]
+    made += [*_columns(found, width, full), *_remarks(found.remarks, width, full)]
+    return [line for several in made for line in several.split("\n")]
 
 
 def _line(text: str, indent: int, width: int) -> str:
@@ -64,8 +66,9 @@ def _shortened(names: Sequence[str], most: int, full: bool) -> str:
 
 
 def _left_out(left_out: LeftOutRows) -> str:
-    examples = f": {', '.join(left_out.examples)}" if left_out.examples else ""
-    return f"{left_out.rows:,} {'row' if left_out.rows == 1 else 'rows'}, {left_out.reason}{examples}"
+    examples = ", ".join(example or EMPTY for example in left_out.examples)
+    rows = f"{left_out.rows:,} {'row' if left_out.rows == 1 else 'rows'}, {left_out.reason}"
+    return f"{rows}: {examples}" if examples else rows
 
 
 def _target(found: TableDescription) -> str:
@@ -77,7 +80,7 @@ def _target(found: TableDescription) -> str:
 
 
 def _scaled(column: ColumnDescription) -> str:
-    return f"scaled: {column.scaled}" if column.scaled else ""
+    return f"scaled by {column.scaled}" if column.scaled else ""
 
 
 def _summary(found: TableDescription) -> str:
@@ -107,9 +110,8 @@ def _detail(column: ColumnDescription, full: bool) -> str:
     detail = column.detail
     if not full and len(detail) > LONGEST_DETAIL:
         detail = f"{detail[:LONGEST_DETAIL]}..."
-    missing = (
-        f"{column.missing:,} missing" + (f": {column.imputed}" if column.imputed else "") if column.missing else ""
-    )
+    imputed = f", replaced by {column.imputed}" if column.imputed else ""
+    missing = f"{column.missing:,} missing{imputed}" if column.missing else ""
     features = f"{column.features:,} features" if column.features > 1 else ""
     return "; ".join(part for part in (detail, features, missing, _scaled(column)) if part)
 
