@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import textwrap
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -175,6 +176,24 @@ def shortened(names: Sequence[str], most: int) -> str:
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
+
+
+def wrapped(line: str, indent: int, width: int = 80) -> str:
+    """Returns a line as several ones at most that wide; no word is broken, so that paths can be copied.
+
+    Args:
+        indent: of the lines after the first one, and length of the label that the first one begins with.
+
+    Example:
+        >>> print(wrapped("metrics  loss 0.5, accuracy 0.75", 9, 20))
+        metrics  loss 0.5,
+                 accuracy
+                 0.75
+    """
+    if len(line) <= width:
+        return line
+    wrapper = textwrap.TextWrapper(width, line[:indent], " " * indent, break_long_words=False, break_on_hyphens=False)
+    return wrapper.fill(line[indent:])
 
 
 def counted(names: Counter[str]) -> str:

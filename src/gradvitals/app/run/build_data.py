@@ -14,6 +14,7 @@ from gradvitals.build import Spec, build
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.files import user_lock
+from gradvitals.tabular.description import TableDescription
 
 NOISE = "gradvitals.data.noise.Noise"  # whose size is typed, and may be mistyped
 FLOAT = 4  # bytes
@@ -77,6 +78,12 @@ def describe(data: LightningDataModule) -> DataShape:
             f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none"
         )
     return DataShape(getattr(data, "in_features", x[0].numel()), num_classes, task)
+
+
+def description_of(data: LightningDataModule) -> TableDescription | None:
+    """Returns what was read of the table that the data come from; None where they are no table."""
+    description = getattr(data, "description", None)
+    return description if isinstance(description, TableDescription) else None
 
 
 @contextmanager
