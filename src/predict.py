@@ -1,4 +1,4 @@
-"""Predict the rows of a table: ``python src/predict.py RUN_DIR data.path=NEW.csv [--checkpoint last] [--output FILE]``."""
+"""Predict the rows of a table: ``python src/predict.py RUN_DIR data.path=NEW.csv [--output FILE]``."""
 
 from __future__ import annotations
 

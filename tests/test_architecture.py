@@ -15,6 +15,8 @@ ARROWS = {
     "build": set(),
     "activations": set(),
     "losses": set(),
+    "metrics": set(),
+    "tabular": {"formatting"},
     "data": {"tabular"},
     "diagnosis": set(),
     "loops": {"distributed"},
@@ -27,10 +29,10 @@ ARROWS = {
     "vitals": {"distributed"},
     "signal_propagation": {"vitals", "theory", "diagnosis"},
     "loggers": {"vitals", "results", "build", "errors"},
-    "classifier": {"nets", "clipping", "build", "activations", "losses", "distributed", "tabular"},
+    "classifier": {"nets", "clipping", "build", "activations", "losses", "metrics", "distributed", "tabular"},
     "checkpoints": {"distributed", "classifier", "results", "loggers", "errors", "formatting"},
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
-    "report": {"results", "diagnosis", "signal_propagation", "formatting"},
+    "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
     "callbacks": {
         "monitor",
         "checkpoints",
@@ -53,6 +55,7 @@ ARROWS = {
         "tabular",
         "loggers",
         "loops",
+        "metrics",
         "nets",
         "report",
         "results",
@@ -60,6 +63,7 @@ ARROWS = {
         "diagnosis",
         "vitals",
         "distributed",
+        "tabular",
         "build",
         "errors",
         "formatting",
@@ -91,12 +95,13 @@ ARROWS = {
         "results",
         "signal_propagation",
         "distributed",
+        "tabular",
         "errors",
         "formatting",
     },
 }
 HYDRA = {room for room in ARROWS if room.startswith("app.")}
-NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "monitor", "nets", "results", "report"}
+NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "monitor", "nets", "results", "report", "tabular"}
 
 
 def imports(file: Path) -> set[str]:

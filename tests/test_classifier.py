@@ -77,8 +77,8 @@ def test_a_loss_that_the_task_has_not():
 def test_binary_accuracy_takes_a_small_positive_logit_for_a_yes():
     # Logits that all lie between 0 and 1 must not be read as probabilities: 0.2 means yes.
     module = classifier("binary")
-    module.val_metric.update(module._predictions(torch.tensor([[0.2], [0.3]])), torch.tensor([1, 1]))
-    assert module.val_metric.compute() == 1
+    module.val_metrics.update(module._predictions(torch.tensor([[0.2], [0.3]])), torch.tensor([1, 1]))
+    assert module.val_metrics.compute() == {"acc": 1}
 
 
 @pytest.mark.parametrize("task", ["multiclass", "binary", "regression"])

@@ -138,7 +138,8 @@ def run(train_here) -> Path:
     """A run that logs whatever can be logged without a GPU."""
     if not TRAINED:
         measured = [f"monitor.{key}=true" for key in ("clip_cosine", "noise_scale", "histograms")]
-        typed = ["act=sigmoid", "clip=norm", "monitor.on_non_finite=skip", "trainer.max_epochs=2", *measured]
+        metrics = "metrics=[acc,f1,auroc,balanced_acc]"
+        typed = [metrics, "act=sigmoid", "clip=norm", "monitor.on_non_finite=skip", "trainer.max_epochs=2", *measured]
         TRAINED.append(train_here(*typed))
     return TRAINED[0]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import bisect
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,8 +20,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import Metric, R2Score
-from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
+from torchmetrics import MetricCollection
 
 from gradvitals.activations import activation
 from gradvitals.build import accepts, build, resolve
@@ -29,6 +28,7 @@ from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, clip_to_nor
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.distributed.sharding import shard
 from gradvitals.losses import loss_function
+from gradvitals.metrics import chosen_metrics, metric_collection
 from gradvitals.nets.init import LAYERS, initialize
 
 if TYPE_CHECKING:
@@ -39,16 +39,10 @@ if TYPE_CHECKING:
 ROWS = 8192  # of a table that are predicted at once
 
 
-def _metric(task: str, num_classes: int) -> tuple[str, Metric]:
-    if task == "regression":
-        return "r2", R2Score()
-    return "acc", BinaryAccuracy() if task == "binary" else MulticlassAccuracy(num_classes, average="micro")
-
-
 class Classifier(LightningModule):
     """Trains a network for multiclass or binary classification, or for regression.
 
-    Logs ``train/loss`` every ``log_every_n_steps``, and ``val/loss``, ``test/loss`` with ``acc`` or ``r2`` per epoch.
+    Logs ``train/loss`` every ``log_every_n_steps``, and ``val/loss``, ``test/loss`` with the metrics per epoch.
 
     Args:
         model: spec of the network (see :func:`gradvitals.build.build`); it receives ``in_features``, ``out_features``
@@ -62,9 +56,13 @@ class Classifier(LightningModule):
         scheduler: spec of a learning-rate scheduler, with ``interval`` (``step`` or ``epoch``) and ``monitor`` beside
             its arguments; None or no ``_target_``: a constant rate.
         clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; the Trainer clips by norm and value.
-        loss: see :func:`loss_function`.
+        loss, class_weight: see :func:`gradvitals.losses.loss_function`.
+        metrics: names, see :func:`gradvitals.metrics.metric_collection`; None: ``acc``, for a regression ``r2``.
         preparation: what was fitted to the training table (:meth:`gradvitals.tabular.preparation.Preparation.to_dict`);
             None: the model was not trained on a table.
+
+    Attributes:
+        metric_names: what is logged beside the loss; the first is on the progress bar.
 
     Example:
         >>> model = Classifier({"_target_": "gradvitals.nets.mlp.MLP", "depth": 2}, in_features=4, num_classes=3)
@@ -84,12 +82,18 @@ class Classifier(LightningModule):
         scheduler: dict[str, Any] | None = None,
         clip: dict[str, Any] | None = None,
         loss: str = "auto",
+        class_weight: Sequence[float] | None = None,
+        metrics: Sequence[str] | None = None,
         preparation: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         act, init = act or {"name": "relu"}, init or {"name": "auto"}
         self.save_hyperparameters(logger=False)
-        self.loss = loss_function(task, loss)
+        if class_weight is not None and len(class_weight) != num_classes:
+            raise ValueError(
+                f"class_weight: expected {num_classes} numbers, one of each class; got {len(class_weight)}"
+            )
+        self.loss = loss_function(task, loss, class_weight)
         outputs = self.outputs = num_classes if task == "multiclass" else 1
         offers = {"in_features": in_features, "out_features": outputs, "act": activation(**act)}
         self.net = build(model, nn.Module, offers)
@@ -99,8 +103,9 @@ class Classifier(LightningModule):
         if takes_act or init["name"] != "auto":  # a user's network without the argument `act` keeps its own weights
             initialize(self.net, act=act, **init)
         self._check_optimizer_and_scheduler()
-        self.metric_name, self.val_metric = _metric(task, num_classes)
-        self.test_metric = self.val_metric.clone()
+        self.metric_names = chosen_metrics(task, metrics)
+        self.val_metrics = metric_collection(task, num_classes, metrics)
+        self.test_metrics = self.val_metrics.clone()
         self.total_norms: list[float] = []  # ascending, for clip=percentile
 
     def configure_model(self) -> None:
@@ -120,24 +125,32 @@ class Classifier(LightningModule):
             self.log("train/loss", loss.detach(), sync_dist=self.trainer.world_size > 1)
         return loss
 
+    @property
+    def metric_name(self) -> str:
+        """The metric that is on the progress bar."""
+        return self.metric_names[0]
+
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._evaluate(batch, "val", self.val_metric)
+        self._evaluate(batch, "val", self.val_metrics)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        self._evaluate(batch, "test", self.test_metric)
+        self._evaluate(batch, "test", self.test_metrics)
 
-    def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str, metric: Metric) -> None:
+    def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str, metrics: MetricCollection) -> None:
         x, y = batch
         outputs = self.net(x)
-        metric.update(self._predictions(outputs), y)
+        metrics.update(self._predictions(outputs), y)
         self.log(f"{stage}/loss", self.loss(outputs, y), batch_size=len(y), sync_dist=True)
-        self.log(f"{stage}/{self.metric_name}", metric, prog_bar=True, batch_size=len(y))
+        by_name = dict(metrics.items(copy_state=False))
+        for name in self.metric_names:
+            self.log(f"{stage}/{name}", by_name[name], prog_bar=name == self.metric_name, batch_size=len(y))
 
     def _predictions(self, outputs: Tensor) -> Tensor:
+        # torchmetrics would take logits that are all between 0 and 1 for probabilities. In float32, because half
+        # precision would make many of them equal, which auroc could not rank.
         if self.hparams["task"] == "multiclass":
-            return outputs
-        # torchmetrics would take binary logits that are all between 0 and 1 for probabilities.
-        return outputs.squeeze(1).sigmoid() if self.hparams["task"] == "binary" else outputs.squeeze(1)
+            return outputs.float().softmax(1)
+        return outputs.squeeze(1).float().sigmoid() if self.hparams["task"] == "binary" else outputs.squeeze(1)
 
     @property
     def preparation(self) -> Preparation | None:
@@ -173,7 +186,7 @@ class Classifier(LightningModule):
             >>> _ = file.write_text("\\n".join(["grams,fruit", *rows]))
             >>> data = Csv(str(file), target="fruit")
             >>> data.setup()
-            >>> spec = {"_target_": "torch.nn.Linear"}  # from one feature to one output, whose sigmoid is that of a plum
+            >>> spec = {"_target_": "torch.nn.Linear"}  # one output, whose sigmoid is the probability of a plum
             >>> model = Classifier(spec, 1, 2, "binary", preparation=data.preparation.to_dict())
             >>> _ = model.net.weight.data.fill_(-9.0), model.net.bias.data.fill_(0.0)
             >>> model.predict_table(pd.DataFrame({"grams": [25.0, 160.0]}, index=["x", "y"])).round(2)
@@ -194,7 +207,7 @@ class Classifier(LightningModule):
 
     @torch.no_grad()
     def _outputs(self, features: Tensor) -> Tensor:
-        """Returns probabilities ``(rows, classes)``, or scaled quantities ``(rows, 1)``, in double precision."""
+        """Returns probabilities ``(rows, classes)``, or quantities ``(rows,)`` as the network gives them, as float64."""
         weight = next(self.net.parameters())
         was_training = self.training
         self.eval()
@@ -202,7 +215,8 @@ class Classifier(LightningModule):
             found = [self.net(part.to(weight.device, weight.dtype)).double().cpu() for part in features.split(ROWS)]
         finally:
             self.train(was_training)
-        return self._probabilities(torch.cat(found)) if self.hparams["task"] != "regression" else torch.cat(found)
+        outputs = torch.cat(found)
+        return outputs.squeeze(1) if self.hparams["task"] == "regression" else self._probabilities(outputs)
 
     def _probabilities(self, outputs: Tensor) -> Tensor:
         if self.hparams["task"] == "binary":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import shlex
+import textwrap
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001
+
+BARE = re.compile(r"[A-Za-z0-9_./%*@?|+-]+")  # strings that Hydra's grammar takes without quotes
+RESERVED = re.compile(  # and those of them that it takes for something else
+    r"null|true|false|[+-]?(inf|nan|(\d[\d_]*\.?|\d*[\d_]*\.\d[\d_]*)(e[+-]?\d[\d_]*)?)", re.IGNORECASE
+)
 
 AFTER_NUMBERS = 2**63  # sorts the other parts of a name after its numbers
 
@@ -76,14 +82,44 @@ def typed(script: str, overrides: Iterable[str]) -> str:
 
 
 def as_typed(value: Any) -> str:
-    """Returns a plain value as it is typed in an override.
+    r"""Returns a plain value as it is typed in an override; a string that Hydra would misread is in double quotes.
 
     Example:
         >>> as_typed(None), as_typed(True), as_typed(0.1), as_typed([300, None])
         ('null', 'true', '0.1', '[300,null]')
+        >>> print(as_typed(["Age", "Name (full)", "größe", "true", "12"]))
+        [Age,"Name (full)","größe","true","12"]
+    """
+    if isinstance(value, str):
+        return value if BARE.fullmatch(value) and not RESERVED.fullmatch(value) else _double_quoted(value)
+    return f"[{','.join(map(as_typed, value))}]" if isinstance(value, (list, tuple)) else plain(value)
+
+
+def _double_quoted(text: str) -> str:
+    """A string in Hydra's double quotes, in which a backslash is special only before a quote and before ``${``."""
+    literal = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # OmegaConf reads it after Hydra
+    return '"' + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), literal) + '"'
+
+
+def setting(key: str, value: Any) -> str:
+    """Returns one override, quoted for Hydra and for a POSIX shell.
+
+    Example:
+        >>> print(setting("data.decimal", "comma"), setting("data.drop", ["Customer Name (full)"]))
+        data.decimal=comma 'data.drop=["Customer Name (full)"]'
+    """
+    return shlex.quote(f"{key}={as_typed(value)}")
+
+
+def plain(value: Any) -> str:
+    """Returns a plain value as people read it, its strings without quotes.
+
+    Example:
+        >>> plain(None), plain(True), plain(["a b", 0.1])
+        ('null', 'true', '[a b,0.1]')
     """
     if isinstance(value, (list, tuple)):
-        return f"[{','.join(map(as_typed, value))}]"
+        return f"[{','.join(map(plain, value))}]"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -140,6 +176,24 @@ def shortened(names: Sequence[str], most: int) -> str:
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
+
+
+def wrapped(line: str, indent: int, width: int = 80) -> str:
+    """Returns a line as several ones at most that wide; no word is broken, so that paths can be copied.
+
+    Args:
+        indent: of the lines after the first one, and length of the label that the first one begins with.
+
+    Example:
+        >>> print(wrapped("metrics  loss 0.5, accuracy 0.75", 9, 20))
+        metrics  loss 0.5,
+                 accuracy
+                 0.75
+    """
+    if len(line) <= width:
+        return line
+    wrapper = textwrap.TextWrapper(width, line[:indent], " " * indent, break_long_words=False, break_on_hyphens=False)
+    return wrapper.fill(line[indent:])
 
 
 def counted(names: Counter[str]) -> str:

@@ -33,7 +33,7 @@ def classifier(clip=None, act="tanh", fused=False, lr=0.1) -> Classifier:
 def fit(model: LightningModule, monitor: GradientVitals, x=X, y=Y, batch_size=16, **options) -> None:
     trainer = bare_trainer(monitor, **{"max_steps": 1} | options)
     loader = DataLoader(TensorDataset(x, y), batch_size=batch_size)
-    trainer.fit(model, loader, loader if hasattr(model, "val_metric") else None)
+    trainer.fit(model, loader, loader if hasattr(model, "val_metrics") else None)
 
 
 def batches(count: int, size: int = 16) -> list:

@@ -32,7 +32,7 @@ def test_gaps_become_the_training_median(table):
     # 99 known numbers 1 ... 99 and one gap; unscaled, the gap must hold the median of the training rows.
     x = [*range(1, 100), ""]
     data = Csv(table("x,y", rows_of(x, [i % 2 for i in range(100)])), "y", scaling="raw")
-    from gradvitals.data.tables import split_rows
+    from gradvitals.tabular.splits import split_rows
 
     train = split_rows(np.array([i % 2 for i in range(100)]))[0]
     known = [x[row] for row in train if x[row] != ""]

@@ -4,25 +4,9 @@ import torch
 
 from gradvitals.data.digits import Digits
 from gradvitals.data.iris import Iris
-from gradvitals.data.tables import scale, split_rows
+from gradvitals.data.tables import scale
 from gradvitals.data.tensors import Split, Splits, TensorDataModule
 from gradvitals.data.toys import Blobs, Circles
-
-
-def test_split_is_stratified_disjoint_and_whole():
-    y = np.repeat([0, 1], [300, 100])
-    train, val, test = split_rows(y)
-    assert sorted([*train, *val, *test]) == list(range(400))
-    assert [len(part) for part in (train, val, test)] == [280, 40, 80]
-    assert [y[part].mean() for part in (train, val, test)] == [0.25] * 3
-
-
-def test_split_does_not_depend_on_the_seed_of_the_run():
-    y = np.arange(100) % 5
-    np.random.seed(1)
-    first = split_rows(y)
-    np.random.seed(2)
-    assert all((a == b).all() for a, b in zip(first, split_rows(y), strict=True))
 
 
 def test_scaling_knows_training_rows_alone():
@@ -119,10 +103,6 @@ def test_workers_give_the_same_batches():
     [
         (lambda: Iris(features="stem"), "data.features: expected one of all, petal, sepal; got 'stem'"),
         (lambda: Digits(scaling="log").loaded, "data.scaling: expected one of standard, raw; got 'log'"),
-        (
-            lambda: split_rows(np.array([0, 1, 1])),
-            "expected enough rows for 2 or more each in training, validation and test; got 3 rows",
-        ),
     ],
 )
 def test_wrong_input_says_what_is_accepted(make, words):

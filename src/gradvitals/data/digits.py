@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import datasets
 
-from gradvitals.data.tables import classification, split_rows
+from gradvitals.data.tables import classification
 from gradvitals.data.tensors import LoaderOptions, Splits, TensorDataModule
+from gradvitals.tabular.splits import split_rows
 
 
 class Digits(TensorDataModule):

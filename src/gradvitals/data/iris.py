@@ -7,8 +7,9 @@ from typing import Unpack
 import numpy as np
 from sklearn.datasets import load_iris
 
-from gradvitals.data.tables import classification, split_rows
+from gradvitals.data.tables import classification
 from gradvitals.data.tensors import LoaderOptions, Splits, TensorDataModule
+from gradvitals.tabular.splits import Parts, split_rows
 
 FEATURES = {"all": slice(None), "petal": slice(2, 4), "sepal": slice(0, 2)}
 
@@ -43,5 +44,5 @@ class Iris(TensorDataModule):
 
     def load(self) -> Splits:
         x, y = load_iris(return_X_y=True)
-        parts = split_rows(y, seed=self.split_seed) if self.split else (np.arange(len(y)),) * 3
+        parts = split_rows(y, seed=self.split_seed) if self.split else Parts(*[np.arange(len(y))] * 3)
         return classification(x[:, FEATURES[self.features]], y, parts, self.scaling)

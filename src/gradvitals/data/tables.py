@@ -1,51 +1,16 @@
-"""Splits tables of numbers, and scales them by statistics of the training rows."""
+"""Scales tables of numbers by statistics of the training rows, and builds their splits."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from gradvitals.data.tensors import Split, Splits
+from gradvitals.tabular.splits import Parts
 
 SCALINGS = ("standard", "raw")
-
-
-def split_rows(
-    y: NDArray, *, val: float = 0.1, test: float = 0.2, seed: int = 0, stratify: bool = True
-) -> tuple[NDArray, NDArray, NDArray]:
-    """Returns the row numbers for training, validation and test.
-
-    Args:
-        y: targets ``(rows,)``.
-        val, test: fractions of all rows.
-        seed: seed of the split only, so that runs of different seeds are tested on the same rows.
-        stratify: whether each split has the same proportions of the classes.
-
-    Raises:
-        ValueError: there are too few rows, or too few of a class to stratify.
-
-    Example:
-        >>> [len(part) for part in split_rows(np.arange(100) % 2)]
-        [70, 10, 20]
-    """
-    rows = np.arange(len(y))
-    try:
-        rest, last = train_test_split(rows, test_size=test, random_state=seed, stratify=y if stratify else None)
-        train, middle = train_test_split(
-            rest, test_size=val / (1 - test), random_state=seed, stratify=y[rest] if stratify else None
-        )
-    except ValueError as error:
-        raise ValueError(f"{_too_few(y)} ({error})") from None
-    if min(len(train), len(middle), len(last)) < 2:
-        raise ValueError(_too_few(y))
-    return train, middle, last
-
-
-def _too_few(y: NDArray) -> str:
-    return f"data: expected enough rows for 2 or more each in training, validation and test; got {len(y)} rows"
 
 
 def scale(train: NDArray, *others: NDArray, scaling: str = "standard", together: bool = False) -> list[NDArray]:
@@ -78,9 +43,7 @@ def tensors(x: NDArray, y: NDArray, task: str) -> Split:
     return Split(torch.as_tensor(np.asarray(x), dtype=torch.float32), torch.as_tensor(np.asarray(y), dtype=target_type))
 
 
-def classification(
-    x: NDArray, y: NDArray, parts: tuple[NDArray, NDArray, NDArray], scaling: str = "standard", together: bool = False
-) -> Splits:
+def classification(x: NDArray, y: NDArray, parts: Parts, scaling: str = "standard", together: bool = False) -> Splits:
     """Builds the splits of ``x`` ``(rows, features)`` and labels 0 ... K-1 from their row numbers."""
     num_classes = int(y.max()) + 1
     task = "binary" if num_classes == 2 else "multiclass"

@@ -28,6 +28,7 @@ class LoaderOptions(TypedDict, total=False):
     batch_size: int
     shuffle: bool
     num_workers: int
+    class_weight: str | None
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,19 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """The three splits of a data set, and its task."""
+    """The three splits of a data set, and its task.
+
+    Attributes:
+        num_classes: 1 for a regression.
+        metrics: what ``metrics=auto`` logs; None: the first metric of the task.
+    """
 
     train: Split
     val: Split
     test: Split
     task: str
-    num_classes: int  # 1 for regression
+    num_classes: int
+    metrics: tuple[str, ...] | None = None
 
 
 class TensorDataset(Dataset):
@@ -91,13 +98,22 @@ class TensorDataModule(LightningDataModule):
         batch_size: samples per process and step.
         shuffle: whether each epoch has its own random order.
         num_workers: worker processes of the DataLoader; 0 is fastest for data in memory.
+        class_weight: ``balanced``: the loss of a sample is multiplied by :func:`balanced_weights` of its class; None:
+            all samples have the same weight.
         **unknown: not accepted.
 
     Raises:
-        ValueError: an unknown argument; the message lists the known ones.
+        ValueError: an unknown argument; the message lists the known ones. Another ``class_weight``.
     """
 
-    def __init__(self, batch_size: int = 32, shuffle: bool = True, num_workers: int = 0, **unknown: Any) -> None:
+    def __init__(
+        self,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        num_workers: int = 0,
+        class_weight: str | None = None,
+        **unknown: Any,
+    ) -> None:
         super().__init__()
         if unknown:
             takes = [name for name in signature(type(self)).parameters if name != "loader"]
@@ -105,7 +121,10 @@ class TensorDataModule(LightningDataModule):
                 f"data.{next(iter(unknown))}: {type(self).__name__} takes no such key; expected one of "
                 f"{', '.join(dict.fromkeys([*takes, *LoaderOptions.__annotations__]))}"
             )
+        if class_weight not in (None, "balanced"):
+            raise ValueError(f"data.class_weight: expected balanced or null; got {class_weight!r}")
         self.batch_size, self.shuffle, self.num_workers = batch_size, shuffle, num_workers
+        self.class_weight = class_weight
         self.splits: Splits | None = None
 
     @abstractmethod
@@ -121,6 +140,21 @@ class TensorDataModule(LightningDataModule):
         self.setup()
         assert self.splits is not None
         return self.splits
+
+    @property
+    def class_weights(self) -> list[float] | None:
+        """The weight of each class in the loss; None: all are equal.
+
+        Raises:
+            ValueError: weights were asked for, and the task is a regression.
+        """
+        if self.class_weight is None:
+            return None
+        if self.loaded.task == "regression":
+            raise ValueError(
+                f"data.class_weight={self.class_weight}: expected classes; got a regression. Set data.class_weight=null"
+            )
+        return balanced_weights(self.loaded.train.y, self.loaded.num_classes)
 
     def train_dataloader(self) -> DataLoader:
         train, (world, rank) = self.loaded.train, self._world_and_rank
@@ -175,6 +209,20 @@ class TensorDataModule(LightningDataModule):
             persistent_workers=self.num_workers > 0,
             **options,
         )
+
+
+def balanced_weights(labels: Tensor, num_classes: int) -> list[float]:
+    """Returns the weight of each class with which all classes contribute equally: samples / (classes * its samples).
+
+    The mean over the samples is 1. A class without samples is not counted, and has the weight 1.
+
+    Example:
+        >>> balanced_weights(torch.tensor([0, 0, 0, 2]), 3)
+        [0.6666666666666666, 1.0, 2.0]
+    """
+    counts = torch.bincount(labels, minlength=num_classes).tolist()
+    present = sum(count > 0 for count in counts)
+    return [len(labels) / (present * count) if count else 1.0 for count in counts]
 
 
 class Share(DistributedSampler):

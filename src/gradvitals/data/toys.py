@@ -11,13 +11,14 @@ from sklearn.datasets import make_blobs, make_circles
 
 from gradvitals.data.tables import classification
 from gradvitals.data.tensors import Splits, TensorDataModule
+from gradvitals.tabular.splits import Parts
 
 TRAIN_ROWS = 700
 
 
 def _first_rows_train(x: NDArray, y: NDArray) -> Splits:
     train, rest = np.arange(TRAIN_ROWS), np.arange(TRAIN_ROWS, len(y))
-    return classification(x, y, (train, rest, rest), scaling="raw")
+    return classification(x, y, Parts(train, rest, rest), scaling="raw")
 
 
 class Circles(TensorDataModule):

@@ -56,6 +56,7 @@ class Result:
         skipped_steps: steps that were left out because a gradient was not finite.
         non_finite: the first number that was not finite; None where all were.
         parameters: of the network; None where there is no result.
+        table: what was read of a table, as plain values; None where the data are no table.
         git: the commit; ``+`` behind it where files differ from it.
 
     Example:
@@ -80,6 +81,7 @@ class Result:
     skipped_steps: int = 0
     non_finite: FirstNonFinite | None = None
     parameters: Parameters | None = None
+    table: dict[str, Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
     git: str | None = None
 
@@ -98,6 +100,7 @@ class Result:
             "objective": _objective(known.get("objective")),
             "non_finite": _shaped(FirstNonFinite, known["non_finite"]) if "non_finite" in known else None,
             "parameters": _shaped(Parameters, known["parameters"]) if "parameters" in known else None,
+            "table": dict(known["table"]) if isinstance(known.get("table"), Mapping) else None,
         }
         return _shaped(cls, known | shaped)
 

@@ -1,14 +1,15 @@
-"""What was read of a table: the look at it before training."""
+"""What was read of a table: the look at it before training, in ``result.json`` and on the page of a run."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Remark:
-    """A guess that may be wrong, or something in a table that people want to know.
+    """A guess that may be wrong, or a property of the table that may spoil the training.
 
     Attributes:
         text: one sentence without a full stop.
@@ -16,7 +17,7 @@ class Remark:
 
     Example:
         >>> str(Remark("x: 1,234 was read as 1234", "data.decimal=comma"))
-        '1,234 was read as 1234 ...'
+        'x: 1,234 was read as 1234; otherwise: data.decimal=comma'
     """
 
     text: str
@@ -28,7 +29,13 @@ class Remark:
 
 @dataclass(frozen=True)
 class LeftOutRows:
-    """Rows that are not used: how many, why, and some of them as the file writes them."""
+    """Rows of the file that are not used.
+
+    Attributes:
+        rows: how many.
+        reason: why, in a few words: ``no value of Survived``.
+        examples: some of these rows, or of their cells, as the file writes them.
+    """
 
     rows: int
     reason: str
@@ -37,14 +44,15 @@ class LeftOutRows:
 
 @dataclass(frozen=True)
 class ColumnDescription:
-    """A column: ``number``, ``category``, ``date``, ``target``, ``group``, ``time`` or ``left out``.
+    """One column of the file, and what became of it.
 
     Attributes:
+        kind: ``number``, ``category``, ``date``, ``target``, ``group``, ``time`` or ``left out``.
         detail: in words: the range of numbers, the levels of a category, why a column is left out.
-        missing: cells without a value.
+        missing: number of cells without a value.
         imputed: what replaces them; empty where nothing is missing.
-        scaled: by what; empty where it is not.
-        features: how many inputs of the network it became.
+        scaled: by what the values are scaled; empty where they are not.
+        features: number of inputs of the network that the column became.
     """
 
     name: str
@@ -63,16 +71,16 @@ class TableDescription:
     Attributes:
         path: the file.
         written: how the file writes its table: encoding, separator, decimal sign.
-        rows: that are used.
-        left_out: the other rows.
+        rows: number of rows that are used.
+        left_out: the other rows, by reason.
         target: name of the column to predict.
         task: ``binary``, ``multiclass`` or ``regression``.
-        task_source: how the task was found.
+        task_source: how the task was found, in words.
         classes: class name -> rows; empty for a regression.
-        columns: every column of the file.
+        columns: every column of the file, in its order.
         splits: name -> rows.
-        split_by: in words, how the rows were split.
-        remarks: guesses, and what people want to know.
+        split_by: how the rows were split, in words.
+        remarks: guesses, and what people should know before they train.
     """
 
     path: str
@@ -86,8 +94,35 @@ class TableDescription:
     columns: tuple[ColumnDescription, ...]
     splits: dict[str, int]
     split_by: str
-    remarks: tuple[Remark, ...] = field(default=())
+    remarks: tuple[Remark, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Returns plain values, for ``result.json``."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TableDescription:
+        """Reads what :meth:`to_dict` returned, also after it was JSON.
+
+        Raises:
+            ValueError: the values have another shape.
+        """
+        try:
+            parts = {
+                "left_out": tuple(_left_out(**row) for row in values["left_out"]),
+                "columns": tuple(_column(**column) for column in values["columns"]),
+                "remarks": tuple(Remark(**remark) for remark in values["remarks"]),
+                **{key: {str(k): int(n) for k, n in values[key].items()} for key in ("classes", "splits")},
+                "rows": int(values["rows"]),
+            }
+            return cls(**{**values, **parts})
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise ValueError(f"expected the description of a table; got one of another shape ({error})") from None
+
+
+def _left_out(rows: Any, reason: str, examples: Iterable[object]) -> LeftOutRows:
+    return LeftOutRows(int(rows), reason, tuple(map(str, examples)))
+
+
+def _column(missing: Any, features: Any, **texts: str) -> ColumnDescription:
+    return ColumnDescription(missing=int(missing), features=int(features), **texts)

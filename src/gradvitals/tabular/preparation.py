@@ -2,45 +2,153 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gradvitals.formatting import shortened, visible
+from gradvitals.tabular.columns import FittedColumn, from_dict, to_dict
+from gradvitals.tabular.missing import MissingWords
+from gradvitals.tabular.target import Target
+
+VERSION = 1
+
 
 @dataclass(frozen=True)
 class Preparation:
-    """The fitted preparation of a table; a checkpoint contains it as plain values (:meth:`to_dict`)."""
+    """The fitted preparation of a table; a checkpoint contains it as plain values (:meth:`to_dict`).
+
+    Attributes:
+        columns: those that the network is given, in its order.
+        known: the names of all columns of the training table.
+        fingerprint: SHA-256 of the file that it was fitted to; empty: it was no file.
+        rows: of the training table, that were used.
+    """
+
+    target: Target
+    columns: tuple[FittedColumn, ...]
+    known: tuple[str, ...]
+    missing: MissingWords = MissingWords()
+    fingerprint: str = ""
+    rows: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Returns numbers, strings, lists and dicts."""
-        raise NotImplementedError
+        return {
+            "version": VERSION,
+            "target": _plain(self.target.to_dict()),
+            "columns": [_plain(to_dict(column)) for column in self.columns],
+            "known": list(self.known),
+            "missing": None if self.missing.typed is None else list(self.missing.typed),
+            "fingerprint": self.fingerprint,
+            "rows": self.rows,
+        }
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Preparation:
-        """Reads what :meth:`to_dict` returned; raises ValueError where it is something else."""
-        raise NotImplementedError
+    def from_dict(cls, values: Mapping[str, Any]) -> Preparation:
+        """Reads what :meth:`to_dict` returned.
+
+        Raises:
+            ValueError: it is something else, or of a later version.
+        """
+        if not isinstance(values, Mapping) or values.get("version") != VERSION:
+            version = values.get("version") if isinstance(values, Mapping) else None
+            raise ValueError(f"expected the preparation of a table in version {VERSION}; got version {version}")
+        try:
+            typed = values["missing"]
+            return cls(
+                Target.from_dict(values["target"]),
+                tuple(from_dict(column) for column in values["columns"]),
+                tuple(values["known"]),
+                MissingWords(None if typed is None else tuple(typed)),
+                str(values["fingerprint"]),
+                int(values["rows"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"expected the preparation of a table; {type(error).__name__}: {error}") from None
 
     @property
-    def fingerprint(self) -> str:
-        """The SHA-256 of the file that it was fitted to."""
-        raise NotImplementedError
+    def num_features(self) -> int:
+        """How many numbers the network is given of a row."""
+        return sum(column.features for column in self.columns)
 
     def features(self, table: pd.DataFrame) -> NDArray[np.float32]:
-        """Returns ``(rows, features)``; columns are found by name. Raises ValueError: a column is missing."""
-        raise NotImplementedError
+        """Returns the inputs of a network, ``(rows, features)``; columns are found by name.
+
+        Args:
+            table: strings as a file writes them, or typed columns; its order and further columns do not matter.
+
+        Raises:
+            ValueError: columns are missing, or strings are where numbers or dates were.
+        """
+        self.require(table)
+        blocks = [column.transform(table[column.name], self.missing) for column in self.columns]
+        return np.hstack([block.astype(np.float32) for block in blocks])
+
+    def require(self, table: pd.DataFrame) -> None:
+        """Raises ValueError if a table lacks columns; it names all of them."""
+        names = [str(name) for name in table.columns]
+        lacking = [column.name for column in self.columns if column.name not in names]
+        if lacking:
+            close = {name: get_close_matches(name, names, n=1) for name in lacking}
+            similar = "".join(f"; {visible(name)!r} may be called {visible(found[0])!r} here" for name, found in close.items() if found)
+            raise ValueError(
+                f"expected the columns of the training table; {shortened([repr(visible(name)) for name in lacking], 10)} "
+                f"{'is' if len(lacking) == 1 else 'are'} missing{similar}"
+            )
+
+    def has_target(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+        """Returns which rows have a target, ``(rows,)``."""
+        if self.target.name not in table.columns:
+            return np.zeros(len(table), bool)
+        return self.target.has_value(table[self.target.name], self.missing)
 
     def targets(self, table: pd.DataFrame) -> NDArray:
-        """Returns class numbers, or scaled quantities, ``(rows,)``."""
-        raise NotImplementedError
+        """Returns class numbers, or scaled quantities, of rows that have a target, ``(rows,)``."""
+        return self.target.numbers(table[self.target.name])
 
     def differences(self, table: pd.DataFrame) -> list[str]:
-        """Returns how a table differs from the training table: new levels, other units, shifts."""
-        raise NotImplementedError
+        """Returns how a table differs from the training table: new levels, other units, shifts, other columns."""
+        found = [
+            f"{visible(column.name)}: {text}"
+            for column in self.columns
+            if column.name in table.columns
+            for text in column.differences(table[column.name], self.missing)
+        ]
+        new = [repr(visible(str(name))) for name in table.columns if str(name) not in self.known]
+        return [*found, f"not in the training table, and not used: {shortened(new, 10)}"] if new else found
 
     def predictions(self, outputs: NDArray, index: pd.Index | None = None) -> pd.DataFrame:
-        """Returns a column ``prediction`` (class names, or the quantity in its own unit) from the network's outputs
-        ``(rows, outputs)``, and for classes ``probability of CLASS`` columns."""
-        raise NotImplementedError
+        """Returns what a network's outputs predict.
+
+        Args:
+            outputs: probabilities ``(rows, classes)``, of a binary task ``(rows,)`` of the second class; quantities
+                ``(rows,)`` of a regression, as the network gives them.
+            index: of the rows.
+
+        Returns:
+            A column ``prediction`` with class names, or quantities in their own unit; for classes a column
+            ``probability of CLASS`` each.
+        """
+        if not self.target.classes:
+            return pd.DataFrame({"prediction": self.target.unscaled(outputs)}, index=index)
+        shares = np.column_stack([1 - outputs, outputs]) if outputs.ndim == 1 else outputs
+        names = np.array(self.target.classes, dtype=object)
+        columns = {f"probability of {name}": shares[:, at] for at, name in enumerate(names)}
+        return pd.DataFrame({"prediction": names[shares.argmax(1)], **columns}, index=index)
+
+
+def _plain(value: Any) -> Any:
+    """Returns dataclass values with lists instead of tuples, as JSON and YAML have them."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
+
+

@@ -209,7 +209,10 @@ def test_a_search_by_loss_alone_finds_the_lowest(command, tmp_path):
     assert all(result["objective"] == {"tag": "val/loss", "mode": "min"} for result in results)
 
 
-def test_a_sweep_reports_once_that_a_metrics_mode_is_guessed(command):
-    done = command("-m", "seed=0,1", "data=iris", "objective=val/nosuch", ONE_EPOCH, "report=false")
+def test_a_sweep_reports_once_that_a_metrics_mode_is_guessed(command, tmp_path):
+    (tmp_path / "ownloss.py").write_text(OWN.replace("self.log(self.name", 'self.log("val/nosuch"'))
+    words = ["-m", "seed=0,1", "model._target_=ownloss.Module", "+model.lr=0.1", "objective=val/nosuch", ONE_EPOCH]
+    words += ["report=false", "~callbacks.best"]
+    done = command(*words, GRADVITALS_ALLOW="ownloss", PYTHONPATH=f"{tmp_path}:{ROOT / 'src'}")
     assert done.returncode == 0, done.stderr
     assert (done.stdout + done.stderr).count("Set objective_mode=min or max") == 1

@@ -9,6 +9,7 @@ from gradvitals.report.pages.run_page import run_page
 from gradvitals.results.record import read
 from tests.counting import python_calls
 from tests.report.made import FINDING, a_result, a_run, some_vitals, with_curves
+from tests.tabular.made import CHURN, HOSTILE
 
 
 def text_of(folder):
@@ -156,3 +157,35 @@ def test_a_page_is_small_and_quick(tmp_path):
     record = read(with_curves(a_run(tmp_path / "r")))
     assert len(run_page(record, with_remedy)) < 3e6  # packs Plotly once
     assert python_calls(lambda: run_page(record, with_remedy)) < 20_000  # about 5,000, or 0.03 s on a laptop
+
+
+def test_the_table_is_a_section_with_the_commands_of_its_remarks(tmp_path):
+    folder = a_run(tmp_path / "r", a_result(table=CHURN.to_dict(), overrides=["data=csv", "data.drop=[CustomerID]"]))
+    page = text_of(folder)
+    for words in (
+        "Table</h2>",
+        "13 left out",
+        "Otherwise:",
+        "python src/train.py data=csv &#x27;data.drop=[CustomerID]&#x27; &#x27;data.missing=[-999]&#x27;</pre>",
+        "python src/train.py data=csv &#x27;data.drop=[CustomerID,&quot;Monthly charge",
+        "73.4%",
+        '<span style="width:36.2%">',
+        "monthly 400, yearly 200, two years 100",
+    ):
+        assert words in page
+    assert "Table</h2>" not in text_of(a_run(tmp_path / "digits"))
+
+
+def test_a_hostile_or_damaged_table_stays_text(tmp_path):
+    remark = {"text": HOSTILE, "setting": "a='open"}
+    hostile = CHURN.to_dict() | {"target": HOSTILE, "classes": {HOSTILE: 1}, "remarks": [remark]}
+    page = text_of(a_run(tmp_path / "r", a_result(table=hostile)))
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+    assert "\x1b" not in page
+    column = CHURN.to_dict()["columns"][0] | {"missing": "x"}
+    others = ({"rows": "many"}, {"classes": {"a": "b"}}, {"splits": 1}, {"columns": [column]}, {"remarks": ["x"]})
+    for i, damaged in enumerate(others):
+        page = text_of(a_run(tmp_path / str(i), a_result(table=CHURN.to_dict() | damaged)))
+        assert "has a shape that is not known" in page
+    assert "Table</h2>" not in text_of(a_run(tmp_path / "text", a_result(table="x")))

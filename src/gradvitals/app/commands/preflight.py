@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gradvitals.signal_propagation.reading import Preflight
 
 log = logging.getLogger(__name__)
-IDLE = ("resume", "ckpt_path", "train", "test")
+IDLE = ("resume", "ckpt_path", "train", "test", "look")
 
 
 def preflight(config: DictConfig) -> None:
@@ -31,11 +31,15 @@ def preflight(config: DictConfig) -> None:
     job = Job.current()
     with job.refusals():
         run_config = job.config(config)
-        if idle := [key for key in run_config.overrides.typed_keys if key in IDLE]:
+        if idle := [key for key in _keys(run_config) if key in IDLE]:
             raise ConfigError(f"{idle[0]}: has no part in a preflight, which does not train; leave it out")
         found = look(prepare(run_config))
         write_json(job.run_dir / "preflight.json", content(found))
         log.info(table(found, job.run_dir))
+
+
+def _keys(config: RunConfig) -> list[str]:
+    return [*config.overrides.typed_keys, *(["look"] if config["look"] else [])]  # which debug=table sets
 
 
 def look(config: RunConfig) -> Preflight:

@@ -18,6 +18,7 @@ from gradvitals.app.processes.same_config import SameConfig
 from gradvitals.app.processes.signals import Signals
 from gradvitals.app.processes.subprocesses import job_subprocesses
 from gradvitals.app.run.assemble import Run
+from gradvitals.app.run.build_data import description_of
 from gradvitals.app.run.job import Job
 from gradvitals.app.run.run_result import mark_unfinished
 from gradvitals.app.sweep.sweep_job import pruning
@@ -26,6 +27,7 @@ from gradvitals.formatting import short
 from gradvitals.loggers.hparams import hyperparameters, log_hparams
 from gradvitals.results.files import write_bytes
 from gradvitals.results.record import read
+from gradvitals.tabular.table_lines import lines
 
 log = logging.getLogger(__name__)
 REPORT = "report.html"
@@ -85,16 +87,23 @@ def write_report(run: Run, run_dir: Path) -> None:
         log.warning(f"{REPORT} cannot be written: {error}")
 
 
-def show(summary: str, config: RunConfig) -> None:
-    """Logs the closing lines; in a sweep, whose progress is on the screen, only to the run's log file."""
-    log_to_file(summary)
+def show_table(run: Run, config: RunConfig) -> None:
+    """Logs what was read of a table, before the training, from the first process alone."""
+    description = description_of(run.data)
+    if description is not None and is_first_process():
+        show("\n".join(lines(description)), config)
+
+
+def show(text: str, config: RunConfig) -> None:
+    """Logs lines about a run; in a sweep, whose progress is on the screen, only to the run's log file."""
+    log_to_file(text)
     if config.in_sweep or not log.isEnabledFor(logging.INFO):
         return
     from gradvitals.app.run.run_summary import colored
 
     for handler in logging.getLogger().handlers:
         if not isinstance(handler, logging.FileHandler) and handler.level <= logging.INFO:
-            handler.emit(_message(colored(summary) if _has_colors(handler) else summary))
+            handler.emit(_message(colored(text) if _has_colors(handler) else text))
 
 
 def _has_colors(handler: logging.Handler) -> bool:

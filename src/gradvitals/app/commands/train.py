@@ -15,8 +15,9 @@ from omegaconf import DictConfig
 from gradvitals.app.config.error_messages import explain
 from gradvitals.app.processes.signals import Signals
 from gradvitals.app.run.environment import prepare
-from gradvitals.app.run.job import Job
+from gradvitals.app.run.job import Job, discard
 from gradvitals.app.sweep.sweep_job import reserve_gpu, resume_from, run_in_sweep
+from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED, ConfigError
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
             config = stack.enter_context(reserve_gpu(config))
         config = prepare(config)
 
+        if config["look"]:
+            from gradvitals.app.commands.table_look import look_at_table
+
+            looked = look_at_table(config)
+            if is_first_process():
+                print(looked)
+                discard(job.run_dir)
+            return None
+
         from gradvitals.app.commands import stages
         from gradvitals.app.run.assemble import assemble
         from gradvitals.app.run.run_result import objective_value, remedies_of, result
@@ -54,6 +64,7 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
         from gradvitals.app.run.vitals_json import write
 
         run = assemble(config)
+        stages.show_table(run, config)
         try:
             with stages.processes(run, job, composed, config["ckpt_path"]):
                 stages.fit(run, config, job, signals)

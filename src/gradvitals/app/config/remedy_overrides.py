@@ -75,11 +75,16 @@ class _Replaced:
         for name, value in values.items():
             key, usual = f"{self.name}.{name}", self.new.get(name, ABSENT)
             if not self._is_shared(name) and key not in remedied and value != usual:
-                yield f"~{key}" if usual is ABSENT else f"{key}={as_typed(usual)}"
+                yield f"~{key}" if usual is ABSENT else f"{key}={_typed(usual)}"
 
     def _is_shared(self, name: str) -> bool:
         owner = OWNERS.get(f"{self.name}.{name}", name)
         return all(key in self.old and key in self.new and self.old[key] == self.new[key] for key in (name, owner))
+
+
+def _typed(value: Any) -> str:
+    """A value of a config file as it is typed: an interpolation stays one."""
+    return value if isinstance(value, str) and "${" in value else as_typed(value)
 
 
 @dataclass(frozen=True)

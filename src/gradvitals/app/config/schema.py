@@ -26,6 +26,9 @@ from gradvitals.app.config.constraints import (
 MANY = 1024  # threads or processes: more are a mistyped number, and take a machine down
 SPAN = re.compile(r"\d+:\d\d?:\d\d?:\d\d?")
 
+# A column's name as Hydra reads it: true, 2020 and null are names of columns, too.
+column = Constraint("the name of a column", lambda value: value is None or isinstance(value, (str, int, float)))
+columns = Constraint("the name of a column, or a list of names", either(column, list_of(column)).accepts)
 share = either(integer(0), number(0, 1))
 interval = either(integer(1), number(above=0, high=1))
 endless = Constraint("an integer of 1 or more, or -1 for no limit", either(integer(1), one_of(-1)).accepts)
@@ -48,7 +51,9 @@ RULES: dict[str, Constraint] = {
     "tags": list_of(string),
     "seed": optional(seed),
     "loss": name,
+    "metrics": either(list_of(name), one_of("auto")),
     "train": boolean,
+    "look": boolean,
     "test": one_of("best", "last", False),
     "objective": string,
     "objective_mode": one_of("auto", "min", "max"),
@@ -123,10 +128,11 @@ RULES: dict[str, Constraint] = {
     "data.scaling": name,
     "data.features": name,
     "data.task": name,
-    "data.target": either(string, integer(0)),
+    "data.target": column,
     "data.batch_size": integer(1),
     "data.shuffle": boolean,
     "data.num_workers": integer(0, MANY),
+    "data.class_weight": optional(one_of("balanced")),
     "data.split_seed": seed,
     "data.split": boolean,
     "data.download": boolean,
@@ -137,8 +143,8 @@ RULES: dict[str, Constraint] = {
     "data.root": string,
     "data.path": string,
     "data.changed": one_of("refuse", "accept"),
-    "data.drop": list_of(string),
-    "data.categorical": list_of(string),
+    "data.drop": columns,
+    "data.categorical": columns,
     "monitor.every_n_steps": integer(1),
     "monitor.first_steps": integer(0),
     "monitor.spike_factor": number(above=1),

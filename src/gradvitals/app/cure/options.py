@@ -25,7 +25,7 @@ RULES = {
     "workers": either(integer(1), one_of("auto")),
     "name": optional(Constraint("letters, digits, - and _", lambda v: isinstance(v, str) and bool(NAME.fullmatch(v)))),
 }
-WITHOUT_EFFECT = ("resume", "ckpt_path", "train", "weights")
+WITHOUT_EFFECT = ("resume", "ckpt_path", "train", "weights", "look")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class CurePreRunCheck(PreRunCheck):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         super().on_run_start(config, **kwargs)
         try:
-            CureOptions.checked(config.cure, Overrides(config.hydra.overrides.task).typed_keys)
+            typed = Overrides(config.hydra.overrides.task).typed_keys
+            CureOptions.checked(config.cure, [*typed, *(["look"] if config.look else [])])  # debug=table sets it
         except ValueError as error:
             leave(str(error))

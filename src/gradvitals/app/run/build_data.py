@@ -16,6 +16,7 @@ from gradvitals.build import Spec, build
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.files import user_lock
+from gradvitals.tabular.description import TableDescription
 
 if TYPE_CHECKING:
     from gradvitals.data.csv import Csv
@@ -32,11 +33,15 @@ class DataShape:
         in_features: features of one flattened sample.
         num_classes: 1 for a regression.
         task: ``multiclass``, ``binary`` or ``regression``.
+        class_weight: the weight of each class in the loss; None: all are equal.
+        metrics: what is logged beside the loss; None: the first metric of the task.
     """
 
     in_features: int
     num_classes: int
     task: str
+    class_weight: list[float] | None = None
+    metrics: list[str] | None = None
 
 
 def build_data(spec: Spec) -> LightningDataModule:
@@ -71,7 +76,11 @@ def describe(data: LightningDataModule) -> DataShape:
     data.setup("fit")
     splits = getattr(data, "splits", None)
     if splits is not None:
-        return DataShape(splits.train.x[0].numel(), splits.num_classes, splits.task)
+        weights = getattr(data, "class_weights", None)
+        metrics = getattr(splits, "metrics", None)
+        return DataShape(
+            splits.train.x[0].numel(), splits.num_classes, splits.task, weights, list(metrics) if metrics else None
+        )
     x, y = next(iter(data.train_dataloader()))
     task = getattr(data, "task", "regression" if y.is_floating_point() else "multiclass")
     num_classes = getattr(data, "num_classes", {"regression": 1, "binary": 2}.get(task))
@@ -80,6 +89,12 @@ def describe(data: LightningDataModule) -> DataShape:
             f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none"
         )
     return DataShape(getattr(data, "in_features", x[0].numel()), num_classes, task)
+
+
+def description_of(data: LightningDataModule) -> TableDescription | None:
+    """Returns what was read of the table that the data come from; None where they are no table."""
+    description = getattr(data, "description", None)
+    return description if isinstance(description, TableDescription) else None
 
 
 @contextmanager

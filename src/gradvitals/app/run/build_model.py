@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Container
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -32,6 +32,8 @@ def build_model(config: RunConfig, data: LightningDataModule) -> LightningModule
     if _is_module(target):
         return build(spec, LightningModule)
     shape = describe(data)
+    if config["metrics"] != "auto":
+        shape = replace(shape, metrics=config["metrics"])
     if target is MLP:
         with torch.device("meta"):  # where a network has shapes and takes no memory
             net = build(spec, MLP, {"in_features": shape.in_features, "out_features": shape.num_classes})

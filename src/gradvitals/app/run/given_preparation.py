@@ -50,7 +50,7 @@ def give_preparation(config: RunConfig, data: LightningDataModule) -> None:
             log.info(f"tested       all of {table.path}, which is not the table that {path} was trained on")
         return
     if key == "ckpt_path":
-        _refuse_a_changed_table(table, preparation)
+        _refuse_a_changed_table(table, preparation, path)
     table.use(replace(preparation, fingerprint=table.fingerprint))
 
 
@@ -93,11 +93,11 @@ def log_differences(data: LightningDataModule) -> None:
         log.warning(f"differs      {difference}")
 
 
-def _refuse_a_changed_table(table: Csv, preparation: Preparation) -> None:
+def _refuse_a_changed_table(table: Csv, preparation: Preparation, checkpoint: Path) -> None:
     if table.fingerprint == preparation.fingerprint or table.changed == ACCEPT:
         return
     raise ConfigError(
-        f"data.path={table.path} is not the table that the run was trained on: it had {preparation.rows} rows and has "
-        f"changed since. Restore it, or set data.changed={ACCEPT} to continue with the columns, levels and scales of "
-        "the training table"
+        f"data.path={table.path} is not the table that {checkpoint} was trained on: {preparation.rows:,} rows of that were "
+        f"used, this one has {len(table.read_text()):,}. Restore it, or add data.changed={ACCEPT} to continue on this one "
+        "with the columns, levels and scales of the first"
     )

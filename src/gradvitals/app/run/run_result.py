@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run
+from gradvitals.app.run.build_data import description_of
 from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
 from gradvitals.results.objective import Objective, is_loss
 from gradvitals.results.provenance import git_commit, versions
@@ -24,6 +25,7 @@ CHOICES = ("model", "act", "init", "optimizer", "clip")
 def result(run: Run, config: RunConfig, interrupted: bool = False, failure: str | None = None) -> Result:
     """Returns what a run came to."""
     history, monitor, counted = run.history, run.monitor, count(run.model)
+    table = description_of(run.data)
     return Result(
         Status.FAILED if failure else status(run, interrupted),
         failure or _ended_because(run),
@@ -41,6 +43,7 @@ def result(run: Run, config: RunConfig, interrupted: bool = False, failure: str 
         skipped_steps=monitor.skipped_steps if monitor else 0,
         non_finite=FirstNonFinite(*monitor.non_finite) if monitor and monitor.non_finite else None,
         parameters=Parameters(counted.trained, counted.frozen, counted.statistics),
+        table=table.to_dict() if table else None,
         versions=versions(),
         git=git_commit(),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,12 +14,12 @@ from gradvitals.callbacks.announcer import advice_of
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
-from gradvitals.formatting import short, visible
+from gradvitals.formatting import short, visible, wrapped
 from gradvitals.report.pictures.gradient_by_layer import title
 from gradvitals.results.result import MetricSummary, Parameters, Result
 from gradvitals.results.status import Status
 
-COLUMNS, INDENT = 80, 13
+INDENT = 13
 TOGETHER = "\N{NO-BREAK SPACE}"  # between words that one line contains
 GREEN, RED, YELLOW = 32, 31, 33
 
@@ -52,7 +51,7 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
         lines.append(_command("report", short(run_dir / "report.html")))
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(_command("tensorboard", f"{_tensorboard()} --logdir {shlex.quote(short(run_dir))}"))
-    return "\n".join(_wrapped(visible(" ".join(line.splitlines()))) for line in lines)
+    return "\n".join(wrapped(visible(" ".join(line.splitlines())), INDENT).replace(TOGETHER, " ") for line in lines)
 
 
 def colored(summary: str) -> str:
@@ -68,15 +67,6 @@ def colored(summary: str) -> str:
 def _colored(found: re.Match[str]) -> str:
     color = {HEALTHY: GREEN, UNDECIDED: YELLOW}.get(found[2], RED)
     return f"{found[1]}\x1b[{color}m{found[2]}\x1b[0m"
-
-
-def _wrapped(line: str) -> str:
-    """A line as several ones at most that wide; no word is broken, so that paths can be copied."""
-    if len(line) > COLUMNS:
-        indent = " " * INDENT
-        wrapper = textwrap.TextWrapper(COLUMNS, line[:INDENT], indent, break_long_words=False, break_on_hyphens=False)
-        line = wrapper.fill(line[INDENT:])
-    return line.replace(TOGETHER, " ")
 
 
 def _command(name: str, command: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gradvitals.formatting import as_typed
+from gradvitals.formatting import plain
 from gradvitals.results.objective import Objective
 from gradvitals.results.record import Record, flat
 
@@ -74,17 +74,17 @@ def differences(records: Sequence[Record]) -> dict[str, list[str | None]]:
         >>> differences([Record(Path(), config=a), Record(Path(), config=b)])
         {'act.name': ['elu', 'relu']}
     """
-    configs = [typed_by_key(record.config) for record in records]
+    configs = [plain_by_key(record.config) for record in records]
     keys = dict.fromkeys(key for config in configs for key in config if not key.startswith(NO_DIFFERENCE))
     differ = [key for key in keys if len({config.get(key) for config in configs if config}) > 1]
     return {key: [config.get(key) for config in configs] for key in differ}
 
 
-def typed_by_key(config: Mapping[str, Any]) -> dict[str, str]:
-    """Returns a nested config by dotted keys, its values as one types them.
+def plain_by_key(config: Mapping[str, Any]) -> dict[str, str]:
+    """Returns a nested config by dotted keys, its values as people read them.
 
     Example:
-        >>> typed_by_key({"model": {"depth": 3, "hidden": None}, "seed": 1})
+        >>> plain_by_key({"model": {"depth": 3, "hidden": None}, "seed": 1})
         {'model.depth': '3', 'model.hidden': 'null', 'seed': '1'}
     """
-    return {key: as_typed(value) for key, value in flat(config).items()}
+    return {key: plain(value) for key, value in flat(config).items()}

@@ -91,6 +91,16 @@ def facts(pairs: Iterable[tuple[str, object, str]]) -> Html:
     return tag("dl", *items, class_="facts")
 
 
+def bar(share: float) -> Html:
+    """Returns a small bar whose length is a share, from 0 to 1, for a cell beside the number.
+
+    Example:
+        >>> bar(0.5)
+        '<span class="share" aria-hidden="true"><span style="width:50.0%"></span></span>'
+    """
+    return tag("span", tag("span", style=f"width:{min(max(share, 0), 1):.1%}"), class_="share", aria_hidden="true")
+
+
 def row(figures: Iterable[Html]) -> Html:
     """Returns figures side by side where the window is wide enough."""
     return tag("div", *figures, class_="row")

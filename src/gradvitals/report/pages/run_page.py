@@ -8,7 +8,7 @@ from typing import Any
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.formatting import duration, number, train_command, typed
 from gradvitals.report.pages import phrases
-from gradvitals.report.pages.comparison import typed_by_key
+from gradvitals.report.pages.comparison import plain_by_key
 from gradvitals.report.pages.page import (
     Html,
     command,
@@ -23,6 +23,7 @@ from gradvitals.report.pages.page import (
     tag,
 )
 from gradvitals.report.pages.run_sections import WANTED, clipping, gradients, layers, metrics
+from gradvitals.report.pages.table_section import table_section
 from gradvitals.results.curves import read_curves
 from gradvitals.results.record import Record
 from gradvitals.results.status import Status
@@ -44,7 +45,8 @@ def run_page(record: Record, with_remedy: phrases.WithRemedy) -> str:
     """
     curves = read_curves(record.folder, WANTED)
     measured = [metrics(record, curves), gradients(record, curves), clipping(record, curves), layers(record, curves)]
-    sections = [_to_do(record, with_remedy), *measured, _config(record), _environment(record)]
+    table_of_data = table_section(record, with_remedy)
+    sections = [_to_do(record, with_remedy), *measured, table_of_data, _config(record), _environment(record)]
     return document(f"{record.verdict or record.status}: {record.name}", _header(record), sections)
 
 
@@ -136,7 +138,7 @@ def _colon(text: str) -> str:
 def _config(record: Record) -> Html:
     if not record.config:
         return section("Config", note("The config of this run is missing: expected .hydra/config.yaml."))
-    rows = [[tag("code", key), tag("code", value)] for key, value in typed_by_key(record.config).items()]
+    rows = [[tag("code", key), tag("code", value)] for key, value in plain_by_key(record.config).items()]
     overrides = tag("code", " ".join(record.overrides)) if record.overrides else "none, all values are defaults"
     everything = details(f"All {len(rows)} keys", table(["key", "value"], rows), printed=False)
     return section("Config", paragraph("Overrides: ", overrides), everything)

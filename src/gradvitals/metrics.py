@@ -1,0 +1,136 @@
+"""Metrics by task and name. One collection of them shares what they count."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection, R2Score
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    BinaryAUROC,
+    BinaryF1Score,
+    BinaryStatScores,
+    MulticlassAccuracy,
+    MulticlassAUROC,
+    MulticlassF1Score,
+    MulticlassStatScores,
+)
+from torchmetrics.utilities.data import dim_zero_cat
+
+
+class BinaryBalancedAccuracy(BinaryStatScores):
+    """The mean recall of those of the two classes that occur."""
+
+    higher_is_better = True
+
+    def compute(self) -> Tensor:
+        tp, fp, tn, fn = self._final_state()
+        return _mean_recall(torch.stack([tn, tp]), torch.stack([fp, fn]))
+
+
+class MulticlassBalancedAccuracy(MulticlassStatScores):
+    """The mean recall of the classes that occur; torchmetrics' macro accuracy also counts those only predicted."""
+
+    higher_is_better = True
+
+    def compute(self) -> Tensor:
+        tp, _, _, fn = self._final_state()
+        return _mean_recall(tp, fn)
+
+
+def _mean_recall(found: Tensor, missed: Tensor) -> Tensor:
+    occurs = found + missed > 0
+    return (found[occurs] / (found + missed)[occurs]).mean()
+
+
+class OccurringAUROC(MulticlassAUROC):
+    """The mean of the areas, one class against the rest, of the classes that can be ranked.
+
+    Those are the classes that some samples have and others have not. Where there is none, the value is nan.
+    torchmetrics counts an area of 0 for each class that does not occur, and warns.
+    """
+
+    def __init__(self, num_classes: int, validate_args: bool = True) -> None:
+        super().__init__(num_classes, average=None, validate_args=validate_args)
+
+    def compute(self) -> Tensor:
+        counts = torch.bincount(dim_zero_cat(self.target), minlength=self.num_classes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of the classes that are left out here
+            areas = super().compute()
+        return areas[(counts > 0) & (counts < counts.sum())].mean()
+
+
+class DefinedAUROC(BinaryAUROC):
+    """The area under the curve; nan where only one class occurs, for which torchmetrics gives 0 and warns."""
+
+    def compute(self) -> Tensor:
+        target = dim_zero_cat(self.target)
+        return super().compute() if (target != target[:1]).any() else torch.full((), torch.nan, device=target.device)
+
+
+# Task -> name -> how the metric is built, from the number of classes and whether it checks its inputs.
+_Builder = Callable[[int, bool], Metric]
+METRICS: dict[str, dict[str, _Builder]] = {
+    "multiclass": {
+        "acc": lambda classes, check: MulticlassAccuracy(classes, average="micro", validate_args=check),
+        "f1": lambda classes, check: MulticlassF1Score(classes, average="macro", validate_args=check),
+        "auroc": lambda classes, check: OccurringAUROC(classes, validate_args=check),
+        "balanced_acc": lambda classes, check: MulticlassBalancedAccuracy(
+            classes, average="macro", validate_args=check
+        ),
+    },
+    "binary": {
+        "acc": lambda _, check: BinaryAccuracy(validate_args=check),
+        "f1": lambda _, check: BinaryF1Score(validate_args=check),
+        "auroc": lambda _, check: DefinedAUROC(validate_args=check),
+        "balanced_acc": lambda _, check: BinaryBalancedAccuracy(validate_args=check),
+    },
+    "regression": {"r2": lambda *_: R2Score()},
+}
+COUNTED_ALIKE = {"multiclass": ("f1", "balanced_acc"), "binary": ("acc", "f1", "balanced_acc")}
+
+
+def chosen_metrics(task: str, names: Sequence[str] | None = None) -> list[str]:
+    """Returns the names of metrics without repetition; of None, the first metric of the task.
+
+    Example:
+        >>> chosen_metrics("binary"), chosen_metrics("binary", ["f1", "acc", "f1"])
+        (['acc'], ['f1', 'acc'])
+    """
+    return list(METRICS[task])[:1] if names is None else list(dict.fromkeys(names))
+
+
+def metric_collection(task: str, num_classes: int, names: Sequence[str] | None = None) -> MetricCollection:
+    """Returns metrics that take probabilities ``(batch,)`` or ``(batch, num_classes)``, or values, and targets.
+
+    Args:
+        task: ``multiclass``, ``binary`` or ``regression``.
+        names: ``acc``, ``f1`` (of the second class, or the mean over several classes), ``auroc`` (the mean over each
+            class against the rest), ``balanced_acc`` (the mean recall of the classes that occur); for a regression
+            ``r2``. None: the first of the task.
+
+    Raises:
+        ValueError: a name that the task does not have, or none at all; the message lists what there is.
+
+    Example:
+        >>> found = metric_collection("binary", 2, ["acc", "balanced_acc"])
+        >>> found.update(torch.tensor([0.1, 0.2, 0.3, 0.4]), torch.tensor([0, 0, 0, 1]))
+        >>> {name: value.item() for name, value in found.compute().items()}
+        {'acc': 0.75, 'balanced_acc': 0.5}
+    """
+    known = METRICS[task]
+    chosen = chosen_metrics(task, names)
+    if not chosen or not set(chosen) <= set(known):
+        got = next((repr(name) for name in chosen if name not in known), "none")
+        raise ValueError(
+            f"metrics: expected some of {', '.join(known)} for a {task} task; got {got}. Set metrics=auto, or for "
+            f"example metrics=[{','.join(list(known)[:2])}]"
+        )
+    alike = [name for name in chosen if name in COUNTED_ALIKE.get(task, ())]
+    # One of them checks the inputs, which are the same for all.
+    built = {name: known[name](num_classes, name == chosen[0]) for name in chosen}
+    return MetricCollection(built, compute_groups=[alike] if alike else False)  # type: ignore[arg-type]

@@ -1,0 +1,296 @@
+"""Which kind each column of a table is: found from its cells, or typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gradvitals.formatting import number, setting, shortened, visible
+from gradvitals.tabular.columns import first_string
+from gradvitals.tabular.dates import Dates, dates
+from gradvitals.tabular.description import Remark
+from gradvitals.tabular.labels import canonical_number, merged, spellings
+from gradvitals.tabular.missing import MissingWords, sentinel
+from gradvitals.tabular.numbers import Numbers, numbers
+
+IDENTIFIER = re.compile(r"(^|[\W_])(id|idx|index|key|uuid|guid|row|nr|no|num|number|rownum)([\W_]|$)|[a-z]I[dD]$", re.ASCII)
+SERIAL = re.compile(r"^(unnamed: \d+|column \d+|index|rowid|id|x1|\W*)$", re.IGNORECASE)
+CODE = re.compile(r"0\d+")
+FEW_LEVELS = 20  # strings of which are a category even if each occurs once or twice
+STRAY = 0.5  # share of numbers from which a column of numbers has stray strings
+FAR = 20.0  # how many ranges of the middle 80 % from the median an outlier is
+SORTED = 0.2  # share of the class changes of shuffled rows, below which rows are sorted by class
+
+
+@dataclass(frozen=True)
+class KindOptions:
+    """What the user typed about columns and cells."""
+
+    categorical: Sequence[str] = ()
+    numeric: Sequence[str] = ()
+    dates: Sequence[str] = ()
+    missing: MissingWords = MissingWords()
+    decimal: str = "auto"
+    thousands: str = "auto"
+    date_format: str = "auto"
+    exact_labels: bool = False
+    max_levels: int = 100
+
+
+@dataclass(frozen=True)
+class NumberGuess:
+    """A column of numbers: NaN where missing."""
+
+    found: Numbers
+    values: NDArray[np.float64]  # (rows,)
+    sentinels: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class CategoryGuess:
+    """A column of names."""
+
+    because: str = ""
+
+
+@dataclass(frozen=True)
+class DateGuess:
+    """A column of dates."""
+
+    found: Dates
+    moments: NDArray[np.datetime64]  # (rows,)
+
+
+@dataclass(frozen=True)
+class Unused:
+    """A column that is left out."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class StrayStrings:
+    """A column that is neither numbers nor names."""
+
+    expected: str
+    first: str
+    strings: tuple[str, ...]
+
+
+Guess = NumberGuess | CategoryGuess | DateGuess | Unused
+
+
+@dataclass
+class Kinds:
+    """The kind of every column, and what to say about it."""
+
+    columns: dict[str, Guess] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+
+
+def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
+    """Returns the decimal sign that the unambiguous columns of a table have; empty: they have none, or both."""
+    signs = set()
+    for name in cells.columns:
+        present = cells[name][~options.missing.absent(cells[name])].head(200)
+        if not present.str.contains(r"\d[.,]\d", regex=True).any():
+            continue
+        found = numbers(present)
+        if found.share == 1 and not found.ambiguous and present.str.contains(rf"\d\{found.format.decimal}\d").any():
+            signs.add(found.format.decimal)
+    return signs.pop() if len(signs) == 1 else ""
+
+
+def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, y: NDArray | None) -> Kinds:
+    """Returns the kind of each column.
+
+    Args:
+        cells: strings; ``""`` is empty.
+        unnamed: columns that the file does not name.
+        likely: the decimal sign of the table; empty: unknown.
+        y: class numbers ``(rows,)``, to find a number of the row that tells the class; None: a regression.
+
+    Raises:
+        ValueError: it names all columns that have both numbers and other strings, and what to type.
+    """
+    found, stray = Kinds(), {}
+    for name in cells.columns:
+        guess = _kind(name, cells[name], options, name in unnamed, likely)
+        if isinstance(guess, StrayStrings):
+            stray[name] = guess
+        else:
+            found.columns[name] = guess
+            found.remarks += _remarks(name, guess, cells[name], options, y)
+    if stray:
+        _refuse(stray, options)
+    return found
+
+
+def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, likely: str) -> Guess | StrayStrings:
+    if name in options.categorical:
+        return CategoryGuess("typed")
+    is_present = ~options.missing.absent(cells)
+    present = cells[is_present]
+    if not len(present):
+        return Unused("no value")
+    if name in options.dates:
+        return _date(present, is_present, options, likely) or StrayStrings("dates", first_string(present), ())
+    if present.nunique() == 1 and is_present.all() and name not in options.numeric:
+        return Unused(f"always {visible(present.iloc[0])!r}")
+    if name not in options.numeric and present.str.fullmatch(CODE).any() and present.str.fullmatch(r"\d+").all():
+        return _names(cells, options, f"codes with leading zeros, such as {_example(present, CODE)}")
+    found = numbers(present, options.decimal, options.thousands, likely)
+    if found.share == 1 and name not in options.numeric and present.str.fullmatch(r"\d{8}").all():
+        if (date := _date(present, is_present, options, likely)) is not None:
+            return date
+    if found.share == 1:
+        return _number(name, present, is_present, found, options, is_unnamed)
+    if name in options.numeric or found.share >= STRAY:
+        strings = present[np.isnan(found.values)]
+        return StrayStrings("numbers", first_string(strings), tuple(map(str, strings.unique())))
+    guess = _date(present, is_present, options, likely)
+    return guess or _names(cells, options)
+
+
+def _number(
+    name: str, present: pd.Series, is_present: pd.Series, found: Numbers, options: KindOptions, is_unnamed: bool
+) -> Guess:
+    values = np.full(len(is_present), np.nan)
+    values[is_present.to_numpy()] = found.values
+    marks: tuple[float, ...] = ()
+    if options.missing.typed is None and (mark := sentinel(values, present)) is not None:
+        marks = (mark,)
+        values[values == mark] = np.nan
+    if name not in options.numeric and (reason := _identifies(name, values, is_unnamed)):
+        return Unused(reason)
+    return NumberGuess(found, values, marks)
+
+
+def _identifies(name: str, values: NDArray[np.float64], is_unnamed: bool) -> str:
+    """Returns why a column of numbers only numbers the rows; empty: it does not."""
+    is_serial = bool(np.isfinite(values).all() and (values == np.round(values)).all() and len(set(values)) == len(values))
+    if not is_serial or len(values) < 3:
+        return ""
+    if is_unnamed or SERIAL.match(name.strip()):
+        return "the number of the row: every row has another one"
+    return "an identifier: every row has another one" if IDENTIFIER.search(name) or IDENTIFIER.search(name.lower()) else ""
+
+
+def _date(present: pd.Series, is_present: pd.Series, options: KindOptions, likely: str) -> DateGuess | StrayStrings | None:
+    found = dates(present, options.date_format, day_first=likely == ",")
+    if found is None and options.date_format != "auto":
+        found = dates(present, day_first=likely == ",")
+    if found is None or found.share < STRAY:
+        return None
+    if found.share < 1:
+        strings = present[np.isnat(found.values)]
+        return StrayStrings("dates", first_string(strings), tuple(map(str, strings.unique())))
+    moments = np.full(len(is_present), "NaT", "datetime64[us]")
+    moments[is_present.to_numpy()] = found.values
+    return DateGuess(found, moments)
+
+
+def _names(cells: pd.Series, options: KindOptions, because: str = "") -> Guess:
+    present = cells[~options.missing.absent(cells, words=False)]
+    levels = len(spellings(present, options.exact_labels))
+    if levels > FEW_LEVELS and levels > len(present) / 2:
+        return Unused(f"free text or an identifier: {levels:,} different strings in {len(present):,} rows")
+    return CategoryGuess(because)
+
+
+def _example(strings: pd.Series, pattern: re.Pattern[str]) -> str:
+    return repr(next(text for text in strings if pattern.fullmatch(text)))
+
+
+def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions, y: NDArray | None) -> list[Remark]:
+    shown = visible(name)
+    if isinstance(guess, NumberGuess):
+        return [remark for remark in _of_numbers(name, guess) if remark]
+    if isinstance(guess, DateGuess) and guess.found.ambiguous:
+        text = f"{shown}: dates were read by {guess.found.format}; the other order fits, too"
+        return [Remark(text, setting("data.date_format", guess.found.ambiguous))]
+    if isinstance(guess, CategoryGuess):
+        found = spellings(cells[~options.missing.absent(cells, words=False)], options.exact_labels)
+        same, remarks = merged(found), []
+        if same:
+            remarks.append(Remark(f"{shown}: {same} is one level", setting("data.labels", "exact")))
+        if len(found) > options.max_levels:
+            text = f"{shown}: {len(found):,} levels; the {options.max_levels} most frequent are used, the others share one"
+            remarks.append(Remark(text, setting("data.max_levels", len(found))))
+        return remarks
+    if isinstance(guess, Unused) and y is not None and _sorts(cells, y):
+        return [Remark(f"{shown}: left out, though it would predict the target: the rows are sorted by class")]
+    return []
+
+
+def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
+    shown, found = visible(name), guess.found
+    outliers = far_values(guess.values)
+    other = {".": "comma", ",": "point"}[found.format.decimal]
+    text = f"{shown}: {found.ambiguous!r} was read with decimal {'comma' if other == 'point' else 'point'}"
+    mark = [canonical_number(value) for value in guess.sentinels]
+    return [
+        Remark(text, setting("data.decimal", other)) if found.ambiguous else None,
+        Remark(f"{shown}: {mark[0]} was taken for missing", setting("data.missing", [])) if mark else None,
+        Remark(
+            f"{shown}: {len(outliers)} far beyond the rest, such as {number(outliers[0])}", setting("data.scaling", "robust")
+        )
+        if len(outliers)
+        else None,
+    ]
+
+
+def far_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the numbers that are far beyond the rest, the farthest first.
+
+    Example:
+        >>> far_values(np.array([*range(20), 1e6])).tolist()
+        [1000000.0]
+    """
+    known = values[np.isfinite(values)]
+    if len(known) < 10:
+        return known[:0]
+    low, median, high = np.quantile(known, [0.1, 0.5, 0.9])
+    if high == low:
+        return known[:0]
+    distance = np.abs(known - median) / (high - low)
+    far = distance > FAR
+    return known[far][np.argsort(-distance[far])]
+
+
+def _sorts(cells: pd.Series, y: NDArray) -> bool:
+    """Whether rows in the order of a column of numbers have their classes in blocks."""
+    order = pd.to_numeric(cells, errors="coerce")
+    if order.isna().any() or len(y) < 20:
+        return False
+    labels = y[np.argsort(order.to_numpy(), kind="stable")]
+    shares = np.unique(y, return_counts=True)[1] / len(y)
+    expected = (1 - (shares**2).sum()) * (len(y) - 1)
+    return bool((labels[1:] != labels[:-1]).sum() < SORTED * expected)
+
+
+def _refuse(stray: dict[str, StrayStrings], options: KindOptions) -> None:
+    """Names all columns at once, and what to type, with what was typed before."""
+    found = [f"{guess.expected} in column {visible(name)!r}; got {guess.first}" for name, guess in stray.items()]
+    strings = list(dict.fromkeys(text for guess in stray.values() for text in guess.strings))
+    ways: list[Callable[[], str]] = []
+    if len(strings) <= 5:
+        ways.append(lambda: f"if they mean missing, {setting('data.missing', [*(options.missing.typed or ()), *strings])}")
+    untyped = [name for name, guess in stray.items() if name not in (*options.numeric, *options.dates)]
+    if untyped:
+        typed = [*options.categorical, *untyped]
+        ways.append(lambda: f"if they are names, {setting('data.categorical', typed)}")
+    raise ColumnsRefused(f"expected {'; '.join(found[:5])}{f' and {len(found) - 5} more' if len(found) > 5 else ''}", list(stray), [way() for way in ways])
+
+
+class ColumnsRefused(ValueError):
+    """Columns that cannot be read; the caller adds how to leave them out."""
+
+    def __init__(self, problem: str, columns: list[str], ways: list[str]) -> None:
+        super().__init__(problem)
+        self.problem, self.columns, self.ways = problem, columns, ways

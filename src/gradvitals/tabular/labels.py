@@ -1,0 +1,88 @@
+"""Names of classes and levels: those that differ by blanks or case are one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from gradvitals.formatting import shortened, visible
+
+NEGATIVE = frozenset("no n false f nein non negative neg off absent healthy normal benign good ham".split())
+PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
+
+
+def as_strings(column: pd.Series) -> pd.Series:
+    """Returns a column of any type as stripped strings, ``""`` where a value is missing.
+
+    Example:
+        >>> as_strings(pd.Series([1.0, None, 2.5])).tolist()
+        ['1', '', '2.5']
+    """
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype(object).map(str).where(column.notna(), "")
+    if pd.api.types.is_numeric_dtype(column):
+        return column.map(lambda value: "" if pd.isna(value) else canonical_number(float(value)))
+    return column.astype(object).map(lambda value: "" if pd.isna(value) else str(value).strip())
+
+
+def canonical_number(value: float) -> str:
+    """Returns a number as it is named: without decimals where it has none."""
+    return str(int(value)) if np.isfinite(value) and value == int(value) and abs(value) < 1e15 else repr(float(value))
+
+
+def canonical(text: str, exact: bool = False) -> str:
+    """Returns what is equal for two spellings of one name.
+
+    Args:
+        exact: whether blanks inside, and case, distinguish names.
+
+    Example:
+        >>> canonical(" Yes,  please "), canonical("1.0"), canonical("007")
+        ('yes, please', '1', '007')
+    """
+    if PLAIN_NUMBER.fullmatch(text):
+        return canonical_number(float(text))
+    return text.strip() if exact else " ".join(text.split()).casefold()
+
+
+def spellings(strings: pd.Series, exact: bool = False) -> dict[str, dict[str, int]]:
+    """Returns canonical name -> spelling -> rows, the most frequent spelling first."""
+    found: dict[str, dict[str, int]] = {}
+    for text, count in strings.value_counts().items():
+        found.setdefault(canonical(str(text), exact), {})[str(text)] = int(count)
+    return found
+
+
+def merged(found: Mapping[str, Mapping[str, int]]) -> str:
+    """Returns in words which spellings were taken for one name; empty: none.
+
+    Example:
+        >>> merged({"yes": {"yes": 3, "Yes": 1}, "no": {"no": 2}})
+        "'yes' = 'Yes'"
+    """
+    several = [" = ".join(repr(visible(text)) for text in texts) for texts in found.values() if len(texts) > 1]
+    different = [words for words, texts in zip(several, (t for t in found.values() if len(t) > 1), strict=True) if _differ(texts)]
+    return shortened(different, 5)
+
+
+def _differ(texts: Iterable[str]) -> bool:
+    """Whether spellings differ by more than the zeros of a number, such as 1 and 1.0."""
+    return not all(map(PLAIN_NUMBER.fullmatch, texts))
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Returns class names in their order: numbers by size, no before yes, others by the alphabet.
+
+    Example:
+        >>> ordered(["10", "9"]), ordered(["ja", "nein"])
+        (['9', '10'], ['nein', 'ja'])
+    """
+    names = list(names)
+    if all(map(PLAIN_NUMBER.fullmatch, names)):
+        return sorted(names, key=float)
+    if len(names) == 2 and sum(name.casefold() in NEGATIVE for name in names) == 1:
+        return sorted(names, key=lambda name: name.casefold() not in NEGATIVE)
+    return sorted(names, key=lambda name: (name.casefold(), name))
