@@ -22,7 +22,6 @@ ARROWS = {
     "loops": {"distributed"},
     "distributed": {"errors"},
     "results": {"formatting"},
-    "tabular": {"formatting"},
     "nets": {"activations"},
     "theory": {"activations"},
     "clipping": {"distributed"},
@@ -52,7 +51,6 @@ ARROWS = {
         "checkpoints",
         "classifier",
         "data",
-        "tabular",
         "loggers",
         "loops",
         "metrics",
@@ -89,7 +87,6 @@ ARROWS = {
         "checkpoints",
         "classifier",
         "data",
-        "tabular",
         "loggers",
         "report",
         "results",
@@ -101,7 +98,17 @@ ARROWS = {
     },
 }
 HYDRA = {room for room in ARROWS if room.startswith("app.")}
-NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "monitor", "nets", "results", "report", "tabular"}
+NO_LIGHTNING = {
+    "vitals",
+    "theory",
+    "diagnosis",
+    "signal_propagation",
+    "monitor",
+    "nets",
+    "results",
+    "report",
+    "tabular",
+}
 
 
 def imports(file: Path) -> set[str]:

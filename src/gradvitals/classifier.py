@@ -207,7 +207,7 @@ class Classifier(LightningModule):
 
     @torch.no_grad()
     def _outputs(self, features: Tensor) -> Tensor:
-        """Returns probabilities ``(rows, classes)``, or quantities ``(rows,)`` as the network gives them, as float64."""
+        """Returns probabilities ``(rows, classes)``, or scaled quantities ``(rows,)``, as float64 on the CPU."""
         weight = next(self.net.parameters())
         was_training = self.training
         self.eval()

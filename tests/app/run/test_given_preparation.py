@@ -56,7 +56,10 @@ def test_a_changed_table_is_not_resumed_unless_it_is_accepted(run_dir, train_her
     train_here(*resumed(run_dir, "data.changed=accept"), run_dir=run_dir)
     assert torch.load(run_dir / "checkpoints/last.ckpt", weights_only=True)["epoch"] == 2
     after = prepared(run_dir)
-    assert {key for key in before if before[key] != after[key]} <= {"fingerprint", "rows"}  # not columns, levels, scales
+    assert {key for key in before if before[key] != after[key]} <= {
+        "fingerprint",
+        "rows",
+    }  # not columns, levels, scales
     assert after["fingerprint"] != before["fingerprint"]
 
 

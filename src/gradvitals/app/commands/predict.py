@@ -118,7 +118,7 @@ def _written(cells: pd.DataFrame, found: pd.DataFrame) -> bytes:
 
     added = {name: _unused(name, cells.columns) for name in found.columns}
     table = pd.concat([cells, found.rename(columns=added)], axis=1)
-    table = table.map(_cell).rename(columns=_cell)  # type: ignore[arg-type]
+    table = table.map(_cell).rename(columns=_cell)
     return table.to_csv(index=False, lineterminator="\n").encode()
 
 

@@ -97,7 +97,7 @@ def _refuse_a_changed_table(table: Csv, preparation: Preparation, checkpoint: Pa
     if table.fingerprint == preparation.fingerprint or table.changed == ACCEPT:
         return
     raise ConfigError(
-        f"data.path={table.path} is not the table that {checkpoint} was trained on: {preparation.rows:,} rows of that were "
-        f"used, this one has {len(table.read_text()):,}. Restore it, or add data.changed={ACCEPT} to continue on this one "
-        "with the columns, levels and scales of the first"
+        f"data.path={table.path} is not the table that {checkpoint} was trained on: {preparation.rows:,} rows of that "
+        f"were used, this one has {len(table.read_text()):,}. Restore it, or add data.changed={ACCEPT} to continue on this "
+        "one with the columns, levels and scales of the first"
     )
