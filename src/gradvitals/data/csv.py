@@ -1,43 +1,66 @@
-"""Loads any table from a CSV file: fills gaps, encodes categories one-hot, scales by training statistics."""
+"""Loads any table from a file: every kind of column is found or typed, filled, encoded and scaled by training rows."""
 
 from __future__ import annotations
 
-import reprlib
-import warnings
 from collections.abc import Sequence
-from difflib import get_close_matches
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
-from sklearn.preprocessing import OneHotEncoder
 
-from gradvitals.data.tables import SCALINGS, scale, split_rows, tensors
+from gradvitals.data.tables import tensors
 from gradvitals.data.tensors import TASKS, LoaderOptions, Splits, TensorDataModule
+from gradvitals.formatting import visible
+from gradvitals.tabular.dates import AGE, PARTS
+from gradvitals.tabular.description import TableDescription
+from gradvitals.tabular.fitted_columns import SCALINGS
+from gradvitals.tabular.kinds import KindOptions
+from gradvitals.tabular.missing import MissingWords
+from gradvitals.tabular.numbers import DECIMALS
+from gradvitals.tabular.preparation import Preparation
+from gradvitals.tabular.prepared_table import TableOptions, fit_table, prepare_table
+from gradvitals.tabular.read_csv import CsvFormat, TextTable, read_csv
 
-Parts = tuple[NDArray, NDArray, NDArray]  # row numbers of training, validation and test
-MAX_CATEGORIES = 100  # a column with more distinct strings is probably a name or an identifier
-MAX_CLASSES = 20  # integers with more distinct values are probably a quantity
+THOUSANDS = {"auto": "auto", "none": "", "point": ".", "comma": ",", "blank": " ", "apostrophe": "'", "underscore": "_"}
+METRICS = ("acc", "f1", "auroc", "balanced_acc")  # of classes, which are seldom equally frequent in people's tables
 
 
 class Csv(TensorDataModule):
-    """A table from a file; a stratified tenth is for validation, a fifth for test.
+    """A table from a file; a tenth of the rows is for validation, a fifth for test.
 
-    Missing numbers become the training rows' median, missing strings a category of their own. Rows without a target are
-    dropped.
+    What is not typed is found, and :attr:`description` says what was found. ``docs/tables.md`` lists what is read how.
 
     Args:
-        path: the file, with a header line.
+        path: the file; it may be compressed by gzip, bzip2, xz or zip.
         target: name of the target's column.
         task: ``binary``, ``multiclass``, ``regression``, or ``auto``: two values are binary; strings and up to 20
             integers multiclass; other numbers regression.
         drop: columns to ignore.
-        categorical: columns of numbers that are categories.
-        scaling: ``standard`` (training statistics, also for the target of a regression) or ``raw``.
+        categorical: columns that are categories, although they are numbers or free text.
+        numeric: columns that are numbers, although they look like codes or identifiers.
+        dates: columns that are dates.
+        missing: words and numbers that mean a missing value beside the usual ones; ``auto``: numbers such as -999 far
+            from all others are found.
+        separator: a character, or comma, semicolon, tab, pipe, space; ``auto``: the one that fits.
+        decimal: ``point``, ``comma`` or ``auto``.
+        thousands: point, comma, blank, apostrophe, underscore, none, or ``auto``.
+        encoding: a codec of Python, or ``auto``.
+        comment: the character with which comment lines begin; empty: there are none.
+        header: whether the first line has the names of the columns; without one they are 0, 1, 2 ...
+        date_format: a format of ``strptime``, or ``auto``.
+        date_features: ``parts`` (year, month, weekday, hour) or ``age`` (days before the newest training date).
+        labels: ``merge``: names that differ by blanks or case are one; ``exact``: they are different.
+        max_levels: of a category; the rarer ones share one.
+        scaling: ``standard`` (mean and deviation), ``robust`` (median and quartiles, clipped) or ``raw``; by the
+            training rows, also for the target of a regression.
+        group: a column; rows of one group are in one split.
+        time: a column; the oldest rows train, the newest are tested.
+        folds: of cross-validation; None: none.
+        fold: which fold is tested, from 0.
         split_seed: seed of the split.
+        changed: ``refuse`` or ``accept`` a file that has changed since a run that is resumed was started.
         root: the folder of a relative ``path``; empty: the working folder.
         **loader: see :class:`TensorDataModule`.
 
@@ -49,167 +72,123 @@ class Csv(TensorDataModule):
     def __init__(
         self,
         path: str,
-        target: str,
+        target: object,
         task: str = "auto",
-        drop: Sequence[str] = (),
-        categorical: Sequence[str] = (),
+        drop: Sequence[object] | object = (),
+        categorical: Sequence[object] | object = (),
+        numeric: Sequence[object] | object = (),
+        dates: Sequence[object] | object = (),
+        missing: str | Sequence[object] = "auto",
+        separator: str = "auto",
+        decimal: str = "auto",
+        thousands: str = "auto",
+        encoding: str = "auto",
+        comment: str = "auto",
+        header: bool = True,
+        date_format: str = "auto",
+        date_features: str = PARTS,
+        labels: str = "merge",
+        max_levels: int = 100,
         scaling: str = "standard",
+        group: object = "",
+        time: object = "",
+        folds: int | None = None,
+        fold: int | None = None,
         split_seed: int = 0,
+        changed: str = "refuse",
         root: str = "",
         **loader: Unpack[LoaderOptions],
     ) -> None:
         super().__init__(**loader)
-        for key, value, accepted in (("task", task, ("auto", *TASKS)), ("scaling", scaling, SCALINGS)):
-            if value not in accepted:
-                raise ValueError(f"data.{key}: expected one of {', '.join(accepted)}; got {value!r}")
-        self.path, self.target, self.task = str(Path(root, path)) if path else "", str(target), task
-        self.drop, self.categorical = [str(name) for name in drop], [str(name) for name in categorical]
-        self.scaling, self.split_seed = scaling, split_seed
+        accepted: dict[str, tuple[object, Sequence[str]]] = {
+            "task": (task, ("auto", *TASKS)),
+            "scaling": (scaling, SCALINGS),
+            "decimal": (decimal, ("auto", *DECIMALS)),
+            "thousands": (thousands, tuple(THOUSANDS)),
+            "date_features": (date_features, (PARTS, AGE)),
+            "labels": (labels, ("merge", "exact")),
+            "changed": (changed, ("refuse", "accept")),
+        }
+        for key, (value, known) in accepted.items():
+            if value not in known:
+                raise ValueError(f"data.{key}: expected one of {', '.join(known)}; got {value!r}")
+        self.path, self.changed = str(Path(root, path)) if path else "", changed
+        self.format = CsvFormat(separator, encoding, comment, header)
+        kinds = KindOptions(
+            _listed(categorical),  # type: ignore[arg-type]
+            _listed(numeric),  # type: ignore[arg-type]
+            _listed(dates),  # type: ignore[arg-type]
+            MissingWords(None if missing == "auto" else tuple(_word(each) for each in _listed(missing))),
+            decimal,
+            THOUSANDS[thousands],
+            date_format,
+            labels == "exact",
+            max_levels,
+        )
+        self.options = TableOptions(
+            target, task, _listed(drop), kinds, date_features, scaling, group, time, folds, fold, split_seed
+        )
+        self.preparation: Preparation | None = None
+        self.description: TableDescription | None = None
+        self.differences: tuple[str, ...] = ()
+        self._is_given, self._test_all = False, False
+
+    def use(self, preparation: Preparation, test_all: bool = False) -> None:
+        """Prepares the table as another one was: with its columns, levels, scales and classes.
+
+        Args:
+            preparation: of the training table.
+            test_all: whether every row is tested.
+        """
+        self.preparation, self._is_given, self._test_all = preparation, True, test_all
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of the file."""
+        return sha256(self._file().read_bytes()).hexdigest()
+
+    def read_text(self) -> pd.DataFrame:
+        """Returns the cells of the file as strings; the index has the line numbers."""
+        return self._text_table().cells
 
     def load(self) -> Splits:
-        table = _read(self.path)
-        for key, columns in (("target", [self.target]), ("drop", self.drop), ("categorical", self.categorical)):
-            _require(table, columns, f"data.{key}", self.path)
-        table = table[table[self.target].notna()]  # the index still has the file's row numbers
-        y, task = _target(table[self.target], self.task)
-        parts = split_rows(y, seed=self.split_seed, stratify=task != "regression")
-        features = table.drop(columns=[self.target, *self.drop])
-        if features.shape[1] == 0:
-            raise ValueError(f"data.path={self.path}: expected columns besides the target {self.target!r}; got none")
-        xs = _features(features, parts, self.categorical, self.scaling)
-        if task == "regression":
-            ys = [column[:, 0] for column in _scaled(y[:, None], table[[self.target]], parts, self.scaling)]
+        table = self._text_table()
+        if self._is_given and self.preparation is not None:
+            try:
+                found = prepare_table(table, self.preparation, self.options, self.path, self._test_all)
+            except ValueError as error:
+                raise ValueError(f"data.path={visible(self.path)}: {error}") from None
         else:
-            ys = [y[rows] for rows in parts]
-        train, val, test = (tensors(x, y, task) for x, y in zip(xs, ys, strict=True))
-        return Splits(train, val, test, task, 1 if task == "regression" else int(y.max()) + 1)
+            found = fit_table(table, self.options, self.path)
+        self.preparation, self.description, self.differences = found.preparation, found.description, found.differences
+        target = found.preparation.target
+        train, val, test = (tensors(found.x[rows], found.y[rows], target.task) for rows in found.parts)
+        metrics = METRICS if target.classes else None
+        return Splits(train, val, test, target.task, max(1, len(target.classes)), metrics)
+
+    def _file(self) -> Path:
+        if not self.path:
+            raise ValueError("data=csv needs data.path=FILE and data.target=COLUMN; got no path")
+        if not Path(self.path).is_file():
+            raise FileNotFoundError(
+                f"data.path: expected a CSV file; there is none at {Path(self.path).resolve()}. "
+                "Set data.path=FILE, or data.root=DIR, the folder of a relative path"
+            )
+        return Path(self.path)
+
+    def _text_table(self) -> TextTable:
+        file = self._file()
+        try:
+            return read_csv(file, self.format)
+        except (ValueError, OSError) as error:
+            raise ValueError(f"data.path={visible(self.path)}: {error}") from None
 
 
-def _read(path: str) -> pd.DataFrame:
-    if not path:
-        raise ValueError("data=csv needs data.path=FILE and data.target=COLUMN; got no path")
-    if not Path(path).is_file():
-        raise FileNotFoundError(
-            f"data.path: expected a CSV file; there is none at {Path(path).resolve()}. "
-            "Set data.path=FILE, or data.root=DIR, the folder of a relative path"
-        )
-    try:
-        with warnings.catch_warnings():
-            # With more fields than names, pandas would use the first column as row names, or drop the last one.
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(path, skipinitialspace=True, index_col=False, low_memory=False)
-            header = pd.read_csv(path, skipinitialspace=True, header=None, nrows=1, dtype=str).iloc[0]
-    except (ValueError, UnicodeDecodeError, OSError, pd.errors.ParserWarning) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"data.path={path}: expected a table of comma-separated values in UTF-8; got {first}"
-        ) from None
-    if table.empty:
-        raise ValueError(f"data.path={path}: expected rows below the header; got none")
-    table.columns = [str(name).strip() for name in table.columns]
-    names = header.dropna().str.strip()
-    if repeated := list(names[names.duplicated()]):
-        raise ValueError(f"data.path={path}: expected columns of different names; got {repeated[0]!r} twice")
-    return table
+def _listed(value: Any) -> tuple[Any, ...]:
+    """One name may be typed without brackets."""
+    return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
 
 
-def _require(table: pd.DataFrame, columns: Sequence[str], key: str, path: str) -> None:
-    for column in columns:
-        if column not in table.columns:
-            names = [str(name) for name in table.columns]
-            close = get_close_matches(str(column), names, n=3, cutoff=0.4) or names[:10]
-            wanted = f"{column!r}" if column else "no name"
-            raise ValueError(f"{key}: expected a column of {path}, such as {', '.join(close)}; got {wanted}")
-
-
-def _target(column: pd.Series, task: str) -> tuple[NDArray, str]:
-    """Returns the targets, as class numbers or floats, and the task."""
-    values = column.nunique()
-    if values < 2:
-        only = f"only {column.dropna().iloc[0]}" if values else "no value at all"
-        raise ValueError(f"data.target={column.name}: expected at least two different values; got {only}")
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if numeric:
-        _refuse_infinite(column.to_numpy(np.float64)[:, None], column.to_frame())
-    if task == "auto":
-        whole = numeric and bool((column % 1 == 0).all())
-        few = not numeric or (whole and values <= MAX_CLASSES)
-        task = "binary" if values == 2 else "multiclass" if few else "regression"
-    if task == "regression":
-        if not numeric:
-            raise ValueError(f"data.task=regression: expected numbers in {column.name!r}; got {_first_string(column)}")
-        return column.to_numpy(np.float64), task
-    if task == "binary" and values != 2:
-        raise ValueError(f"data.task=binary: expected two values in {column.name!r}; got {values}")
-    rare = column.value_counts()
-    if rare.min() < 3:
-        raise ValueError(
-            f"data.target={column.name}: expected at least 3 rows of each class; {rare.idxmin()} has {rare.min()}. "
-            "If it is a quantity, set data.task=regression"
-        )
-    return pd.factorize(column, sort=True)[0].astype(np.int64), task
-
-
-def _features(table: pd.DataFrame, parts: Parts, categorical: Sequence[str], scaling: str) -> list[NDArray]:
-    """Returns each split's features ``(rows, columns)``: numbers filled and scaled, then one-hot categories."""
-    names = [c for c in table.columns if c in categorical or not _is_number(table[c])]
-    numbers = table.drop(columns=names)
-    blocks = []
-    if numbers.shape[1]:
-        values = numbers.to_numpy(np.float64)
-        _refuse_infinite(values, numbers)
-        filler = SimpleImputer(strategy="median", keep_empty_features=True).fit(values[parts[0]])
-        blocks.append(_scaled(filler.transform(values), numbers, parts, scaling))
-    if names:
-        categories = table[names].astype(object).where(table[names].notna(), "missing").astype(str)
-        encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False).fit(categories.iloc[parts[0]])
-        blocks.append([encoder.transform(categories.iloc[rows]) for rows in parts])
-    return [np.hstack(columns) for columns in zip(*blocks, strict=True)]
-
-
-def _is_number(column: pd.Series) -> bool:
-    """Returns whether a column is numeric; raises if it is not, and cannot be a category either."""
-    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
-        return True
-    present = column.dropna()
-    if all(isinstance(value, bool) for value in present):
-        return False  # booleans with gaps
-    numbers = pd.to_numeric(present, errors="coerce").notna().mean()
-    if numbers == 1:  # integers beyond 64 bits
-        return True
-    if numbers >= 0.5:
-        raise ValueError(
-            f"data: expected numbers or gaps in column {column.name!r}; got {_first_string(present)}. "
-            f"Correct the file, or set data.drop=[{column.name}] or data.categorical=[{column.name}]"
-        )
-    if present.nunique() > MAX_CATEGORIES:
-        raise ValueError(
-            f"data: expected at most {MAX_CATEGORIES} categories in column {column.name!r}; got {present.nunique()} "
-            f"different strings. Ignore the column with data.drop=[{column.name}]"
-        )
-    return False
-
-
-def _first_string(column: pd.Series) -> str:
-    strings = column[pd.to_numeric(column, errors="coerce").isna()]
-    strings = strings if len(strings) else column  # pandas converts booleans to numbers
-    return f"{reprlib.repr(strings.iloc[0])} in line {strings.index[0] + 2}"
-
-
-def _refuse_infinite(values: NDArray, table: pd.DataFrame, when: str = "") -> None:
-    """Raises if one of a table's ``values``, ``(rows, columns)``, is too large for float32."""
-    infinite = np.abs(values) > np.finfo(np.float32).max
-    if infinite.any():
-        row, column = np.argwhere(infinite)[0]
-        found = table.to_numpy(np.float64)[row, column]
-        raise ValueError(
-            f"data: expected numbers below 1e38{when} in column {table.columns[column]!r}; got {found} in line "
-            f"{table.index[row] + 2}"
-        )
-
-
-def _scaled(values: NDArray, table: pd.DataFrame, parts: Parts, scaling: str) -> list[NDArray]:
-    scaled = scale(*(values[rows] for rows in parts), scaling=scaling)
-    for rows, part in zip(parts, scaled, strict=True):
-        _refuse_infinite(part, table.iloc[rows], when=" when scaled")  # where training values are all small
-    return scaled
+def _word(value: object) -> str:
+    """Hydra reads null, true and nan as other values."""
+    return "null" if value is None else str(value)

@@ -110,7 +110,9 @@ def _time_of_day(text: str) -> np.timedelta64:
     return np.timedelta64(((hours * 60 + minutes) * 60 + seconds) * 10**6, "us")
 
 
-def date_features(values: NDArray[np.datetime64], features: str, names: Sequence[str], reference: str) -> NDArray[np.float64]:
+def date_features(
+    values: NDArray[np.datetime64], features: str, names: Sequence[str], reference: str
+) -> NDArray[np.float64]:
     """Returns the numbers of dates ``(rows, features)``, NaN where there is no date.
 
     Args:

@@ -11,14 +11,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradvitals.formatting import number, setting, shortened, visible
-from gradvitals.tabular.columns import first_string
+from gradvitals.tabular.fitted_columns import first_string
 from gradvitals.tabular.dates import Dates, dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.labels import canonical_number, merged, spellings
 from gradvitals.tabular.missing import MissingWords, sentinel
 from gradvitals.tabular.numbers import Numbers, numbers
 
-IDENTIFIER = re.compile(r"(^|[\W_])(id|idx|index|key|uuid|guid|row|nr|no|num|number|rownum)([\W_]|$)|[a-z]I[dD]$", re.ASCII)
+IDENTIFIER = re.compile(
+    r"(^|[\W_])(id|idx|index|key|uuid|guid|row|nr|no|num|number|rownum)([\W_]|$)|[a-z]I[dD]$", re.ASCII
+)
 SERIAL = re.compile(r"^(unnamed: \d+|column \d+|index|rowid|id|x1|\W*)$", re.IGNORECASE)
 CODE = re.compile(r"0\d+")
 FEW_LEVELS = 20  # strings of which are a category even if each occurs once or twice
@@ -173,15 +175,21 @@ def _number(
 
 def _identifies(name: str, values: NDArray[np.float64], is_unnamed: bool) -> str:
     """Returns why a column of numbers only numbers the rows; empty: it does not."""
-    is_serial = bool(np.isfinite(values).all() and (values == np.round(values)).all() and len(set(values)) == len(values))
+    is_serial = bool(
+        np.isfinite(values).all() and (values == np.round(values)).all() and len(set(values)) == len(values)
+    )
     if not is_serial or len(values) < 3:
         return ""
     if is_unnamed or SERIAL.match(name.strip()):
         return "the number of the row: every row has another one"
-    return "an identifier: every row has another one" if IDENTIFIER.search(name) or IDENTIFIER.search(name.lower()) else ""
+    return (
+        "an identifier: every row has another one" if IDENTIFIER.search(name) or IDENTIFIER.search(name.lower()) else ""
+    )
 
 
-def _date(present: pd.Series, is_present: pd.Series, options: KindOptions, likely: str) -> DateGuess | StrayStrings | None:
+def _date(
+    present: pd.Series, is_present: pd.Series, options: KindOptions, likely: str
+) -> DateGuess | StrayStrings | None:
     found = dates(present, options.date_format, day_first=likely == ",")
     if found is None and options.date_format != "auto":
         found = dates(present, day_first=likely == ",")
@@ -220,7 +228,9 @@ def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions, y:
         if same:
             remarks.append(Remark(f"{shown}: {same} is one level", setting("data.labels", "exact")))
         if len(found) > options.max_levels:
-            text = f"{shown}: {len(found):,} levels; the {options.max_levels} most frequent are used, the others share one"
+            text = (
+                f"{shown}: {len(found):,} levels; the {options.max_levels} most frequent are used, the others share one"
+            )
             remarks.append(Remark(text, setting("data.max_levels", len(found))))
         return remarks
     if isinstance(guess, Unused) and y is not None and _sorts(cells, y):
@@ -238,7 +248,8 @@ def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
         Remark(text, setting("data.decimal", other)) if found.ambiguous else None,
         Remark(f"{shown}: {mark[0]} was taken for missing", setting("data.missing", [])) if mark else None,
         Remark(
-            f"{shown}: {len(outliers)} far beyond the rest, such as {number(outliers[0])}", setting("data.scaling", "robust")
+            f"{shown}: {len(outliers)} far beyond the rest, such as {number(outliers[0])}",
+            setting("data.scaling", "robust"),
         )
         if len(outliers)
         else None,
@@ -280,12 +291,18 @@ def _refuse(stray: dict[str, StrayStrings], options: KindOptions) -> None:
     strings = list(dict.fromkeys(text for guess in stray.values() for text in guess.strings))
     ways: list[Callable[[], str]] = []
     if len(strings) <= 5:
-        ways.append(lambda: f"if they mean missing, {setting('data.missing', [*(options.missing.typed or ()), *strings])}")
+        ways.append(
+            lambda: f"if they mean missing, {setting('data.missing', [*(options.missing.typed or ()), *strings])}"
+        )
     untyped = [name for name, guess in stray.items() if name not in (*options.numeric, *options.dates)]
     if untyped:
         typed = [*options.categorical, *untyped]
         ways.append(lambda: f"if they are names, {setting('data.categorical', typed)}")
-    raise ColumnsRefused(f"expected {'; '.join(found[:5])}{f' and {len(found) - 5} more' if len(found) > 5 else ''}", list(stray), [way() for way in ways])
+    raise ColumnsRefused(
+        f"expected {'; '.join(found[:5])}{f' and {len(found) - 5} more' if len(found) > 5 else ''}",
+        list(stray),
+        [way() for way in ways],
+    )
 
 
 class ColumnsRefused(ValueError):

@@ -64,7 +64,9 @@ def merged(found: Mapping[str, Mapping[str, int]]) -> str:
         "'yes' = 'Yes'"
     """
     several = [" = ".join(repr(visible(text)) for text in texts) for texts in found.values() if len(texts) > 1]
-    different = [words for words, texts in zip(several, (t for t in found.values() if len(t) > 1), strict=True) if _differ(texts)]
+    different = [
+        words for words, texts in zip(several, (t for t in found.values() if len(t) > 1), strict=True) if _differ(texts)
+    ]
     return shortened(different, 5)
 
 

@@ -11,7 +11,24 @@ import pandas as pd
 from numpy.typing import NDArray
 
 EMPTY = frozenset(  # never a value
-    ["", "?", "-", "--", "\N{EN DASH}", "\N{EM DASH}", ".", "..", "...", "nan", "-nan", "<na>", "#n/a", "#na", "#null!", "#div/0!"]
+    [
+        "",
+        "?",
+        "-",
+        "--",
+        "\N{EN DASH}",
+        "\N{EM DASH}",
+        ".",
+        "..",
+        "...",
+        "nan",
+        "-nan",
+        "<na>",
+        "#n/a",
+        "#na",
+        "#null!",
+        "#div/0!",
+    ]
     + ["#value!", "#ref!", "#name?", "#num!", "(null)", "\\n"]
 )
 WORDS = frozenset(["na", "n/a", "n.a.", "none", "null", "nil", "k.a.", "n.d.", "missing"])  # or the name of a level

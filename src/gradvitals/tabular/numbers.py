@@ -55,7 +55,7 @@ class NumberFormat:
     def in_words(self) -> str:
         signs = {",": "comma", ".": "point", " ": "blank", "'": "apostrophe", "_": "underscore"}
         words = ["decimal comma"] * (self.decimal == ",")
-        words += [f"thousands {signs[self.thousands]}"] * bool(self.thousands)
+        words += [f"thousands {signs.get(self.thousands)}"] * bool(self.thousands)
         words += [f"in {self.unit}"] * bool(self.unit)
         return ", ".join(words)
 

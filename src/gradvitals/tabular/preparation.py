@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradvitals.formatting import shortened, visible
-from gradvitals.tabular.columns import FittedColumn, from_dict, to_dict
+from gradvitals.tabular.fitted_columns import FittedColumn, from_dict, to_dict
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.target import Target
 
@@ -96,7 +96,11 @@ class Preparation:
         lacking = [column.name for column in self.columns if column.name not in names]
         if lacking:
             close = {name: get_close_matches(name, names, n=1) for name in lacking}
-            similar = "".join(f"; {visible(name)!r} may be called {visible(found[0])!r} here" for name, found in close.items() if found)
+            similar = "".join(
+                f"; {visible(name)!r} may be called {visible(found[0])!r} here"
+                for name, found in close.items()
+                if found
+            )
             raise ValueError(
                 f"expected the columns of the training table; {shortened([repr(visible(name)) for name in lacking], 10)} "
                 f"{'is' if len(lacking) == 1 else 'are'} missing{similar}"
@@ -150,5 +154,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
     return value
-
-

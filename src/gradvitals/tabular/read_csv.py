@@ -83,7 +83,9 @@ def read_csv(path: Path, how: CsvFormat = CsvFormat()) -> TextTable:
     rows, repeated = _without_repeated_header(rows, names) if how.header else (rows, [])
     rows, short = _filled(rows, names)
     remarks += short
-    columns = {name: column for name, column in zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True)}
+    columns = {
+        name: column for name, column in zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True)
+    }
     cells = pd.DataFrame(columns, index=[line for line, _ in rows], dtype=object)
     left_out = [
         _left_out("comment lines", comments),
@@ -193,7 +195,9 @@ def _rows(text: str, separator: str, quote: str) -> Iterator[Row]:
     try:
         for cells in reader:
             if reader.line_num - began >= LINES_OF_A_CELL:
-                raise ValueError(f"line {began}: expected a closing {quote}; the cell goes on for {LINES_OF_A_CELL} lines")
+                raise ValueError(
+                    f"line {began}: expected a closing {quote}; the cell goes on for {LINES_OF_A_CELL} lines"
+                )
             yield began, cells
             began = reader.line_num + 1
     except csv.Error as error:
@@ -243,7 +247,9 @@ def _names(rows: list[Row], header: bool) -> tuple[list[str], list[Row], list[st
     if not header:
         return [str(at) for at in range(max(len(cells) for _, cells in rows))], rows, [], []
     names, rows = rows[0][1], rows[1:]
-    names = _trimmed(names) if len(_trimmed(names)) < len(names) and _no_cell_beyond(rows, len(_trimmed(names))) else names
+    names = (
+        _trimmed(names) if len(_trimmed(names)) < len(names) and _no_cell_beyond(rows, len(_trimmed(names))) else names
+    )
     if names and names[0].startswith("# "):  # as NumPy writes a header
         names = [names[0][2:].strip(), *names[1:]]
     if rows and _begins_with_row_names(names, rows):
@@ -255,7 +261,9 @@ def _names(rows: list[Row], header: bool) -> tuple[list[str], list[Row], list[st
         if name in names[:at]:
             count = next(n for n in range(1, len(names) + 1) if f"{name}.{n}" not in seen)
             seen.add(f"{name}.{count}")
-            remarks.append(Remark(f"the header has {visible(name)!r} twice; the later column is called {visible(name)}.{count}"))
+            remarks.append(
+                Remark(f"the header has {visible(name)!r} twice; the later column is called {visible(name)}.{count}")
+            )
             name = f"{name}.{count}"
         different.append(name)
     return different, rows, [different[at] for at in unnamed], remarks

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from gradvitals.formatting import number, setting, shortened, visible
-from gradvitals.tabular.columns import first_string, refuse_infinite
+from gradvitals.tabular.fitted_columns import first_string, refuse_infinite
 from gradvitals.tabular.dates import dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.kinds import STRAY, KindOptions
@@ -90,7 +90,9 @@ class Target:
         strings = as_strings(column)
         found = numbers(strings, likely=self.format.decimal)
         if np.isnan(found.values).any():
-            raise ValueError(f"expected numbers in {visible(self.name)!r}; got {first_string(strings[np.isnan(found.values)])}")
+            raise ValueError(
+                f"expected numbers in {visible(self.name)!r}; got {first_string(strings[np.isnan(found.values)])}"
+            )
         refuse_infinite(found.values, column)
         return found.values
 
@@ -141,7 +143,10 @@ def find_target(column: pd.Series, task: str, options: KindOptions, likely: str)
     """
     name = str(column.name)
     absent, words, remarks = _absent(column, options)
-    left_out = {repr(visible(str(text))) if text else "an empty cell": int(n) for text, n in column[absent].value_counts().items()}
+    left_out = {
+        repr(visible(str(text))) if text else "an empty cell": int(n)
+        for text, n in column[absent].value_counts().items()
+    }
     present = column[~absent]
     if present.nunique() < 2:
         only = f"only {visible(present.iloc[0])}" if len(present) else "no value at all"
@@ -155,8 +160,10 @@ def find_target(column: pd.Series, task: str, options: KindOptions, likely: str)
         if found.ambiguous and target.task == "regression":
             other = {".": "comma", ",": "point"}[found.format.decimal]
             remarks.append(
-                Remark(f"{visible(name)}: {found.ambiguous!r} was read as {number(float(found.values[present == found.ambiguous][0]))}",
-                       setting("data.decimal", other))
+                Remark(
+                    f"{visible(name)}: {found.ambiguous!r} was read as {number(float(found.values[present == found.ambiguous][0]))}",
+                    setting("data.decimal", other),
+                )
             )
     else:
         if task == "regression" or found.share >= STRAY:
@@ -240,7 +247,11 @@ def _check_binary(name: str, task: str, classes: int) -> None:
 
 def _refuse_strings(name: str, strings: pd.Series, task: str, options: KindOptions) -> None:
     words = list(map(str, strings.unique()))
-    way = f". If it means missing, set {setting('data.missing', [*(options.missing.typed or ()), *words])}" if len(words) <= 5 else ""
+    way = (
+        f". If it means missing, set {setting('data.missing', [*(options.missing.typed or ()), *words])}"
+        if len(words) <= 5
+        else ""
+    )
     asked = "data.task=regression: " if task == "regression" else ""
     if task == "multiclass":
         return

@@ -8,7 +8,19 @@ import pandas as pd
 from gradvitals.tabular.numbers import numbers
 
 WORDS = frozenset(
-    ["total", "totals", "grand total", "subtotal", "sum", "sums", "summe", "gesamt", "gesamtsumme", "insgesamt", "average"]
+    [
+        "total",
+        "totals",
+        "grand total",
+        "subtotal",
+        "sum",
+        "sums",
+        "summe",
+        "gesamt",
+        "gesamtsumme",
+        "insgesamt",
+        "average",
+    ]
     + ["avg", "mean", "mittelwert", "durchschnitt", "suma", "somme", "totale", "totaal", "overall"]
 )
 MOST = 3  # rows at the end
@@ -37,7 +49,10 @@ def totals_rows(cells: pd.DataFrame) -> list[int]:
 
 def _says_so(above: pd.DataFrame, last: pd.Series) -> bool:
     words = {name: text.casefold().rstrip(": ") for name, text in last.items()}
-    return any(word in WORDS and not (above[name].str.casefold().str.rstrip(": ") == word).any() for name, word in words.items())
+    return any(
+        word in WORDS and not (above[name].str.casefold().str.rstrip(": ") == word).any()
+        for name, word in words.items()
+    )
 
 
 def _sums(above: pd.DataFrame, last: pd.Series) -> bool:

@@ -291,12 +291,16 @@ def moments_of(column: pd.Series, missing: MissingWords, likely: str) -> NDArray
         found = dates(present, day_first="%d" in likely and likely.find("%d") < likely.find("%m"))
     if found is None or np.isnat(found.values).any():
         stray = present if found is None else present[np.isnat(found.values)]
-        raise ValueError(f"expected dates such as {likely} in column {visible(str(column.name))!r}; got {first_string(stray)}")
+        raise ValueError(
+            f"expected dates such as {likely} in column {visible(str(column.name))!r}; got {first_string(stray)}"
+        )
     moments[is_present] = found.values
     return moments
 
 
-def fit_number(name: str, values: Floats, how: NumberFormat, sentinels: tuple[float, ...], scaling: str) -> NumberColumn:
+def fit_number(
+    name: str, values: Floats, how: NumberFormat, sentinels: tuple[float, ...], scaling: str
+) -> NumberColumn:
     """Fits a column of numbers to the training rows' ``values``, NaN where missing."""
     return NumberColumn(name, how, sentinels, Scale.fit(values, scaling))
 

@@ -1,0 +1,92 @@
+"""Describes fitted columns in words, for the look at a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gradvitals.formatting import number, shortened, visible
+from gradvitals.tabular.dates import AGE
+from gradvitals.tabular.description import ColumnDescription
+from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, moments_of
+from gradvitals.tabular.labels import as_strings, canonical, canonical_number
+from gradvitals.tabular.preparation import Preparation
+from gradvitals.tabular.target import Target
+
+SHOWN_LEVELS = 5
+
+
+def describe_target(target: Target, y: NDArray) -> ColumnDescription:
+    """Describes the column to predict; ``y`` has class numbers or quantities in their own unit."""
+    if target.classes:
+        return ColumnDescription(target.name, "target", f"{len(target.classes)} classes")
+    words = [f"{number(float(y.min()))} to {number(float(y.max()))}", *filter(None, [target.format.in_words()])]
+    is_scaled = target.scale != 1 or target.center != 0
+    scaled = f"(y - {number(target.center)}) / {number(target.scale)}" if is_scaled else ""
+    return ColumnDescription(target.name, "target", ", ".join(words), scaled=scaled)
+
+
+def describe_columns(
+    columns: Sequence[FittedColumn], cells: pd.DataFrame, preparation: Preparation
+) -> list[ColumnDescription]:
+    """Describes the columns that a network is given, with the cells of a table."""
+    return [_described(column, cells[column.name], preparation) for column in columns]
+
+
+def _described(column: FittedColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
+    if isinstance(column, NumberColumn):
+        return _of_numbers(column, cells, preparation)
+    return (
+        _of_names(column, cells, preparation)
+        if isinstance(column, CategoryColumn)
+        else _of_dates(column, cells, preparation)
+    )
+
+
+def _of_numbers(column: NumberColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
+    values = column.values(cells, preparation.missing)
+    known = values[np.isfinite(values)]
+    words = [f"{number(float(known.min()))} to {number(float(known.max()))}"] if len(known) else ["no value"]
+    words += filter(
+        None, [column.format.in_words(), *(f"{canonical_number(mark)} is missing" for mark in column.sentinels)]
+    )
+    gaps = int(np.isnan(values).sum())
+    imputed = f"median {number(column.scale.median)}" if gaps else ""
+    return ColumnDescription(column.name, column.kind, ", ".join(words), gaps, imputed, column.scale.in_words(), 1)
+
+
+def _of_names(column: CategoryColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
+    strings = as_strings(cells)
+    absent = preparation.missing.absent(strings, words=False)
+    counts = strings[~absent].map(lambda text: canonical(text, column.exact)).value_counts()
+    levels = [(level, int(counts.get(canonical(level, column.exact), 0))) for level in column.levels]
+    levels.sort(key=lambda pair: -pair[1])
+    words = shortened([f"{visible(level)} {count}" for level, count in levels], SHOWN_LEVELS)
+    others = (
+        f"; {int(counts.sum()) - sum(count for _, count in levels)} rows of rarer levels" if column.other_level else ""
+    )
+    gaps = int(absent.sum())
+    imputed = "a level of its own" if gaps and column.missing_level else "no level" if gaps else ""
+    detail = f"{len(levels)} levels: {words}{others}"
+    return ColumnDescription(column.name, column.kind, detail, gaps, imputed, "one-hot", column.features)
+
+
+def _of_dates(column: DateColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
+    moments = moments_of(cells, preparation.missing, column.format)
+    known = moments[~np.isnat(moments)]
+    span = f"{str(known.min())[:10]} to {str(known.max())[:10]}" if len(known) else "no value"
+    used = f"as days before {column.reference[:10]}" if column.as_features == AGE else f"as {', '.join(column.parts)}"
+    gaps = int(np.isnat(moments).sum())
+    scaled = column.scales[0].in_words().partition(": ")[2]
+    return ColumnDescription(
+        column.name,
+        column.kind,
+        f"{span}, written {column.format}, {used}",
+        gaps,
+        "median" if gaps else "",
+        scaled,
+        column.features,
+    )
