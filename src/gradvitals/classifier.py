@@ -208,7 +208,7 @@ class Classifier(LightningModule):
     @torch.no_grad()
     def _outputs(self, features: Tensor) -> Tensor:
         """Returns probabilities ``(rows, classes)``, or scaled quantities ``(rows,)``, as float64 on the CPU."""
-        weight = next(self.net.parameters())
+        weight = next(self.net.parameters(), features)
         was_training = self.training
         self.eval()
         try:

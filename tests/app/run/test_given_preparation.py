@@ -1,10 +1,12 @@
 """Every later use of a network takes the preparation of the table that it was trained on."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from gradvitals.app.commands.evaluate import evaluate
 from gradvitals.app.commands.export import export
 from gradvitals.app.commands.resume import rewrite
 from gradvitals.checkpoints.read import read_preparation
@@ -96,8 +98,10 @@ def test_a_test_alone_takes_every_row_of_another_table(run_dir, train_here, tmp_
     colors(60, seed=1).query("label != 'A'").to_csv(file, index=False)
     checkpoint = run_dir / "checkpoints/last.ckpt"
     with caplog.at_level("INFO"):
-        train_here(*words(file, f"{key}='{checkpoint}'", "train=false"), run_dir=tmp_path / "other")
-    assert f"tested       all of {file}" in caplog.text
+        other = train_here(*words(file, f"{key}='{checkpoint}'", "train=false"), run_dir=tmp_path / "other")
+    assert caplog.text.count("every row is tested") == 1
+    tested = json.loads((other / "result.json").read_text())["metrics"]["test/acc"]["final"]
+    assert tested == evaluate(run_dir, [f"data.path={file}"], "last").metrics["test/acc"]
 
 
 def test_an_exported_file_contains_the_preparation(run_dir):

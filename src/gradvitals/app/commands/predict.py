@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from gradvitals.app.commands.trained_run import TrainedRun
 from gradvitals.app.run.lazy_imports import import_lightning
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import counts, number, short, shortened, spreadsheet_text
+from gradvitals.formatting import number, short, shortened, spreadsheet_text, visible
 from gradvitals.results.files import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PREDICTION = "prediction"
+MOST_CLASSES = 10  # whose counts are printed
 # Signs, digits and what is written around them: a spreadsheet computes nothing with it, and a mark would change it.
 NUMERIC = re.compile(r"[+-][\d\s.,'%$€£¥]*")
 
@@ -140,6 +141,6 @@ def _cell(value: Any) -> Any:
 def _summary(found: pd.DataFrame) -> str:
     predicted = found[PREDICTION]
     if found.shape[1] > 1:
-        names = counts(Counter(predicted.astype(str))).split(", ")
-        return shortened(names, 10)
+        counted = Counter(predicted.astype(str)).most_common()
+        return shortened([f"{count:,} {visible(name)}" for name, count in counted], MOST_CLASSES)
     return f"from {number(float(predicted.min()))} to {number(float(predicted.max()))}"

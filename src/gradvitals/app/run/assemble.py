@@ -13,7 +13,7 @@ from gradvitals.app.run.build_data import build_data
 from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
 from gradvitals.app.run.check_built import OF_A_MODULE, check_built
-from gradvitals.app.run.given_preparation import give_preparation, log_differences
+from gradvitals.app.run.given_preparation import give_preparation
 from gradvitals.app.run.starting_point import StartingPoint, starting_point
 from gradvitals.app.run.threads import set_threads
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
@@ -75,7 +75,6 @@ def assemble(config: RunConfig) -> Run:
     data = build_data(config["data"])
     give_preparation(config, data)
     model = build_model(config, data)
-    log_differences(data)
     start = starting_point(config, model)
     set_threads(config, model)
     if config["compile"]:

@@ -6,7 +6,6 @@ another table, or of the same one after it changed, would give the network other
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,12 @@ from gradvitals.app.run.build_data import as_table
 from gradvitals.checkpoints.locate import locate
 from gradvitals.checkpoints.read import read_preparation
 from gradvitals.classifier import Classifier
-from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import ConfigError
 
 if TYPE_CHECKING:
     from gradvitals.data.csv import Csv
     from gradvitals.tabular.preparation import Preparation
 
-log = logging.getLogger(__name__)
 ACCEPT = "accept"
 
 
@@ -46,8 +43,7 @@ def give_preparation(config: RunConfig, data: LightningDataModule) -> None:
     if preparation is None:
         return
     if not config["train"]:
-        if use(table, preparation) and is_first_process():
-            log.info(f"tested       all of {table.path}, which is not the table that {path} was trained on")
+        use(table, preparation)
         return
     if key == "ckpt_path":
         _refuse_a_changed_table(table, preparation, path)
@@ -86,18 +82,11 @@ def was_trained_on_a_table(model: LightningModule) -> bool:
     return isinstance(model, Classifier) and model.hparams["preparation"] is not None
 
 
-def log_differences(data: LightningDataModule) -> None:
-    """Warns of what distinguishes a table from the one that its preparation was fitted to; call it after ``setup``."""
-    table = as_table(data)
-    for difference in table.differences if table is not None and is_first_process() else ():
-        log.warning(f"differs      {difference}")
-
-
 def _refuse_a_changed_table(table: Csv, preparation: Preparation, checkpoint: Path) -> None:
     if table.fingerprint == preparation.fingerprint or table.changed == ACCEPT:
         return
     raise ConfigError(
-        f"data.path={table.path} is not the table that {checkpoint} was trained on: {preparation.rows:,} rows of that "
-        f"were used, this one has {len(table.read_text()):,}. Restore it, or add data.changed={ACCEPT} to continue on this "
-        "one with the columns, levels and scales of the first"
+        f"data.path={table.path} has changed: {checkpoint} was trained on another table, of which {preparation.rows:,} "
+        f"rows were used; this one has {len(table.read_text()):,}. Restore it, or add data.changed={ACCEPT} to continue "
+        "on it with the columns, levels and scales of the first"
     )
