@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradvitals.formatting import number, setting, shortened, visible
-from gradvitals.tabular.fitted_columns import first_string
+from gradvitals.tabular.fitted_columns import first_string, refuse_infinite
 from gradvitals.tabular.dates import Dates, dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.labels import canonical_number, merged, spellings
@@ -162,6 +162,7 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
 def _number(
     name: str, present: pd.Series, is_present: pd.Series, found: ParsedNumbers, options: KindOptions, is_unnamed: bool
 ) -> Guess:
+    refuse_infinite(found.values, present)
     values = np.full(len(is_present), np.nan)
     values[is_present.to_numpy()] = found.values
     marks: tuple[float, ...] = ()
