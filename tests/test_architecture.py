@@ -92,7 +92,17 @@ ARROWS = {
     },
 }
 HYDRA = {room for room in ARROWS if room.startswith("app.")}
-NO_LIGHTNING = {"vitals", "theory", "diagnosis", "signal_propagation", "monitor", "nets", "results", "report", "tabular"}
+NO_LIGHTNING = {
+    "vitals",
+    "theory",
+    "diagnosis",
+    "signal_propagation",
+    "monitor",
+    "nets",
+    "results",
+    "report",
+    "tabular",
+}
 
 
 def imports(file: Path) -> set[str]:
