@@ -17,7 +17,7 @@ ARROWS = {
     "losses": set(),
     "metrics": set(),
     "tabular": {"formatting"},
-    "data": {"tabular"},
+    "data": {"tabular", "formatting"},
     "diagnosis": set(),
     "loops": {"distributed"},
     "distributed": {"errors"},

@@ -18,8 +18,8 @@ from gradvitals.app.run.build_data import describe
 from gradvitals.classifier import Classifier
 from gradvitals.data.csv import Csv
 from gradvitals.data.images import Images
-from gradvitals.tabular.splits import split_rows
 from gradvitals.data.tensors import Splits, TensorDataModule
+from gradvitals.tabular.splits import split_rows
 from tests.faults.as_typed import run
 from tests.faults.damaged_tables import ROWS, drawn, joined, whole
 from tests.faults.files import verdict, write_idx

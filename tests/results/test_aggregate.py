@@ -24,12 +24,43 @@ def run(words: str, acc: float | None = None, status: str = "completed", **more:
 
 def test_seeds_fold_into_mean_and_deviation():
     found = fold([run("act=elu seed=0", 0.8), run("act=elu seed=1", 0.9), run("act=elu seed=2", 1.0)])
-    assert (found.keys, found.seeds, str(found.objective)) == ([], 3, "val/acc")
+    assert (found.keys, found.replicates, str(found.objective)) == ([], {"seed": 3}, "val/acc")
     (row,) = found.rows
     assert row.objective.mean == pytest.approx(0.9)
     assert row.objective.sd == pytest.approx(0.1)  # of the sample: sqrt((.01 + 0 + .01) / 2)
     assert row.final.mean == pytest.approx(0.8)
     assert (row.objective.n, row.gain.mean, row.seconds.mean) == (3, 0.5, 2.0)
+
+
+def folds(words: str, tested: list[float]) -> list[Record]:
+    """The runs of a cross-validation, each validated at 0.5."""
+    metrics = [{"val/acc": {"best": 0.5, "final": 0.5}, "test/acc": {"best": acc, "final": acc}} for acc in tested]
+    return [
+        run(f"{words} data.folds={len(tested)} data.fold={i}", metrics=each, seed=0) for i, each in enumerate(metrics)
+    ]
+
+
+def test_folds_are_replicates_as_seeds_are():
+    found = fold([*folds("act=elu", [0.7, 0.8, 0.9]), *folds("act=relu", [0.4, 0.4, 0.7])])
+    assert (found.keys, found.replicates, str(found.tested)) == (["act"], {"fold": 3, "seed": 1}, "test/acc")
+    assert {row.name: row.tested.mean for row in found.rows} == {
+        "act=elu": pytest.approx(0.8),
+        "act=relu": pytest.approx(0.5),
+    }
+    assert found.rows[0].tested.sd == pytest.approx(0.1)
+    assert answer(found) == (
+        "Best: act=elu, val/acc 0.5 ± 0; test/acc 0.8 ± 0.1 over 3 folds. 6 runs of 2 configurations: 6 completed."
+    )
+    head, first = (line.split() for line in text(found).splitlines()[:2])
+    assert head == ["act", "val/acc", "final", "test/acc", "ended", "verdict", "gain/layer", "seconds"]
+    assert first[7:11] == ["0.8", "±", "0.1", "3/3"]
+    assert "test/acc final mean,test/acc final sd" in as_csv(found).splitlines()[0]
+
+
+def test_one_fold_is_no_cross_validation():
+    found = fold(folds("act=elu", [0.7, 0.8])[:1])
+    assert (found.replicates, found.tested) == ({"seed": 1}, None)
+    assert "folds" not in answer(found)
 
 
 def test_only_keys_that_differ_are_swept_and_the_best_is_on_top():

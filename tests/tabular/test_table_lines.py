@@ -28,7 +28,7 @@ def test_everything_that_was_read_is_said_in_80_columns():
         "2 numbers, 1 left out, 1 category, 1 date: 9 features",
         "CustomerID left out another value in every row",
         "Age number 18 to 93; 3 missing, replaced by the median, 38; scaled by standard deviation",
-        "occurs 40 times and was read as a number; otherwise: 'data.missing=[-999]'",
+        "occurs 40 times and was read as a number; to change it: 'data.missing=[-999]'",
     ):
         assert words in text
     (setting,) = [line for line in found if len(line) > 80]  # which is not broken, so that it can be pasted

@@ -1,10 +1,10 @@
-"""A sweep's runs aggregated: configurations over seeds, ranked, and the average effect of each swept key."""
+"""A sweep's runs aggregated: configurations over their replicates, ranked, and the average effect of each swept key."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
@@ -12,7 +12,9 @@ from typing import Literal
 from gradvitals.results.objective import Objective
 from gradvitals.results.record import RUN_KEYS, Record
 
-SEED = "seed"
+# What distinguishes the replicates of one configuration: key -> what its values are called.
+FOLD = "data.fold"
+REPLICATES = {FOLD: "fold", "seed": "seed"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,13 @@ class MeanStd:
 
 @dataclass(frozen=True)
 class Configuration:
-    """One combination of the swept keys, whatever the seed.
+    """One combination of the swept keys, whatever the seed and the fold.
 
     Attributes:
-        settings: swept key -> value as typed, without the seed.
-        runs: one for each seed.
+        settings: swept key -> value as typed, without those of replicates.
+        runs: one for each seed and fold.
         objective, best, final: of the runs that count: the sweep's objective, and the shown metric's two values.
+        tested: of the same runs, the objective on the folds that they test; without a number where there are no folds.
         score: what ranks it, the higher the better; a run that diverged enters with the objective's worst value; None
             where no run is over.
         gain, seconds: gain per layer at the first step, and time of the fit.
@@ -63,6 +66,7 @@ class Configuration:
     objective: MeanStd
     best: MeanStd
     final: MeanStd
+    tested: MeanStd
     score: float | None
     gain: MeanStd
     seconds: MeanStd
@@ -90,10 +94,11 @@ class Sweep:
     """The aggregate of a sweep.
 
     Attributes:
-        keys: the swept keys in the order they were typed, without the seed.
-        seeds: how many different ones.
+        keys: the swept keys in the order they were typed, without those of replicates.
+        replicates: ``seed``, and ``fold`` in cross-validation -> how many different ones.
         objective: the metric that ranks; None where no run has one.
         metric: the metric whose best and final value are shown.
+        tested: the objective's metric of the test, in cross-validation; else None.
         rows: the configurations, the best first.
         effects: key -> value -> the objective over all configurations that have it: where every combination was run,
             its mean over all other keys.
@@ -101,9 +106,10 @@ class Sweep:
     """
 
     keys: list[str]
-    seeds: int
+    replicates: dict[str, int]
     objective: Objective | None
     metric: Objective | None
+    tested: Objective | None
     rows: list[Configuration]
     effects: dict[str, dict[str, MeanStd]] = field(default_factory=dict)
     interactions: dict[tuple[str, str], dict[tuple[str, str], MeanStd]] = field(default_factory=dict)
@@ -138,7 +144,7 @@ def typed_settings(overrides: Iterable[str]) -> dict[str, str]:
 
 
 def fold(records: Sequence[Record]) -> Sweep:
-    """Groups runs that differ in nothing but the seed, ranks the groups, and averages over them.
+    """Groups runs that differ in nothing but the seed or the fold, ranks the groups, and averages over them.
 
     Of several runs of the very same settings (such as a killed one and its repetition) the last that is over counts.
     """
@@ -148,17 +154,32 @@ def fold(records: Sequence[Record]) -> Sweep:
     for settings, record in latest:
         groups.setdefault(tuple(settings.get(key, "") for key in keys), []).append(record)
     objective = Objective.common(record.objective for record in records)
-    metric = Objective.resolve({tag for record in records for tag in record.result.metrics})
+    logged = {tag for record in records for tag in record.result.metrics}
+    metric = Objective.resolve(logged)
     named = [({k: v for k, v in zip(keys, values, strict=True) if v}, runs) for values, runs in groups.items()]
-    rows = [_configuration(settings, runs, objective, metric) for settings, runs in named]
+    replicates = _replicates(records)
+    tested = _of_the_test(objective, logged) if "fold" in replicates else None
+    rows = [_configuration(settings, runs, objective, metric, tested) for settings, runs in named]
     rows.sort(key=lambda row: (row.score is None, -(row.score or 0.0)))
-    seeds = len({record.seed for record in records})
     effects = {key: {value: _mean_where(rows, {key: value}) for value in _values(rows, key)} for key in keys}
     interactions = {
         (a, b): {(x, y): _mean_where(rows, {a: x, b: y}) for x in _values(rows, a) for y in _values(rows, b)}
         for a, b in combinations(keys, 2)
     }
-    return Sweep(keys, seeds, objective, metric, rows, effects, interactions)
+    return Sweep(keys, replicates, objective, metric, tested, rows, effects, interactions)
+
+
+def _replicates(records: Sequence[Record]) -> dict[str, int]:
+    folds = {typed_settings(record.overrides).get(FOLD) for record in records} - {None}
+    seeds = {record.seed for record in records}
+    return ({"fold": len(folds)} if len(folds) > 1 else {}) | {"seed": len(seeds)}
+
+
+def _of_the_test(objective: Objective | None, logged: Collection[str]) -> Objective | None:
+    if objective is None:
+        return None
+    tested = Objective(objective.tag.replace("val/", "test/", 1), objective.mode)
+    return tested if tested.tag in logged else None
 
 
 def _latest(records: Sequence[Record]) -> list[tuple[dict[str, str], Record]]:
@@ -173,12 +194,16 @@ def _latest(records: Sequence[Record]) -> list[tuple[dict[str, str], Record]]:
 
 
 def _swept(all_settings: Sequence[Mapping[str, str]]) -> list[str]:
-    keys = dict.fromkeys(key for settings in all_settings for key in settings if key != SEED)
+    keys = dict.fromkeys(key for settings in all_settings for key in settings if key not in REPLICATES)
     return [key for key in keys if len({settings.get(key) for settings in all_settings}) > 1]
 
 
 def _configuration(
-    settings: dict[str, str], runs: list[Record], objective: Objective | None, metric: Objective | None
+    settings: dict[str, str],
+    runs: list[Record],
+    objective: Objective | None,
+    metric: Objective | None,
+    tested: Objective | None,
 ) -> Configuration:
     counted = [run for run in runs if run.status.counts]
 
@@ -191,6 +216,7 @@ def _configuration(
         objective=mean_std(objective, "best"),
         best=mean_std(metric, "best"),
         final=mean_std(metric, "final"),
+        tested=mean_std(tested, "final"),
         score=_score(runs, objective),
         gain=MeanStd.of(run.vitals.get("gain_per_layer") for run in runs),
         seconds=MeanStd.of(run.seconds for run in counted),

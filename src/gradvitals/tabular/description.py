@@ -17,14 +17,14 @@ class Remark:
 
     Example:
         >>> str(Remark("x: 1,234 was read as 1234", "data.decimal=comma"))
-        'x: 1,234 was read as 1234; otherwise: data.decimal=comma'
+        'x: 1,234 was read as 1234; to change it: data.decimal=comma'
     """
 
     text: str
     setting: str = ""
 
     def __str__(self) -> str:
-        return f"{self.text}; otherwise: {self.setting}" if self.setting else self.text
+        return f"{self.text}; to change it: {self.setting}" if self.setting else self.text
 
 
 @dataclass(frozen=True)

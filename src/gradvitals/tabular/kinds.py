@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradvitals.formatting import number, setting, shortened, visible
-from gradvitals.tabular.fitted_columns import first_string
+from gradvitals.tabular.fitted_columns import first_string, refuse_infinite
 from gradvitals.tabular.dates import Dates, dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.labels import canonical_number, merged, spellings
 from gradvitals.tabular.missing import MissingWords, sentinel
-from gradvitals.tabular.numbers import Numbers, numbers
+from gradvitals.tabular.numbers import ParsedNumbers, numbers
 
 IDENTIFIER = re.compile(
     r"(^|[\W_])(id|idx|index|key|uuid|guid|row|nr|no|num|number|rownum)([\W_]|$)|[a-z]I[dD]$", re.ASCII
@@ -48,7 +48,7 @@ class KindOptions:
 class NumberGuess:
     """A column of numbers: NaN where missing."""
 
-    found: Numbers
+    found: ParsedNumbers
     values: NDArray[np.float64]  # (rows,)
     sentinels: tuple[float, ...] = ()
 
@@ -160,8 +160,9 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
 
 
 def _number(
-    name: str, present: pd.Series, is_present: pd.Series, found: Numbers, options: KindOptions, is_unnamed: bool
+    name: str, present: pd.Series, is_present: pd.Series, found: ParsedNumbers, options: KindOptions, is_unnamed: bool
 ) -> Guess:
+    refuse_infinite(found.values, present)
     values = np.full(len(is_present), np.nan)
     values[is_present.to_numpy()] = found.values
     marks: tuple[float, ...] = ()

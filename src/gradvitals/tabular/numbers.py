@@ -61,7 +61,7 @@ class NumberFormat:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class ParsedNumbers:
     """The numbers of a column.
 
     Attributes:
@@ -76,10 +76,10 @@ class Numbers:
     @property
     def share(self) -> float:
         """The share of the strings that are numbers."""
-        return float(np.isfinite(self.values).mean() if len(self.values) else 0.0)
+        return float((~np.isnan(self.values)).mean() if len(self.values) else 0.0)
 
 
-def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", likely: str = "") -> Numbers:
+def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", likely: str = "") -> ParsedNumbers:
     """Returns the numbers that strings write, all in one format.
 
     Args:
@@ -97,7 +97,7 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
     plain = pd.to_numeric(strings, errors="coerce").to_numpy(np.float64)
     wanted = DECIMALS.get(decimal, "")
     if wanted != "," and likely != "," and not np.isnan(plain).any():
-        return Numbers(plain, NumberFormat())
+        return ParsedNumbers(plain, NumberFormat())
     unique = pd.unique(strings)
     split = [_split(text) for text in unique]
     unit = _unit([found for found in split if found])
@@ -108,8 +108,8 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
     known = {text: np.nan if value is None else value for text, value in zip(unique, read[best], strict=True)}
     values = strings.map(known).to_numpy(np.float64)
     if not unit and not wanted and best == "." and not np.isnan(plain).any():
-        return Numbers(plain, NumberFormat())
-    return Numbers(values, NumberFormat(best, _thousands(cores, best), unit), _ambiguous(unique, cores, read, best))
+        return ParsedNumbers(plain, NumberFormat())
+    return ParsedNumbers(values, NumberFormat(best, _thousands(cores, best), unit), _ambiguous(unique, cores, read, best))
 
 
 def _split(text: str) -> tuple[str, str] | None:

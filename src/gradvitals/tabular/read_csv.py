@@ -147,7 +147,7 @@ def _separator(text: str, typed: str) -> tuple[str, str]:
         if len(separator) != 1 or separator in "\"'\r\n":
             raise ValueError(f"data.separator: expected one character or one of {', '.join(SEPARATORS)}; got {typed!r}")
         return separator, _quote(sample, separator)
-    scored = {sign: _score(sample, sign) for sign in (";", "\t", "|", ",")}
+    scored = {sign: _score(sample, sign) for sign in (",", ";", "\t", "|")}
     best = max(scored, key=lambda sign: scored[sign])
     if scored[best][0] < 0.5 and _score(sample, " ")[0] > max(0.9, scored[best][0]):
         best = " "
@@ -167,13 +167,13 @@ def _score(sample: Sequence[str], separator: str) -> tuple[float, int]:
 
     The header counts: the decimal commas of a table that is separated by semicolons are not in its names.
     """
-    rows, _ = _stripped(_rows("\n".join(sample), separator, '"'))
-    sizes = [len(_trimmed(cells)) for _, cells in rows]
-    usual = Counter(sizes).most_common(1)[0][0] if sizes else 0
-    if usual < 2:
-        return 0.0, 0
-    header = next((size for size in sizes if size > usual / 2), 0)  # R's has one cell less than its rows
-    return (sizes.count(usual) / len(sizes) if header in (usual, usual - 1) else 0.0), usual
+    rows = [cells for _, cells in _stripped(_rows("\n".join(sample), separator, '"'))[0]]
+    for sizes in ([len(_trimmed(cells)) for cells in rows], [len(cells) for cells in rows]):
+        usual = Counter(sizes).most_common(1)[0][0] if sizes else 0
+        if usual >= 2:
+            header = next((size for size in sizes if size > usual / 2), 0)  # R's has one cell less than its rows
+            return (sizes.count(usual) / len(sizes) if header in (usual, usual - 1) else 0.0), usual
+    return 0.0, 0
 
 
 def _trimmed(cells: Sequence[str]) -> list[str]:
@@ -275,7 +275,8 @@ def _no_cell_beyond(rows: Iterable[Row], size: int) -> bool:
 
 def _begins_with_row_names(names: Sequence[str], rows: Sequence[Row]) -> bool:
     """R writes the names of the rows without a name of their own: 1, 2, 3 ..."""
-    if any(len(_trimmed(cells)) > len(names) + 1 or len(cells) <= len(names) for _, cells in rows):
+    sizes = {len(_trimmed(cells)) for _, cells in rows}
+    if max(sizes) != len(names) + 1 or any(len(cells) <= len(names) for _, cells in rows):
         return False
     first = [cells[0] for _, cells in rows]
     return first in ([str(at) for at in range(start, start + len(rows))] for start in (0, 1))

@@ -112,10 +112,10 @@ def _require_classes(classes: NDArray, parts: Parts, key: str) -> None:
     absent = ~np.isin(names, classes[parts.train])
     if absent.any():
         shown = ", ".join(f"{name} ({count} rows)" for name, count in zip(names[absent], counts[absent], strict=True))
-        remedy = "of two groups or more" if key == "group" else "of an earlier time"
+        remedy = "in other groups" if key == "group" else "of earlier times"
         raise ValueError(
             f"data.{key}: expected training rows of each class; got none of {shown}. Leave these rows out of the "
-            f"table, or add some {remedy}"
+            f"table, or add more {remedy}"
         )
 
 
@@ -137,7 +137,8 @@ def _at_random(
         return Parts(*cut(rest, val / (1 - test)), last)
     _require_rows(y, stratify, folds)
     splitter = (StratifiedKFold if stratify else KFold)(folds, shuffle=True, random_state=seed)
-    rest, last = list(splitter.split(rows, y if stratify else None))[fold]
+    label = np.unique(y, return_inverse=True)[1] if stratify else None  # because it refuses classes such as 1.5
+    rest, last = list(splitter.split(rows, label))[fold]
     return Parts(*cut(rest, val * len(rows) / len(rest)), last)
 
 

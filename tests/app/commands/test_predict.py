@@ -130,6 +130,23 @@ def test_other_data_are_refused(train_here, tmp_path):
         predict(run_dir)
 
 
+def test_a_module_of_the_users_own_is_refused(colors_run, tmp_path, monkeypatch):
+    import shutil
+
+    from lightning import LightningModule
+    from omegaconf import OmegaConf
+
+    class Own(LightningModule):
+        pass
+
+    run_dir = tmp_path / "own"
+    shutil.copytree(colors_run, run_dir)
+    monkeypatch.setattr("gradvitals.app.commands.trained_run.TrainedRun.model", lambda run: Own())
+    with pytest.raises(ConfigError, match="a LightningModule of your own .Own. predicts in its own way"):
+        predict(run_dir)
+    assert OmegaConf.load(run_dir / ".hydra/config.yaml").data.target == "label"
+
+
 def test_the_script_writes_and_prints(command, colors_run, tmp_path):
     colors(30, seed=1).to_csv(tmp_path / "new.csv", index=False)
     done = command(str(colors_run), "data.path=new.csv", "--output", "out.csv", script="predict.py")

@@ -41,6 +41,16 @@ def test_what_was_killed_goes_on_from_its_checkpoint_where_it_is(tmp_path):
     assert place == "hydra.sweep.subdir='1_x'"
 
 
+def test_a_table_that_is_accepted_makes_no_other_job(tmp_path):
+    left_job(tmp_path, "0_x", ["act=elu"], "completed")
+    folder = left_job(tmp_path, "1_x", ["act=relu"], checkpoint=True)
+    accepted = [[*job, "data.changed=accept"] for job in JOBS]
+    first, second = pending_jobs(accepted, tmp_path, SUBDIR)
+    checkpoint = f"ckpt_path='{folder / 'checkpoints/last.ckpt'}'"
+    assert first == ["act=relu", "data.changed=accept", checkpoint, "hydra.sweep.subdir='1_x'"]
+    assert second[:2] == ["act=tanh", "data.changed=accept"]
+
+
 def test_where_the_last_checkpoint_is_damaged_the_one_before_is_taken(tmp_path):
     folder = left_job(tmp_path, "1_x", ["act=relu"], checkpoint=True) / "checkpoints"
     (folder / "last.ckpt").rename(folder / "last-1.ckpt")

@@ -33,6 +33,18 @@ def test_it_opens_with_the_answer():
     assert "2 of 2" in page
 
 
+def test_the_folds_of_a_cross_validation_are_one_row():
+    metrics = [{f"{part}/acc": {"best": acc, "final": acc} for part in ("val", "test")} for acc in (0.7, 0.8, 0.9)]
+    runs = [
+        Record(Path(f"{i}"), Result.from_json(a_result(metrics=each)), some_vitals(), {}, [f"data.fold={i}"])
+        for i, each in enumerate(metrics)
+    ]
+    page = sweep_page(fold(runs))
+    assert "3 runs of 1 configurations, 3 folds, 1 seed: 3 completed" in page
+    assert "mean ± std of 3 runs; test/acc 0.8 ± 0.1 over 3 folds" in page
+    assert "Mean and standard deviation are over the folds and seeds of ended runs." in page
+
+
 def test_each_key_has_its_effect_on_one_scale():
     page = sweep_page(fold(a_sweep()))
     assert "Best and worst value differ by 0.3." in page  # bn over plain

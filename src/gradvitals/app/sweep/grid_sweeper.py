@@ -7,9 +7,13 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.sweep.directory import begin_sweep, pending_jobs, subdir_of
+from gradvitals.results.aggregate import FOLD
+
+FOLDS = "data.folds"
 
 
 class GridSweeper(BasicSweeper):
@@ -33,7 +37,8 @@ class GridSweeper(BasicSweeper):
         assert self.hydra_context is not None
         loader = self.hydra_context.config_loader
         parser = OverridesParser.create(config_loader=loader)
-        jobs = self.split_arguments(parser.parse_overrides([*self._parse_config(), *arguments]), None)[0]
+        swept = with_every_fold([*self._parse_config(), *arguments], self.config)
+        jobs = self.split_arguments(parser.parse_overrides(swept), None)[0]
         self.validate_batch_is_legal(representative(jobs, loader.list_groups("")))
         sweep_dir = begin_sweep(self.config, self.resume)
         pending = pending_jobs(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
@@ -45,6 +50,22 @@ class GridSweeper(BasicSweeper):
         size = self.max_batch_size or len(jobs) or 1
         starts = range(0, len(jobs), size)
         return [self.launcher.launch(jobs[start : start + size], initial_job_idx=start) for start in starts]
+
+
+def with_every_fold(overrides: Sequence[str], config: DictConfig) -> list[str]:
+    """Returns the overrides of a sweep with every fold of ``data.folds``, where none is chosen.
+
+    Args:
+        overrides: what is swept, and what all jobs share.
+        config: the sweep's, composed without the keys that are swept.
+
+    Example:
+        >>> with_every_fold(["data.folds=3"], OmegaConf.create({"data": {"folds": 3, "fold": None}}))
+        ['data.folds=3', 'data.fold=range(3)']
+    """
+    folds, fold = (OmegaConf.select(config, key, default=None) for key in (FOLDS, FOLD))
+    chosen = fold is not None or FOLD in Overrides(overrides).keys
+    return [*overrides, *([] if chosen or not isinstance(folds, int) else [f"{FOLD}=range({folds})"])]
 
 
 def representative(jobs: Sequence[Sequence[str]], groups: Collection[str]) -> list[Sequence[str]]:

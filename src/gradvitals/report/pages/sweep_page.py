@@ -23,7 +23,7 @@ from gradvitals.report.pages.page import (
     table,
     tag,
 )
-from gradvitals.report.tables.sweep import DEFAULT, averaged, failures, mean_std, not_ended
+from gradvitals.report.tables.sweep import DEFAULT, averaged, failures, mean_std, not_ended, on_folds
 from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
 
 MOST_VALUES = 30  # of a key that has a figure; more of them were drawn at random, such as learning rates
@@ -54,8 +54,8 @@ def sweep_page(sweep: Sweep, extra_figures: Sequence[tuple[str, Drawing]] = (), 
 
 
 def _header(sweep: Sweep) -> list[Html]:
-    seeds = "1 seed" if sweep.seeds == 1 else f"{sweep.seeds} seeds"
-    size = f"{len(sweep.runs)} runs of {len(sweep.rows)} configurations, {seeds}"
+    replicates = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in sweep.replicates.items())
+    size = f"{len(sweep.runs)} runs of {len(sweep.rows)} configurations, {replicates}"
     over = tag("p", f"{size}: {counts(sweep.statuses)}", class_="over")
     best = next((row for row in sweep.rows if row.objective.n), None)
     if best is None or sweep.objective is None:
@@ -64,7 +64,7 @@ def _header(sweep: Sweep) -> list[Html]:
     return [
         over,
         tag("h1", f"Best {sweep.objective}: {mean_std(best.objective)}"),
-        tag("p", tag("code", best.name), f", {runs}", class_="lede"),
+        tag("p", tag("code", best.name), f", {runs}{on_folds(best, sweep)}", class_="lede"),
         command(train_command(phrases.alone(best.ended[0]))),
     ]
 
@@ -72,19 +72,21 @@ def _header(sweep: Sweep) -> list[Html]:
 def _table(sweep: Sweep) -> Html:
     own = sweep.objective != sweep.metric
     metrics = [*([str(sweep.objective)] if own else []), f"{sweep.metric}, best", f"{sweep.metric}, final"]
+    metrics += [f"{sweep.tested}"] if sweep.tested else []
     with_std = [title for name in metrics for title in (name, "std")]
     head = ["#", *sweep.keys, *with_std, "ended", "verdicts", "gain per layer", "seconds"]
     rows = [[place, *_row(row, sweep, own)] for place, row in enumerate(sweep.rows, 1)]
     if shows_trainable(sweep):
         head.append("trainable depth, by theory")
         rows = [[*cells, row.trainable.mean] for cells, row in zip(rows, sweep.rows, strict=True)]
-    caption = "Best first; a click on a heading sorts. Mean and standard deviation are over the seeds of ended runs."
+    over = " and ".join(f"{name}s" for name in sweep.replicates)
+    caption = f"Best first; a click on a heading sorts. Mean and standard deviation are over the {over} of ended runs."
     return section("Configurations", table(head, rows, caption=caption, sortable=True))
 
 
 def _row(row: Configuration, sweep: Sweep, own: bool) -> list[object]:
     settings = [tag("code", row.settings.get(key, DEFAULT), class_="key") for key in sweep.keys]
-    found = [*([row.objective] if own else []), row.best, row.final]
+    found = [*([row.objective] if own else []), row.best, row.final, *([row.tested] if sweep.tested else [])]
     numbers = [value for each in found for value in (each.mean, _rounded(each.sd))]
     verdicts = phrases.mark(phrases.look_of(row.verdicts), counted(row.verdicts)) if row.verdicts else None
     return [*settings, *numbers, _ended(row), verdicts, row.gain.mean, row.seconds.mean]

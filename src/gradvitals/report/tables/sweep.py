@@ -53,7 +53,12 @@ def answer(sweep: Sweep) -> str:
     best = next((row for row in sweep.rows if row.objective.n), None)
     if best is None or sweep.objective is None:
         return f"No configuration has a result. {ran}"
-    return f"Best: {best.name}, {sweep.objective} {mean_std(best.objective)}. {ran}"
+    return f"Best: {best.name}, {sweep.objective} {mean_std(best.objective)}{on_folds(best, sweep)}. {ran}"
+
+
+def on_folds(row: Configuration, sweep: Sweep) -> str:
+    """Returns the mean over the tested folds, to be appended; empty where there are none."""
+    return f"; {sweep.tested} {mean_std(row.tested)} over {sweep.replicates['fold']} folds" if sweep.tested else ""
 
 
 def failures(sweep: Sweep) -> list[tuple[str, str]]:
@@ -80,6 +85,7 @@ def _numbers(rank: int, row: Configuration, sweep: Sweep) -> dict[str, Any]:
         f"{sweep.objective} objective": row.objective,
         f"{sweep.metric} best": row.best,
         f"{sweep.metric} final": row.final,
+        **({f"{sweep.tested} final": row.tested} if sweep.tested else {}),
         "gain per layer": row.gain,
         "seconds": row.seconds,
         "trainable depth": row.trainable,
@@ -91,18 +97,18 @@ def _numbers(rank: int, row: Configuration, sweep: Sweep) -> dict[str, Any]:
 
 def _cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
     own = sweep.objective != sweep.metric  # the objective is not the metric that is shown anyway
-    titles = [*sweep.keys, *([f"{sweep.objective}"] if own else []), f"{sweep.metric}", "final", "ended"]
-    titles += ["verdict", "gain/layer", "seconds"]
-    rows = [_row(row, sweep.keys, own) for row in sweep.rows]
+    titles = [*sweep.keys, *([f"{sweep.objective}"] if own else []), f"{sweep.metric}", "final"]
+    titles += [*([f"{sweep.tested}"] if sweep.tested else []), "ended", "verdict", "gain/layer", "seconds"]
+    rows = [_row(row, sweep, own) for row in sweep.rows]
     if shows_trainable(sweep):
         titles.append("trainable")
         rows = [[*cells, number(row.trainable.mean)] for cells, row in zip(rows, sweep.rows, strict=True)]
     return titles, rows
 
 
-def _row(row: Configuration, keys: Sequence[str], own: bool) -> list[str]:
-    settings = [row.settings.get(key, "") for key in keys]
-    metrics = [*([row.objective] if own else []), row.best, row.final]
+def _row(row: Configuration, sweep: Sweep, own: bool) -> list[str]:
+    settings = [row.settings.get(key, "") for key in sweep.keys]
+    metrics = [*([row.objective] if own else []), row.best, row.final, *([row.tested] if sweep.tested else [])]
     others = not_ended(row)
     ended = f"{len(row.ended)}/{len(row.runs)}" + (f" ({counted(others)})" if others else "")
     tail = [counted(row.verdicts) or "-", number(row.gain.mean), number(row.seconds.mean)]
