@@ -382,7 +382,7 @@ def test_a_module_of_ones_own_is_evaluated_with_its_own_arguments(own, tmp_path)
     OmegaConf.save(OmegaConf.create(["model=mine"]), tmp_path / ".hydra/overrides.yaml")
     state = {"state_dict": mypackage.Sized(7).state_dict(), "global_step": 0}
     torch.save(state, tmp_path / "checkpoints/best.ckpt")
-    assert evaluate(tmp_path) == {"test/size": 7.0}
+    assert evaluate(tmp_path).metrics == {"test/size": 7.0}
 
 
 def test_a_classifier_is_pickled():
