@@ -77,12 +77,12 @@ def _columns(columns: Sequence[ColumnDescription]) -> Html:
             tag("code", column.name, class_="key"),
             column.kind,
             column.detail,
-            column.missing or "",
+            column.missing or None,
             column.imputed,
             column.scaled,
-            column.features or "",
+            column.features or None,
         ]
         for column in columns
     ]
-    used = [i for i, _ in enumerate(HEAD) if any(row[i] != "" for row in rows)]
+    used = [i for i, _ in enumerate(HEAD) if any(row[i] not in ("", None) for row in rows)]
     return table([HEAD[i] for i in used], [[row[i] for i in used] for row in rows])
