@@ -53,7 +53,7 @@ def _examples(examples: Sequence[str]) -> Html:
 
 
 def _remark(record: Record, remark: Remark, with_remedy: phrases.WithRemedy) -> Html:
-    text = paragraph(tag("b", "Remark: "), remark.text, ". Otherwise:" if remark.setting else ".")
+    text = paragraph(tag("b", "Remark: "), remark.text, ". To change it:" if remark.setting else ".")
     return join([text, command(_retrain(record, remark.setting, with_remedy))]) if remark.setting else text
 
 
