@@ -12,7 +12,7 @@ from gradvitals.results.record import Record
 from gradvitals.tabular.description import ColumnDescription, Remark, TableDescription
 
 TITLE = "Table"
-HEAD = ("column", "kind", "values", "missing", "imputed", "scaled", "features")
+HEAD = ("column", "kind", "values", "missing", "imputed", "scaled or encoded", "features")
 
 
 def table_section(record: Record, with_remedy: phrases.WithRemedy) -> Html | None:
