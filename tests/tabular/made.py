@@ -24,7 +24,7 @@ CHURN = TableDescription(
             "Monthly charge incl. all taxes and fees [€]", "number", "0 to 1,234.5", 0, "", "standard deviation", 1
         ),
         ColumnDescription(
-            "Contract", "category", "monthly 400, yearly 200, two years 100", 7, "a level of its own", "", 4
+            "Contract", "category", "monthly 400, yearly 200, two years 100", 7, "a level of its own", "one-hot", 4
         ),
         ColumnDescription("Since", "date", "2019-01-31 to 2024-12-01, day.month.year", features=3),
         ColumnDescription("Churn", "target", "Yes, No"),

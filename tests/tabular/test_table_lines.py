@@ -27,6 +27,7 @@ def test_everything_that_was_read_is_said_in_80_columns():
         "train 490, val 70, test 140, at random, stratified by class",
         "2 numbers, 1 left out, 1 category, 1 date: 9 features",
         "CustomerID left out another value in every row",
+        "7 missing, replaced by a level of its own; one-hot",
         "Age number 18 to 93; 3 missing, replaced by the median, 38; scaled by standard deviation",
         "occurs 40 times and was read as a number; to change it: 'data.missing=[-999]'",
     ):

@@ -51,7 +51,7 @@ class ColumnDescription:
         detail: in words: the range of numbers, the levels of a category, why a column is left out.
         missing: number of cells without a value.
         imputed: what replaces them; empty where nothing is missing.
-        scaled: by what the values are scaled; empty where they are not.
+        scaled: how the values are scaled, or encoded as numbers; empty where they are not.
         features: number of inputs of the network that the column became.
     """
 

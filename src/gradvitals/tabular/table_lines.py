@@ -80,7 +80,8 @@ def _target(found: TableDescription) -> str:
 
 
 def _scaled(column: ColumnDescription) -> str:
-    return f"scaled by {column.scaled}" if column.scaled else ""
+    """How values became numbers for the network; a category is encoded, not scaled."""
+    return f"scaled by {column.scaled}" if column.scaled and column.kind != "category" else column.scaled
 
 
 def _summary(found: TableDescription) -> str:

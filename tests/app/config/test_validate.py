@@ -128,3 +128,18 @@ def test_every_rule_is_of_a_key_that_some_option_has():
             if _find(config, key)[1]:
                 found.add(key)
     assert set(RULES) == found
+
+
+@pytest.mark.parametrize("name", ["Name", "größe", "", True, None, 2020, 1e3])
+def test_a_column_may_have_any_name(name):
+    config = composed("data=csv").values
+    for key in ("drop", "categorical"):
+        check({**config, "data": {**config["data"], "target": name, key: name}})
+        check({**config, "data": {**config["data"], key: [name, "x"]}})
+
+
+@pytest.mark.parametrize(("key", "value"), [("target", ["a"]), ("drop", {"a": 1}), ("categorical", [["a"]])])
+def test_what_is_no_column_is_refused(key, value):
+    config = composed("data=csv").values
+    with pytest.raises(ConfigError, match=f"data.{key}: expected the name of a column"):
+        check({**config, "data": {**config["data"], key: value}})

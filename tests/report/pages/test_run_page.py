@@ -165,7 +165,7 @@ def test_the_table_is_a_section_with_the_commands_of_its_remarks(tmp_path):
     for words in (
         "Table</h2>",
         "13 left out",
-        "Otherwise:",
+        "To change it:",
         "python src/train.py data=csv &#x27;data.drop=[CustomerID]&#x27; &#x27;data.missing=[-999]&#x27;</pre>",
         "python src/train.py data=csv &#x27;data.drop=[CustomerID,&quot;Monthly charge",
         "73.4%",

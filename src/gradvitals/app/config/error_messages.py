@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
 
 from gradvitals.distributed.cluster_environment import rank
 from gradvitals.errors import LostProcess, closest, out_of_reach
-from gradvitals.formatting import visible
+from gradvitals.formatting import as_typed, setting, visible
 
 HINT = "HYDRA_FULL_ERROR=1 shows the traceback"
+AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*?)'\n", re.DOTALL)  # Hydra's words about a comma
+ITEM = re.compile(r"""\s*("(\\.|[^"\\])*"|'(\\.|[^'\\])*')\s*(?=,|$)|[^,]+""")  # of a list as it was typed
 VERBOSE = "GRADVITALS_FULL_ERROR"  # the user's own HYDRA_FULL_ERROR, which processes that this one starts see too
 
 
@@ -29,7 +34,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
     if isinstance(error, OverrideParseException):
-        return f"cannot read {error.override!r}: expected KEY=VALUE; quote what the shell or Hydra would take apart"
+        return _unreadable(str(error.override), sys.argv[1:])
     if isinstance(error, (ConfigCompositionException, OmegaConfBaseException)):
         return _composition(error)
     message = " ".join(_shortened(part) for part in str(error).split())
@@ -45,6 +50,44 @@ def explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {message[:300]} ({HINT})"
 
 
+def _unreadable(override: str, argv: Sequence[str]) -> str:
+    """Offers what Hydra cannot read in quotes, where that makes it readable."""
+    refused = f"cannot read {override!r}: expected KEY=VALUE"
+    key, equals, value = _whole(override, argv).partition("=")
+    quoted = f"{key}={_quoted_items(value) or as_typed(value)}"
+    is_open = value.startswith("[") and not value.endswith("]")  # a list that was not ended
+    if not equals or is_open or not _is_readable(quoted):
+        return f"{refused}; quote what the shell or Hydra would take apart"
+    return f"{refused}; with its quotes it is typed {shlex.quote(quoted)}"
+
+
+def _whole(override: str, argv: Sequence[str]) -> str:
+    """An override with the words that the shell took off it at a space."""
+    if override not in argv:
+        return override
+    first = last = argv.index(override)
+    while "=" not in argv[first] and first > 0:
+        first -= 1
+    while last + 1 < len(argv) and "=" not in argv[last + 1] and not argv[last + 1].startswith("-"):
+        last += 1
+    return " ".join(argv[first : last + 1])
+
+
+def _quoted_items(value: str) -> str | None:
+    """A list each of whose items Hydra reads alone: as it was typed, or else in quotes; None: it is no list."""
+    if not (value.startswith("[") and value.endswith("]")):
+        return None
+    items = [found[0].strip() for found in ITEM.finditer(value[1:-1]) if found[0].strip()]
+    return f"[{','.join(item if _is_readable(f'x={item}') else as_typed(item) for item in items)}]"
+
+
+def _is_readable(override: str) -> bool:
+    try:
+        return not OverridesParser.create().parse_override(override).is_sweep_override()
+    except HydraException:
+        return False
+
+
 def _shortened(part: str, longest: int = 200) -> str:
     return part if len(part) <= longest else f"{part[:longest]}..."
 
@@ -57,6 +100,10 @@ def _missing_option(error: MissingConfigException) -> str:
 
 
 def _composition(error: Exception) -> str:
+    if ambiguous := AMBIGUOUS.match(str(error)):
+        key, _, value = ambiguous[1].partition("=")
+        several = f"several values need -m, which trains each; a list is typed {shlex.quote(f'{key}=[{value}]')}"
+        return f"{ambiguous[1]}: {several}, and a single name {setting(key, value)}"
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if not isinstance(cause, OmegaConfBaseException):
         return " ".join(str(error).split())

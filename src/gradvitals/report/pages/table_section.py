@@ -12,7 +12,7 @@ from gradvitals.results.record import Record
 from gradvitals.tabular.description import ColumnDescription, Remark, TableDescription
 
 TITLE = "Table"
-HEAD = ("column", "kind", "values", "missing", "imputed", "scaled", "features")
+HEAD = ("column", "kind", "values", "missing", "imputed", "scaled or encoded", "features")
 
 
 def table_section(record: Record, with_remedy: phrases.WithRemedy) -> Html | None:
@@ -53,7 +53,7 @@ def _examples(examples: Sequence[str]) -> Html:
 
 
 def _remark(record: Record, remark: Remark, with_remedy: phrases.WithRemedy) -> Html:
-    text = paragraph(tag("b", "Remark: "), remark.text, ". Otherwise:" if remark.setting else ".")
+    text = paragraph(tag("b", "Remark: "), remark.text, ". To change it:" if remark.setting else ".")
     return join([text, command(_retrain(record, remark.setting, with_remedy))]) if remark.setting else text
 
 
@@ -77,12 +77,12 @@ def _columns(columns: Sequence[ColumnDescription]) -> Html:
             tag("code", column.name, class_="key"),
             column.kind,
             column.detail,
-            column.missing or "",
+            column.missing or None,
             column.imputed,
             column.scaled,
-            column.features or "",
+            column.features or None,
         ]
         for column in columns
     ]
-    used = [i for i, _ in enumerate(HEAD) if any(row[i] != "" for row in rows)]
+    used = [i for i, _ in enumerate(HEAD) if any(row[i] not in ("", None) for row in rows)]
     return table([HEAD[i] for i in used], [[row[i] for i in used] for row in rows])
