@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals.activations import ACTIVATIONS
 from gradvitals.classifier import Classifier
+from gradvitals.data.tensors import balanced_weights
 from gradvitals.losses import loss_function
 from gradvitals.nets.init import INITIALIZERS
 
@@ -224,3 +225,79 @@ def test_a_network_of_ones_own_keeps_its_draw_unless_an_initializer_is_named():
     assert (
         Classifier(own, in_features=4, num_classes=3, init={"name": "normal", "std": 0.0}).net.weight.abs().sum() == 0
     )
+
+
+ALL = ["acc", "f1", "auroc", "balanced_acc"]
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary"])
+def test_metrics_that_are_asked_for_are_logged_in_each_epoch(task):
+    module, run, loader = classifier(task, metrics=ALL), trainer(max_epochs=2), batches(task)
+    run.fit(module, loader, loader)
+    logged = {name: run.callback_metrics[f"val/{name}"].item() for name in ALL}
+    assert set(run.progress_bar_metrics) & {f"val/{name}" for name in ALL} == {"val/acc"}
+    run.validate(module, loader, verbose=False)
+    assert {name: run.callback_metrics[f"val/{name}"].item() for name in ALL} == logged
+    run.test(module, loader, verbose=False)
+    assert {name: run.callback_metrics[f"test/{name}"].item() for name in ALL} == logged
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary"])
+def test_few_validation_batches_that_lack_a_class(task):
+    x, classes = torch.randn(48, 4), {"multiclass": 3, "binary": 2}[task]
+    loader = DataLoader(TensorDataset(x, (torch.arange(48) // 24 * (classes - 1)).long()), batch_size=8)
+    run = trainer(limit_val_batches=2)
+    run.fit(classifier(task, metrics=["auroc", "balanced_acc", "f1"]), batches(task), loader)
+    assert math.isnan(run.callback_metrics["val/auroc"])
+    assert 0 <= run.callback_metrics["val/balanced_acc"] <= 1
+    assert set(run.progress_bar_metrics) >= {"val/auroc"}  # the first
+
+
+def test_a_checkpoint_from_before_the_class_weights_and_metrics_loads(tmp_path):
+    module, run = classifier(), trainer()
+    run.fit(module, batches(), batches())
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    saved = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    for key in ("class_weight", "metrics"):
+        assert saved["hyper_parameters"].pop(key) is None
+    torch.save(saved, tmp_path / "a.ckpt")
+    assert Classifier.load_from_checkpoint(tmp_path / "a.ckpt").metric_names == ["acc"]
+
+
+def test_class_weights_and_metrics_are_part_of_a_checkpoint(tmp_path):
+    module, run = classifier(class_weight=[1.0, 2.0, 0.5], metrics=ALL), trainer()
+    run.fit(module, batches(), batches())
+    run.save_checkpoint(tmp_path / "a.ckpt")
+    loaded = Classifier.load_from_checkpoint(tmp_path / "a.ckpt")
+    assert loaded.loss.weight.tolist() == [1.0, 2.0, 0.5]
+    assert loaded.metric_names == ALL
+
+
+def test_with_balanced_weights_more_of_a_rare_class_are_found():
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(rows: int) -> TensorDataset:
+        y = (torch.arange(rows) % 100 == 0).long()
+        x = torch.randn(rows, 4, generator=generator)
+        x[:, 0] += 2 * y
+        return TensorDataset(x, y)
+
+    train, test = drawn(4000), drawn(10_000)
+
+    def recalls(class_weight):
+        torch.manual_seed(0)
+        module = classifier("binary", class_weight=class_weight, metrics=["balanced_acc"])
+        run = trainer(max_epochs=10)
+        run.fit(module, DataLoader(train, batch_size=32, shuffle=True), DataLoader(test, batch_size=1000))
+        (found,) = run.test(module, DataLoader(test, batch_size=1000), verbose=False)
+        x, y = test.tensors
+        rare = (module(x).squeeze(1) > 0)[y == 1].float().mean().item()
+        return rare, found["test/balanced_acc"], found["test/loss"]
+
+    rare, balanced, loss = recalls(balanced_weights(train.tensors[1], 2))
+    unweighted, at_chance, _ = recalls(None)
+    assert unweighted < 0.2
+    assert at_chance < 0.6
+    assert rare > 0.6
+    assert balanced > 0.75
+    assert loss < 0.8 * math.log(2)  # that of a constant output

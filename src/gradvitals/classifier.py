@@ -20,7 +20,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import MetricCollection
+from torchmetrics import Metric, MetricCollection
 
 from gradvitals.activations import activation
 from gradvitals.build import accepts, build, resolve
@@ -28,7 +28,7 @@ from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, clip_to_nor
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.distributed.sharding import shard
 from gradvitals.losses import loss_function
-from gradvitals.metrics import chosen_metrics, metric_collection
+from gradvitals.metrics import MeanLoss, chosen_metrics, metric_collection
 from gradvitals.nets.init import LAYERS, initialize
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ class Classifier(LightningModule):
         self.metric_names = chosen_metrics(task, metrics)
         self.val_metrics = metric_collection(task, num_classes, metrics)
         self.test_metrics = self.val_metrics.clone()
+        self.mean_losses = nn.ModuleDict({stage: MeanLoss() for stage in ("val", "test")})
         self.total_norms: list[float] = []  # ascending, for clip=percentile
 
     def configure_model(self) -> None:
@@ -140,10 +141,17 @@ class Classifier(LightningModule):
         x, y = batch
         outputs = self.net(x)
         metrics.update(self._predictions(outputs), y)
-        self.log(f"{stage}/loss", self.loss(outputs, y), batch_size=len(y), sync_dist=True)
+        self.log(f"{stage}/loss", self._mean_loss(stage, self.loss(outputs, y), len(y)), batch_size=len(y))
         by_name = dict(metrics.items(copy_state=False))
         for name in self.metric_names:
             self.log(f"{stage}/{name}", by_name[name], prog_bar=name == self.metric_name, batch_size=len(y))
+
+    def _mean_loss(self, stage: str, loss: Tensor, samples: int) -> Tensor | Metric:
+        if self.trainer.world_size == 1:  # where Lightning's mean over the batches is right
+            return loss
+        mean: Metric = self.mean_losses[stage]  # type: ignore[assignment]
+        mean.update(loss, samples)
+        return mean
 
     def _predictions(self, outputs: Tensor) -> Tensor:
         # torchmetrics would take logits that are all between 0 and 1 for probabilities. In float32, because half

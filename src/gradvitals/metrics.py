@@ -56,7 +56,7 @@ class OccurringAUROC(MulticlassAUROC):
     def __init__(self, num_classes: int, validate_args: bool = True) -> None:
         super().__init__(num_classes, average=None, validate_args=validate_args)
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Tensor:  # type: ignore[override]
         counts = torch.bincount(dim_zero_cat(self.target), minlength=self.num_classes)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of the classes that are left out here
@@ -67,9 +67,36 @@ class OccurringAUROC(MulticlassAUROC):
 class DefinedAUROC(BinaryAUROC):
     """The area under the curve; nan where only one class occurs, for which torchmetrics gives 0 and warns."""
 
-    def compute(self) -> Tensor:
+    def compute(self) -> Tensor:  # type: ignore[override]
         target = dim_zero_cat(self.target)
         return super().compute() if (target != target[:1]).any() else torch.full((), torch.nan, device=target.device)
+
+
+class MeanLoss(Metric):
+    """The mean of losses of batches, each with the number of its samples; also of the batches of several processes.
+
+    Lightning's own mean over processes rounds their mean number of samples down to an integer, and torchmetrics'
+    ``MeanMetric`` drops values that are not finite, or else the weights.
+
+    Example:
+        >>> mean = MeanLoss()
+        >>> mean.update(torch.tensor(1.0), 3)
+        >>> mean.update(torch.tensor(5.0), 1)
+        >>> mean.compute()
+        tensor(2.)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("samples", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, loss: Tensor, samples: int) -> None:
+        self.total = self.total + loss * samples
+        self.samples = self.samples + samples
+
+    def compute(self) -> Tensor:
+        return self.total / self.samples
 
 
 # Task -> name -> how the metric is built, from the number of classes and whether it checks its inputs.

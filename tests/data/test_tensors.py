@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from gradvitals.data.digits import Digits
+from gradvitals.data.noise import Noise
 from gradvitals.data.tensors import Split, evaluation_batch
 
 
@@ -86,3 +87,17 @@ def test_the_order_is_drawn_by_the_seed(monkeypatch):
         return list(data.train_dataloader().sampler)
 
     assert order("1") == order("1") != order("2")
+
+
+def test_balanced_weights_follow_from_the_training_labels():
+    data = Digits(class_weight="balanced")
+    weights, y = data.class_weights, data.loaded.train.y
+    assert weights == [len(y) / (10 * (y == label).sum().item()) for label in range(10)]
+    assert Digits().class_weights is None
+
+
+def test_weights_of_classes_are_refused_where_there_are_none():
+    with pytest.raises(ValueError, match="data.class_weight: expected balanced or null; got 'even'"):
+        Digits(class_weight="even")
+    with pytest.raises(ValueError, match="data.class_weight=balanced: expected classes; got a regression. Set"):
+        _ = Noise(class_weight="balanced").class_weights

@@ -172,3 +172,19 @@ def test_one_that_dies_ends_the_run_which_goes_on_with_fewer_and_with_more(tmp_p
     code, said = torchrun(tmp_path, 3, f"resume={run}", f"trainer.max_epochs={epochs + 2}")
     assert code == 0, said
     assert (result(tmp_path)["status"], result(tmp_path)["epochs"]) == ("completed", epochs + 2)
+
+
+def test_metrics_and_weighted_losses_count_each_sample_once(tmp_path):
+    words = ("data=iris", "data.class_weight=balanced", "metrics=[acc,f1,auroc,balanced_acc]", "optimizer.lr=0")
+    words += ("trainer.max_epochs=1", "report=false", "callbacks.picture.enabled=false", "hydra.run.dir=run")
+    found = {}
+    for processes, trainer in ((1, "cpu"), (2, "ddp_cpu")):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        code, said = torchrun(folder, processes, *words, f"trainer={trainer}")
+        assert code == 0, said
+        assert "Warning" not in said
+        metrics = json.loads((folder / "run/result.json").read_text())["metrics"]
+        found[processes] = {tag: value["final"] for tag, value in metrics.items() if tag.startswith(("val/", "test/"))}
+    assert len(found[1]) == 10
+    assert found[2] == pytest.approx(found[1], rel=1e-5)

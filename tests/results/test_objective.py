@@ -66,3 +66,8 @@ def test_only_a_mode_that_nothing_tells_is_reported(caplog):
         warn_if_guessed("val/elbo", "auto")
     assert "objective=val/elbo" in caplog.text
     assert "objective_mode=min or max" in caplog.text
+
+
+def test_a_balanced_accuracy_is_an_accuracy():
+    assert Objective.named("val/balanced_acc") == Objective("val/balanced_acc", "max")
+    assert Objective.named("val/balanced_acc").worst == 0.0

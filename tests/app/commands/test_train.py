@@ -404,3 +404,89 @@ def test_small_nets_take_one_thread(typed, threads, tmp_path):
 
     assemble(composed(*typed, run_dir=str(tmp_path)))
     assert torch.get_num_threads() == (threads or len(os.sched_getaffinity(0)))
+
+
+ALL_METRICS = "metrics=[acc,f1,auroc,balanced_acc]"
+
+
+def test_metrics_serve_as_objective_in_early_stopping_and_for_the_best_checkpoint(train_here):
+    stopping = [
+        "callbacks=early_stopping",
+        "callbacks.early_stopping.monitor=val/f1",
+        "callbacks.early_stopping.mode=max",
+    ]
+    best = ["callbacks.best.monitor=val/balanced_acc", "callbacks.best.mode=max"]
+    typed = ["data=iris", ALL_METRICS, "objective=val/auroc", "callbacks.early_stopping.patience=1", *stopping, *best]
+    run_dir = train_here(*typed, "optimizer.lr=0", "report=false")
+    found = result(run_dir)
+    assert found["status"] == "stopped"  # the weights do not change, and neither does the score
+    assert found["epochs"] == 2
+    assert found["objective"] == {"tag": "val/auroc", "mode": "max"}
+    for name in ("acc", "f1", "auroc", "balanced_acc"):
+        assert 0 <= found["metrics"][f"val/{name}"]["best"] <= 1
+        assert 0 <= found["metrics"][f"test/{name}"]["final"] <= 1
+    saved = torch.load(run_dir / "checkpoints/best.ckpt", weights_only=True)
+    (callback,) = (state for name, state in saved["callbacks"].items() if name.startswith("ModelCheckpoint"))
+    assert callback["monitor"] == "val/balanced_acc"
+
+
+@pytest.mark.parametrize(
+    ("typed", "message", "works"),
+    [
+        (
+            ["objective=val/aucc", ALL_METRICS],
+            "objective: expected auto or one of train/loss, val/loss, val/acc, val/f1, val/auroc, val/balanced_acc; got "
+            "'val/aucc'. For example: objective=val/acc",
+            ["objective=val/acc"],
+        ),
+        (
+            ["objective=val/f1"],
+            "objective: expected auto or one of train/loss, val/loss, val/acc; got 'val/f1'. To log it, add "
+            "metrics=[acc,f1]",
+            ["objective=val/f1", "metrics=[acc,f1]"],
+        ),
+        (
+            ["callbacks.best.monitor=val/f1"],
+            "ModelCheckpoint.monitor: expected one of train/loss, val/loss, val/acc; got 'val/f1'. To log it, add "
+            "metrics=[acc,f1]",
+            ["callbacks.best.monitor=val/f1", "metrics=[acc,f1]"],
+        ),
+        (
+            ["metrics=[acc,aucc]"],
+            "metrics: expected some of acc, f1, auroc, balanced_acc for a multiclass task; got 'aucc'. Set metrics=auto",
+            ["metrics=auto"],
+        ),
+        (["objective=val/r2"], "objective: expected auto or one of train/loss, val/loss, val/acc; got 'val/r2'", []),
+    ],
+)
+def test_a_metric_that_will_not_be_logged_is_refused_with_one_that_will(
+    train_here, tmp_path, capsys, typed, message, works
+):
+    with pytest.raises(SystemExit) as refusal:
+        train_here("data=iris", *typed)
+    assert refusal.value.code == 1
+    assert message in capsys.readouterr().err
+    assert not tmp_path.exists() or not list(tmp_path.iterdir())
+    assert result(train_here("data=iris", *works, "trainer.max_epochs=1", "report=false"))["status"] == "completed"
+
+
+def test_a_callback_of_ones_own_may_log_the_objective(train_here, tmp_path, monkeypatch, caplog):
+    (tmp_path / "owncallback.py").write_text("from lightning import Callback\nclass Own(Callback): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADVITALS_ALLOW", "owncallback")
+    typed = ["data=iris", "+callbacks.own._target_=owncallback.Own", "objective=val/own", "objective_mode=max"]
+    assert result(train_here(*typed, "trainer.max_epochs=1", "report=false"))["status"] == "completed"
+    assert caplog.text.count("objective=val/own: no such metric") == 1
+
+
+@pytest.mark.parametrize("typed", ["metrics=[acc]", "data.class_weight=balanced"])
+def test_a_module_of_ones_own_has_its_own_loss_and_metrics(train_here, rising, capsys, typed):
+    with pytest.raises(SystemExit):
+        train_here(*rising, "+model.name=val/loss", typed)
+    assert f"{typed.partition('=')[0]}: has no part in a LightningModule of your own" in capsys.readouterr().err
+
+
+def test_balanced_classes_in_a_run(train_here):
+    run_dir = train_here("data=iris", "data.class_weight=balanced", "trainer.max_epochs=1", "report=false")
+    weights = Classifier.load_from_checkpoint(run_dir / "checkpoints/last.ckpt").hparams["class_weight"]
+    assert weights == pytest.approx([1.0, 1.0, 1.0], rel=0.05)
