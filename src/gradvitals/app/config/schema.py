@@ -29,6 +29,8 @@ SPAN = re.compile(r"\d+:\d\d?:\d\d?:\d\d?")
 # A column's name as Hydra reads it: true, 2020 and null are names of columns, too.
 column = Constraint("the name of a column", lambda value: value is None or isinstance(value, (str, int, float)))
 columns = Constraint("the name of a column, or a list of names", either(column, list_of(column)).accepts)
+# A word or number of a cell, as Hydra reads it.
+cells = Constraint("auto, a word or number, or a list of them", columns.accepts)
 share = either(integer(0), number(0, 1))
 interval = either(integer(1), number(above=0, high=1))
 endless = Constraint("an integer of 1 or more, or -1 for no limit", either(integer(1), one_of(-1)).accepts)
@@ -144,9 +146,13 @@ RULES: dict[str, Constraint] = {
     "data.seed": optional(seed),
     "data.root": string,
     "data.path": string,
-    "data.changed": one_of("refuse", "accept"),
-    "data.drop": columns,
-    "data.categorical": columns,
+    **{f"data.{key}": columns for key in ("drop", "categorical", "numeric", "dates")},
+    "data.missing": cells,
+    **{f"data.{key}": name for key in ("separator", "decimal", "thousands", "encoding", "date_format")},
+    "data.comment": string,
+    "data.header": boolean,
+    **{f"data.{key}": name for key in ("date_features", "labels", "changed")},
+    "data.max_levels": integer(1),
     "monitor.every_n_steps": integer(1),
     "monitor.first_steps": integer(0),
     "monitor.spike_factor": number(above=1),
