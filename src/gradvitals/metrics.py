@@ -86,6 +86,9 @@ class MeanLoss(Metric):
         tensor(2.)
     """
 
+    total: Tensor
+    samples: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
