@@ -27,7 +27,7 @@ class BinaryBalancedAccuracy(BinaryStatScores):
     higher_is_better = True
 
     def compute(self) -> Tensor:
-        tp, fp, tn, fn = self._final_state()
+        tp, fp, tn, fn = (dim_zero_cat(count) for count in (self.tp, self.fp, self.tn, self.fn))
         return _mean_recall(torch.stack([tn, tp]), torch.stack([fp, fn]))
 
 
@@ -37,8 +37,7 @@ class MulticlassBalancedAccuracy(MulticlassStatScores):
     higher_is_better = True
 
     def compute(self) -> Tensor:
-        tp, _, _, fn = self._final_state()
-        return _mean_recall(tp, fn)
+        return _mean_recall(dim_zero_cat(self.tp), dim_zero_cat(self.fn))
 
 
 def _mean_recall(found: Tensor, missed: Tensor) -> Tensor:
@@ -85,6 +84,9 @@ class MeanLoss(Metric):
         >>> mean.compute()
         tensor(2.)
     """
+
+    total: Tensor
+    samples: Tensor
 
     def __init__(self) -> None:
         super().__init__()
