@@ -58,8 +58,8 @@ def customers(rows: int = 400, seed: int = 0) -> tuple[list[str], list[list[obje
     return names, table
 
 
-def houses(rows: int = 400, seed: int = 0) -> tuple[list[str], list[list[object]]]:
-    """What a house costs: dollars with thousands, postal codes, -999 for unknown, two areas far beyond the rest."""
+def houses(rows: int = 400, seed: int = 0, mistyped: Sequence[int] = ()) -> tuple[list[str], list[list[object]]]:
+    """What a house costs: dollars with thousands, postal codes, -999 for unknown, areas that are mistyped in some rows."""
     draw = np.random.default_rng(seed)
     names = ["id", "price", "bedrooms", "area (sqft)", "zip", "year built", "lot"]
     table: list[list[object]] = []
@@ -68,7 +68,7 @@ def houses(rows: int = 400, seed: int = 0) -> tuple[list[str], list[list[object]
         code = str(draw.choice(["01002", "01003", "02139"]))
         price = 150 * area + 900 * (built - 1920) + 80_000 * (code == "02139") + draw.normal(0, 10_000)
         rooms = int(draw.integers(1, 6)) if draw.random() < 0.95 else -999
-        seen = 99_999_999 if at in (7, 70) else round(area)
+        seen = 99_999_999 if at in mistyped else round(area)
         table.append([7_129_300_520 + 37 * at, f"${price:,.0f}", rooms, seen, code, built, f"{draw.uniform(0.1, 2):.2f} acres"])
     return names, table
 
