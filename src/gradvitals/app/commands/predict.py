@@ -93,7 +93,10 @@ def predict(
     file = output or run_dir / f"predictions_{path.stem}.csv"
     _refuse_to_replace(file, path)
     cells = table.read_text()
-    found = model.predict_table(cells, warn=False)
+    try:
+        found = model.predict_table(cells, warn=False)
+    except ValueError as error:
+        raise ValueError(f"data.path={path}: {error}") from None
     write_bytes(file, _written(cells, found))
     return Predictions(file, len(cells), _summary(found), tuple(preparation.differences(cells)))
 

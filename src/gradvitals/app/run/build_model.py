@@ -41,8 +41,8 @@ def build_model(config: RunConfig, data: LightningDataModule) -> LightningModule
         check_memory("model.width and model.depth", "weights and gradients", takes)
     act, init = config["act"], config["init"]
     groups: dict[str, Any] = {group: dict(config[group]) for group in ("act", "init", "optimizer", "scheduler", "clip")}
-    if (table := as_table(data)) is not None and table.preparation is not None:
-        groups["preparation"] = table.preparation.to_dict()
+    if (table := as_table(data)) is not None and table.preparation is not None and table.description is not None:
+        groups["preparation"] = replace(table.preparation, rows=table.description.rows).to_dict()
     model = Classifier(spec, loss=config["loss"], **asdict(shape), **groups)
     if init["name"] == "lsuv":
         splits = getattr(data, "splits", None)
