@@ -18,7 +18,9 @@ from gradvitals.app.run.environment import prepare
 from gradvitals.app.run.job import Job, discard
 from gradvitals.app.sweep.sweep_job import reserve_gpu, resume_from, run_in_sweep
 from gradvitals.distributed.cluster_environment import is_first_process
+from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED, ConfigError
+from gradvitals.results.objective import warn_if_guessed
 
 if TYPE_CHECKING:
     from gradvitals.results.record import Record
@@ -64,6 +66,8 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
         from gradvitals.app.run.vitals_json import write
 
         run = assemble(config)
+        if job.sweep is None and is_first_process():  # a sweep warns once for all its jobs
+            warn_if_guessed(config["objective"], config["objective_mode"])
         stages.show_table(run, config)
         try:
             with stages.processes(run, job, composed, config["ckpt_path"]):

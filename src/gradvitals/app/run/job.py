@@ -20,7 +20,6 @@ from gradvitals.app.config.pre_run_check import PreRunCheck
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED
-from gradvitals.results.objective import warn_if_guessed
 from gradvitals.results.result import Result
 from gradvitals.results.status import Status
 
@@ -65,8 +64,6 @@ class Job:
         config = RunConfig.resolve(composed, HydraConfig.get())  # type: ignore[arg-type]
         if config != PreRunCheck.passed:
             config.validate()
-        if self.sweep is None and is_first_process():  # a sweep warns once for all its jobs
-            warn_if_guessed(config["objective"], config["objective_mode"])
         return config
 
     @contextmanager

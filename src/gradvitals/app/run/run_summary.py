@@ -99,7 +99,7 @@ def _status_line(result: Result) -> str:
 def _metrics_line(metrics: Mapping[str, MetricSummary]) -> str:
     parts = [
         f"{tag} {_number(metrics[tag].final)}" + (f" (best {_number(metrics[tag].best)})" if tag[:3] == "val" else "")
-        for tag in sorted(metrics, reverse=True)
+        for tag in sorted(metrics, key=lambda tag: tag.partition("/")[0], reverse=True)
     ]
     return "metrics      " + ("  ".join(map(_together, parts)) or "none was logged")
 
