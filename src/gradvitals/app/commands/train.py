@@ -18,7 +18,6 @@ from gradvitals.app.run.environment import prepare
 from gradvitals.app.run.job import Job, discard
 from gradvitals.app.sweep.sweep_job import reserve_gpu, resume_from, run_in_sweep
 from gradvitals.distributed.cluster_environment import is_first_process
-from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED, ConfigError
 from gradvitals.results.objective import warn_if_guessed
 
