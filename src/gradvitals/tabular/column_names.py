@@ -20,10 +20,11 @@ def find_columns(table: pd.DataFrame, typed: Sequence[object], key: str) -> list
     Raises:
         ValueError: it names all that the table does not have, and similar ones.
     """
-    found = {name: _meant(table, name) for name in typed}
-    if unknown := [name for name, column in found.items() if column is None]:
-        raise ValueError(_unknown(table, unknown, key, single=False, rest=[c for c in found.values() if c is not None]))
-    return [column for column in found.values() if column is not None]
+    found = [_meant(table, name) for name in typed]
+    known = list(dict.fromkeys(column for column in found if column is not None))
+    if unknown := [name for name, column in zip(typed, found, strict=True) if column is None]:
+        raise ValueError(_unknown(table, unknown, key, single=False, rest=known))
+    return known
 
 
 def find_column(table: pd.DataFrame, typed: object, key: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Number
 from typing import Any, ClassVar
 
 import numpy as np
@@ -49,8 +50,9 @@ class Scale:
     @classmethod
     def fit(cls, values: Floats, scaling: str) -> Scale:
         """Fits to the training rows ``(rows,)``, NaN where missing."""
-        imputer = SimpleImputer(strategy="median", keep_empty_features=True).fit(values[:, None])
-        filled = imputer.transform(values[:, None])
+        known = values if np.isfinite(values).any() else np.zeros_like(values)  # no training row has a value
+        imputer = SimpleImputer(strategy="median").fit(known[:, None])
+        filled = imputer.transform(known[:, None])
         standard = StandardScaler().fit(filled)
         center, scale, limit = float(standard.mean_[0]), float(standard.scale_[0]), 0.0
         if scaling == "robust":
@@ -122,16 +124,15 @@ class NumberColumn:
         return read
 
     def _read(self, column: pd.Series, missing: MissingWords) -> tuple[Floats, str]:
-        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-            values, unit = column.to_numpy(np.float64, na_value=np.nan).copy(), self.format.unit
+        if (plain := plain_numbers(column)) is not None:
+            values, unit = plain, self.format.unit
         else:
             strings = as_strings(column)
             is_present = ~missing.absent(strings).to_numpy()
             present = strings[is_present]
             found = numbers(present, likely=self.format.decimal)
             if np.isnan(found.values).any():
-                stray = present[np.isnan(found.values)]
-                raise ValueError(f"expected numbers in column {visible(self.name)!r}; got {first_string(stray)}")
+                raise StrayCells("numbers", self.name, present[np.isnan(found.values)])
             values, unit = np.full(len(strings), np.nan), found.format.unit
             values[is_present] = found.values
         values[np.isin(values, [*self.sentinels, *missing.numbers])] = np.nan
@@ -291,11 +292,35 @@ def moments_of(column: pd.Series, missing: MissingWords, likely: str) -> NDArray
         found = dates(present, day_first="%d" in likely and likely.find("%d") < likely.find("%m"))
     if found is None or np.isnat(found.values).any():
         stray = present if found is None else present[np.isnat(found.values)]
-        raise ValueError(
-            f"expected dates such as {likely} in column {visible(str(column.name))!r}; got {first_string(stray)}"
-        )
+        raise StrayCells(f"dates such as {likely}", str(column.name), stray)
     moments[is_present] = found.values
     return moments
+
+
+def plain_numbers(column: pd.Series) -> Floats | None:
+    """Returns the numbers of a column that contains no strings, NaN where missing; None where it contains others.
+
+    Example:
+        >>> plain_numbers(pd.Series([1, None, True], dtype=object)).tolist(), plain_numbers(pd.Series(["1"]))
+        ([1.0, nan, 1.0], None)
+    """
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return column.to_numpy(np.float64, na_value=np.nan).copy()
+    if not all(isinstance(value, Number) or value is None or value is pd.NA for value in column):
+        return None
+    return np.array([np.nan if pd.isna(value) else float(value) for value in column], np.float64)
+
+
+class StrayCells(ValueError):
+    """Cells of another kind than the training table's.
+
+    Attributes:
+        strings: what they contain.
+    """
+
+    def __init__(self, expected: str, name: str, cells: pd.Series) -> None:
+        super().__init__(f"{expected} in column {visible(name)!r}; got {first_string(cells)}")
+        self.strings = tuple(map(str, cells.unique()))
 
 
 def fit_number(
