@@ -117,9 +117,9 @@ class Csv(TensorDataModule):
         self.path, self.changed = str(Path(root, path)) if path else "", changed
         self.format = CsvFormat(separator, encoding, comment, header)
         kinds = KindOptions(
-            _listed(categorical),  # type: ignore[arg-type]
-            _listed(numeric),  # type: ignore[arg-type]
-            _listed(dates),  # type: ignore[arg-type]
+            _listed(categorical),
+            _listed(numeric),
+            _listed(dates),
             MissingWords(None if missing == "auto" else tuple(_word(each) for each in _listed(missing))),
             tuple(_word(each) for each in _listed(target_missing)),
             decimal,

@@ -62,7 +62,8 @@ def _unknown(table: pd.DataFrame, typed: Sequence[object], key: str, single: boo
     close = {str(name): _similar(str(name), names) for name in typed}
     best = [found[0] for found in close.values() if found]
     like = list(dict.fromkeys(name for found in close.values() for name in found)) or names
-    message = f"{key}: expected a column of the table, such as {shortened([visible(name) for name in like], 10)}; got {', '.join(wanted)}"
+    shown = shortened([visible(name) for name in like], 10)
+    message = f"{key}: expected a column of the table, such as {shown}; got {', '.join(wanted)}"
     if best and len(best) == len(typed):
         message += f". Set {setting(key, best[0] if single else [*rest, *best])}"
     return message

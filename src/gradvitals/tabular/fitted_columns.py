@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from gradvitals.formatting import number, shortened, visible
@@ -51,8 +50,8 @@ class Scale:
     def fit(cls, values: Floats, scaling: str) -> Scale:
         """Fits to the training rows ``(rows,)``, NaN where missing."""
         known = values if np.isfinite(values).any() else np.zeros_like(values)  # no training row has a value
-        imputer = SimpleImputer(strategy="median").fit(known[:, None])
-        filled = imputer.transform(known[:, None])
+        median = float(np.nanmedian(known))
+        filled = np.where(np.isnan(known), median, known)[:, None]
         standard = StandardScaler().fit(filled)
         center, scale, limit = float(standard.mean_[0]), float(standard.scale_[0]), 0.0
         if scaling == "robust":
@@ -63,7 +62,6 @@ class Scale:
         elif scaling == "raw":
             center, scale = 0.0, 1.0
         mean, deviation = float(standard.mean_[0]), float(np.sqrt(standard.var_[0]))
-        median = float(imputer.statistics_[0])
         return cls(median, center, scale, limit, mean, deviation, int(np.isnan(values).sum()))
 
     def apply(self, values: Floats) -> Floats:
@@ -253,6 +251,7 @@ KINDS: dict[str, type] = {column.kind: column for column in (NumberColumn, Categ
 
 
 def to_dict(column: FittedColumn) -> dict[str, Any]:
+    """Returns a column as plain values, with its kind."""
     return {"kind": column.kind, **asdict(column)}
 
 
@@ -270,6 +269,7 @@ def from_dict(values: Mapping[str, Any]) -> FittedColumn:
 
 
 def known_levels(column: CategoryColumn) -> str:
+    """Returns the first levels of a column, for messages."""
     return shortened([repr(visible(level)) for level in column.levels], 5)
 
 
@@ -336,8 +336,8 @@ def fit_category(name: str, strings: pd.Series, missing: MissingWords, exact: bo
     present = strings[~absent]
     names = present.map({text: canonical(text, exact) for text in pd.unique(present)})
     counts = names.value_counts()
-    spelled = {}
-    for text, count in present.value_counts().items():
+    spelled: dict[str, str] = {}
+    for text in present.value_counts().index:
         spelled.setdefault(canonical(str(text), exact), str(text))
     most = sorted(counts.index, key=lambda level: (-counts[level], level))[:max_levels]
     levels = tuple(spelled[level] for level in sorted(most))
@@ -364,6 +364,5 @@ def refuse_infinite(values: Floats, column: pd.Series, when: str = "") -> None:
     large = np.flatnonzero(np.abs(values) > FLOAT32_MAX)
     if len(large):
         found, line = column.iloc[large[0]], column.index[large[0]]
-        raise ValueError(
-            f"data: expected numbers below 1e38{when} in column {visible(str(column.name))!r}; got {found} in line {line}"
-        )
+        name = visible(str(column.name))
+        raise ValueError(f"data: expected numbers below 1e38{when} in column {name!r}; got {found} in line {line}")

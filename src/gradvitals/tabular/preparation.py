@@ -104,8 +104,8 @@ class Preparation:
     def _of_stray(self, stray: Sequence[StrayCells]) -> str:
         """Names all columns at once."""
         strings = list(dict.fromkeys(text for error in stray for text in error.strings))
-        way = f". If they mean missing, set {setting('data.missing', [*(self.missing.typed or ()), *strings[:MOST_OFFERED]])}"
-        return f"expected {'; '.join(map(str, stray))}{way}"
+        missing = [*(self.missing.typed or ()), *strings[:MOST_OFFERED]]
+        return f"expected {'; '.join(map(str, stray))}. If they mean missing, set {setting('data.missing', missing)}"
 
     def require(self, table: pd.DataFrame) -> None:
         """Raises ValueError if a table lacks columns, or has one twice; it names all of them."""
@@ -120,10 +120,9 @@ class Preparation:
                 for name, found in close.items()
                 if found
             )
-            raise ValueError(
-                f"expected the columns of the training table; {shortened([repr(visible(name)) for name in lacking], 10)} "
-                f"{'is' if len(lacking) == 1 else 'are'} missing{similar}"
-            )
+            names = [repr(visible(name)) for name in lacking]
+            verb = "is" if len(lacking) == 1 else "are"
+            raise ValueError(f"expected the columns of the training table; {', '.join(names)} {verb} missing{similar}")
 
     def has_target(self, table: pd.DataFrame) -> NDArray[np.bool_]:
         """Returns which rows have a target, ``(rows,)``."""

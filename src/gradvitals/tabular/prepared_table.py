@@ -132,12 +132,12 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     remarks = [*table.remarks, *_of_padding(table, roles.target), *found.remarks, *guesses.remarks]
     remarks += suspects(rows.cells, guesses.columns, y, bool(found.target.classes), roles.drop)
     described = [describe_target(preparation.target, y), *left_out, *_describe_roles(roles)]
-    description = TableDescription(
-        **_described(table, rows, preparation, y, path, described),
+    description = replace(
+        _description(table, rows, preparation, y, path, described),
         task_source=found.source,
         splits=_sizes(parts),
         split_by=_split_by(roles, options, bool(found.target.classes)),
-        remarks=tuple(remarks),
+        remarks=tuple(remark for remark in remarks if remark.setting != f"data.scaling={options.scaling}"),
     )
     x = preparation.features(rows.cells)
     return PreparedTable(x, preparation.targets(rows.cells), parts, preparation, description)
@@ -165,7 +165,8 @@ def prepare_table(
     rows = rows.with_target(found)
     if rows.cells.empty:
         raise ValueError(
-            f"data.target={visible(target.name)}: expected rows with a value; got none. Predict them: python src/predict.py"
+            f"data.target={visible(target.name)}: expected rows with a value; got none. "
+            "Predict them: python src/predict.py"
         )
     roles = _Roles(target.name) if test_all else _Roles.find(table.cells, replace(options, target=target.name))
     rows = rows.with_values([roles.group, roles.time], preparation.missing)
@@ -175,8 +176,8 @@ def prepare_table(
     parts = Parts(every, every, every) if test_all else _split(y, rows.cells, roles, options, target.classes, "")
     quantities = y if target.classes else target.unscaled(y)
     differences = [*preparation.differences(rows.cells), *_target_shift(target, quantities)]
-    description = TableDescription(
-        **_described(table, rows, preparation, y, path, [describe_target(target, quantities)]),
+    description = replace(
+        _description(table, rows, preparation, y, path, [describe_target(target, quantities)]),
         task_source=found.source,
         splits={"test": len(y)} if test_all else _sizes(parts),
         split_by="every row is tested" if test_all else _split_by(roles, options, bool(target.classes)),
@@ -335,30 +336,33 @@ def _of_padding(table: TextTable, target: str) -> list[Remark]:
     return [Remark(f"{visible(target)}: blanks around {count} of its values were ignored")] if count else []
 
 
-def _described(
+def _description(
     table: TextTable,
     rows: UsedRows,
     preparation: Preparation,
     y: NDArray,
     path: str,
     others: Sequence[ColumnDescription],
-) -> dict[str, object]:
-    """Returns the parts of a description that are the same for every table."""
+) -> TableDescription:
+    """Returns what is described alike for every table; task source, splits and remarks are left to the caller."""
     known = {each.name: each for each in [*others, *describe_columns(preparation.columns, rows.cells, preparation)]}
-    unused = "not used by the network"
+    names = map(str, table.cells.columns)
     target = preparation.target
-    return {
-        "path": path,
-        "written": table.written,
-        "rows": len(rows.cells),
-        "left_out": (*table.left_out, *rows.left_out),
-        "target": target.name,
-        "task": target.task,
-        "classes": {name: int((y == at).sum()) for at, name in enumerate(target.classes)},
-        "columns": tuple(
-            known.get(name, ColumnDescription(name, "left out", unused)) for name in map(str, table.cells.columns)
+    return TableDescription(
+        path=path,
+        written=table.written,
+        rows=len(rows.cells),
+        left_out=(*table.left_out, *rows.left_out),
+        target=target.name,
+        task=target.task,
+        task_source="",
+        classes={name: int((y == at).sum()) for at, name in enumerate(target.classes)},
+        columns=tuple(
+            known.get(name, ColumnDescription(name, "left out", "not used by the network")) for name in names
         ),
-    }
+        splits={},
+        split_by="",
+    )
 
 
 def _describe_roles(roles: _Roles) -> list[ColumnDescription]:

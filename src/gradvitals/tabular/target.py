@@ -24,7 +24,9 @@ TASKS = ("binary", "multiclass", "regression")
 MAX_CLASSES = 20  # integers with more distinct values are probably a quantity
 LEAST = 3  # rows of a class: one for each split
 MOST_OFFERED = 50  # values in one command
-BOOLEANS = frozenset(["yes", "no", "y", "n", "true", "false", "t", "f", "ja", "nein", "oui", "non", "si", "0", "1", "on", "off"])
+BOOLEANS = frozenset(
+    ["yes", "no", "y", "n", "true", "false", "t", "f", "ja", "nein", "oui", "non", "si", "0", "1", "on", "off"]
+)
 KEY = "data.target_missing"
 
 
@@ -213,13 +215,12 @@ def _absent(column: pd.Series, options: KindOptions) -> _Absent:
     gone = [word for word in words if not (is_class and counts[word] >= least)]
     spelled = [str(text) for text in column[folded.isin(words) & ~folded.isin(gone)].unique()]
     remarks = []
+    shown = visible(str(column.name))
     if spelled:
-        text = f"{visible(str(column.name))}: {', '.join(map(repr, spelled))} is taken for a class, not for a missing value"
+        text = f"{shown}: {', '.join(map(repr, spelled))} is taken for a class, not for a missing value"
         remarks.append(Remark(text, setting(KEY, [*options.target_missing, *spelled])))
     if gone and is_named:
-        text = (
-            f"{visible(str(column.name))}: {', '.join(map(repr, gone))} is taken for a missing value, not for a class"
-        )
+        text = f"{shown}: {', '.join(map(repr, gone))} is taken for a missing value, not for a class"
         remarks.append(Remark(text, setting("data.missing", [])))
     return _Absent(absent | folded.isin(gone), (*typed, *gone), tuple(remarks))
 
@@ -246,9 +247,8 @@ def _require_two(name: str, column: pd.Series, present: pd.Series, absent: _Abse
     way = ""
     if len(present) and options.missing.typed != () and _canonical(column[absent.rows]).isin(WORDS).any():
         way = f". If it is a class, set {setting('data.missing', [])}"
-    raise ValueError(
-        f"data.target={visible(name)}: expected at least two different values; got {only}{missing if len(instead) else ''}{way}"
-    )
+    missing = missing if len(instead) else ""
+    raise ValueError(f"data.target={visible(name)}: expected at least two different values; got {only}{missing}{way}")
 
 
 def _of_numbers(
@@ -325,7 +325,8 @@ def _remarks_of_names(name: str, classes: Mapping[str, Mapping[str, int]], optio
     others = [next(iter(classes[label])) for label, key in folded.items() if key not in BOOLEANS]
     if len(classes) - len(others) == 2 and others:
         rows = sum(sum(classes[label].values()) for label, key in folded.items() if key not in BOOLEANS)
-        text = f"{shown}: {shortened([repr(visible(each)) for each in others], 5)} in {rows} rows makes {len(classes)} classes"
+        named = shortened([repr(visible(each)) for each in others], 5)
+        text = f"{shown}: {named} in {rows} rows makes {len(classes)} classes"
         remarks.append(Remark(text, setting(KEY, [*options.target_missing, *others])))
     stems: dict[str, list[str]] = {}
     for label in classes:

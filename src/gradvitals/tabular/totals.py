@@ -11,27 +11,15 @@ from gradvitals.tabular.labels import canonical
 from gradvitals.tabular.numbers import numbers
 
 WORDS = frozenset(
-    [
-        "total",
-        "totals",
-        "grand total",
-        "subtotal",
-        "sum",
-        "sums",
-        "summe",
-        "gesamt",
-        "gesamtsumme",
-        "insgesamt",
-        "average",
-    ]
-    + ["avg", "mean", "mittelwert", "durchschnitt", "suma", "somme", "totale", "totaal", "overall"]
-)
+    ["total", "totals", "grand total", "subtotal", "sum", "sums", "summe", "gesamt", "gesamtsumme", "insgesamt"]
+    + ["average", "avg", "mean", "mittelwert", "durchschnitt", "suma", "somme", "totale", "totaal", "overall"]
+)  # fmt: skip
 MOST = 3  # rows at the end
 CLOSE = 1e-6  # relative difference of a sum
 COLUMNS = 2  # of sums, by which a row without a word is one
 
 
-def totals_rows(cells: pd.DataFrame, levels: Mapping[str, Sequence[str]] = {}) -> list[int]:
+def totals_rows(cells: pd.DataFrame, levels: Mapping[str, Sequence[str]] | None = None) -> list[int]:
     """Returns the index labels of the last rows that sum up those above.
 
     A row does if one of its cells says so and no row above has that word there, or if two and more of its numbers are
@@ -47,9 +35,9 @@ def totals_rows(cells: pd.DataFrame, levels: Mapping[str, Sequence[str]] = {}) -
     found: list[int] = []
     while len(found) < MOST and len(cells) - len(found) > 2:
         above, last = cells.iloc[: len(cells) - len(found) - 1], cells.iloc[len(cells) - len(found) - 1]
-        if not (_says_so(above, last, levels) or _sums(above, last)):
+        if not (_says_so(above, last, levels or {}) or _sums(above, last)):
             break
-        found.append(last.name)
+        found.append(cells.index[len(cells) - len(found) - 1])
     return found[::-1]
 
 

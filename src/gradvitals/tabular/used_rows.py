@@ -24,7 +24,7 @@ class UsedRows:
 
     def without_totals(self, levels: Mapping[str, Sequence[str]] | None = None) -> UsedRows:
         """Leaves out the last rows that sum up the others; ``levels``: column -> names that are no totals there."""
-        lines = totals_rows(self.cells, levels or {})
+        lines = totals_rows(self.cells, levels)
         return self._without(self.cells.index.isin(lines), "totals of the rows above")
 
     def with_target(self, found: FoundTarget) -> UsedRows:

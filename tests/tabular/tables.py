@@ -1,0 +1,105 @@
+"""Tables as people write them, and what is offered by messages about them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gradvitals.data.csv import Csv
+
+Table = Callable[..., str]
+SETTING = re.compile(r"""'data\.\w+=(?:[^']|'"'"')*'|data\.\w+=[^\s;]+""")
+
+
+def write(folder: Path, columns: Mapping[str, Sequence[object]], separator: str = ",") -> str:
+    """Writes a CSV; returns its path."""
+    made = io.StringIO()
+    writer = csv.writer(made, delimiter=separator, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    path = folder / f"table{len(list(folder.iterdir()))}.csv"
+    path.write_text(made.getvalue())
+    return str(path)
+
+
+def cycled(items: Sequence[object], rows: int = 60) -> list[object]:
+    return [items[row % len(items)] for row in range(rows)]
+
+
+def normal(rows: int = 60, seed: int = 0) -> list[str]:
+    return [f"{value:.3f}" for value in np.random.default_rng(seed).normal(0, 1, rows)]
+
+
+def loaded(path: str, target: object = "y", **options: Any) -> Csv:
+    data = Csv(path, target, **options)
+    data.setup()
+    return data
+
+
+def offers(message: str) -> list[str]:
+    """The overrides that a message offers, as a shell passes them on."""
+    found = []
+    for each in SETTING.findall(message.partition(": expected")[2] or message):  # the head names a key, too
+        words = shlex.split(each.rstrip(".,") if not each.startswith("'") else each)
+        found += [word for word in words if re.match(r"data\.\w+=", word)]
+    return found
+
+
+def typed(overrides: Sequence[str]) -> dict[str, Any]:
+    """Overrides as Hydra reads them, by the arguments of Csv."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return {each.key_or_group.removeprefix("data."): _plain(each.value()) for each in parsed}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return value.text if hasattr(value, "text") else value
+
+
+def remarks(data: Csv) -> list[str]:
+    assert data.description is not None
+    return list(map(str, data.description.remarks))
+
+
+def described(data: Csv, name: str) -> tuple[str, str]:
+    """A column's kind, and the detail."""
+    assert data.description is not None
+    return next((column.kind, column.detail) for column in data.description.columns if column.name == name)
+
+
+def followed(
+    path: str, target: object, message: str, options: Mapping[str, Any], steps: int = 2
+) -> list[dict[str, Any]]:
+    """Follows each offer of a refusal until the table loads, and returns the options with which it does.
+
+    Raises:
+        AssertionError: a message comes again, or an offer is still refused after some steps.
+    """
+    found = []
+    for offer in offers(message):
+        now, seen = {**options, **typed([offer])}, [message]
+        where = now.pop("target", target)
+        for _ in range(steps):
+            try:
+                loaded(path, where, **now)
+                break
+            except ValueError as error:
+                assert str(error) not in seen, f"{offer} leads to the same message: {error}"
+                seen.append(str(error))
+                following = offers(str(error))
+                assert following, f"{offer} leads to {error}"
+                now |= typed(following[:1])
+                where = now.pop("target", where)
+        else:
+            loaded(path, where, **now)
+        found.append({**now, "target": where})
+    return found
