@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from gradvitals.data.csv import Csv
 
@@ -56,7 +57,8 @@ def offers(message: str) -> list[str]:
 def typed(overrides: Sequence[str]) -> dict[str, Any]:
     """Overrides as Hydra reads them, by the arguments of Csv."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return {each.key_or_group.removeprefix("data."): _plain(each.value()) for each in parsed}
+    read = {each.key_or_group.removeprefix("data."): _plain(each.value()) for each in parsed}
+    return OmegaConf.to_container(OmegaConf.create(read), resolve=True)  # type: ignore[return-value]
 
 
 def _plain(value: Any) -> Any:
