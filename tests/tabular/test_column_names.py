@@ -17,7 +17,7 @@ def table(tmp_path, **columns):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_target_of_any_name(tmp_path, name):
-    path = write(tmp_path, {"features": normal(), name: cycled(["p", "q"])})
+    path = write(tmp_path, {"zz": normal(), name: cycled(["p", "q"])})
     with pytest.raises(ValueError, match="data.target: expected a column") as caught:
         loaded(path, name.strip() * 4)
     (offer,) = offers(str(caught.value))
