@@ -88,20 +88,22 @@ def followed(
     """
     found = []
     for offer in offers(message):
-        now, seen = {**options, **typed([offer])}, [message]
-        where = now.pop("target", target)
-        for _ in range(steps):
-            try:
-                loaded(path, where, **now)
-                break
-            except ValueError as error:
-                assert str(error) not in seen, f"{offer} leads to the same message: {error}"
-                seen.append(str(error))
-                following = offers(str(error))
-                assert following, f"{offer} leads to {error}"
-                now |= typed(following[:1])
-                where = now.pop("target", where)
-        else:
-            loaded(path, where, **now)
-        found.append({**now, "target": where})
+        now, seen = {"target": target, **options, **typed([offer])}, [message]
+        while refused := refusal(path, **now):
+            assert refused not in seen, f"{offer} leads to the same message: {refused}"
+            assert len(seen) <= steps, f"{offer} leads to {seen[1:]}"
+            seen.append(refused)
+            following = offers(refused)
+            assert following, f"{offer} leads to {refused}"
+            now |= typed(following[:1])
+        found.append(now)
     return found
+
+
+def refusal(path: str, **options: Any) -> str:
+    """Why a table is refused; empty: it loads."""
+    try:
+        loaded(path, **options)
+    except ValueError as error:
+        return str(error)
+    return ""

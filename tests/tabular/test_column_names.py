@@ -39,7 +39,8 @@ def test_a_column_of_any_name_is_dropped_or_taken_as_names(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("typed_name", "column"), [(True, "true"), (None, "null"), (2020, "2020"), (1000.0, "1e3"), (1.5, "1.50"), (False, "False")]
+    ("typed_name", "column"),
+    [(True, "true"), (None, "null"), (2020, "2020"), (1000.0, "1e3"), (1.5, "1.50"), (False, "False")],
 )
 def test_names_as_hydra_reads_them(tmp_path, typed_name, column):
     path = write(tmp_path, {"x": normal(), column: cycled([0, 1])})

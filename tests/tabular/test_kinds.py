@@ -60,7 +60,9 @@ def test_constant_and_empty_columns_are_left_out(tmp_path, values, reason):
     assert described(loaded(table(tmp_path, values)), "c") == ("left out", reason)
 
 
-@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index", "id", "rowid", "customer_id", "CustomerID", "order no", "key"])
+@pytest.mark.parametrize(
+    "name", ["", "Unnamed: 0", "index", "id", "rowid", "customer_id", "CustomerID", "order no", "key"]
+)
 def test_numbers_of_the_row_and_identifiers_are_left_out(tmp_path, name):
     data = loaded(table(tmp_path, range(1000, 1060), name))
     kinds = [column.kind for column in data.description.columns]
@@ -117,7 +119,8 @@ def test_shuffled_identifiers_are_no_remark(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "kind"), [({"numeric": ["id"]}, "number"), ({"categorical": ["id"]}, "category"), ({"numeric": "id"}, "number")]
+    ("options", "kind"),
+    [({"numeric": ["id"]}, "number"), ({"categorical": ["id"]}, "category"), ({"numeric": "id"}, "number")],
 )
 def test_a_typed_column_is_used_all_the_same(tmp_path, options, kind):
     assert described(loaded(table(tmp_path, range(60), "id"), **options), "id")[0] == kind
@@ -178,12 +181,16 @@ REFUSED = {
     "too large": ({"c": [*normal(58), "1e39", "-1e300"]}, {}, "below 1e38 in column 'c'; got 1e39 in line 60"),
     "typed numeric": ({"c": cycled(["low", "high"])}, {"numeric": ["c"]}, "got 'low' in line 2"),
     "typed dates": ({"c": cycled(["soon", "late"])}, {"dates": ["c"]}, "expected dates in column 'c'"),
-    "dates and a word": ({"c": [*cycled(["2024-01-02", "2024-02-03"], 59), "soon"]}, {}, "expected dates in column 'c'"),
+    "dates and a word": (
+        {"c": [*cycled(["2024-01-02", "2024-02-03"], 59), "soon"]},
+        {},
+        "expected dates in column 'c'",
+    ),
     "typed missing": ({"c": STRAY}, {"missing": ["abc"]}, "got 'n/k' in line 61"),
     "typed categorical": ({"c": STRAY, "d": cycled([1, 2])}, {"categorical": ["d"]}, "got 'abc'"),
     "typed drop": ({"c": STRAY, "d e": normal()}, {"drop": ["d e"]}, "got 'abc'"),
     "brackets": ({"price [€]": STRAY, "it's, so": STRAY}, {}, "got 'abc'"),
-    "hostile strings": ({"c": [*normal(58), "it's \"x\"", "a=b, [c]"]}, {}, "in line 60"),
+    "hostile strings": ({"c": [*normal(58), 'it\'s "x"', "a=b, [c]"]}, {}, "in line 60"),
     "true and null": ({"c": [*normal(58), "true", "12a"]}, {}, "got 'true' in line 60"),
     "sentinels elsewhere": ({"c": STRAY, "d": [*range(50), *[-999] * 10]}, {}, "got 'abc'"),
     "only identifiers": ({"x": [f"n{row}" for row in range(60)]}, {}, "to learn from; got none"),
@@ -203,7 +210,7 @@ def test_what_is_refused_offers_ways_that_work(tmp_path, name):
     ways = followed(path, "y", message, options)
     assert len(ways) == len(offers(message)) >= 1
     for way in ways:  # what was typed is kept
-        assert all(set(options[key]) <= set(way[key]) or key == "drop" and way[key] == [] for key in options)
+        assert all(set(options[key]) <= set(way[key]) or (key == "drop" and way[key] == []) for key in options)
 
 
 def test_what_was_found_is_kept_by_the_offer(tmp_path):

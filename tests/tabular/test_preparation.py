@@ -71,7 +71,9 @@ def test_shuffled_columns(tmp_path, trained, seed):
     assert torch.equal(data.loaded.test.x, other(tmp_path, trained, COLUMNS).loaded.test.x)
 
 
-@pytest.mark.parametrize(("column", "level"), [("color", "yellow"), ("color", "violet, dark"), ("zip", "00001"), ("paid", "maybe")])
+@pytest.mark.parametrize(
+    ("column", "level"), [("color", "yellow"), ("color", "violet, dark"), ("zip", "00001"), ("paid", "maybe")]
+)
 def test_a_new_level_is_named_and_is_no_level(tmp_path, trained, column, level):
     data = other(tmp_path, trained, COLUMNS | {column: [level, *COLUMNS[column][1:]]})
     (difference,) = data.differences
@@ -102,8 +104,8 @@ def test_missing_columns_are_all_named(tmp_path, trained, missing, words):
     ("values", "words"),
     [
         ([value + 100 for value in COLUMNS["height"]], "height: the mean .* is 1[0-9] deviations from"),
-        ([value * 1000 for value in COLUMNS["height"]], "height: the mean .* 1000 times .*: in another unit"),
-        ([value / 1000 for value in COLUMNS["height"]], "height: the mean .* 1/1000 of .*: in another unit"),
+        ([value * 1000 for value in COLUMNS["height"]], "height: the mean .* about 1,000 times .*: in another unit"),
+        ([value / 1000 for value in COLUMNS["height"]], "height: the mean .* about 1/1,000 of .*: in another unit"),
         ([f"{value} cm" for value in COLUMNS["height"]], "height: in cm, the training table in no unit"),
         ([None, *COLUMNS["height"][1:]], "height: 1 missing, where the training table has none"),
     ],
@@ -152,10 +154,10 @@ def test_typed_columns_have_the_features_of_strings(tmp_path, trained, types):
 
 
 def test_typed_numbers_where_the_training_table_has_a_decimal_comma(tmp_path):
-    values = [f"{row / 8:.3f}".replace(".", ",") for row in range(ROWS)]
+    values = [f"{row / 4:.2f}".replace(".", ",") for row in range(ROWS)]
     data = loaded(write(tmp_path, {"x": values, "label": COLUMNS["label"]}, ";"), "label")
     for dtype in (float, object):
-        table = pd.DataFrame({"x": pd.Series([row / 8 for row in range(ROWS)], dtype=dtype)})
+        table = pd.DataFrame({"x": pd.Series([row / 4 for row in range(ROWS)], dtype=dtype)})
         strings = pd.DataFrame({"x": values})
         assert np.array_equal(data.preparation.features(table), data.preparation.features(strings))
 
@@ -202,7 +204,11 @@ def test_it_goes_through_files(trained, through):
         torch.save(values, file)
         read = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
     else:
-        read = json.loads(json.dumps(values, allow_nan=False)) if through == "json" else yaml.safe_load(yaml.safe_dump(values))
+        read = (
+            json.loads(json.dumps(values, allow_nan=False))
+            if through == "json"
+            else yaml.safe_load(yaml.safe_dump(values))
+        )
     again = Preparation.from_dict(read)
     assert again == trained.preparation
     assert np.array_equal(again.features(frame()), trained.preparation.features(frame()))
@@ -222,7 +228,9 @@ def test_the_fingerprint_is_of_the_file(tmp_path, trained):
 
 def test_all_columns_of_strings_are_named_at_once_and_the_offer_works(tmp_path, trained):
     damaged = COLUMNS | {"height": ["tall", *COLUMNS["height"][1:]], "since": [*COLUMNS["since"][:-1], "soon"]}
-    with pytest.raises(ValueError, match="in column 'height'; got 'tall' in line 2; .* in column 'since'; got 'soon'") as caught:
+    with pytest.raises(
+        ValueError, match="in column 'height'; got 'tall' in line 2; .* in column 'since'; got 'soon'"
+    ) as caught:
         other(tmp_path, trained, damaged)
     (offer,) = offers(str(caught.value))
     assert len(other(tmp_path, trained, damaged, **typed([offer])).loaded.test) == ROWS

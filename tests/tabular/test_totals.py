@@ -35,9 +35,7 @@ def test_totals_are_left_out(tmp_path, last):
     assert left_out.examples[0].startswith("line 62: ")
 
 
-@pytest.mark.parametrize(
-    "last", ["s1,1770,3540,4", ",1770,3541,4", "totally,1,2,3", "s2,0,0,0", ",,,4"]
-)
+@pytest.mark.parametrize("last", ["s1,1770,3540,4", ",1770,3541,4", "totally,1,2,3", "s2,0,0,0", ",,,4"])
 def test_other_last_rows_stay(tmp_path, last):
     assert table(tmp_path, last).description.rows == 61
 

@@ -59,7 +59,7 @@ def _is_equal(name: str, typed: float) -> bool:
 def _unknown(table: pd.DataFrame, typed: Sequence[object], key: str, single: bool, rest: Sequence[str]) -> str:
     names = [str(name) for name in table.columns]
     wanted = ["no name" if name == "" else repr(visible("null" if name is None else str(name))) for name in typed]
-    close = {str(name): _similar(str(name), names) for name in typed}
+    close = {str(name): similar(str(name), names) for name in typed}
     best = [found[0] for found in close.values() if found]
     like = list(dict.fromkeys(name for found in close.values() for name in found)) or names
     shown = shortened([visible(name) for name in like], 10)
@@ -69,7 +69,13 @@ def _unknown(table: pd.DataFrame, typed: Sequence[object], key: str, single: boo
     return message
 
 
-def _similar(name: str, names: Sequence[str]) -> list[str]:
+def similar(name: str, names: Sequence[str]) -> list[str]:
+    """Returns up to three names that resemble one, the most similar first; one that differs only by case alone.
+
+    Example:
+        >>> similar("height", ["Weight (kg)", "Height (cm)", "y"])
+        ['Height (cm)', 'Weight (kg)']
+    """
     folded = {each.casefold(): each for each in names}
     if name.casefold() in folded:
         return [folded[name.casefold()]]

@@ -86,7 +86,8 @@ class Scale:
         if len(known) >= FEW_ROWS and deviation and ratio > 0:
             spread = deviation / self.deviation
             if max(ratio, 1 / ratio) > UNIT and 0.5 < spread / ratio < 2:
-                words = f"{number(ratio, 3)} times" if ratio > 1 else f"1/{number(1 / ratio, 3)} of"
+                factor = f"{float(f'{max(ratio, 1 / ratio):.2g}'):,g}"
+                words = f"about {factor} times" if ratio > 1 else f"about 1/{factor} of"
                 return f"the mean {number(mean)} is {words} the training rows' {number(self.mean)}: in another unit?"
         if moved >= SHIFT * (1 if len(known) >= FEW_ROWS else 2):
             return f"the mean {number(mean)} is {moved:.0f} deviations from the training rows' {number(self.mean)}"

@@ -42,7 +42,7 @@ class KindOptions:
     categorical: Sequence[str] = ()
     numeric: Sequence[str] = ()
     dates: Sequence[str] = ()
-    missing: MissingWords = MissingWords()
+    missing: MissingWords = field(default_factory=MissingWords)
     target_missing: Sequence[str] = ()
     decimal: str = "auto"
     thousands: str = "auto"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradvitals.formatting import setting, shortened, visible
+from gradvitals.tabular.column_names import similar
 from gradvitals.tabular.fitted_columns import FittedColumn, StrayCells, from_dict, to_dict
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.target import Target
@@ -34,7 +34,7 @@ class Preparation:
     target: Target
     columns: tuple[FittedColumn, ...]
     known: tuple[str, ...]
-    missing: MissingWords = MissingWords()
+    missing: MissingWords = field(default_factory=MissingWords)
     fingerprint: str = ""
     rows: int = 0
 
@@ -114,15 +114,15 @@ class Preparation:
             raise ValueError(f"expected each column once; got {', '.join(repr(visible(name)) for name in twice)} twice")
         lacking = [column.name for column in self.columns if column.name not in names]
         if lacking:
-            close = {name: get_close_matches(name, names, n=1) for name in lacking}
-            similar = "".join(
+            close = {name: similar(name, names) for name in lacking}
+            hints = "".join(
                 f"; {visible(name)!r} may be called {visible(found[0])!r} here"
                 for name, found in close.items()
                 if found
             )
             names = [repr(visible(name)) for name in lacking]
             verb = "is" if len(lacking) == 1 else "are"
-            raise ValueError(f"expected the columns of the training table; {', '.join(names)} {verb} missing{similar}")
+            raise ValueError(f"expected the columns of the training table; {', '.join(names)} {verb} missing{hints}")
 
     def has_target(self, table: pd.DataFrame) -> NDArray[np.bool_]:
         """Returns which rows have a target, ``(rows,)``."""

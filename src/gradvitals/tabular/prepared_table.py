@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,7 @@ class TableOptions:
     target: object
     task: str = "auto"
     drop: Sequence[object] = ()
-    kinds: KindOptions = KindOptions()
+    kinds: KindOptions = field(default_factory=KindOptions)
     date_features: str = "parts"
     scaling: str = "standard"
     group: object = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class Target:
     classes: tuple[str, ...] = ()
     exact: bool = False
     absent: tuple[str, ...] = ()
-    format: NumberFormat = NumberFormat()
+    format: NumberFormat = field(default_factory=NumberFormat)
     center: float = 0.0
     scale: float = 1.0
 
