@@ -231,6 +231,9 @@ REFUSED = {
     "a rare class in quotes": (["a"] * 30 + ["b"] * 28 + ['it\'s "c"'] * 2, {}, "has 2"),
     "only one of the second": (["a"] * 59 + ["b"], {}, "b has 1. Add rows of this class"),
     "three where two are typed": (cycled(["a", "b", "c"]), {"task": "binary"}, "expected two values in 'y'; got 3"),
+    "infinite": ([*normal(58), "inf", "1e39"], {}, "expected numbers below 1e38; got inf"),
+    "only the case differs": (cycled(["A", "a"]), {}, "got one, in several spellings"),
+    "the target is dropped": (cycled([0, 1]), {"drop": ["x", "y"]}, "data.drop: expected columns besides the target"),
     "names where a quantity is typed": (cycled(["a", "b"]), {"task": "regression"}, "expected numbers in 'y'; got 'a'"),
 }
 
@@ -257,3 +260,20 @@ def test_every_rare_class_is_named_at_once(tmp_path):
     (offer,) = offers(str(caught.value))
     assert sorted(typed([offer])["target_missing"]) == [f"r{n}" for n in range(8)]
     assert counts(loaded(path, **typed([offer]))) == {"a": 30, "b": 22}
+
+
+def test_a_target_that_both_signs_read_is_said(tmp_path):
+    values = cycled(["1,234", "2,345", "3,456"])
+    data = target(tmp_path, values, ";")
+    (remark,) = [each for each in remarks(data) if "was read as" in each]
+    assert data.loaded.task == "multiclass"
+    other = target(tmp_path, values, ";", **typed(offers(remark)))
+    assert (other.loaded.task, other.description.columns[1].detail.split(",")[0]) == ("regression", "1.234 to 3.456")
+
+
+@pytest.mark.parametrize(("key", "task"), [("categorical", "multiclass"), ("numeric", "regression")])
+def test_a_kind_that_is_typed_for_the_target_is_a_task(tmp_path, key, task):
+    path = write(tmp_path, {"x": normal(420), "y": cycled(range(21), 420)})
+    with pytest.raises(ValueError, match="expected columns besides the target") as caught:
+        loaded(path, **{key: ["y"]})
+    assert loaded(path, **typed(offers(str(caught.value)))).loaded.task == task

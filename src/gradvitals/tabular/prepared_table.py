@@ -116,6 +116,7 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     """
     roles = _Roles.find(table.cells, options)
     options = _with_typed_kinds(table.cells, options)
+    _refuse_typed_target(roles, options.kinds)
     likely = likely_decimal(table.cells, options.kinds)
     rows = UsedRows(table.cells).without_totals()
     found = find_target(rows.cells[roles.target], options.task, options.kinds, likely)
@@ -193,6 +194,16 @@ def _with_typed_kinds(cells: pd.DataFrame, options: TableOptions) -> TableOption
         if len(keys := [f"data.{key}" for key, names in named.items() if name in names]) > 1:
             raise ValueError(f"{' and '.join(keys)}: expected one of them for {visible(name)!r}; got both")
     return replace(options, kinds=replace(options.kinds, **named))  # type: ignore[arg-type]
+
+
+def _refuse_typed_target(roles: _Roles, options: KindOptions) -> None:
+    """A kind that is typed for the target would have no effect; the task decides it."""
+    target, tasks = roles.target, {"categorical": "multiclass", "numeric": "regression"}
+    for key, names in [("drop", roles.drop), *((key, getattr(options, key)) for key in TYPED_KINDS)]:
+        if target in names:
+            rest = setting(f"data.{key}", [name for name in names if name != target])
+            ways = f"{rest} {setting('data.task', tasks[key])}" if key in tasks else rest
+            raise ValueError(f"data.{key}: expected columns besides the target; got {visible(target)!r}. Set {ways}")
 
 
 def _also_missing(preparation: Preparation, options: KindOptions) -> Preparation:

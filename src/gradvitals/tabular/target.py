@@ -14,7 +14,7 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 from gradvitals.formatting import number, setting, shortened, visible
 from gradvitals.tabular.dates import dates
 from gradvitals.tabular.description import Remark
-from gradvitals.tabular.fitted_columns import first_string, plain_numbers, refuse_infinite
+from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string, plain_numbers, refuse_infinite
 from gradvitals.tabular.kinds import STRAY, KindOptions, far_values, is_coded
 from gradvitals.tabular.labels import PLAIN_NUMBER, as_strings, canonical, canonical_number, merged, ordered, spellings
 from gradvitals.tabular.missing import WORDS, MissingWords, sentinel
@@ -254,12 +254,12 @@ def _require_two(name: str, column: pd.Series, present: pd.Series, absent: _Abse
 def _of_numbers(
     name: str, present: pd.Series, found: ParsedNumbers, task: str, options: KindOptions
 ) -> tuple[Target, str, list[Remark]]:
-    refuse_infinite(found.values, present)
+    _refuse_infinite(name, present, found, options)
     distinct, counts = np.unique(found.values, return_counts=True)
     if task == "auto" and _are_dates(present, options):
         _refuse_dates(name, present)
     task, source, remarks = _task_of_numbers(name, distinct, counts, found.format.unit, task)
-    if found.ambiguous and task == "regression":
+    if found.ambiguous:
         other = {".": "comma", ",": "point"}[found.format.decimal]
         value = number(float(found.values[(present == found.ambiguous).to_numpy()][0]))
         remarks.append(
@@ -351,9 +351,21 @@ def _refuse_dates(name: str, present: pd.Series) -> None:
     )
 
 
+def _refuse_infinite(name: str, present: pd.Series, found: ParsedNumbers, options: KindOptions) -> None:
+    strings = list(map(str, present[np.abs(found.values) > FLOAT32_MAX].unique()))
+    if strings:
+        raise ValueError(
+            f"data.target={visible(name)}: expected numbers below 1e38; got {visible(strings[0])}. To leave such rows "
+            f"out, set {setting(KEY, [*options.target_missing, *strings[:MOST_OFFERED]])}"
+        )
+
+
 def _check_classes(name: str, task: str, classes: int) -> None:
     if classes < 2:
-        raise ValueError(f"data.target={visible(name)}: expected at least two different values; got one")
+        raise ValueError(
+            f"data.target={visible(name)}: expected at least two different values; got one, in several spellings. If "
+            f"these are different, set {setting('data.labels', 'exact')}"
+        )
     if task == "binary" and classes != 2:
         raise ValueError(
             f"data.task=binary: expected two values in {visible(name)!r}; got {classes}. Set data.task=auto"

@@ -10,9 +10,10 @@ import pandas as pd
 from gradvitals.tabular.labels import canonical
 from gradvitals.tabular.numbers import numbers
 
-WORDS = frozenset(
-    ["total", "totals", "subtotal", "sum", "sums", "summe", "gesamt", "gesamtsumme", "insgesamt", "average", "avg", "mean", "mittelwert", "durchschnitt", "suma", "somme", "totale", "totaal", "overall"]
-) | {"grand total"}
+WORDS = frozenset([
+    "total", "totals", "grand total", "subtotal", "sum", "sums", "summe", "gesamt", "gesamtsumme", "insgesamt", "overall",
+    "average", "avg", "mean", "mittelwert", "durchschnitt", "suma", "somme", "totale", "totaal",
+])  # fmt: skip
 MOST = 3  # rows at the end
 CLOSE = 1e-6  # relative difference of a sum
 COLUMNS = 2  # of sums, by which a row without a word is one
