@@ -383,7 +383,7 @@ def _describe_roles(roles: _Roles) -> list[ColumnDescription]:
 
 
 def _sizes(parts: Parts) -> dict[str, int]:
-    return {name: len(rows) for name, rows in parts._asdict().items()}
+    return {name: len(getattr(parts, name)) for name in ("train", "val", "test")}
 
 
 def _split_by(roles: _Roles, options: TableOptions, stratified: bool) -> str:

@@ -11,8 +11,8 @@ from gradvitals.tabular.labels import canonical
 from gradvitals.tabular.numbers import numbers
 
 WORDS = frozenset([
-    "total", "totals", "grand total", "subtotal", "sum", "sums", "summe", "gesamt", "gesamtsumme", "insgesamt", "overall",
-    "average", "avg", "mean", "mittelwert", "durchschnitt", "suma", "somme", "totale", "totaal",
+    "total", "totals", "grand total", "subtotal", "sum", "sums", "summe", "gesamt", "gesamtsumme", "insgesamt",
+    "overall", "average", "avg", "mean", "mittelwert", "durchschnitt", "suma", "somme", "totale", "totaal",
 ])  # fmt: skip
 MOST = 3  # rows at the end
 CLOSE = 1e-6  # relative difference of a sum

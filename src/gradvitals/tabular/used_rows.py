@@ -29,7 +29,9 @@ class UsedRows:
 
     def with_target(self, found: FoundTarget) -> UsedRows:
         """Leaves out the rows without a target."""
-        instead = tuple(f"{text} in {count} rows" for text, count in found.left_out.items())
+        instead = tuple(
+            f"{text} in {count} {'row' if count == 1 else 'rows'}" for text, count in found.left_out.items()
+        )
         return self._without(~found.has_value, f"without a value of {visible(found.target.name)!r}", instead)
 
     def with_values(self, names: Sequence[str], missing: MissingWords) -> UsedRows:
