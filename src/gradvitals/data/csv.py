@@ -42,7 +42,8 @@ class Csv(TensorDataModule):
         numeric: columns that are numbers, although they look like codes or identifiers.
         dates: columns that are dates.
         missing: words and numbers that mean a missing value beside the usual ones; ``auto``: numbers such as -999 far
-            from all others are found.
+            from all others are found; an empty list: they mean themselves, and NA or None can be a class.
+        target_missing: values of the target alone that mean that a row has none; those rows are left out.
         separator: a character, or comma, semicolon, tab, pipe, space; ``auto``: the one that fits.
         decimal: ``point``, ``comma`` or ``auto``.
         thousands: point, comma, blank, apostrophe, underscore, none, or ``auto``.
@@ -79,6 +80,7 @@ class Csv(TensorDataModule):
         numeric: Sequence[object] | object = (),
         dates: Sequence[object] | object = (),
         missing: str | Sequence[object] = "auto",
+        target_missing: Sequence[object] | object = (),
         separator: str = "auto",
         decimal: str = "auto",
         thousands: str = "auto",
@@ -115,10 +117,11 @@ class Csv(TensorDataModule):
         self.path, self.changed = str(Path(root, path)) if path else "", changed
         self.format = CsvFormat(separator, encoding, comment, header)
         kinds = KindOptions(
-            _listed(categorical),  # type: ignore[arg-type]
-            _listed(numeric),  # type: ignore[arg-type]
-            _listed(dates),  # type: ignore[arg-type]
+            _listed(categorical),
+            _listed(numeric),
+            _listed(dates),
             MissingWords(None if missing == "auto" else tuple(_word(each) for each in _listed(missing))),
+            tuple(_word(each) for each in _listed(target_missing)),
             decimal,
             THOUSANDS[thousands],
             date_format,

@@ -20,10 +20,11 @@ def find_columns(table: pd.DataFrame, typed: Sequence[object], key: str) -> list
     Raises:
         ValueError: it names all that the table does not have, and similar ones.
     """
-    found = {name: _meant(table, name) for name in typed}
-    if unknown := [name for name, column in found.items() if column is None]:
-        raise ValueError(_unknown(table, unknown, key, single=False, rest=[c for c in found.values() if c is not None]))
-    return [column for column in found.values() if column is not None]
+    found = [_meant(table, name) for name in typed]
+    known = list(dict.fromkeys(column for column in found if column is not None))
+    if unknown := [name for name, column in zip(typed, found, strict=True) if column is None]:
+        raise ValueError(_unknown(table, unknown, key, single=False, rest=known))
+    return known
 
 
 def find_column(table: pd.DataFrame, typed: object, key: str) -> str:
@@ -58,16 +59,23 @@ def _is_equal(name: str, typed: float) -> bool:
 def _unknown(table: pd.DataFrame, typed: Sequence[object], key: str, single: bool, rest: Sequence[str]) -> str:
     names = [str(name) for name in table.columns]
     wanted = ["no name" if name == "" else repr(visible("null" if name is None else str(name))) for name in typed]
-    close = {str(name): _similar(str(name), names) for name in typed}
+    close = {str(name): similar(str(name), names) for name in typed}
     best = [found[0] for found in close.values() if found]
     like = list(dict.fromkeys(name for found in close.values() for name in found)) or names
-    message = f"{key}: expected a column of the table, such as {shortened([visible(name) for name in like], 10)}; got {', '.join(wanted)}"
+    shown = shortened([visible(name) for name in like], 10)
+    message = f"{key}: expected a column of the table, such as {shown}; got {', '.join(wanted)}"
     if best and len(best) == len(typed):
         message += f". Set {setting(key, best[0] if single else [*rest, *best])}"
     return message
 
 
-def _similar(name: str, names: Sequence[str]) -> list[str]:
+def similar(name: str, names: Sequence[str]) -> list[str]:
+    """Returns up to three names that resemble one, the most similar first; one that differs only by case alone.
+
+    Example:
+        >>> similar("height", ["Weight (kg)", "Height (cm)", "y"])
+        ['Height (cm)', 'Weight (kg)']
+    """
     folded = {each.casefold(): each for each in names}
     if name.casefold() in folded:
         return [folded[name.casefold()]]

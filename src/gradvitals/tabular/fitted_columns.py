@@ -5,12 +5,12 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
+from numbers import Number
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from gradvitals.formatting import number, shortened, visible
@@ -49,8 +49,9 @@ class Scale:
     @classmethod
     def fit(cls, values: Floats, scaling: str) -> Scale:
         """Fits to the training rows ``(rows,)``, NaN where missing."""
-        imputer = SimpleImputer(strategy="median", keep_empty_features=True).fit(values[:, None])
-        filled = imputer.transform(values[:, None])
+        known = values if np.isfinite(values).any() else np.zeros_like(values)  # no training row has a value
+        median = float(np.nanmedian(known))
+        filled = np.where(np.isnan(known), median, known)[:, None]
         standard = StandardScaler().fit(filled)
         center, scale, limit = float(standard.mean_[0]), float(standard.scale_[0]), 0.0
         if scaling == "robust":
@@ -61,7 +62,6 @@ class Scale:
         elif scaling == "raw":
             center, scale = 0.0, 1.0
         mean, deviation = float(standard.mean_[0]), float(np.sqrt(standard.var_[0]))
-        median = float(imputer.statistics_[0])
         return cls(median, center, scale, limit, mean, deviation, int(np.isnan(values).sum()))
 
     def apply(self, values: Floats) -> Floats:
@@ -86,7 +86,8 @@ class Scale:
         if len(known) >= FEW_ROWS and deviation and ratio > 0:
             spread = deviation / self.deviation
             if max(ratio, 1 / ratio) > UNIT and 0.5 < spread / ratio < 2:
-                words = f"{number(ratio, 3)} times" if ratio > 1 else f"1/{number(1 / ratio, 3)} of"
+                factor = f"{float(f'{max(ratio, 1 / ratio):.2g}'):,g}"
+                words = f"about {factor} times" if ratio > 1 else f"about 1/{factor} of"
                 return f"the mean {number(mean)} is {words} the training rows' {number(self.mean)}: in another unit?"
         if moved >= SHIFT * (1 if len(known) >= FEW_ROWS else 2):
             return f"the mean {number(mean)} is {moved:.0f} deviations from the training rows' {number(self.mean)}"
@@ -122,16 +123,15 @@ class NumberColumn:
         return read
 
     def _read(self, column: pd.Series, missing: MissingWords) -> tuple[Floats, str]:
-        if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-            values, unit = column.to_numpy(np.float64, na_value=np.nan).copy(), self.format.unit
+        if (plain := plain_numbers(column)) is not None:
+            values, unit = plain, self.format.unit
         else:
             strings = as_strings(column)
             is_present = ~missing.absent(strings).to_numpy()
             present = strings[is_present]
             found = numbers(present, likely=self.format.decimal)
             if np.isnan(found.values).any():
-                stray = present[np.isnan(found.values)]
-                raise ValueError(f"expected numbers in column {visible(self.name)!r}; got {first_string(stray)}")
+                raise StrayCells("numbers", self.name, present[np.isnan(found.values)])
             values, unit = np.full(len(strings), np.nan), found.format.unit
             values[is_present] = found.values
         values[np.isin(values, [*self.sentinels, *missing.numbers])] = np.nan
@@ -252,6 +252,7 @@ KINDS: dict[str, type] = {column.kind: column for column in (NumberColumn, Categ
 
 
 def to_dict(column: FittedColumn) -> dict[str, Any]:
+    """Returns a column as plain values, with its kind."""
     return {"kind": column.kind, **asdict(column)}
 
 
@@ -269,6 +270,7 @@ def from_dict(values: Mapping[str, Any]) -> FittedColumn:
 
 
 def known_levels(column: CategoryColumn) -> str:
+    """Returns the first levels of a column, for messages."""
     return shortened([repr(visible(level)) for level in column.levels], 5)
 
 
@@ -291,11 +293,35 @@ def moments_of(column: pd.Series, missing: MissingWords, likely: str) -> NDArray
         found = dates(present, day_first="%d" in likely and likely.find("%d") < likely.find("%m"))
     if found is None or np.isnat(found.values).any():
         stray = present if found is None else present[np.isnat(found.values)]
-        raise ValueError(
-            f"expected dates such as {likely} in column {visible(str(column.name))!r}; got {first_string(stray)}"
-        )
+        raise StrayCells(f"dates such as {likely}", str(column.name), stray)
     moments[is_present] = found.values
     return moments
+
+
+def plain_numbers(column: pd.Series) -> Floats | None:
+    """Returns the numbers of a column that contains no strings, NaN where missing; None where it contains others.
+
+    Example:
+        >>> plain_numbers(pd.Series([1, None, True], dtype=object)).tolist(), plain_numbers(pd.Series(["1"]))
+        ([1.0, nan, 1.0], None)
+    """
+    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return column.to_numpy(np.float64, na_value=np.nan).copy()
+    if not all(isinstance(value, Number) or value is None or value is pd.NA for value in column):
+        return None
+    return np.array([np.nan if pd.isna(value) else float(value) for value in column], np.float64)
+
+
+class StrayCells(ValueError):
+    """Cells of another kind than the training table's.
+
+    Attributes:
+        strings: what they contain.
+    """
+
+    def __init__(self, expected: str, name: str, cells: pd.Series) -> None:
+        super().__init__(f"{expected} in column {visible(name)!r}; got {first_string(cells)}")
+        self.strings = tuple(map(str, cells.unique()))
 
 
 def fit_number(
@@ -311,8 +337,8 @@ def fit_category(name: str, strings: pd.Series, missing: MissingWords, exact: bo
     present = strings[~absent]
     names = present.map({text: canonical(text, exact) for text in pd.unique(present)})
     counts = names.value_counts()
-    spelled = {}
-    for text, count in present.value_counts().items():
+    spelled: dict[str, str] = {}
+    for text in present.value_counts().index:
         spelled.setdefault(canonical(str(text), exact), str(text))
     most = sorted(counts.index, key=lambda level: (-counts[level], level))[:max_levels]
     levels = tuple(spelled[level] for level in sorted(most))
@@ -339,6 +365,5 @@ def refuse_infinite(values: Floats, column: pd.Series, when: str = "") -> None:
     large = np.flatnonzero(np.abs(values) > FLOAT32_MAX)
     if len(large):
         found, line = column.iloc[large[0]], column.index[large[0]]
-        raise ValueError(
-            f"data: expected numbers below 1e38{when} in column {visible(str(column.name))!r}; got {found} in line {line}"
-        )
+        name = visible(str(column.name))
+        raise ValueError(f"data: expected numbers below 1e38{when} in column {name!r}; got {found} in line {line}")

@@ -3,40 +3,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gradvitals.formatting import number, setting, shortened, visible
-from gradvitals.tabular.fitted_columns import first_string, refuse_infinite
+from gradvitals.formatting import number, setting, visible
 from gradvitals.tabular.dates import Dates, dates
 from gradvitals.tabular.description import Remark
+from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
 from gradvitals.tabular.labels import canonical_number, merged, spellings
 from gradvitals.tabular.missing import MissingWords, sentinel
 from gradvitals.tabular.numbers import ParsedNumbers, numbers
 
-IDENTIFIER = re.compile(
-    r"(^|[\W_])(id|idx|index|key|uuid|guid|row|nr|no|num|number|rownum)([\W_]|$)|[a-z]I[dD]$", re.ASCII
+IDENTIFIER = re.compile(  # num_rooms is no identifier, invoice_num is one
+    r"(^|[\W_])(id|idx|index|key|uuid|guid|rownum)([\W_]|$)|(^|[\W_])(row|nr|no|num|number)[\W_]*$|[a-z]I[dD]$",
+    re.ASCII,
 )
 SERIAL = re.compile(r"^(unnamed: \d+|column \d+|index|rowid|id|x1|\W*)$", re.IGNORECASE)
 CODE = re.compile(r"0\d+")
 FEW_LEVELS = 20  # strings of which are a category even if each occurs once or twice
 STRAY = 0.5  # share of numbers from which a column of numbers has stray strings
+MOST_STRAY = 5  # different strings that may mean missing
+MOST_BYTES = 2**29  # of one-hot features
 FAR = 20.0  # how many ranges of the middle 80 % from the median an outlier is
-SORTED = 0.2  # share of the class changes of shuffled rows, below which rows are sorted by class
 
 
 @dataclass(frozen=True)
 class KindOptions:
-    """What the user typed about columns and cells."""
+    """What the user typed about columns and cells.
+
+    Attributes:
+        target_missing: values of the target that mean that a row has none.
+    """
 
     categorical: Sequence[str] = ()
     numeric: Sequence[str] = ()
     dates: Sequence[str] = ()
-    missing: MissingWords = MissingWords()
+    missing: MissingWords = field(default_factory=MissingWords)
+    target_missing: Sequence[str] = ()
     decimal: str = "auto"
     thousands: str = "auto"
     date_format: str = "auto"
@@ -73,6 +80,7 @@ class Unused:
     """A column that is left out."""
 
     reason: str
+    use: str = ""  # the key by which it is used all the same
 
 
 @dataclass(frozen=True)
@@ -108,15 +116,13 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
     return signs.pop() if len(signs) == 1 else ""
 
 
-def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, y: NDArray | None) -> Kinds:
+def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str) -> Kinds:
     """Returns the kind of each column.
 
     Args:
         cells: strings; ``""`` is empty.
         unnamed: columns that the file does not name.
         likely: the decimal sign of the table; empty: unknown.
-        y: class numbers ``(rows,)``, to find a number of the row that tells the class; None: a regression.
-
     Raises:
         ValueError: it names all columns that have both numbers and other strings, and what to type.
     """
@@ -127,10 +133,15 @@ def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], lik
             stray[name] = guess
         else:
             found.columns[name] = guess
-            found.remarks += _remarks(name, guess, cells[name], options, y)
+            found.remarks += _remarks(name, guess, cells[name], options)
     if stray:
-        _refuse(stray, options)
+        _refuse(stray, found, options)
     return found
+
+
+def is_coded(present: pd.Series) -> bool:
+    """Whether strings of digits are codes, of which one has a leading zero."""
+    return bool(present.str.fullmatch(CODE).any() and present.str.fullmatch(r"\d+").all())
 
 
 def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, likely: str) -> Guess | StrayStrings:
@@ -141,28 +152,53 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
     if not len(present):
         return Unused("no value")
     if name in options.dates:
-        return _date(present, is_present, options, likely) or StrayStrings("dates", first_string(present), ())
-    if present.nunique() == 1 and is_present.all() and name not in options.numeric:
+        found = _date(present, is_present, options, likely)
+        return found or StrayStrings("dates", first_string(present), tuple(map(str, present.unique())))
+    if name in options.numeric:
+        return _number(name, present, is_present, options, False, likely) or _stray(present, options, likely)
+    return _guessed(name, cells, present, is_present, options, is_unnamed, likely)
+
+
+def _guessed(
+    name: str,
+    cells: pd.Series,
+    present: pd.Series,
+    is_present: pd.Series,
+    options: KindOptions,
+    is_unnamed: bool,
+    likely: str,
+) -> Guess | StrayStrings:
+    if present.nunique() == 1 and is_present.all():
         return Unused(f"always {visible(present.iloc[0])!r}")
-    if name not in options.numeric and present.str.fullmatch(CODE).any() and present.str.fullmatch(r"\d+").all():
+    if is_coded(present):
         return _names(cells, options, f"codes with leading zeros, such as {_example(present, CODE)}")
+    if present.str.fullmatch(r"\d{8}").all() and (date := _date(present, is_present, options, likely)) is not None:
+        return date
     found = numbers(present, options.decimal, options.thousands, likely)
-    if found.share == 1 and name not in options.numeric and present.str.fullmatch(r"\d{8}").all():
-        if (date := _date(present, is_present, options, likely)) is not None:
-            return date
     if found.share == 1:
-        return _number(name, present, is_present, found, options, is_unnamed)
-    if name in options.numeric or found.share >= STRAY:
-        strings = present[np.isnan(found.values)]
+        return _number(name, present, is_present, options, is_unnamed, likely) or _stray(present, options, likely)
+    if found.share >= STRAY:
+        return _stray(present, options, likely)
+    return _date(present, is_present, options, likely) or _names(cells, options)
+
+
+def _stray(present: pd.Series, options: KindOptions, likely: str) -> StrayStrings:
+    values = numbers(present, options.decimal, options.thousands, likely).values
+    strings = present[np.isnan(values)]
+    if len(strings):
         return StrayStrings("numbers", first_string(strings), tuple(map(str, strings.unique())))
-    guess = _date(present, is_present, options, likely)
-    return guess or _names(cells, options)
+    strings = present[np.abs(values) > FLOAT32_MAX]
+    first = f"{strings.iloc[0]} in line {strings.index[0]}"
+    return StrayStrings("numbers below 1e38", first, tuple(map(str, strings.unique())))
 
 
 def _number(
-    name: str, present: pd.Series, is_present: pd.Series, found: ParsedNumbers, options: KindOptions, is_unnamed: bool
-) -> Guess:
-    refuse_infinite(found.values, present)
+    name: str, present: pd.Series, is_present: pd.Series, options: KindOptions, is_unnamed: bool, likely: str
+) -> NumberGuess | Unused | None:
+    """Returns a column of numbers; None where a string is none, or an infinite one."""
+    found = numbers(present, options.decimal, options.thousands, likely)
+    if found.share < 1 or (np.abs(found.values) > FLOAT32_MAX).any():
+        return None
     values = np.full(len(is_present), np.nan)
     values[is_present.to_numpy()] = found.values
     marks: tuple[float, ...] = ()
@@ -170,7 +206,7 @@ def _number(
         marks = (mark,)
         values[values == mark] = np.nan
     if name not in options.numeric and (reason := _identifies(name, values, is_unnamed)):
-        return Unused(reason)
+        return Unused(reason, "numeric")
     return NumberGuess(found, values, marks)
 
 
@@ -208,7 +244,9 @@ def _names(cells: pd.Series, options: KindOptions, because: str = "") -> Guess:
     present = cells[~options.missing.absent(cells, words=False)]
     levels = len(spellings(present, options.exact_labels))
     if levels > FEW_LEVELS and levels > len(present) / 2:
-        return Unused(f"free text or an identifier: {levels:,} different strings in {len(present):,} rows")
+        return Unused(
+            f"free text or an identifier: {levels:,} different strings in {len(present):,} rows", "categorical"
+        )
     return CategoryGuess(because)
 
 
@@ -216,7 +254,7 @@ def _example(strings: pd.Series, pattern: re.Pattern[str]) -> str:
     return repr(next(text for text in strings if pattern.fullmatch(text)))
 
 
-def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions, y: NDArray | None) -> list[Remark]:
+def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions) -> list[Remark]:
     shown = visible(name)
     if isinstance(guess, NumberGuess):
         return [remark for remark in _of_numbers(name, guess) if remark]
@@ -224,19 +262,29 @@ def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions, y:
         text = f"{shown}: dates were read by {guess.found.format}; the other order fits, too"
         return [Remark(text, setting("data.date_format", guess.found.ambiguous))]
     if isinstance(guess, CategoryGuess):
-        found = spellings(cells[~options.missing.absent(cells, words=False)], options.exact_labels)
-        same, remarks = merged(found), []
-        if same:
-            remarks.append(Remark(f"{shown}: {same} is one level", setting("data.labels", "exact")))
-        if len(found) > options.max_levels:
-            text = (
-                f"{shown}: {len(found):,} levels; the {options.max_levels} most frequent are used, the others share one"
-            )
-            remarks.append(Remark(text, setting("data.max_levels", len(found))))
-        return remarks
-    if isinstance(guess, Unused) and y is not None and _sorts(cells, y):
-        return [Remark(f"{shown}: left out, though it would predict the target: the rows are sorted by class")]
+        return _of_names(name, cells, options)
+    if isinstance(guess, Unused) and guess.use == "numeric" and not _is_in_order(cells):
+        return [Remark(f"{shown}: taken for {guess.reason}", setting("data.numeric", [*options.numeric, name]))]
     return []
+
+
+def _of_names(name: str, cells: pd.Series, options: KindOptions) -> list[Remark]:
+    found = spellings(cells[~options.missing.absent(cells, words=False)], options.exact_labels)
+    remarks = []
+    if same := merged(found):
+        remarks.append(Remark(f"{visible(name)}: {same} is one level", setting("data.labels", "exact")))
+    if len(found) > options.max_levels:
+        most = f"the {options.max_levels} most frequent are used, the others share one"
+        is_small = len(found) * len(cells) * 4 <= MOST_BYTES
+        more = setting("data.max_levels", len(found)) if is_small else ""
+        remarks.append(Remark(f"{visible(name)}: {len(found):,} levels; {most}", more))
+    return remarks
+
+
+def _is_in_order(cells: pd.Series) -> bool:
+    """Whether a column of numbers numbers the rows, up or down."""
+    values = pd.to_numeric(cells, errors="coerce")
+    return bool(values.is_monotonic_increasing or values.is_monotonic_decreasing)
 
 
 def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
@@ -275,35 +323,20 @@ def far_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return known[far][np.argsort(-distance[far])]
 
 
-def _sorts(cells: pd.Series, y: NDArray) -> bool:
-    """Whether rows in the order of a column of numbers have their classes in blocks."""
-    order = pd.to_numeric(cells, errors="coerce")
-    if order.isna().any() or len(y) < 20:
-        return False
-    labels = y[np.argsort(order.to_numpy(), kind="stable")]
-    shares = np.unique(y, return_counts=True)[1] / len(y)
-    expected = (1 - (shares**2).sum()) * (len(y) - 1)
-    return bool((labels[1:] != labels[:-1]).sum() < SORTED * expected)
-
-
-def _refuse(stray: dict[str, StrayStrings], options: KindOptions) -> None:
-    """Names all columns at once, and what to type, with what was typed before."""
+def _refuse(stray: dict[str, StrayStrings], kinds: Kinds, options: KindOptions) -> None:
+    """Names all columns at once, and what to type, with what was typed or found before."""
     found = [f"{guess.expected} in column {visible(name)!r}; got {guess.first}" for name, guess in stray.items()]
     strings = list(dict.fromkeys(text for guess in stray.values() for text in guess.strings))
-    ways: list[Callable[[], str]] = []
-    if len(strings) <= 5:
-        ways.append(
-            lambda: f"if they mean missing, {setting('data.missing', [*(options.missing.typed or ()), *strings])}"
-        )
-    untyped = [name for name, guess in stray.items() if name not in (*options.numeric, *options.dates)]
-    if untyped:
-        typed = [*options.categorical, *untyped]
-        ways.append(lambda: f"if they are names, {setting('data.categorical', typed)}")
-    raise ColumnsRefused(
-        f"expected {'; '.join(found[:5])}{f' and {len(found) - 5} more' if len(found) > 5 else ''}",
-        list(stray),
-        [way() for way in ways],
-    )
+    ways = []
+    if len(strings) <= MOST_STRAY:
+        guesses = [guess for guess in kinds.columns.values() if isinstance(guess, NumberGuess)]
+        marks = dict.fromkeys(canonical_number(mark) for guess in guesses for mark in guess.sentinels)
+        before = marks if options.missing.typed is None else options.missing.typed
+        ways.append(f"if they mean missing, {setting('data.missing', [*before, *strings])}")
+    names = [name for name in stray if name not in (*options.numeric, *options.dates)]
+    if len(names) == len(stray):
+        ways.append(f"if they are names, {setting('data.categorical', [*options.categorical, *names])}")
+    raise ColumnsRefused(f"expected {'; '.join(found)}", list(stray), ways)
 
 
 class ColumnsRefused(ValueError):

@@ -10,7 +10,25 @@ import pandas as pd
 
 from gradvitals.formatting import shortened, visible
 
-NEGATIVE = frozenset("no n false f nein non negative neg off absent healthy normal benign good ham".split())
+NEGATIVE = frozenset(
+    [
+        "no",
+        "n",
+        "false",
+        "f",
+        "nein",
+        "non",
+        "negative",
+        "neg",
+        "off",
+        "absent",
+        "healthy",
+        "normal",
+        "benign",
+        "good",
+        "ham",
+    ]
+)
 PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 
 

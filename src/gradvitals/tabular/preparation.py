@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gradvitals.formatting import shortened, visible
-from gradvitals.tabular.fitted_columns import FittedColumn, from_dict, to_dict
+from gradvitals.formatting import setting, shortened, visible
+from gradvitals.tabular.column_names import similar
+from gradvitals.tabular.fitted_columns import FittedColumn, StrayCells, from_dict, to_dict
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.target import Target
 
 VERSION = 1
+MOST_OFFERED = 50  # strings in one command
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Preparation:
     target: Target
     columns: tuple[FittedColumn, ...]
     known: tuple[str, ...]
-    missing: MissingWords = MissingWords()
+    missing: MissingWords = field(default_factory=MissingWords)
     fingerprint: str = ""
     rows: int = 0
 
@@ -87,24 +88,41 @@ class Preparation:
             ValueError: columns are missing, or strings are where numbers or dates were.
         """
         self.require(table)
-        blocks = [column.transform(table[column.name], self.missing) for column in self.columns]
-        return np.hstack([block.astype(np.float32) for block in blocks])
+        table = table.set_axis(table.columns.map(str), axis=1)
+        x = np.empty((len(table), self.num_features), np.float32)
+        at, stray = 0, []
+        for column in self.columns:
+            try:
+                x[:, at : at + column.features] = column.transform(table[column.name], self.missing)
+            except StrayCells as error:
+                stray.append(error)
+            at += column.features
+        if stray:
+            raise ValueError(self._of_stray(stray))
+        return x
+
+    def _of_stray(self, stray: Sequence[StrayCells]) -> str:
+        """Names all columns at once."""
+        strings = list(dict.fromkeys(text for error in stray for text in error.strings))
+        missing = [*(self.missing.typed or ()), *strings[:MOST_OFFERED]]
+        return f"expected {'; '.join(map(str, stray))}. If they mean missing, set {setting('data.missing', missing)}"
 
     def require(self, table: pd.DataFrame) -> None:
-        """Raises ValueError if a table lacks columns; it names all of them."""
+        """Raises ValueError if a table lacks columns, or has one twice; it names all of them."""
         names = [str(name) for name in table.columns]
+        if twice := [column.name for column in self.columns if names.count(column.name) > 1]:
+            raise ValueError(f"expected each column once; got {', '.join(repr(visible(name)) for name in twice)} twice")
         lacking = [column.name for column in self.columns if column.name not in names]
         if lacking:
-            close = {name: get_close_matches(name, names, n=1) for name in lacking}
-            similar = "".join(
+            close = {name: similar(name, names) for name in lacking}
+            hints = "".join(
                 f"; {visible(name)!r} may be called {visible(found[0])!r} here"
                 for name, found in close.items()
                 if found
             )
-            raise ValueError(
-                f"expected the columns of the training table; {shortened([repr(visible(name)) for name in lacking], 10)} "
-                f"{'is' if len(lacking) == 1 else 'are'} missing{similar}"
-            )
+            names = [repr(visible(name)) for name in lacking]
+            verb = "is" if len(lacking) == 1 else "are"
+            raise ValueError(f"expected the columns of the training table; {', '.join(names)} {verb} missing{hints}")
 
     def has_target(self, table: pd.DataFrame) -> NDArray[np.bool_]:
         """Returns which rows have a target, ``(rows,)``."""

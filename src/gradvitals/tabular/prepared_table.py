@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gradvitals.formatting import setting, visible
+from gradvitals.formatting import setting, shortened, visible
 from gradvitals.tabular.column_names import find_column, find_columns
 from gradvitals.tabular.dates import dates
 from gradvitals.tabular.describe import describe_columns, describe_target
-from gradvitals.tabular.description import ColumnDescription, LeftOutRows, Remark, TableDescription
-from gradvitals.tabular.fitted_columns import FittedColumn, fit_category, fit_date, fit_number
+from gradvitals.tabular.description import ColumnDescription, Remark, TableDescription
+from gradvitals.tabular.fitted_columns import CategoryColumn, FittedColumn, fit_category, fit_date, fit_number
 from gradvitals.tabular.kinds import (
+    MOST_BYTES,
     CategoryGuess,
     ColumnsRefused,
     DateGuess,
-    Kinds,
+    Guess,
     KindOptions,
+    Kinds,
     NumberGuess,
+    Unused,
     kinds,
     likely_decimal,
 )
 from gradvitals.tabular.labels import canonical
+from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import numbers
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.read_csv import TextTable
 from gradvitals.tabular.splits import Parts, split_rows
-from gradvitals.tabular.target import FoundTarget, find_target
-from gradvitals.tabular.totals import totals_rows
+from gradvitals.tabular.suspects import suspects
+from gradvitals.tabular.target import FoundTarget, Target, find_target
+from gradvitals.tabular.used_rows import UsedRows
+
+TYPED_KINDS = ("categorical", "numeric", "dates")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class TableOptions:
     target: object
     task: str = "auto"
     drop: Sequence[object] = ()
-    kinds: KindOptions = KindOptions()
+    kinds: KindOptions = field(default_factory=KindOptions)
     date_features: str = "parts"
     scaling: str = "standard"
     group: object = ""
@@ -79,9 +86,9 @@ class _Roles:
     """The columns of a table that are not simply features."""
 
     target: str
-    drop: tuple[str, ...]
-    group: str
-    time: str
+    drop: tuple[str, ...] = ()
+    group: str = ""
+    time: str = ""
 
     @classmethod
     def find(cls, table: pd.DataFrame, options: TableOptions) -> _Roles:
@@ -91,6 +98,10 @@ class _Roles:
         )
         target = find_column(table, options.target, "data.target")
         return cls(target, tuple(find_columns(table, options.drop, "data.drop")), group, time)
+
+    def features(self, cells: pd.DataFrame) -> pd.DataFrame:
+        others = {self.target, self.group, self.time, *self.drop}
+        return cells[[name for name in cells.columns if name not in others]]
 
 
 def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTable:
@@ -103,58 +114,34 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
         ValueError: a column that is not there, a target or columns that cannot be read, too few rows; it says what to
             type.
     """
-    options, roles = _resolved(table.cells, options)
-    cells, left_out = _without_totals(table.cells)
-    likely = likely_decimal(cells, options.kinds)
-    found = find_target(cells[roles.target], options.task, options.kinds, likely)
-    cells, left_out = _with_target(cells, found, left_out)
-    cells, left_out = _with_values(cells, [roles.group, roles.time], options, left_out)
-    target = found.target
-    y = target.numbers(cells[target.name]) if target.classes else target.quantities(cells[target.name])
-    features = cells.drop(
-        columns=[target.name, *(name for name in {*roles.drop, roles.group, roles.time} if name in cells)]
-    )
-    try:
-        guesses = kinds(features, options.kinds, table.unnamed, likely, y if target.classes else None)
-    except ColumnsRefused as error:
-        raise ValueError(_refusal(error, roles.drop)) from None
-    parts = _split(y, cells, roles, options, target.classes, likely)
-    columns = _fitted(features, guesses, parts.train, options)
-    if not columns:
-        raise ValueError(_no_feature(target.name, guesses, roles.drop))
-    target = target if target.classes else target.fitted_to(y[parts.train], options.scaling)
-    preparation = Preparation(
-        target,
-        tuple(columns),
-        tuple(map(str, table.cells.columns)),
-        options.kinds.missing,
-        table.fingerprint,
-        len(cells),
-    )
-    remarks = [*table.remarks, *_of_padding(table, target.name), *found.remarks, *guesses.remarks]
-    remarks += [
-        Remark(f"{visible(name)}: equals the target in every row", setting("data.drop", [*roles.drop, name]))
-        for name in features.columns
-        if features[name].equals(cells[target.name])
+    roles = _Roles.find(table.cells, options)
+    options = _with_typed_kinds(table.cells, options)
+    _refuse_typed_target(roles, options.kinds)
+    likely = likely_decimal(table.cells, options.kinds)
+    rows = UsedRows(table.cells).without_totals()
+    found = find_target(rows.cells[roles.target], options.task, options.kinds, likely)
+    rows = rows.with_target(found).with_values([roles.group, roles.time], options.kinds.missing)
+    y = found.target.numbers(rows.cells[roles.target])
+    guesses = _kinds(roles.features(rows.cells), options.kinds, table.unnamed, likely, roles)
+    parts = _split(y, rows.cells, roles, options, found.target.classes, likely)
+    preparation = _fitted(table, rows, roles, guesses, found.target, y[parts.train], parts.train, options)
+    left_out = [
+        ColumnDescription(name, "left out", guess.reason)
+        for name, guess in guesses.columns.items()
+        if isinstance(guess, Unused)
     ]
-    roles_described = _describe_roles(roles, guesses)
-    description = TableDescription(
-        path,
-        table.written,
-        len(cells),
-        (*table.left_out, *left_out),
-        target.name,
-        target.task,
-        found.source,
-        _class_counts(target.classes, y),
-        _in_file_order(
-            table, [describe_target(target, y), *describe_columns(columns, features, preparation), *roles_described]
-        ),
-        _sizes(parts),
-        _split_by(roles, options, bool(target.classes)),
-        tuple(remarks),
+    remarks = [*table.remarks, *_of_padding(table, roles.target), *found.remarks, *guesses.remarks]
+    remarks += suspects(rows.cells, guesses.columns, y, bool(found.target.classes), roles.drop)
+    described = [describe_target(preparation.target, y), *left_out, *_describe_roles(roles)]
+    description = replace(
+        _description(table, rows, preparation, y, path, described),
+        task_source=found.source,
+        splits=_sizes(parts),
+        split_by=_split_by(roles, options, bool(found.target.classes)),
+        remarks=tuple(remark for remark in remarks if remark.setting != f"data.scaling={options.scaling}"),
     )
-    return PreparedTable(preparation.features(features), preparation.targets(cells), parts, preparation, description)
+    x = preparation.features(rows.cells)
+    return PreparedTable(x, preparation.targets(rows.cells), parts, preparation, description)
 
 
 def prepare_table(
@@ -162,100 +149,112 @@ def prepare_table(
 ) -> PreparedTable:
     """Prepares a table as an earlier one was: its columns by name, with the levels, scales and classes of that one.
 
+    What ``options`` type as missing is missing, too.
+
     Args:
         test_all: whether every row is a test row; otherwise the rows are split as ``options`` say.
 
     Raises:
         ValueError: columns are missing, a class is new, or strings are where numbers were.
     """
-    target = preparation.target
-    cells = table.cells
-    preparation.require(cells)
-    find_column(cells, target.name, "data.target")
-    cells, left_out = _without_totals(cells)
-    has_value = preparation.has_target(cells)
-    absent = cells[target.name][~has_value].value_counts()
-    found = FoundTarget(
-        target, has_value, "of the training table", {repr(visible(str(text))): int(n) for text, n in absent.items()}, ()
-    )
-    cells, left_out = _with_target(cells, found, left_out)
-    if cells.empty:
+    fitted, target = preparation, preparation.target
+    preparation = _also_missing(preparation, options.kinds)
+    preparation.require(table.cells)
+    find_column(table.cells, target.name, "data.target")
+    rows = UsedRows(table.cells).without_totals(_levels(preparation))
+    found = _target_of(rows.cells, preparation)
+    rows = rows.with_target(found)
+    if rows.cells.empty:
         raise ValueError(
-            f"data.target={visible(target.name)}: expected rows with a value; got none. Predict them: python src/predict.py"
+            f"data.target={visible(target.name)}: expected rows with a value; got none. "
+            "Predict them: python src/predict.py"
         )
-    roles = _Roles(target.name, (), "", "")
-    if not test_all:
-        options, roles = _resolved(table.cells, replace(options, target=target.name))
-        cells, left_out = _with_values(cells, [roles.group, roles.time], options, left_out)
-    y = preparation.targets(cells)
-    every = np.arange(len(cells))
-    parts = Parts(every, every, every) if test_all else _split(y, cells, roles, options, target.classes, "")
-    described = describe_columns(preparation.columns, cells, preparation)
+    roles = _Roles(target.name) if test_all else _Roles.find(table.cells, replace(options, target=target.name))
+    rows = rows.with_values([roles.group, roles.time], preparation.missing)
+    y = preparation.targets(rows.cells)
+    x = preparation.features(rows.cells)
+    every = np.arange(len(rows.cells))
+    parts = Parts(every, every, every) if test_all else _split(y, rows.cells, roles, options, target.classes, "")
     quantities = y if target.classes else target.unscaled(y)
-    differences = preparation.differences(cells)
-    if not target.classes and (shift := _target_shift(preparation, quantities)):
-        differences.append(f"{visible(target.name)}: {shift}")
-    description = TableDescription(
-        path,
-        table.written,
-        len(cells),
-        (*table.left_out, *left_out),
-        target.name,
-        target.task,
-        found.source,
-        _class_counts(target.classes, y),
-        _in_file_order(table, [describe_target(target, quantities), *described]),
-        {"test": len(cells)} if test_all else _sizes(parts),
-        "every row is tested" if test_all else _split_by(roles, options, bool(target.classes)),
-        (*table.remarks, *map(Remark, differences)),
+    differences = [*preparation.differences(rows.cells), *_target_shift(target, quantities)]
+    description = replace(
+        _description(table, rows, preparation, y, path, [describe_target(target, quantities)]),
+        task_source=found.source,
+        splits={"test": len(y)} if test_all else _sizes(parts),
+        split_by="every row is tested" if test_all else _split_by(roles, options, bool(target.classes)),
+        remarks=(*table.remarks, *map(Remark, differences)),
     )
-    return PreparedTable(preparation.features(cells), y, parts, preparation, description, tuple(differences))
+    return PreparedTable(x, y, parts, fitted, description, tuple(differences))
 
 
-def _resolved(cells: pd.DataFrame, options: TableOptions) -> tuple[TableOptions, _Roles]:
+def _with_typed_kinds(cells: pd.DataFrame, options: TableOptions) -> TableOptions:
     """Returns the options with the names that the file has."""
-    roles = _Roles.find(cells, options)
-    named = {
-        key: find_columns(cells, getattr(options.kinds, key), f"data.{key}")
-        for key in ("categorical", "numeric", "dates")
-    }
-    return replace(options, kinds=replace(options.kinds, **named)), roles
+    named = {key: find_columns(cells, getattr(options.kinds, key), f"data.{key}") for key in TYPED_KINDS}
+    for name in cells.columns:
+        if len(keys := [f"data.{key}" for key, names in named.items() if name in names]) > 1:
+            raise ValueError(f"{' and '.join(keys)}: expected one of them for {visible(name)!r}; got both")
+    return replace(options, kinds=replace(options.kinds, **named))  # type: ignore[arg-type]
 
 
-def _without_totals(cells: pd.DataFrame) -> tuple[pd.DataFrame, list[LeftOutRows]]:
-    lines = totals_rows(cells)
-    return cells.drop(index=lines), [_left_out(cells.loc[lines], "totals of the rows above")] if lines else []
+def _refuse_typed_target(roles: _Roles, options: KindOptions) -> None:
+    """A kind that is typed for the target would have no effect; the task decides it."""
+    target, tasks = roles.target, {"categorical": "multiclass", "numeric": "regression"}
+    for key, names in [("drop", roles.drop), *((key, getattr(options, key)) for key in TYPED_KINDS)]:
+        if target in names:
+            rest = setting(f"data.{key}", [name for name in names if name != target])
+            ways = f"{rest} {setting('data.task', tasks[key])}" if key in tasks else rest
+            raise ValueError(f"data.{key}: expected columns besides the target; got {visible(target)!r}. Set {ways}")
 
 
-def _left_out(rows: pd.DataFrame, reason: str) -> LeftOutRows:
-    shown = rows.head(3)
-    examples = tuple(
-        f"line {line}: {visible(', '.join(filter(None, map(str, row))))[:60]}"
-        for line, row in zip(shown.index, shown.to_numpy(), strict=True)
+def _also_missing(preparation: Preparation, options: KindOptions) -> Preparation:
+    """Adds what is typed for another table."""
+    target = preparation.target
+    absent = dict.fromkeys([*target.absent, *(canonical(text) for text in options.target_missing)])
+    known, typed = preparation.missing.typed, options.missing.typed
+    missing = known if typed is None else tuple(dict.fromkeys([*(known or ()), *typed]))
+    return replace(preparation, target=replace(target, absent=tuple(absent)), missing=MissingWords(missing))
+
+
+def _levels(preparation: Preparation) -> dict[str, tuple[str, ...]]:
+    """Returns column -> names that it has in the training table, which are no totals."""
+    columns = [column for column in preparation.columns if isinstance(column, CategoryColumn)]
+    return {column.name: column.levels for column in columns} | {preparation.target.name: preparation.target.classes}
+
+
+def _target_of(cells: pd.DataFrame, preparation: Preparation) -> FoundTarget:
+    has_value = preparation.has_target(cells)
+    absent = cells[preparation.target.name][~has_value].value_counts()
+    instead = {repr(visible(str(text))) if text else "an empty cell": int(n) for text, n in absent.items()}
+    return FoundTarget(preparation.target, has_value, "of the training table", instead, ())
+
+
+def _kinds(features: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, roles: _Roles) -> Kinds:
+    try:
+        found = kinds(features, options, unnamed, likely)
+    except ColumnsRefused as error:
+        them = "it" if len(error.columns) == 1 else "them"
+        ways = [*error.ways, f"to leave {them} out, {setting('data.drop', [*roles.drop, *error.columns])}"]
+        raise ValueError(f"data: {error}. Correct the file, or set: {'; '.join(ways)}") from None
+    if all(isinstance(guess, Unused) for guess in found.columns.values()):
+        raise ValueError(_no_feature(found.columns, options, roles))
+    return found
+
+
+def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: _Roles) -> str:
+    """A column that is left out for a reason can be used all the same, if it is typed."""
+    unused = {name: guess for name, guess in guesses.items() if isinstance(guess, Unused)}
+    reasons = [f"{visible(name)}: {guess.reason}" for name, guess in unused.items()]
+    reasons += [f"dropped: {', '.join(map(visible, roles.drop))}"] * bool(roles.drop)
+    way = ""
+    if usable := next(((name, guess.use) for name, guess in unused.items() if guess.use), None):
+        name, key = usable
+        way = f". To use {visible(name)} all the same: {setting(f'data.{key}', [*getattr(options, key), name])}"
+    elif roles.drop:
+        way = f". To use what is dropped: {setting('data.drop', [])}"
+    return (
+        f"data: expected columns besides the target {visible(roles.target)!r} to learn from; got none "
+        f"({shortened(reasons, 10) or 'no other column'}){way}"
     )
-    return LeftOutRows(len(rows), reason, examples)
-
-
-def _with_target(
-    cells: pd.DataFrame, found: FoundTarget, left_out: list[LeftOutRows]
-) -> tuple[pd.DataFrame, list[LeftOutRows]]:
-    if found.has_value.all():
-        return cells, left_out
-    instead = tuple(f"{text} in {count} rows" for text, count in found.left_out.items())
-    gone = LeftOutRows(int((~found.has_value).sum()), f"without a value of {visible(found.target.name)!r}", instead)
-    return cells[found.has_value], [*left_out, gone]
-
-
-def _with_values(
-    cells: pd.DataFrame, names: Sequence[str], options: TableOptions, left_out: list[LeftOutRows]
-) -> tuple[pd.DataFrame, list[LeftOutRows]]:
-    """Returns the rows that have a value of the columns by which they are split."""
-    for name in filter(None, names):
-        absent = options.kinds.missing.absent(cells[name]).to_numpy(bool)
-        if absent.any():
-            left_out = [*left_out, _left_out(cells[absent], f"without a value of {visible(name)!r}")]
-            cells = cells[~absent]
-    return cells, left_out
 
 
 def _split(
@@ -263,9 +262,8 @@ def _split(
 ) -> Parts:
     group = cells[roles.group].map(canonical).to_numpy(object) if roles.group else None
     time = _order(cells[roles.time], options, likely) if roles.time else None
-    labels = np.array(classes, object)[y] if classes else y
     return split_rows(
-        labels,
+        np.array(classes, object)[y] if classes else y,
         seed=options.split_seed,
         stratify=bool(classes),
         group=group,
@@ -284,43 +282,64 @@ def _order(column: pd.Series, options: TableOptions, likely: str) -> NDArray:
     if found.share == 1:
         return found.values
     raise ValueError(
-        f"data.time={visible(str(column.name))}: expected dates or numbers; got {column.iloc[0]!r}. Set data.date_format, such as "
-        f"{setting('data.date_format', '%d.%m.%Y')}"
+        f"data.time={visible(str(column.name))}: expected dates or numbers; got {column.iloc[0]!r}. Set "
+        f"data.date_format, such as {setting('data.date_format', '%d.%m.%Y')}"
     )
 
 
-def _fitted(features: pd.DataFrame, guesses: Kinds, train: NDArray, options: TableOptions) -> list[FittedColumn]:
-    columns: list[FittedColumn] = []
-    for name, guess in guesses.columns.items():
-        if isinstance(guess, NumberGuess):
-            columns.append(fit_number(name, guess.values[train], guess.found.format, guess.sentinels, options.scaling))
-        elif isinstance(guess, DateGuess):
-            columns.append(
-                fit_date(name, guess.moments[train], guess.found.format, options.date_features, options.scaling)
-            )
-        elif isinstance(guess, CategoryGuess):
-            cells, kinds = features[name].iloc[train], options.kinds
-            columns.append(fit_category(name, cells, kinds.missing, kinds.exact_labels, kinds.max_levels))
-    return columns
-
-
-def _refusal(error: ColumnsRefused, drop: Sequence[str]) -> str:
-    ways = [
-        *error.ways,
-        f"to leave {'it' if len(error.columns) == 1 else 'them'} out, {setting('data.drop', [*drop, *error.columns])}",
+def _fitted(
+    table: TextTable,
+    rows: UsedRows,
+    roles: _Roles,
+    guesses: Kinds,
+    target: Target,
+    quantities: NDArray,
+    train: NDArray,
+    options: TableOptions,
+) -> Preparation:
+    columns = [
+        column
+        for name, guess in guesses.columns.items()
+        if (column := _fitted_column(name, guess, rows.cells[name], train, options)) is not None
     ]
-    return f"data: {error.problem}. Correct the file, or set: {'; '.join(ways)}"
-
-
-def _no_feature(target: str, guesses: Kinds, drop: Sequence[str]) -> str:
-    """A column that is left out for a reason can be used all the same, if it is typed."""
-    reasons = "; ".join(
-        f"{visible(name)}: {guess.reason}" for name, guess in guesses.columns.items() if hasattr(guess, "reason")
+    _refuse_large(columns, len(rows.cells))
+    return Preparation(
+        target if target.classes else target.fitted_to(quantities, options.scaling),
+        tuple(columns),
+        tuple(map(str, table.cells.columns)),
+        options.kinds.missing,
+        table.fingerprint,
+        len(rows.cells),
     )
-    dropped = f"; dropped: {', '.join(map(visible, drop))}" if drop else ""
-    usable = [name for name in guesses.columns]
-    way = f". To use one all the same: {setting('data.categorical', usable[:1])}" if usable else ""
-    return f"data: expected columns besides the target {visible(target)!r} to learn from; got none ({reasons or 'no other column'}{dropped}){way}"
+
+
+def _fitted_column(
+    name: str, guess: Guess, cells: pd.Series, train: NDArray, options: TableOptions
+) -> FittedColumn | None:
+    if isinstance(guess, NumberGuess):
+        return fit_number(name, guess.values[train], guess.found.format, guess.sentinels, options.scaling)
+    if isinstance(guess, DateGuess):
+        return fit_date(name, guess.moments[train], guess.found.format, options.date_features, options.scaling)
+    if isinstance(guess, CategoryGuess):
+        typed = options.kinds
+        return fit_category(name, cells.iloc[train], typed.missing, typed.exact_labels, typed.max_levels)
+    return None
+
+
+def _refuse_large(columns: Sequence[FittedColumn], rows: int) -> None:
+    """Refuses one-hot features that would not fit into memory, before they are made."""
+    levels = sorted(len(column.levels) for column in columns if isinstance(column, CategoryColumn))
+    if sum(levels) * rows * 4 <= MOST_BYTES:
+        return
+    most = next(
+        most
+        for most in range(levels[-1], 0, -1)
+        if sum(min(n, most) for n in levels) * rows * 4 <= MOST_BYTES or most == 1
+    )
+    raise ValueError(
+        f"data.max_levels: expected one-hot features of at most {MOST_BYTES // 2**20} MiB; got {sum(levels):,} levels "
+        f"in {rows:,} rows, {sum(levels) * rows * 4 // 2**20:,} MiB. Set {setting('data.max_levels', most)}"
+    )
 
 
 def _of_padding(table: TextTable, target: str) -> list[Remark]:
@@ -328,46 +347,54 @@ def _of_padding(table: TextTable, target: str) -> list[Remark]:
     return [Remark(f"{visible(target)}: blanks around {count} of its values were ignored")] if count else []
 
 
-def _describe_roles(roles: _Roles, guesses: Kinds) -> list[ColumnDescription]:
-    found = [ColumnDescription(name, "left out", "typed in data.drop") for name in roles.drop]
-    found += [
-        ColumnDescription(name, "left out", guess.reason)
-        for name, guess in guesses.columns.items()
-        if hasattr(guess, "reason")
-    ]
-    for name, kind, detail in ((roles.group, "group", "splits the rows"), (roles.time, "time", "splits the rows")):
-        if name:
-            found.append(ColumnDescription(name, kind, detail))
-    return found
-
-
-def _in_file_order(table: TextTable, described: Sequence[ColumnDescription]) -> tuple[ColumnDescription, ...]:
-    known = {column.name: column for column in described}
-    return tuple(
-        known.get(str(name), ColumnDescription(str(name), "left out", "not used by the network"))
-        for name in table.cells.columns
+def _description(
+    table: TextTable,
+    rows: UsedRows,
+    preparation: Preparation,
+    y: NDArray,
+    path: str,
+    others: Sequence[ColumnDescription],
+) -> TableDescription:
+    """Returns what is described alike for every table; task source, splits and remarks are left to the caller."""
+    known = {each.name: each for each in [*others, *describe_columns(preparation.columns, rows.cells, preparation)]}
+    names = map(str, table.cells.columns)
+    target = preparation.target
+    return TableDescription(
+        path=path,
+        written=table.written,
+        rows=len(rows.cells),
+        left_out=(*table.left_out, *rows.left_out),
+        target=target.name,
+        task=target.task,
+        task_source="",
+        classes={name: int((y == at).sum()) for at, name in enumerate(target.classes)},
+        columns=tuple(
+            known.get(name, ColumnDescription(name, "left out", "not used by the network")) for name in names
+        ),
+        splits={},
+        split_by="",
     )
 
 
-def _class_counts(classes: Sequence[str], y: NDArray) -> dict[str, int]:
-    return {name: int((y == at).sum()) for at, name in enumerate(classes)}
+def _describe_roles(roles: _Roles) -> list[ColumnDescription]:
+    found = [ColumnDescription(name, "left out", "typed in data.drop") for name in roles.drop if name != roles.target]
+    pairs = ((roles.group, "group"), (roles.time, "time"))
+    return found + [ColumnDescription(name, kind, "splits the rows") for name, kind in pairs if name]
 
 
 def _sizes(parts: Parts) -> dict[str, int]:
-    return {name: len(rows) for name, rows in parts._asdict().items()}
+    return {name: len(getattr(parts, name)) for name in ("train", "val", "test")}
 
 
 def _split_by(roles: _Roles, options: TableOptions, stratified: bool) -> str:
-    ways = [f"by time of {visible(roles.time)!r}"] * bool(roles.time) + [
-        f"by group of {visible(roles.group)!r}"
-    ] * bool(roles.group)
+    ways = [f"by {kind} of {visible(name)!r}" for kind, name in (("time", roles.time), ("group", roles.group)) if name]
     ways = ways or ["at random, with equal shares of the classes" if stratified else "at random"]
     return ", ".join([*ways, *([f"fold {options.fold or 0} of {options.folds} is tested"] if options.folds else [])])
 
 
-def _target_shift(preparation: Preparation, quantities: NDArray[np.float64]) -> str:
-    target, known = preparation.target, quantities[np.isfinite(quantities)]
-    if target.scale == 1 and target.center == 0 or not len(known):
-        return ""
-    moved = abs(known.mean() - target.center) / target.scale
-    return f"the mean is {moved:.0f} deviations from the training rows'" if moved >= 3 else ""
+def _target_shift(target: Target, quantities: NDArray[np.float64]) -> list[str]:
+    if target.classes or (target.scale == 1 and target.center == 0):
+        return []
+    moved = abs(float(quantities.mean()) - target.center) / target.scale
+    name = visible(target.name)
+    return [f"{name}: the mean is {moved:.0f} deviations from the training rows'"] if moved >= 3 else []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,18 +12,22 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from gradvitals.formatting import number, setting, shortened, visible
-from gradvitals.tabular.fitted_columns import first_string, refuse_infinite
 from gradvitals.tabular.dates import dates
 from gradvitals.tabular.description import Remark
-from gradvitals.tabular.kinds import STRAY, KindOptions
+from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string, plain_numbers, refuse_infinite
+from gradvitals.tabular.kinds import STRAY, KindOptions, far_values, is_coded
 from gradvitals.tabular.labels import PLAIN_NUMBER, as_strings, canonical, canonical_number, merged, ordered, spellings
-from gradvitals.tabular.missing import WORDS, MissingWords
-from gradvitals.tabular.numbers import NumberFormat, numbers
+from gradvitals.tabular.missing import WORDS, MissingWords, sentinel
+from gradvitals.tabular.numbers import NumberFormat, ParsedNumbers, numbers
 
 TASKS = ("binary", "multiclass", "regression")
 MAX_CLASSES = 20  # integers with more distinct values are probably a quantity
 LEAST = 3  # rows of a class: one for each split
-BOOLEANS = frozenset("yes no y n true false t f ja nein oui non si 0 1 on off".split())
+MOST_OFFERED = 50  # values in one command
+BOOLEANS = frozenset(
+    ["yes", "no", "y", "n", "true", "false", "t", "f", "ja", "nein", "oui", "non", "si", "0", "1", "on", "off"]
+)
+KEY = "data.target_missing"
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class Target:
     Attributes:
         classes: their names in the order of the network's outputs; empty for a regression.
         exact: whether case and inner blanks distinguish classes.
-        absent: names such as NA that mean that a row has no class.
-        format: how a quantity is written.
+        absent: canonical values such as NA that mean that a row has no target.
+        format: how numbers are written.
         center, scale: ``(y - center) / scale`` of a quantity.
     """
 
@@ -43,7 +47,7 @@ class Target:
     classes: tuple[str, ...] = ()
     exact: bool = False
     absent: tuple[str, ...] = ()
-    format: NumberFormat = NumberFormat()
+    format: NumberFormat = field(default_factory=NumberFormat)
     center: float = 0.0
     scale: float = 1.0
 
@@ -58,8 +62,7 @@ class Target:
     def has_value(self, column: pd.Series, missing: MissingWords) -> NDArray[np.bool_]:
         """Returns which rows have a target, ``(rows,)``."""
         strings = as_strings(column)
-        absent = missing.absent(strings, words=not self.classes)
-        absent |= strings.str.casefold().isin(self.absent)
+        absent = missing.absent(strings, words=not self.classes) | _canonical(strings).isin(self.absent)
         return ~absent.to_numpy(bool)
 
     def numbers(self, column: pd.Series) -> NDArray:
@@ -72,26 +75,39 @@ class Target:
             return (self.quantities(column) - self.center) / self.scale
         known = {canonical(name, self.exact): at for at, name in enumerate(self.classes)}
         strings = as_strings(column)
-        found = strings.map({text: known.get(canonical(text, self.exact), -1) for text in pd.unique(strings)})
+        found = self._names(strings).map(known).fillna(-1)
         if (found < 0).any():
             new = strings[found < 0].value_counts()
             words = shortened([f"{visible(str(name))!r} ({count} rows)" for name, count in new.items()], 5)
             raise ValueError(
                 f"expected the classes {shortened([repr(name) for name in self.classes], 10)} of the training table in "
                 f"column {visible(self.name)!r}; got {words}. To leave those rows out, set "
-                f"{setting('data.missing', [str(name) for name in new.index])}"
+                f"{setting(KEY, [str(name) for name in new.index])}"
             )
         return found.to_numpy(np.int64)
 
+    def _names(self, strings: pd.Series) -> pd.Series:
+        """Returns canonical names; of classes that are numbers, however they are written: 1, 1,0 and 1.0."""
+        names = _canonical(strings, self.exact)
+        if all(map(PLAIN_NUMBER.fullmatch, self.classes)):
+            values = numbers(strings, likely=self.format.decimal).values
+            read = [
+                name if np.isnan(value) else canonical_number(value) for name, value in zip(names, values, strict=True)
+            ]
+            return pd.Series(read, strings.index, dtype=object)
+        return names
+
     def quantities(self, column: pd.Series) -> NDArray[np.float64]:
         """Returns the quantities in their own unit."""
-        if pd.api.types.is_numeric_dtype(column):
-            return column.to_numpy(np.float64)
+        if (plain := plain_numbers(column)) is not None:
+            return plain
         strings = as_strings(column)
         found = numbers(strings, likely=self.format.decimal)
         if np.isnan(found.values).any():
+            stray = strings[np.isnan(found.values)]
             raise ValueError(
-                f"expected numbers in {visible(self.name)!r}; got {first_string(strings[np.isnan(found.values)])}"
+                f"expected numbers in {visible(self.name)!r}; got {first_string(stray)}. To leave such rows out, set "
+                f"{setting(KEY, list(map(str, stray.unique()[:MOST_OFFERED])))}"
             )
         refuse_infinite(found.values, column)
         return found.values
@@ -109,7 +125,7 @@ class Target:
         if scaling == "robust" and np.subtract(*np.percentile(quantities, [75, 25])) > 0:
             robust = RobustScaler().fit(quantities[:, None])
             center, scale = robust.center_[0], robust.scale_[0]
-        return Target(**{**self.__dict__, "center": float(center), "scale": float(scale)})
+        return replace(self, center=float(center), scale=float(scale))
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,15 @@ class FoundTarget:
     remarks: tuple[Remark, ...]
 
 
+@dataclass(frozen=True)
+class _Absent:
+    """Which rows have no target (``rows``), the canonical values by which they were found, and remarks."""
+
+    rows: pd.Series
+    values: tuple[str, ...]
+    remarks: tuple[Remark, ...]
+
+
 def find_target(column: pd.Series, task: str, options: KindOptions, likely: str) -> FoundTarget:
     """Decides which rows have a target, and the task.
 
@@ -142,137 +167,251 @@ def find_target(column: pd.Series, task: str, options: KindOptions, likely: str)
             are other strings; it says what to type.
     """
     name = str(column.name)
-    absent, words, remarks = _absent(column, options)
-    left_out = {
-        repr(visible(str(text))) if text else "an empty cell": int(n)
-        for text, n in column[absent].value_counts().items()
-    }
-    present = column[~absent]
-    if present.nunique() < 2:
-        only = f"only {visible(present.iloc[0])}" if len(present) else "no value at all"
-        raise ValueError(f"data.target={visible(name)}: expected at least two different values; got {only}")
+    absent = _absent(column, options)
+    found = numbers(column[~absent.rows], options.decimal, options.thousands, likely)
+    absent = _with_sentinel(column, absent, found, options)
+    present = column[~absent.rows]
+    _require_two(name, column, present, absent, options)
     found = numbers(present, options.decimal, options.thousands, likely)
-    is_code = bool(present.str.fullmatch(r"0\d+").any() and present.str.fullmatch(r"\d+").all())
-    if found.share == 1 and not (is_code and task != "regression"):
-        refuse_infinite(found.values, present)
-        target, source = _of_numbers(name, found.values, task)
-        target = Target(name, target.task, target.classes, options.exact_labels, words, found.format)
-        if found.ambiguous and target.task == "regression":
-            other = {".": "comma", ",": "point"}[found.format.decimal]
-            remarks.append(
-                Remark(
-                    f"{visible(name)}: {found.ambiguous!r} was read as {number(float(found.values[present == found.ambiguous][0]))}",
-                    setting("data.decimal", other),
-                )
-            )
+    if found.share == 1 and (task == "regression" or not is_coded(present)):
+        target, source, remarks = _of_numbers(name, present, found, task, options)
     else:
-        if task == "regression" or found.share >= STRAY:
-            _refuse_strings(name, present[np.isnan(found.values)], task, options)
-        target, source = _of_strings(name, present, task, options)
-        target = Target(name, target.task, target.classes, options.exact_labels, words)
-        if same := merged(spellings(present, options.exact_labels)):
-            remarks.append(Remark(f"{visible(name)}: {same} is one class", setting("data.labels", "exact")))
+        if task != "multiclass" and found.share < 1 and (task == "regression" or found.share >= STRAY):
+            _refuse_strings(name, present, found, task, options)
+        target, source, remarks = _of_strings(name, present, task, options)
+    target = replace(target, exact=options.exact_labels, absent=absent.values)
     if target.classes:
         _refuse_rare(target, present, options)
-    return FoundTarget(target, ~absent.to_numpy(bool), source, left_out, tuple(remarks))
+    left_out = {
+        repr(visible(str(text))) if text else "an empty cell": int(n)
+        for text, n in column[absent.rows].value_counts().items()
+    }
+    return FoundTarget(target, ~absent.rows.to_numpy(bool), source, left_out, (*absent.remarks, *remarks))
 
 
-def _absent(column: pd.Series, options: KindOptions) -> tuple[pd.Series, tuple[str, ...], list[Remark]]:
-    """Returns which rows have no target, the names that mean so here, and remarks.
+def _canonical(strings: pd.Series, exact: bool = False) -> pd.Series:
+    return strings.map({text: canonical(text, exact) for text in pd.unique(strings)})
+
+
+def _absent(column: pd.Series, options: KindOptions) -> _Absent:
+    """Finds the rows without a target: those of a usual sign, or a typed value, and of words that are no classes.
 
     NA, None and null are classes if the other values are names too, and as many rows have them as half of the rarest
     class. They mean missing beside numbers, yes and no.
     """
-    absent = options.missing.absent(column, words=False)
-    folded = column.str.casefold()
+    folded = _canonical(column)
+    typed = tuple(canonical(text) for text in options.target_missing)
+    absent = options.missing.absent(column, words=False) | folded.isin(typed)
     words = [word for word in folded[~absent].unique() if word in WORDS]
     if not words:
-        return absent, (), []
+        return _Absent(absent, typed, ())
+    counts = folded[~absent].value_counts()
     others = folded[~absent & ~folded.isin(words)]
     names = set(others.unique())
-    is_named = bool(names) and not names <= BOOLEANS and numbers(others).share < STRAY
-    counts = folded[~absent].value_counts()
-    least = max(LEAST, 0.5 * min((counts[name] for name in names), default=0))
-    classes = [word for word in words if is_named and counts[word] >= least]
-    gone = [word for word in words if word not in classes]
+    is_named = bool(names) and numbers(others).share < STRAY
+    everyone = options.missing.typed == ()  # nothing means missing, the user said
+    least = 1 if everyone else max(LEAST, 0.5 * min((counts[name] for name in names), default=0))
+    is_class = is_named and (everyone or not names <= BOOLEANS)
+    gone = [word for word in words if not (is_class and counts[word] >= least)]
+    spelled = [str(text) for text in column[folded.isin(words) & ~folded.isin(gone)].unique()]
     remarks = []
-    if classes:
-        spelled = list(column[folded.isin(classes)].unique())
-        text = f"{visible(str(column.name))}: {', '.join(map(repr, spelled))} is taken for a class, not for a missing value"
-        remarks.append(Remark(text, setting("data.missing", [*(options.missing.typed or ()), *spelled])))
-    return absent | folded.isin(gone), tuple(gone), remarks
+    shown = visible(str(column.name))
+    if spelled:
+        text = f"{shown}: {', '.join(map(repr, spelled))} is taken for a class, not for a missing value"
+        remarks.append(Remark(text, setting(KEY, [*options.target_missing, *spelled])))
+    if gone and is_named:
+        text = f"{shown}: {', '.join(map(repr, gone))} is taken for a missing value, not for a class"
+        remarks.append(Remark(text, setting("data.missing", [])))
+    return _Absent(absent | folded.isin(gone), (*typed, *gone), tuple(remarks))
 
 
-def _of_numbers(name: str, values: NDArray[np.float64], task: str) -> tuple[Target, str]:
-    distinct = np.unique(values)
-    whole = bool((distinct == np.round(distinct)).all())
-    source = "typed"
-    if task == "auto" and len(distinct) == 2:
-        task, source = "binary", "two different numbers"
-    elif task == "auto" and whole and len(distinct) <= MAX_CLASSES:
-        task, source = "multiclass", f"{len(distinct)} different integers, at most {MAX_CLASSES}"
-    elif task == "auto":
-        task, source = "regression", f"{len(distinct):,} different {'integers' if whole else 'numbers with decimals'}"
-    if task == "regression":
-        return Target(name, task), source
-    _check_binary(name, task, len(distinct))
-    return Target(name, task, tuple(canonical_number(value) for value in distinct)), source
+def _with_sentinel(column: pd.Series, absent: _Absent, found: ParsedNumbers, options: KindOptions) -> _Absent:
+    """Adds the rows of a number such as -999 that is far from all others."""
+    present = column[~absent.rows]
+    mark = sentinel(found.values, present) if options.missing.typed is None and found.share == 1 else None
+    if mark is None:
+        return absent
+    rows = absent.rows.copy()
+    rows[~absent.rows] = found.values == mark
+    name = canonical_number(mark)
+    remark = Remark(f"{visible(str(column.name))}: {name} was taken for missing", setting("data.missing", []))
+    return _Absent(rows, (*absent.values, name), (*absent.remarks, remark))
 
 
-def _of_strings(name: str, present: pd.Series, task: str, options: KindOptions) -> tuple[Target, str]:
-    found = dates(present, options.date_format)
-    if found is not None and found.share >= STRAY:
-        raise ValueError(
-            f"data.target={visible(name)}: expected classes or numbers; got dates such as {first_string(present)}. "
-            "Write the number that is to be predicted, such as days, into a column of its own"
+def _require_two(name: str, column: pd.Series, present: pd.Series, absent: _Absent, options: KindOptions) -> None:
+    if present.nunique() >= 2:
+        return
+    only = f"only {visible(present.iloc[0])!r}" if len(present) else "no value at all"
+    instead = column[absent.rows & (column != "")].value_counts()
+    missing = f"; {shortened([f'{visible(str(text))!r} in {n} rows' for text, n in instead.items()], 5)} means missing"
+    way = ""
+    if len(present) and options.missing.typed != () and _canonical(column[absent.rows]).isin(WORDS).any():
+        way = f". If it is a class, set {setting('data.missing', [])}"
+    missing = missing if len(instead) else ""
+    raise ValueError(f"data.target={visible(name)}: expected at least two different values; got {only}{missing}{way}")
+
+
+def _of_numbers(
+    name: str, present: pd.Series, found: ParsedNumbers, task: str, options: KindOptions
+) -> tuple[Target, str, list[Remark]]:
+    _refuse_infinite(name, present, found, options)
+    distinct, counts = np.unique(found.values, return_counts=True)
+    if task == "auto" and _are_dates(present, options):
+        _refuse_dates(name, present)
+    task, source, remarks = _task_of_numbers(name, distinct, counts, found.format.unit, task)
+    if found.ambiguous:
+        other = {".": "comma", ",": "point"}[found.format.decimal]
+        value = number(float(found.values[(present == found.ambiguous).to_numpy()][0]))
+        remarks.append(
+            Remark(f"{visible(name)}: {found.ambiguous!r} was read as {value}", setting("data.decimal", other))
         )
+    if task == "regression":
+        far = far_values(found.values)
+        if len(far):
+            text = f"{visible(name)}: {len(far)} far beyond the rest, such as {number(float(far[0]))}"
+            remarks.append(Remark(text, setting("data.scaling", "robust")))
+        return Target(name, task, format=found.format), source, remarks
+    _check_classes(name, task, len(distinct))
+    classes = tuple(canonical_number(float(value)) for value in distinct)
+    return Target(name, task, classes, format=found.format), source, remarks
+
+
+def _task_of_numbers(
+    name: str, distinct: NDArray[np.float64], counts: NDArray, unit: str, task: str
+) -> tuple[str, str, list[Remark]]:
+    """Returns the task, how it was found, and a remark where the other one is as likely."""
+    if task != "auto":
+        return task, "typed", []
+    many, whole = len(distinct), bool((distinct == np.round(distinct)).all())
+    if many == 2:
+        return "binary", "two different numbers", []
+    shown = visible(name)
+    if whole and many <= MAX_CLASSES and not unit:
+        text = f"{shown}: {many} different integers are taken for classes, not for a quantity"
+        return (
+            "multiclass",
+            f"{many} different integers, at most {MAX_CLASSES}",
+            [Remark(text, setting("data.task", "regression"))],
+        )
+    remarks = []
+    if whole and many <= 5 * MAX_CLASSES and counts.min() >= LEAST:
+        text = f"{shown}: {many} different integers are taken for a quantity, not for classes"
+        remarks.append(Remark(text, setting("data.task", "multiclass")))
+    kind = f"numbers in {unit}" if unit else "integers" if whole else "numbers with decimals"
+    return "regression", f"{many:,} different {kind}", remarks
+
+
+def _of_strings(name: str, present: pd.Series, task: str, options: KindOptions) -> tuple[Target, str, list[Remark]]:
+    if task == "auto" and _are_dates(present, options):
+        _refuse_dates(name, present)
     classes = spellings(present, options.exact_labels)
     if len(classes) > MAX_CLASSES and len(classes) > len(present) / LEAST:
         raise ValueError(
             f"data.target={visible(name)}: expected classes or numbers; got {len(classes):,} different strings in "
-            f"{len(present):,} rows, such as {first_string(present)}"
+            f"{len(present):,} rows, such as {first_string(present)}. Predict another column"
         )
-    _check_binary(name, task, len(classes))
+    _check_classes(name, task, len(classes))
     source = "typed" if task != "auto" else f"{len(classes)} different names"
     task = ("binary" if len(classes) == 2 else "multiclass") if task == "auto" else task
-    return Target(name, task, tuple(ordered([next(iter(texts)) for texts in classes.values()]))), source
+    names = ordered([next(iter(texts)) for texts in classes.values()])
+    return Target(name, task, tuple(names)), source, _remarks_of_names(name, classes, options)
 
 
-def _check_binary(name: str, task: str, classes: int) -> None:
-    if task == "binary" and classes != 2:
-        raise ValueError(f"data.task=binary: expected two values in {visible(name)!r}; got {classes}")
-    if classes < 2:
-        raise ValueError(f"data.target={visible(name)}: expected at least two different values; got one")
+def _remarks_of_names(name: str, classes: Mapping[str, Mapping[str, int]], options: KindOptions) -> list[Remark]:
+    shown, remarks = visible(name), []
+    if same := merged(classes):
+        remarks.append(Remark(f"{shown}: {same} is one class", setting("data.labels", "exact")))
+    folded = {label: label.casefold() for label in classes}
+    others = [next(iter(classes[label])) for label, key in folded.items() if key not in BOOLEANS]
+    if len(classes) - len(others) == 2 and others:
+        rows = sum(sum(classes[label].values()) for label, key in folded.items() if key not in BOOLEANS)
+        named = shortened([repr(visible(each)) for each in others], 5)
+        text = f"{shown}: {named} in {rows} rows makes {len(classes)} classes"
+        remarks.append(Remark(text, setting(KEY, [*options.target_missing, *others])))
+    stems: dict[str, list[str]] = {}
+    for label in classes:
+        stems.setdefault(label.rstrip(".,;:!? "), []).append(label)
+    alike = [" and ".join(map(repr, map(visible, labels))) for labels in stems.values() if len(labels) > 1]
+    if alike:
+        remarks.append(Remark(f"{shown}: {shortened(alike, 5)} are different classes"))
+    return remarks
 
 
-def _refuse_strings(name: str, strings: pd.Series, task: str, options: KindOptions) -> None:
-    words = list(map(str, strings.unique()))
-    way = (
-        f". If it means missing, set {setting('data.missing', [*(options.missing.typed or ()), *words])}"
-        if len(words) <= 5
-        else ""
+def _are_dates(present: pd.Series, options: KindOptions) -> bool:
+    if present.str.fullmatch(r"\d{1,7}|\d{9,}").all():  # numbers, unless they have the eight digits of a date
+        return False
+    found = dates(present, options.date_format)
+    return found is not None and found.share >= STRAY
+
+
+def _refuse_dates(name: str, present: pd.Series) -> None:
+    raise ValueError(
+        f"data.target={visible(name)}: expected classes or numbers; got dates such as {first_string(present)}. "
+        "Write the number that is to be predicted, such as days, into a column of its own"
     )
-    asked = "data.task=regression: " if task == "regression" else ""
-    if task == "multiclass":
-        return
-    also = "" if task == "regression" else ". If the column has classes, set data.task=multiclass"
-    raise ValueError(f"{asked}expected numbers in {visible(name)!r}; got {first_string(strings)}{way}{also}")
+
+
+def _refuse_infinite(name: str, present: pd.Series, found: ParsedNumbers, options: KindOptions) -> None:
+    strings = list(map(str, present[np.abs(found.values) > FLOAT32_MAX].unique()))
+    if strings:
+        raise ValueError(
+            f"data.target={visible(name)}: expected numbers below 1e38; got {visible(strings[0])}. To leave such rows "
+            f"out, set {setting(KEY, [*options.target_missing, *strings[:MOST_OFFERED]])}"
+        )
+
+
+def _check_classes(name: str, task: str, classes: int) -> None:
+    if classes < 2:
+        raise ValueError(
+            f"data.target={visible(name)}: expected at least two different values; got one, in several spellings. If "
+            f"these are different, set {setting('data.labels', 'exact')}"
+        )
+    if task == "binary" and classes != 2:
+        raise ValueError(
+            f"data.task=binary: expected two values in {visible(name)!r}; got {classes}. Set data.task=auto"
+        )
+
+
+def _refuse_strings(name: str, present: pd.Series, found: ParsedNumbers, task: str, options: KindOptions) -> None:
+    strings = present[np.isnan(found.values)]
+    words = list(map(str, strings.unique()))
+    ways = []
+    if found.share > 0 and len(words) <= MOST_OFFERED:
+        ways.append(f"to leave such rows out, set {setting(KEY, [*options.target_missing, *words])}")
+    if min(_class_counts(present, options)) >= LEAST:
+        ways.append("if the column has classes, set data.task=multiclass")
+    asked = "data.task=regression" if task == "regression" else f"data.target={visible(name)}"
+    raise ValueError(f"{asked}: expected numbers in {visible(name)!r}; got {first_string(strings)}{_sentence(ways)}")
+
+
+def _class_counts(present: pd.Series, options: KindOptions) -> list[int]:
+    return [sum(texts.values()) for texts in spellings(present, options.exact_labels).values()]
 
 
 def _refuse_rare(target: Target, present: pd.Series, options: KindOptions) -> None:
-    counts = present.map({text: canonical(text, target.exact) for text in present.unique()}).value_counts()
-    rare = counts[counts < LEAST]
-    if not len(rare):
+    counts = np.bincount(target.numbers(present), minlength=len(target.classes))
+    rare = [(name, int(count)) for name, count in zip(target.classes, counts, strict=True) if count < LEAST]
+    if not rare:
         return
-    spelled = {canonical(text, target.exact): text for text in present.unique()}
-    names = [spelled[name] for name in rare.index]
+    spelled = _spelled(target, present, [name for name, _ in rare])
     ways = []
-    if all(map(PLAIN_NUMBER.fullmatch, map(str, counts.index))):
+    if all(map(PLAIN_NUMBER.fullmatch, target.classes)):
         ways.append("if it is a quantity, set data.task=regression")
-    if len(names) <= 5 and len(counts) - len(names) >= 2:
-        ways.append(f"to leave these rows out, set {setting('data.missing', [*(options.missing.typed or ()), *names])}")
-    has = ", ".join(f"{visible(name)} has {count}" for name, count in list(zip(names, rare, strict=True))[:5])
+    if len(spelled) <= MOST_OFFERED and len(target.classes) - len(rare) >= 2:
+        ways.append(f"to leave these rows out, set {setting(KEY, [*options.target_missing, *spelled])}")
+    has = shortened([f"{visible(name)} has {count}" for name, count in rare], 5)
     raise ValueError(
         f"data.target={visible(target.name)}: expected at least {LEAST} rows of each class; {has}"
-        f"{f' and {len(names) - 5} more' if len(names) > 5 else ''}. {'; '.join(ways).capitalize()}".rstrip(". ")
+        f"{_sentence(ways) or '. Add rows of this class'}"
     )
+
+
+def _spelled(target: Target, present: pd.Series, names: Sequence[str]) -> list[str]:
+    """Returns how the file writes some classes."""
+    rows = np.isin(np.array(target.classes, object)[target.numbers(present)], names)
+    return list({canonical(text): text for text in map(str, present[rows].unique())}.values())
+
+
+def _sentence(ways: Sequence[str]) -> str:
+    text = "; ".join(ways)
+    return f". {text[0].upper()}{text[1:]}" if ways else ""

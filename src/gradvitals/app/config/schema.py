@@ -148,6 +148,7 @@ RULES: dict[str, Constraint] = {
     "data.path": string,
     **{f"data.{key}": columns for key in ("drop", "categorical", "numeric", "dates")},
     "data.missing": cells,
+    "data.target_missing": cells,
     **{f"data.{key}": name for key in ("separator", "decimal", "thousands", "encoding", "date_format")},
     "data.comment": string,
     "data.header": boolean,
