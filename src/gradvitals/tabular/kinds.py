@@ -15,7 +15,7 @@ from gradvitals.tabular.fitted_columns import first_string, refuse_infinite
 from gradvitals.tabular.dates import Dates, dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.labels import canonical_number, merged, spellings
-from gradvitals.tabular.missing import MissingWords, sentinel
+from gradvitals.tabular.missing import MissingWords, sentinels
 from gradvitals.tabular.numbers import ParsedNumbers, numbers
 
 IDENTIFIER = re.compile(
@@ -165,10 +165,8 @@ def _number(
     refuse_infinite(found.values, present)
     values = np.full(len(is_present), np.nan)
     values[is_present.to_numpy()] = found.values
-    marks: tuple[float, ...] = ()
-    if options.missing.typed is None and (mark := sentinel(values, present)) is not None:
-        marks = (mark,)
-        values[values == mark] = np.nan
+    marks = sentinels(values) if options.missing.typed is None else ()
+    values[np.isin(values, [*marks, *options.missing.numbers])] = np.nan
     if name not in options.numeric and (reason := _identifies(name, values, is_unnamed)):
         return Unused(reason)
     return NumberGuess(found, values, marks)
@@ -247,7 +245,7 @@ def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
     mark = [canonical_number(value) for value in guess.sentinels]
     return [
         Remark(text, setting("data.decimal", other)) if found.ambiguous else None,
-        Remark(f"{shown}: {mark[0]} was taken for missing", setting("data.missing", [])) if mark else None,
+        Remark(f"{shown}: {' and '.join(mark)} was taken for missing", setting("data.missing", [])) if mark else None,
         Remark(
             f"{shown}: {len(outliers)} far beyond the rest, such as {number(outliers[0])}",
             setting("data.scaling", "robust"),
