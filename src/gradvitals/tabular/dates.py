@@ -165,7 +165,7 @@ def date_features(
     columns = {
         "year": lambda: [moments.year],
         "month": lambda: _circle((moments.month - 1) / 12),
-        "weekday": lambda: _circle(moments.dayofweek / 7),
+        "weekday": lambda: _circle(moments.day_of_week / 7),
         "hour": lambda: _circle((moments.hour + moments.minute / 60) / 24),
     }
     return np.column_stack([np.asarray(column, np.float64) for name in names for column in columns[name]()])
@@ -174,7 +174,7 @@ def date_features(
 def date_parts(values: NDArray[np.datetime64]) -> tuple[str, ...]:
     """Returns the parts of some dates that differ: year, month, weekday, hour."""
     moments = pd.Series(values).dropna().dt
-    found = {"year": moments.year, "month": moments.month, "weekday": moments.dayofweek, "hour": moments.hour}
+    found = {"year": moments.year, "month": moments.month, "weekday": moments.day_of_week, "hour": moments.hour}
     return tuple(name for name, part in found.items() if part.nunique() > 1) or ("year",)
 
 

@@ -14,7 +14,7 @@ from gradvitals.tabular.numbers import plain_numbers
 
 EMPTY = frozenset(  # never a value: signs, words of programs, errors of Excel in English, German, French
     ["", "?", "-", "--", "---", "\N{EN DASH}", "\N{EM DASH}", ".", "..", "...", "\N{HORIZONTAL ELLIPSIS}", ":",
-     "nan", "-nan", "<na>", "(null)", "\\n", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
+     "nan", "-nan", "nat", "<na>", "(null)", "\\n", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
      "#n/a", "#n/a n/a", "#na", "#nv", "#n/d", "#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!",
      "#wert!", "#bezug!", "#zahl!"]
 )  # fmt: skip

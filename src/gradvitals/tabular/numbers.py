@@ -159,7 +159,7 @@ def _split(text: str) -> tuple[str, str] | None:
     if found := PARENTHESES.fullmatch(text):
         text, sign = f"{found[1]}{found[2].strip()}{found[3]}", "-"
     elif found := SIGN_BEFORE.fullmatch(text):
-        sign, text = found[1].strip("+"), found[2]
+        sign, text = found[1], found[2]
     elif found := SIGN_AFTER.fullmatch(text):
         sign, text = "-", found[1]
     found = AFFIX.fullmatch(text)

@@ -40,6 +40,7 @@ OTHER_FORMATS = {
     b"\x28\xb5\x2f\xfd": "a file compressed by Zstandard",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"Rar!": "a RAR archive",
+    b"PK\x05\x06": "an empty archive",
 }
 SAVE_AS = "save it as CSV in the program that wrote it"
 DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, RuntimeError)  # the last: a password
