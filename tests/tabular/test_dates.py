@@ -37,7 +37,11 @@ WRITTEN = {
 def test_days_are_read(name, column):
     found = dates(pd.Series(column))
     assert found is not None
-    assert (found.format, found.values.astype("datetime64[D]").astype(str).tolist(), found.ambiguous) == (name, DAYS, "")
+    assert (found.format, found.values.astype("datetime64[D]").astype(str).tolist(), found.ambiguous) == (
+        name,
+        DAYS,
+        "",
+    )
 
 
 TWO_DIGITS = {
@@ -117,7 +121,9 @@ def test_day_and_month_that_may_be_exchanged_are_said_and_can_be_typed(tmp_path,
     other = key.replace("%m", "?").replace("%d", "%m").replace("?", "%d")
     orders = {name: dates(pd.Series(column), name).values[0].astype("datetime64[D]") for name in (key, other)}
     assert {str(value) for value in orders.values()} == {month_first, day_first}
-    assert not [text for text in remarks(loaded(tmp_path, column_file(column), date_format=key)) if "other order" in text]
+    assert not [
+        text for text in remarks(loaded(tmp_path, column_file(column), date_format=key)) if "other order" in text
+    ]
     days = pd.Series(column)
     assert str(dates(days, day_first=True).values[0])[:10] == day_first
 

@@ -7,7 +7,24 @@ import pytest
 from gradvitals.tabular.missing import MissingWords, sentinels
 from tests.tabular.files import column_file, features, kind_of, loaded, remarks
 
-SIGNS = ["", "?", "-", "--", ".", "..", "nan", "NaN", "#N/A", "#DIV/0!", "#NV", "<NA>", "\N{EN DASH}", "(null)", "\\N", ":"]
+SIGNS = [
+    "",
+    "?",
+    "-",
+    "--",
+    ".",
+    "..",
+    "nan",
+    "NaN",
+    "#N/A",
+    "#DIV/0!",
+    "#NV",
+    "<NA>",
+    "\N{EN DASH}",
+    "(null)",
+    "\\N",
+    ":",
+]
 WORDS = ["NA", "n/a", "None", "NULL", "null", "N.A.", "nil", "missing"]
 
 
@@ -36,7 +53,9 @@ def test_a_number_of_nines_far_from_all_others_is_missing_and_said(tmp_path, wor
     assert f"x: {shown} was taken for missing; to change it: 'data.missing=[]'" in remarks(data)
     assert features(tmp_path, column)[3] == [5.0]
     assert features(tmp_path, column, missing=[])[3] == [float(word)]
-    assert not [text for text in remarks(loaded(tmp_path, column_file(column), missing=[])) if "taken for missing" in text]
+    assert not [
+        text for text in remarks(loaded(tmp_path, column_file(column), missing=[])) if "taken for missing" in text
+    ]
 
 
 def test_several_numbers_of_nines_are_said_together(tmp_path):

@@ -168,5 +168,3 @@ def test_the_fast_way_gives_what_the_slow_one_gives():
 def test_no_strings_are_no_numbers():
     found = numbers(pd.Series([], dtype=object))
     assert (found.share, found.values.tolist()) == (0.0, [])
-
-

@@ -14,7 +14,11 @@ from gradvitals.tabular.text_file import read_text_file
 from tests.tabular.files import cells, loaded, written
 
 TEXT = "größe;öl;y\n" + "".join(f"{at},5;ä{at % 2};{at}\n" for at in range(30))
-READ = {"größe": [f"{at},5" for at in range(30)], "öl": [f"ä{at % 2}" for at in range(30)], "y": [str(at) for at in range(30)]}
+READ = {
+    "größe": [f"{at},5" for at in range(30)],
+    "öl": [f"ä{at % 2}" for at in range(30)],
+    "y": [str(at) for at in range(30)],
+}
 
 
 def zipped(*names: str, content: bytes = TEXT.encode()) -> bytes:
@@ -140,8 +144,12 @@ def test_a_decompression_bomb_is_refused_when_it_is_too_large(tmp_path, monkeypa
     bomb = compress(b"1,2\n" * 2**24)
     taken = []
     monkeypatch.setattr(text_file, "largest_text", lambda: 2**23)
-    monkeypatch.setattr(text_file, "_refuse_large", lambda size, refuse=text_file._refuse_large: (taken.append(size), refuse(size)))
-    with pytest.raises(ValueError, match=r"expected at most 0.0078 GiB of text, a tenth of this machine's memory; got more"):
+    monkeypatch.setattr(
+        text_file, "_refuse_large", lambda size, refuse=text_file._refuse_large: (taken.append(size), refuse(size))
+    )
+    with pytest.raises(
+        ValueError, match=r"expected at most 0.0078 GiB of text, a tenth of this machine's memory; got more"
+    ):
         read_text_file(tmp_path / written(tmp_path, bomb))
     assert len(taken) <= 10
 
@@ -157,5 +165,3 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
 def test_the_limit_is_a_tenth_of_the_memory(monkeypatch):
     monkeypatch.setattr(text_file.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**21}.get)  # 8 GiB
     assert text_file.largest_text() == 2**33 // 10
-
-

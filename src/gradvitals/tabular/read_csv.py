@@ -80,6 +80,8 @@ def read_csv(path: Path, how: CsvFormat = CsvFormat()) -> TextTable:
     if not rows:
         raise ValueError("expected a header and rows below it; the file is empty")
     rows, comments = _without_comments(rows, how)
+    if not rows:
+        raise ValueError("expected a header and rows below it; got comments only")
     rows, notes = _without_notes(rows)
     titles, header, rows = _below_header(rows) if how.header else ([], [], rows)
     names, unnamed, remarks = _names(header, rows) if how.header else (_numbered(rows), [], [])
@@ -191,7 +193,8 @@ def _score(sample: Sequence[str], separator: str) -> tuple[float, int, bool]:
         usual = _most_common(sizes)
         if usual >= 2:
             header = next((size for size in sizes if size > usual / 2), 0)  # R's has one cell less than its rows
-            share = sizes.count(usual) / len(sizes) if header in (usual, usual - 1) else 0.0
+            fits = sizes.count(usual) + (separator == " " and header == usual - 1)
+            share = fits / len(sizes) if header in (usual, usual - 1) else 0.0
             return share, usual, sizes[0] in (usual, usual - 1) and sizes[0] > 1
     return 0.0, 0, False
 
@@ -282,25 +285,32 @@ def _comment_lines(rows: list[Row], header: bool) -> tuple[list[Row], set[int]]:
     top = next((at for at, (_, cells) in enumerate(rows) if not cells[0].startswith("#")), len(rows))
     above, below = rows[:top], rows[top:]
     signs = [row for row in below if row[1][0].startswith("#")]
+    if not below and all(cells[0].startswith("# ") for _, cells in rows):
+        return rows, {line for line, _ in rows}
     if len(signs) >= len(below) / 2:
         return rows, set()
     usual = _most_common(_size(cells) for _, cells in below)
     comments = {line for line, cells in signs if _size(cells) != usual or cells[0].startswith("# ")}
-    if above and header and _is_header(above[-1][1], [cells for line, cells in below if line not in comments], usual):
+    if above and header:
         line, cells = above[-1]
-        names = cells[1:] if cells[0] == "#" else [cells[0].removeprefix("# ").strip(), *cells[1:]]  # NumPy writes "# "
-        above = [*above[:-1], (line, names)]
-        return [*above, *below], comments | {line for line, _ in above[:-1]}
+        if names := _commented_names(cells, [row for number, row in below if number not in comments], usual):
+            return [*above[:-1], (line, names), *below], comments | {line for line, _ in above[:-1]}
     return rows, comments | {line for line, _ in above}
 
 
-def _is_header(cells: Sequence[str], below: Sequence[Sequence[str]], usual: int) -> bool:
-    """Whether a line that begins with ``#`` is the header: the row below it has a number, or no row has one."""
-    if _size(cells) - (cells[0] == "#") != usual:
-        return False
-    has_number = list(map(_has_number, below[: SAMPLE + 1]))
-    is_name = not cells[0].startswith("# ") and cells[0] != "#"
-    return has_number[0] or (is_name and sum(has_number) < len(has_number) / 2)
+def _commented_names(cells: list[str], below: Sequence[Sequence[str]], usual: int) -> list[str]:
+    """Returns the names in a line that begins with ``#``; none: it is a comment.
+
+    It is the header if the row below it has a number, or if no row has one.
+    """
+    is_apart = cells[0] == "#" and _size(cells) == usual + 1  # NumPy writes "# a b"
+    if not is_apart and _size(cells) != usual:
+        return []
+    has_number = list(map(_has_number, below[:SAMPLE]))
+    is_comment = is_apart or cells[0].startswith("# ")
+    if not has_number[0] and (is_comment or sum(has_number) >= len(has_number) / 2):
+        return []
+    return cells[1:] if is_apart else [cells[0].removeprefix("# ").strip(), *cells[1:]]
 
 
 def _has_number(cells: Iterable[str]) -> bool:
@@ -322,7 +332,8 @@ def _below_header(rows: list[Row]) -> tuple[list[Row], list[str], list[Row]]:
 
 def _filled(cells: Sequence[str]) -> int:
     """Returns how many cells are not empty; the first, which is above the names of rows, counts."""
-    return sum(map(bool, cells)) + (not cells[0])
+    filled = sum(map(bool, cells))
+    return filled + (not cells[0] and (filled > 1 or len(cells) == 2))
 
 
 def _without_notes(rows: list[Row]) -> tuple[list[Row], list[Row]]:
