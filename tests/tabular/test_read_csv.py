@@ -381,6 +381,6 @@ def test_no_table(tmp_path, content, words):
 def test_the_limit_of_cells_of_the_csv_module_is_left_as_it_was(tmp_path):
     before = csv.field_size_limit()
     cells(tmp_path, column_file(["1", "2"]))
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="closing"):
         cells(tmp_path, 'a,y\n"1,0\n' + "1,0\n" * 600_000)
     assert csv.field_size_limit() == before

@@ -26,7 +26,7 @@ TIME = re.compile(
 )
 CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*([AaPp])?\.?[Mm]?\.?")
 UTC = ("Z", "UTC", "GMT")
-NO_TIME = np.timedelta64("NaT", "us")
+MIDNIGHT, NO_TIME = np.timedelta64(0, "us"), np.timedelta64("NaT", "us")
 ORNAMENTS = (  # what people add to dates: a weekday, 1st, Jan., a comma after the day
     (re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?\s+", re.IGNORECASE), ""),
     (re.compile(r"(?<=\d)(?:st|nd|rd|th)\b|(?<=[A-Za-z])\.|,(?=\s)|(?<=\d)\.(?=\s)", re.IGNORECASE), ""),
@@ -112,14 +112,12 @@ def _without_times(unique: pd.Series) -> tuple[pd.Series, pd.Series]:
     days = unique.where(parts["time"].isna(), parts["date"])
     for pattern, instead in ORNAMENTS:
         days = days.str.replace(pattern, instead, regex=True)
-    clocks = [_time_of_day(text) if isinstance(text, str) else np.timedelta64(0, "us") for text in parts["time"]]
-    times = pd.Series(np.array(clocks, "timedelta64[us]"), unique.index)
-    zones = parts["zone"].where(parts["time"].notna()).dropna()
+    times = np.array([_time_of_day(text) if isinstance(text, str) else MIDNIGHT for text in parts["time"]])
+    zones = parts["zone"].where(parts["time"].notna())
     if zones.nunique() > 1:
-        ahead = {zone: _ahead(str(zone)) for zone in zones.unique()}
-        times -= pd.Series(zones.map(ahead), unique.index).fillna(pd.Timedelta(0)).astype("timedelta64[us]")
-        times[parts["zone"].map(lambda zone: np.isnat(ahead.get(zone, np.timedelta64(0, "us"))))] = pd.NaT
-    return days.str.strip(" ,"), times
+        ahead = {zone: _ahead(zone) for zone in zones.dropna().unique()}
+        times -= np.array([ahead.get(zone, MIDNIGHT) for zone in zones])
+    return days.str.strip(" ,"), pd.Series(times, unique.index)
 
 
 def _time_of_day(text: str) -> np.timedelta64:
@@ -138,7 +136,7 @@ def _time_of_day(text: str) -> np.timedelta64:
 def _ahead(zone: str) -> np.timedelta64:
     """Returns how much a zone is ahead of UTC, NaT if that is unknown."""
     if zone.upper() in UTC:
-        return np.timedelta64(0, "us")
+        return MIDNIGHT
     if zone[0] not in "+-":
         return NO_TIME
     minutes = int(zone[1:3]) * 60 + int(zone[-2:] if len(zone) > 3 else 0)

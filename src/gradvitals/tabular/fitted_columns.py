@@ -17,7 +17,7 @@ from gradvitals.formatting import number, shortened, visible
 from gradvitals.tabular.dates import AGE, date_features, date_parts, dates
 from gradvitals.tabular.labels import as_strings, canonical
 from gradvitals.tabular.missing import MissingWords
-from gradvitals.tabular.numbers import NumberFormat, numbers
+from gradvitals.tabular.numbers import NumberFormat, numbers, plain_numbers
 
 Floats = NDArray[np.float64]
 SCALINGS = ("standard", "robust", "raw")
@@ -124,6 +124,8 @@ class NumberColumn:
     def _read(self, column: pd.Series, missing: MissingWords) -> tuple[Floats, str]:
         if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
             values, unit = column.to_numpy(np.float64, na_value=np.nan).copy(), self.format.unit
+        elif self.format.decimal == "." and not np.isnan(plain := plain_numbers(column)).any():
+            values, unit = plain, ""
         else:
             strings = as_strings(column)
             is_present = ~missing.absent(strings).to_numpy()

@@ -23,6 +23,7 @@ IDENTIFIER = re.compile(
 )
 SERIAL = re.compile(r"^(unnamed: \d+|column \d+|index|rowid|id|x1|\W*)$", re.IGNORECASE)
 CODE = re.compile(r"0\d+")
+SAMPLE = 1000  # cells by which the decimal sign of a table is found
 FEW_LEVELS = 20  # strings of which are a category even if each occurs once or twice
 STRAY = 0.5  # share of numbers from which a column of numbers has stray strings
 FAR = 20.0  # how many ranges of the middle 80 % from the median an outlier is
@@ -99,7 +100,8 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
     """Returns the decimal sign that the unambiguous columns of a table have; empty: they have none, or both."""
     signs = set()
     for name in cells.columns:
-        present = cells[name][~options.missing.absent(cells[name])].head(200)
+        some = cells[name][cells[name] != ""].head(SAMPLE)
+        present = some[~options.missing.absent(some)]
         if not present.str.contains(r"\d[.,]\d", regex=True).any():
             continue
         found = numbers(present)
@@ -142,12 +144,13 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
         return Unused("no value")
     if name in options.dates:
         return _date(present, is_present, options, likely) or StrayStrings("dates", first_string(present), ())
-    if present.nunique() == 1 and is_present.all() and name not in options.numeric:
+    if is_present.all() and (present == present.iloc[0]).all() and name not in options.numeric:
         return Unused(f"always {visible(present.iloc[0])!r}")
-    if name not in options.numeric and present.str.fullmatch(CODE).any() and present.str.fullmatch(r"\d+").all():
+    is_integer = all(map(str.isdecimal, present))
+    if name not in options.numeric and is_integer and present.str.fullmatch(CODE).any():
         return _names(cells, options, f"codes with leading zeros, such as {_example(present, CODE)}")
     found = numbers(present, options.decimal, options.thousands, likely)
-    if found.share == 1 and name not in options.numeric and present.str.fullmatch(r"\d{8}").all():
+    if found.share == 1 and name not in options.numeric and is_integer and present.str.len().eq(8).all():
         if (date := _date(present, is_present, options, likely)) is not None:
             return date
     if found.share == 1:

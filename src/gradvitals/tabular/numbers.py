@@ -112,7 +112,7 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
     first = wanted or likely or "."
     if (plain := _plain(strings, first)) is not None:
         return plain
-    unique = pd.unique(strings)
+    unique = list(pd.unique(strings))
     split = [_split(text) for text in unique]
     unit = _unit([found for found in split if found])
     cores = ["" if found is None or found[1] not in (unit, "") else found[0] for found in split]
@@ -130,7 +130,7 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
 
 def plain_numbers(strings: pd.Series) -> NDArray[np.float64]:
     """Returns the numbers that strings write as a computer does, ``(rows,)``, NaN for other strings."""
-    return pd.to_numeric(strings, errors="coerce").to_numpy(np.float64)
+    return np.array(pd.to_numeric(strings, errors="coerce"), np.float64)
 
 
 def _plain(strings: pd.Series, decimal: str) -> ParsedNumbers | None:

@@ -23,7 +23,7 @@ SNIFFED = ("\t", "|", ";", ",")  # of equally good ones the first: commas are in
 AUTO = "auto"
 SAMPLE = 200  # lines from which the separator is found
 CELL = 2**20  # characters; a longer cell is taken for a quote that is not closed
-SPACES = " \t\r\n\f\v\ufeff\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{NARROW NO-BREAK SPACE}"
+BLANKS = " \t\f\v\ufeff\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{NARROW NO-BREAK SPACE}"
 QUOTED_BY_APOSTROPHES = re.compile(r"'[^']*'")
 WORD = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,%]*(?:[eE][-+]?\d+)?")
@@ -76,7 +76,7 @@ def read_csv(path: Path, how: CsvFormat = CsvFormat()) -> TextTable:
     file = read_text_file(path, how.encoding)
     text, how = _without_separator_line(_with_line_feeds(file.text), how)
     separator, quote = _separator(text, how.separator)
-    rows, padded = _stripped(_rows(text, separator, quote))
+    rows, padded = _stripped(_rows(text, separator, quote), any(blank in text for blank in BLANKS))
     if not rows:
         raise ValueError("expected a header and rows below it; the file is empty")
     rows, comments = _without_comments(rows, how)
@@ -120,12 +120,14 @@ def _lines(text: str) -> Iterator[str]:
         yield text[begin:]
 
 
-def _stripped(rows: Iterable[Row]) -> tuple[list[Row], Counter[int]]:
+def _stripped(rows: Iterable[Row], has_blanks: bool = True) -> tuple[list[Row], Counter[int]]:
     """Returns rows without blanks around their cells, and how many cells of each column had some."""
     padded: Counter[int] = Counter()
+    if not has_blanks:
+        return [row for row in rows if any(row[1])], padded
     found = []
     for line, cells in rows:
-        stripped = [cell.strip(SPACES) for cell in cells]
+        stripped = [cell.strip(BLANKS + "\n") for cell in cells]
         if stripped != cells:
             padded.update(at for at, (cell, short) in enumerate(zip(cells, stripped, strict=True)) if cell != short)
         if any(stripped):
@@ -285,17 +287,21 @@ def _comment_lines(rows: list[Row], header: bool) -> tuple[list[Row], set[int]]:
     top = next((at for at, (_, cells) in enumerate(rows) if not cells[0].startswith("#")), len(rows))
     above, below = rows[:top], rows[top:]
     signs = [row for row in below if row[1][0].startswith("#")]
-    if not below and all(cells[0].startswith("# ") for _, cells in rows):
+    if not below and all(_is_remark(cells[0]) for _, cells in rows):
         return rows, {line for line, _ in rows}
     if len(signs) >= len(below) / 2:
         return rows, set()
     usual = _most_common(_size(cells) for _, cells in below)
-    comments = {line for line, cells in signs if _size(cells) != usual or cells[0].startswith("# ")}
+    comments = {line for line, cells in signs if _size(cells) != usual or _is_remark(cells[0])}
     if above and header:
         line, cells = above[-1]
         if names := _commented_names(cells, [row for number, row in below if number not in comments], usual):
             return [*above[:-1], (line, names), *below], comments | {line for line, _ in above[:-1]}
     return rows, comments | {line for line, _ in above}
+
+
+def _is_remark(cell: str) -> bool:
+    return cell == "#" or cell.startswith("# ")
 
 
 def _commented_names(cells: list[str], below: Sequence[Sequence[str]], usual: int) -> list[str]:

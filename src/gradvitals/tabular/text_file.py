@@ -10,10 +10,11 @@ import lzma
 import os
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 PIECE = 2**20  # bytes that are decompressed at once
 SAMPLE = 4096  # bytes or characters by which text is recognized
@@ -24,7 +25,11 @@ BOMS = {  # the longer first: UTF-32's begins with that of UTF-16
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-OPENERS = {b"\x1f\x8b": ("gzip", gzip.open), b"BZh": ("bzip2", bz2.open), b"\xfd7zXZ\x00": ("xz", lzma.open)}
+OPENERS: dict[bytes, tuple[str, Callable[[BinaryIO], Any]]] = {
+    b"\x1f\x8b": ("gzip", gzip.open),
+    b"BZh": ("bzip2", bz2.open),
+    b"\xfd7zXZ\x00": ("xz", lzma.open),
+}
 ZIP = b"PK\x03\x04"
 WORKBOOK, OTHER_SHEETS = "an Excel workbook", "a spreadsheet document"
 OTHER_FORMATS = {
@@ -68,9 +73,9 @@ def read_text_file(path: Path, encoding: str = "auto") -> TextFile:
             text than fits into memory.
     """
     _refuse_large(path.stat().st_size)
-    data: bytes | bytearray = path.read_bytes()
-    fingerprint = sha256(data).hexdigest()
-    data, compression = _decompressed(data)
+    packed = path.read_bytes()
+    fingerprint = sha256(packed).hexdigest()
+    data, compression = _decompressed(packed)
     for magic, kind in OTHER_FORMATS.items():
         if data.startswith(magic):
             raise ValueError(f"expected a text file; got {kind}: {SAVE_AS}")
@@ -103,7 +108,7 @@ def _decompressed(data: bytes) -> tuple[bytes | bytearray, str]:
         if data.startswith(magic):
             try:
                 with opened(io.BytesIO(data)) as file:
-                    return _read_in_pieces(file), name  # type: ignore[arg-type]
+                    return _read_in_pieces(file), name
             except DAMAGED as error:
                 raise ValueError(f"expected a whole {name} file; {error}") from None
     return data, ""
