@@ -121,12 +121,7 @@ HALF = [0, 1] * (N // 2)
         ("x,y", ([*GOOD[:-1], "abc"], HALF), {}, r"expected numbers in column 'x'; got 'abc' in line 31"),
         ("x,y", ([*GOOD[:-1], "inf"], HALF), {}, "expected numbers below 1e38 in column 'x'; got inf in line 31"),
         ("x,y", (GOOD, [*HALF[:-1], 2]), {}, "expected at least 3 rows of each class; .*2.* has 1"),
-        (
-            "x,y",
-            (GOOD, [f"c{i}" for i in GOOD]),
-            {},
-            "expected classes or numbers; got 30 different strings in 30 rows",
-        ),
+        ("x,y", (GOOD, [f"c{i}" for i in GOOD]), {}, "expected classes or numbers; got 30 different strings in 30 rows"),
         (
             "x,y",
             (GOOD, ["a", "b"] * 15),
@@ -152,9 +147,7 @@ def test_a_trailing_comma_shifts_nothing(table):
 
 def test_names_of_rows_are_no_categories(table):
     path = table("name,y", rows_of([f"n{i}" for i in range(300)], [0, 1] * 150))
-    with pytest.raises(
-        ValueError, match=r"name: free text or an identifier: 300 different strings in 300 rows.*categorical"
-    ):
+    with pytest.raises(ValueError, match=r"name: free text or an identifier: 300 different strings in 300 rows.*categorical"):
         Csv(path, "y").loaded
 
 
