@@ -378,6 +378,11 @@ def test_no_table(tmp_path, content, words):
         cells(tmp_path, content)
 
 
+@pytest.mark.parametrize("length", [1000, 140_000, 1_000_000])
+def test_a_long_cell_is_a_cell(tmp_path, length):
+    assert cells(tmp_path, lines("a,y", f"{'x' * length},0", "b,1"))["a"] == ["x" * length, "b"]
+
+
 def test_the_limit_of_cells_of_the_csv_module_is_left_as_it_was(tmp_path):
     before = csv.field_size_limit()
     cells(tmp_path, column_file(["1", "2"]))

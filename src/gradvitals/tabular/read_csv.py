@@ -6,6 +6,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -189,7 +190,8 @@ def _score(sample: Sequence[str], separator: str) -> tuple[float, int, bool]:
 
     The header counts: the decimal commas of a table that is separated by semicolons are not in its names.
     """
-    rows = [cells for _, cells in _stripped(_sample_rows(sample, separator))[0]]
+    with _cells_limited():
+        rows = [cells for _, cells in _stripped(_sample_rows(sample, separator))[0]]
     rows = [cells for cells in rows if not cells[0].startswith("#")] or rows
     for sizes in (list(map(_size, rows)), list(map(len, rows))):
         usual = _most_common(sizes)
@@ -229,17 +231,25 @@ def _rows(text: str, separator: str, quote: str) -> Iterator[Row]:
     how: dict[str, Any] = {"delimiter": separator, "quotechar": quote, "skipinitialspace": separator != "\t"}
     taken: list[str] = []  # the lines of one row
     reader = csv.reader(_remembered(_lines(text), taken), **how)
-    before, began = csv.field_size_limit(CELL), 1
-    last = text.count("\n") + (not text.endswith("\n"))
+    began, last = 1, text.count("\n") + (not text.endswith("\n"))
     try:
-        for cells in reader:
-            if len(taken) > 1 or began == last:
-                _require_closed(taken, how, began)
-            yield began, cells
-            began += len(taken)
-            taken.clear()
+        with _cells_limited():
+            for cells in reader:
+                if len(taken) > 1 or began == last:
+                    _require_closed(taken, how, began)
+                yield began, cells
+                began += len(taken)
+                taken.clear()
     except csv.Error:
         raise ValueError(_not_closed(began, quote)) from None
+
+
+@contextmanager
+def _cells_limited() -> Iterator[None]:
+    """The limit of the csv module is one of the whole process."""
+    before = csv.field_size_limit(CELL)
+    try:
+        yield
     finally:
         csv.field_size_limit(before)
 
