@@ -13,18 +13,25 @@ from numpy.typing import NDArray
 FORMATS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%Y%m%d",
     "%d.%m.%Y", "%d.%m.%y", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d-%m-%Y", "%m-%d-%Y", "%d-%m-%y",
-    "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%Y", "%d-%b-%y", "%d. %B %Y",
-    "%a, %d %b %Y", "%Y-%m", "%m/%Y", "%b %Y", "%B %Y",
+    "%m-%d-%y", "%d %b %Y", "%d %B %Y", "%b %d %Y", "%B %d %Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %y", "%d-%B-%Y",
+    "%d/%b/%Y", "%Y-%b-%d", "%Y %b %d", "%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y",
 )  # fmt: skip
-OTHER_ORDER = {
-    "%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y", "%d-%m-%Y": "%m-%d-%Y",
-    "%d/%m/%Y": "%m/%d/%Y", "%d/%m/%y": "%m/%d/%y", "%m-%d-%Y": "%d-%m-%Y",
-}  # fmt: skip
+OTHER_ORDER = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y", "%d-%m-%Y": "%m-%d-%Y", "%d-%m-%y": "%m-%d-%y"}
+OTHER_ORDER |= {other: name for name, other in OTHER_ORDER.items()}
+NUMBERS_TOO = ("%Y%m%d", "%Y-%m", "%Y/%m", "%m/%Y")  # codes and fractions may look like these
+YEARS = (1800, 2200)  # in which they are dates
 TIME = re.compile(
-    r"(?P<date>.*?\d)(?:\s*[T,]\s*|\s+)(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?)"
-    r"\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
+    r"(?P<date>.*?\d)(?:[ ]*[T,:][ ]*|[ ]+)(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:[ ]*[AaPp]\.?[Mm]\.?)?)"
+    r"[ ]*(?P<zone>[A-Za-z]{1,5}|[+-]\d{2}(?::?\d{2})?)?"
 )
-YEARS = (1800, 2200)  # in which eight digits are a date
+CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*([AaPp])?\.?[Mm]?\.?")
+UTC = ("Z", "UTC", "GMT")
+MIDNIGHT, NO_TIME = np.timedelta64(0, "us"), np.timedelta64("NaT", "us")
+ORNAMENTS = (  # what people add to dates: a weekday, 1st, Jan., a comma after the day
+    (re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,?\s+", re.IGNORECASE), ""),
+    (re.compile(r"(?<=\d)(?:st|nd|rd|th)\b|(?<=[A-Za-z])\.|,(?=\s)|(?<=\d)\.(?=\s)", re.IGNORECASE), ""),
+    (re.compile(r"\s+"), " "),
+)
 PROBE = 50  # strings by which a format is excluded
 PARTS, AGE = "parts", "age"
 DAY = np.timedelta64(1, "D")
@@ -61,53 +68,79 @@ def dates(strings: pd.Series, typed: str = "auto", day_first: bool = False) -> D
     unique = pd.Series(pd.unique(strings), dtype=object).astype(str)
     if not unique.str.contains(r"\d").any():
         return None
-    days, seconds = _without_times(unique)
-    formats = sorted(FORMATS, key=lambda name: day_first and name.startswith("%m")) if typed == "auto" else [typed]
-    scored = {name: _parsed(days, name) for name in formats if typed != "auto" or _may_be(days, name)}
-    if not scored:
+    if typed != "auto" and (found := _parsed(unique, typed)).notna().any():
+        return Dates(_spread(strings, unique, found), typed)
+    probe = _without_times(unique.iloc[:PROBE])[0]
+    names = sorted(FORMATS, key=lambda name: day_first and name.startswith("%m")) if typed == "auto" else [typed]
+    names = [name for name in names if typed != "auto" or _parsed(probe, name).notna().mean() >= 0.5]
+    if not names:
         return None
-    best = max(scored, key=lambda name: scored[name].notna().sum())
-    if not scored[best].notna().any():
+    days, times = _without_times(unique)
+    scored = {name: _parsed(days, name) for name in names}
+    counts = {name: int(found.notna().sum()) for name, found in scored.items()}
+    best = max(names, key=lambda name: counts[name])
+    if not counts[best]:
         return None
-    moments = (scored[best] + seconds).to_numpy("datetime64[us]")
-    known = dict(zip(unique, moments, strict=True))
-    values = np.array([known[text] for text in strings.astype(str)], "datetime64[us]")
     other = OTHER_ORDER.get(best, "")
-    is_open = typed == "auto" and other in scored and scored[other].notna().sum() == scored[best].notna().sum()
-    differs = is_open and bool((scored[other] != scored[best]).any())
-    return Dates(values, best, other if differs else "")
+    is_open = typed == "auto" and counts.get(other) == counts[best] and bool((scored[other] != scored[best]).any())
+    return Dates(_spread(strings, unique, scored[best] + times), best, other if is_open else "")
 
 
-def _may_be(days: pd.Series, name: str) -> bool:
-    return bool(_parsed(days.iloc[:PROBE], name).notna().mean() >= 0.5)
+def _spread(strings: pd.Series, unique: pd.Series, found: pd.Series) -> NDArray[np.datetime64]:
+    """Returns what was found for the different strings, for each of ``strings``."""
+    return found.set_axis(unique).reindex(strings.astype(str)).to_numpy("datetime64[us]")
 
 
 def _parsed(days: pd.Series, name: str) -> pd.Series:
     try:
-        found = pd.to_datetime(days, format=name, errors="coerce").astype("datetime64[us]")
+        found = pd.to_datetime(days, format=name, errors="coerce", utc="%z" in name)
     except ValueError as error:
         raise ValueError(f"data.date_format: expected a format such as %d.%m.%Y; {error}") from None
-    if name == "%Y%m%d":
-        found = found.where(days.str.fullmatch(r"\d{8}") & found.dt.year.between(*YEARS))
+    found = (found.dt.tz_localize(None) if "%z" in name else found).astype("datetime64[us]")
+    if name in NUMBERS_TOO:
+        digits = days.str.count(r"\d")
+        found = found.where(found.dt.year.between(*YEARS) & (digits == 8 if name == "%Y%m%d" else digits >= 5))
     return found
 
 
 def _without_times(unique: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Returns the strings without their times of day, and those times."""
+    """Returns the strings without their times of day, and those times; NaT where there is no such time.
+
+    The time of a zone is the local one, as the column writes it; only where zones differ it is that of UTC.
+    """
     parts = unique.str.extract(rf"^{TIME.pattern}$")
-    has_time = parts["time"].notna()
-    days = unique.where(~has_time, parts["date"]).str.strip(" ,")
-    offsets = [_time_of_day(text) if isinstance(text, str) else np.timedelta64(0, "us") for text in parts["time"]]
-    return days, pd.Series(np.array(offsets, "timedelta64[us]"))
+    days = unique.where(parts["time"].isna(), parts["date"])
+    for pattern, instead in ORNAMENTS:
+        days = days.str.replace(pattern, instead, regex=True)
+    times = np.array([_time_of_day(text) if isinstance(text, str) else MIDNIGHT for text in parts["time"]])
+    zones = parts["zone"].where(parts["time"].notna())
+    if zones.nunique() > 1:
+        ahead = {zone: _ahead(zone) for zone in zones.dropna().unique()}
+        times -= np.array([ahead.get(zone, MIDNIGHT) for zone in zones])
+    return days.str.strip(" ,"), pd.Series(times, unique.index)
 
 
 def _time_of_day(text: str) -> np.timedelta64:
-    found = re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?\s*([AaPp])?\.?[Mm]?\.?", text)
+    """Returns the time since midnight, NaT where there is no such time."""
+    found = CLOCK.fullmatch(text)
     assert found is not None
     hours, minutes, seconds = int(found[1]), int(found[2]), int(found[3] or 0)
+    if hours > (12 if found[5] else 23) or minutes > 59 or seconds > 59:
+        return NO_TIME
     if found[5]:
         hours = hours % 12 + 12 * (found[5] in "pP")
-    return np.timedelta64(((hours * 60 + minutes) * 60 + seconds) * 10**6, "us")
+    microseconds = int((found[4] or "")[:6].ljust(6, "0"))
+    return np.timedelta64(((hours * 60 + minutes) * 60 + seconds) * 10**6 + microseconds, "us")
+
+
+def _ahead(zone: str) -> np.timedelta64:
+    """Returns how much a zone is ahead of UTC, NaT if that is unknown."""
+    if zone.upper() in UTC:
+        return MIDNIGHT
+    if zone[0] not in "+-":
+        return NO_TIME
+    minutes = int(zone[1:3]) * 60 + int(zone[-2:] if len(zone) > 3 else 0)
+    return np.timedelta64((-minutes if zone[0] == "-" else minutes) * 60 * 10**6, "us")
 
 
 def date_features(

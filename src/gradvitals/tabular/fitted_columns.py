@@ -17,7 +17,7 @@ from gradvitals.formatting import number, shortened, visible
 from gradvitals.tabular.dates import AGE, date_features, date_parts, dates
 from gradvitals.tabular.labels import as_strings, canonical
 from gradvitals.tabular.missing import MissingWords
-from gradvitals.tabular.numbers import NumberFormat, numbers
+from gradvitals.tabular.numbers import NumberFormat, numbers, plain_numbers
 
 Floats = NDArray[np.float64]
 SCALINGS = ("standard", "robust", "raw")
@@ -123,8 +123,10 @@ class NumberColumn:
         return read
 
     def _read(self, column: pd.Series, missing: MissingWords) -> tuple[Floats, str]:
-        if (plain := plain_numbers(column)) is not None:
-            values, unit = plain, self.format.unit
+        if (typed := typed_numbers(column)) is not None:
+            values, unit = typed, self.format.unit
+        elif self.format.decimal == "." and not np.isnan(plain := plain_numbers(column)).any():
+            values, unit = plain, ""
         else:
             strings = as_strings(column)
             is_present = ~missing.absent(strings).to_numpy()
@@ -298,11 +300,11 @@ def moments_of(column: pd.Series, missing: MissingWords, likely: str) -> NDArray
     return moments
 
 
-def plain_numbers(column: pd.Series) -> Floats | None:
+def typed_numbers(column: pd.Series) -> Floats | None:
     """Returns the numbers of a column that contains no strings, NaN where missing; None where it contains others.
 
     Example:
-        >>> plain_numbers(pd.Series([1, None, True], dtype=object)).tolist(), plain_numbers(pd.Series(["1"]))
+        >>> typed_numbers(pd.Series([1, None, True], dtype=object)).tolist(), typed_numbers(pd.Series(["1"]))
         ([1.0, nan, 1.0], None)
     """
     if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):

@@ -15,7 +15,7 @@ from gradvitals.tabular.dates import Dates, dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
 from gradvitals.tabular.labels import canonical_number, merged, spellings
-from gradvitals.tabular.missing import MissingWords, sentinel
+from gradvitals.tabular.missing import MissingWords, sentinels
 from gradvitals.tabular.numbers import ParsedNumbers, numbers
 
 IDENTIFIER = re.compile(  # num_rooms is no identifier, invoice_num is one
@@ -24,6 +24,7 @@ IDENTIFIER = re.compile(  # num_rooms is no identifier, invoice_num is one
 )
 SERIAL = re.compile(r"^(unnamed: \d+|column \d+|index|rowid|id|x1|\W*)$", re.IGNORECASE)
 CODE = re.compile(r"0\d+")
+SAMPLE = 1000  # cells by which the decimal sign of a table is found
 FEW_LEVELS = 20  # strings of which are a category even if each occurs once or twice
 STRAY = 0.5  # share of numbers from which a column of numbers has stray strings
 MOST_STRAY = 5  # different strings that may mean missing
@@ -107,7 +108,8 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
     """Returns the decimal sign that the unambiguous columns of a table have; empty: they have none, or both."""
     signs = set()
     for name in cells.columns:
-        present = cells[name][~options.missing.absent(cells[name])].head(200)
+        some = cells[name][cells[name] != ""].head(SAMPLE)
+        present = some[~options.missing.absent(some)]
         if not present.str.contains(r"\d[.,]\d", regex=True).any():
             continue
         found = numbers(present)
@@ -141,7 +143,7 @@ def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], lik
 
 def is_coded(present: pd.Series) -> bool:
     """Whether strings of digits are codes, of which one has a leading zero."""
-    return bool(present.str.fullmatch(CODE).any() and present.str.fullmatch(r"\d+").all())
+    return all(map(str.isdecimal, present)) and bool(present.str.fullmatch(CODE).any())
 
 
 def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, likely: str) -> Guess | StrayStrings:
@@ -168,11 +170,12 @@ def _guessed(
     is_unnamed: bool,
     likely: str,
 ) -> Guess | StrayStrings:
-    if present.nunique() == 1 and is_present.all():
+    if is_present.all() and (present == present.iloc[0]).all():
         return Unused(f"always {visible(present.iloc[0])!r}")
     if is_coded(present):
         return _names(cells, options, f"codes with leading zeros, such as {_example(present, CODE)}")
-    if present.str.fullmatch(r"\d{8}").all() and (date := _date(present, is_present, options, likely)) is not None:
+    is_date = all(len(text) == 8 and text.isdecimal() for text in present)
+    if is_date and (date := _date(present, is_present, options, likely)) is not None:
         return date
     found = numbers(present, options.decimal, options.thousands, likely)
     if found.share == 1:
@@ -201,10 +204,8 @@ def _number(
         return None
     values = np.full(len(is_present), np.nan)
     values[is_present.to_numpy()] = found.values
-    marks: tuple[float, ...] = ()
-    if options.missing.typed is None and (mark := sentinel(values, present)) is not None:
-        marks = (mark,)
-        values[values == mark] = np.nan
+    marks = sentinels(values) if options.missing.typed is None else ()
+    values[np.isin(values, [*marks, *options.missing.numbers])] = np.nan
     if name not in options.numeric and (reason := _identifies(name, values, is_unnamed)):
         return Unused(reason, "numeric")
     return NumberGuess(found, values, marks)
@@ -295,7 +296,7 @@ def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
     mark = [canonical_number(value) for value in guess.sentinels]
     return [
         Remark(text, setting("data.decimal", other)) if found.ambiguous else None,
-        Remark(f"{shown}: {mark[0]} was taken for missing", setting("data.missing", [])) if mark else None,
+        Remark(f"{shown}: {' and '.join(mark)} was taken for missing", setting("data.missing", [])) if mark else None,
         Remark(
             f"{shown}: {len(outliers)} far beyond the rest, such as {number(outliers[0])}",
             setting("data.scaling", "robust"),

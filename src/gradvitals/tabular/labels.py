@@ -43,6 +43,9 @@ def as_strings(column: pd.Series) -> pd.Series:
         return column.astype(object).map(str).where(column.notna(), "")
     if pd.api.types.is_numeric_dtype(column):
         return column.map(lambda value: "" if pd.isna(value) else canonical_number(float(value)))
+    values = column.astype(object).tolist()
+    if all(type(value) is str for value in values):  # as they come from a file
+        return pd.Series([value.strip() for value in values], column.index, object, column.name)
     return column.astype(object).map(lambda value: "" if pd.isna(value) else str(value).strip())
 
 

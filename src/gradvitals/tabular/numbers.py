@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,23 +16,36 @@ Decimal = Literal[".", ","]
 DECIMALS = {"point": ".", "comma": ",", ".": ".", ",": ","}
 BLANKS = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE} "
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
-MINUS = "\N{MINUS SIGN}\N{EN DASH}"
-CURRENCY = r"[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9]|USD|EUR|GBP|CHF|JPY|INR|Rs\.?|US\$|R\$|kr\.?"
+MINUS = str.maketrans(
+    dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{FULLWIDTH HYPHEN-MINUS}", "-")
+)
+SYMBOLS = "$\u00a2\u00a3\u00a4\u00a5\u0e3f\u20a0-\u20cf"  # of currencies
+CURRENCY = (
+    rf"(?:US|R|A|C|HK|NZ)?[{SYMBOLS}]|USD|EUR|GBP|CHF|JPY|INR|CNY|AUD|CAD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|Rs\.?|kr\.?|Fr\."
+)
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 AFFIX = re.compile(
     rf"(?P<before>{CURRENCY})?\s*(?P<number>[-+]?(?:\d|[.,]\d)[\d.,_{BLANKS}{APOSTROPHES}]*{EXPONENT})"
-    rf"(?P<after>(?:\s*[^\W\d_]|\s*[%\u2030\u00b0/$\u20ac\u00a3\u00a5])[^\d]*?\d?)?"
+    rf"(?P<after>\s*/?(?:[^\W\d_]|[%\u2030\u00b0{SYMBOLS}])\D*?(?:(?<=[^\W\d_])[23])?)?"
 )
+PARENTHESES = re.compile(rf"((?:{CURRENCY})?)\s*\(([^()]*)\)\s*(\D*)")  # as accountants write a negative number
+SIGN_BEFORE = re.compile(rf"([-+])\s*((?:{CURRENCY}|\d|[.,]\d).*)")
+SIGN_AFTER = re.compile(r"(\d[\d.,]*)-")
 PLAIN = {
     ".": re.compile(rf"[-+]?(?:\d+(?:\.\d*)?|\.\d+){EXPONENT}"),
     ",": re.compile(rf"[-+]?(?:\d+(?:,\d*)?|,\d+){EXPONENT}"),
 }
-GROUPED = {
-    ".": re.compile(r"[-+]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[-+]?\d{1,3}(?:,\d{2})*,\d{3}(?:\.\d+)?"),  # the second: India
-    ",": re.compile(r"[-+]?\d{1,3}(?:\.\d{3})+(?:,\d+)?"),
+GROUPED = {  # a group cannot begin with 0: 0,123 has a decimal comma
+    ".": re.compile(r"[-+]?(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?:,\d{2})*,\d{3})(?:\.\d*)?"),  # the second: India
+    ",": re.compile(r"[-+]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?"),
 }
-SPACED = re.compile(rf"[-+]?\d{{1,3}}(?:[{BLANKS}{APOSTROPHES}_]\d{{3}})+(?![\d{BLANKS}{APOSTROPHES}_])")
+SPACED = re.compile(  # with a plus sign and several groups it is a telephone number
+    rf"(?:-?[1-9]\d{{0,2}}(?:[{BLANKS}{APOSTROPHES}_]\d{{3}})+|\+[1-9]\d{{0,2}}[{BLANKS}{APOSTROPHES}_]\d{{3}})"
+    rf"(?![\d{BLANKS}{APOSTROPHES}_])"
+)
 GAPS = re.compile(rf"[{BLANKS}{APOSTROPHES}_]")
+ADDRESS = re.compile(r"(?:\d{1,3}\.){3}\d{1,3}")  # of the internet
+NEARLY_ALL = 0.8  # of the units of a column, that are the same
 
 
 @dataclass(frozen=True)
@@ -94,47 +108,72 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
         >>> numbers(pd.Series(["1,234", "12"])).ambiguous
         '1,234'
     """
-    plain = pd.to_numeric(strings, errors="coerce").to_numpy(np.float64)
-    wanted = DECIMALS.get(decimal, "")
-    if wanted != "," and likely != "," and not np.isnan(plain).any():
-        return ParsedNumbers(plain, NumberFormat())
-    unique = pd.unique(strings)
+    wanted = DECIMALS.get(decimal, "") or {".": ",", ",": "."}.get(thousands, "")
+    first = wanted or likely or "."
+    if (plain := _plain(strings, first)) is not None:
+        return plain
+    unique = list(pd.unique(strings))
     split = [_split(text) for text in unique]
     unit = _unit([found for found in split if found])
     cores = ["" if found is None or found[1] not in (unit, "") else found[0] for found in split]
-    signs: Sequence[Decimal] = (wanted,) if wanted else (",", ".") if likely == "," else (".", ",")  # type: ignore[assignment]
+    if cores and all(map(ADDRESS.fullmatch, cores)):
+        cores = [""] * len(cores)
+    signs: Sequence[Decimal] = (wanted,) if wanted else (",", ".") if first == "," else (".", ",")  # type: ignore[assignment]
     read = {sign: [_value(core, sign, thousands) for core in cores] for sign in signs}
     best = max(signs, key=lambda sign: sum(value is not None for value in read[sign]))
     known = {text: np.nan if value is None else value for text, value in zip(unique, read[best], strict=True)}
     values = strings.map(known).to_numpy(np.float64)
-    if not unit and not wanted and best == "." and not np.isnan(plain).any():
-        return ParsedNumbers(plain, NumberFormat())
-    return ParsedNumbers(values, NumberFormat(best, _thousands(cores, best), unit), _ambiguous(unique, cores, read, best))
+    return ParsedNumbers(
+        values, NumberFormat(best, _thousands(cores, best), unit), _ambiguous(unique, cores, read, best)
+    )
+
+
+def plain_numbers(strings: pd.Series) -> NDArray[np.float64]:
+    """Returns the numbers that strings write as a computer does, ``(rows,)``, NaN for other strings."""
+    return np.array(pd.to_numeric(strings, errors="coerce"), np.float64)
+
+
+def _plain(strings: pd.Series, decimal: str) -> ParsedNumbers | None:
+    """Returns the numbers of strings with no other sign than the decimal one, without a look at each string."""
+    if decimal == ".":
+        values = plain_numbers(strings)
+        return None if np.isnan(values).any() else ParsedNumbers(values, NumberFormat())
+    texts = strings.tolist()
+    if any("." in text for text in texts) or _may_be_grouped(texts):
+        return None
+    values = plain_numbers(pd.Series([text.replace(",", ".") for text in texts], dtype=object))
+    if np.isnan(values).any():
+        return None
+    return ParsedNumbers(values, NumberFormat("," if any("," in text for text in texts) else "."))
+
+
+def _may_be_grouped(texts: Iterable[str]) -> bool:
+    """Whether the commas of all strings that have one may separate thousands."""
+    with_comma = [text for text in texts if "," in text]
+    return bool(with_comma) and all(map(GROUPED["."].fullmatch, with_comma))
 
 
 def _split(text: str) -> tuple[str, str] | None:
     """Returns a number without its unit, and the unit; None where it is no number."""
-    text = text.strip()
-    for sign in MINUS:
-        text = text.replace(sign, "-")
-    negative = text.startswith("(") and text.endswith(")")  # as accountants write it
-    text = text[1:-1] if negative else text
-    before_sign = re.fullmatch(rf"([-+])\s*((?:{CURRENCY}).*)", text)
-    text = before_sign[2] if before_sign else text
+    text, sign = text.strip().translate(MINUS), ""
+    if found := PARENTHESES.fullmatch(text):
+        text, sign = f"{found[1]}{found[2].strip()}{found[3]}", "-"
+    elif found := SIGN_BEFORE.fullmatch(text):
+        sign, text = found[1], found[2]
+    elif found := SIGN_AFTER.fullmatch(text):
+        sign, text = "-", found[1]
     found = AFFIX.fullmatch(text)
-    if not found:
-        return None
-    sign = "-" if negative or (before_sign and before_sign[1] == "-") else ""
-    if sign and found["number"][0] in "+-":
+    if not found or (sign and found["number"][0] in "+-"):
         return None
     return sign + found["number"].strip(BLANKS), (found["before"] or found["after"] or "").strip()
 
 
 def _unit(split: Sequence[tuple[str, str]]) -> str:
-    """Returns the unit of most numbers, if it stands beside nearly all of them."""
-    units = [unit for _, unit in split]
-    usual = max(sorted(set(units)), key=units.count, default="")
-    return usual if units.count(usual) >= 0.5 * len(units) else ""
+    """Returns the unit that is beside half of the numbers or more, if hardly any has another one."""
+    units = Counter(unit for _, unit in split)
+    bare = units.pop("", 0)
+    usual, count = max(units.items(), key=lambda found: (found[1], found[0]), default=("", 0))
+    return usual if count >= NEARLY_ALL * units.total() and count >= bare else ""
 
 
 def _value(core: str, decimal: Decimal, thousands: str) -> float | None:
@@ -143,8 +182,8 @@ def _value(core: str, decimal: Decimal, thousands: str) -> float | None:
     group = "," if decimal == "." else "."
     if thousands in ("auto", group) and GROUPED[decimal].fullmatch(core):
         core = core.replace(group, "")
-    elif thousands == "auto" or GAPS.fullmatch(thousands):
-        core = SPACED.sub(lambda found: GAPS.sub("", found[0]), core, count=1)
+    elif (thousands == "auto" or GAPS.fullmatch(thousands)) and (found := SPACED.match(core)):
+        core = GAPS.sub("", found[0]) + core[found.end() :]
     if not PLAIN[decimal].fullmatch(core):
         return None
     return float(core.replace(",", "."))

@@ -6,9 +6,13 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gradvitals.formatting import setting, shortened, visible
@@ -16,14 +20,14 @@ from gradvitals.tabular.description import LeftOutRows, Remark
 from gradvitals.tabular.text_file import TextFile, read_text_file
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
+SNIFFED = ("\t", "|", ";", ",")  # of equally good ones the first: commas are in numbers and in names, too
 AUTO = "auto"
 SAMPLE = 200  # lines from which the separator is found
 CELL = 2**20  # characters; a longer cell is taken for a quote that is not closed
-LINES_OF_A_CELL = 50
-SPACES = " \t\r\n\f\v\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{NARROW NO-BREAK SPACE}"
+BLANKS = " \t\f\v\ufeff\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{NARROW NO-BREAK SPACE}"
 QUOTED_BY_APOSTROPHES = re.compile(r"'[^']*'")
 WORD = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
-NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,%]*")
+NUMBER = re.compile(r"[-+]?[\d.,]*\d[\d.,%]*(?:[eE][-+]?\d+)?")
 Row = tuple[int, list[str]]  # the line of the file in which it begins, from 1, and its cells
 
 
@@ -67,48 +71,64 @@ def read_csv(path: Path, how: CsvFormat = CsvFormat()) -> TextTable:
     """Reads a file of separated cells.
 
     Raises:
-        ValueError: no text, no table, no rows, a line with more cells than the header; it names the line.
+        ValueError: no text, no table, no rows, a quote that is not closed, a line with more cells than the header; it
+            names the line.
     """
     file = read_text_file(path, how.encoding)
-    text, how = _without_separator_line(file.text, how)
+    text, how = _without_separator_line(_with_line_feeds(file.text), how)
     separator, quote = _separator(text, how.separator)
-    rows, padded = _stripped(_rows(text, separator, quote))
+    rows, padded = _stripped(_rows(text, separator, quote), any(blank in text for blank in BLANKS))
     if not rows:
         raise ValueError("expected a header and rows below it; the file is empty")
-    rows, comments = _without_comments(rows, how.comment)
-    rows, titles = _without_title(rows) if how.header else (rows, [])
-    names, rows, unnamed, remarks = _names(rows, how.header)
+    rows, comments = _without_comments(rows, how)
+    if not rows:
+        raise ValueError("expected a header and rows below it; got comments only")
+    rows, notes = _without_notes(rows)
+    titles, header, rows = _below_header(rows) if how.header else ([], [], rows)
+    names, unnamed, remarks = _names(header, rows) if how.header else (_numbered(rows), [], [])
+    rows, repeated = _without_repeated(rows, header) if how.header else (rows, [])
     if not rows:
         raise ValueError("expected rows below the header; got none")
-    rows, repeated = _without_repeated_header(rows, names) if how.header else (rows, [])
-    rows, short = _filled(rows, names)
-    remarks += short
-    columns = {
-        name: column for name, column in zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True)
-    }
-    cells = pd.DataFrame(columns, index=[line for line, _ in rows], dtype=object)
+    cells, short = _frame(rows, names)
     left_out = [
         _left_out("comment lines", comments),
         _left_out("lines above the header", titles),
         _left_out("lines that repeat the header", repeated),
+        _left_out("lines below the table", notes),
     ]
     return TextTable(
         cells,
         _written(file, separator, quote, how.header),
         file.fingerprint,
         tuple(filter(None, left_out)),
-        tuple(remarks),
+        (*remarks, *short),
         tuple(unnamed),
         {name: padded[at] for at, name in enumerate(names) if padded[at]},
     )
 
 
-def _stripped(rows: Iterable[Row]) -> tuple[list[Row], Counter[int]]:
+def _with_line_feeds(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yields the lines of a text; ``str.splitlines`` would split cells that contain a form feed or the like."""
+    begin = 0
+    while (end := text.find("\n", begin)) >= 0:
+        yield text[begin : end + 1]
+        begin = end + 1
+    if begin < len(text):
+        yield text[begin:]
+
+
+def _stripped(rows: Iterable[Row], has_blanks: bool = True) -> tuple[list[Row], Counter[int]]:
     """Returns rows without blanks around their cells, and how many cells of each column had some."""
     padded: Counter[int] = Counter()
+    if not has_blanks:
+        return [row for row in rows if any(row[1])], padded
     found = []
     for line, cells in rows:
-        stripped = [cell.strip(SPACES) for cell in cells]
+        stripped = [cell.strip(BLANKS + "\n") for cell in cells]
         if stripped != cells:
             padded.update(at for at, (cell, short) in enumerate(zip(cells, stripped, strict=True)) if cell != short)
         if any(stripped):
@@ -141,16 +161,19 @@ def _without_separator_line(text: str, how: CsvFormat) -> tuple[str, CsvFormat]:
 
 def _separator(text: str, typed: str) -> tuple[str, str]:
     """Returns the separator and the quotation mark."""
-    sample = [line for line in text[: 2**20].splitlines() if line.strip()][:SAMPLE]
+    sample = list(islice((line for line in _lines(text[: 2**20]) if line.strip()), SAMPLE))
     if typed != AUTO:
         separator = SEPARATORS.get(typed, "\t" if typed == "\\t" else typed)
         if len(separator) != 1 or separator in "\"'\r\n":
             raise ValueError(f"data.separator: expected one character or one of {', '.join(SEPARATORS)}; got {typed!r}")
         return separator, _quote(sample, separator)
-    scored = {sign: _score(sample, sign) for sign in (",", ";", "\t", "|")}
-    best = max(scored, key=lambda sign: scored[sign])
-    if scored[best][0] < 0.5 and _score(sample, " ")[0] > max(0.9, scored[best][0]):
-        best = " "
+    scored = {sign: _score(sample, sign) for sign in SNIFFED}
+    best = max(SNIFFED, key=lambda sign: scored[sign][:2])
+    share, _, fits_first_line = scored[best]
+    if share < 0.5 or not fits_first_line:
+        blanks = _score(sample, " ")
+        if blanks[0] > max(0.9, share):
+            best = " "
     return best, _quote(sample, best)
 
 
@@ -162,146 +185,260 @@ def _quote(sample: Sequence[str], separator: str) -> str:
     return "'" if quoted > len(sample) / 2 else '"'
 
 
-def _score(sample: Sequence[str], separator: str) -> tuple[float, int]:
-    """Returns the share of lines that have as many cells as most have, and how many cells those are.
+def _score(sample: Sequence[str], separator: str) -> tuple[float, int, bool]:
+    """Returns the share of lines that have as many cells as most have, how many those are, and if the first line fits.
 
     The header counts: the decimal commas of a table that is separated by semicolons are not in its names.
     """
-    rows = [cells for _, cells in _stripped(_rows("\n".join(sample), separator, '"'))[0]]
-    for sizes in ([len(_trimmed(cells)) for cells in rows], [len(cells) for cells in rows]):
-        usual = Counter(sizes).most_common(1)[0][0] if sizes else 0
+    with _cells_limited():
+        rows = [cells for _, cells in _stripped(_sample_rows(sample, separator))[0]]
+    rows = [cells for cells in rows if not cells[0].startswith("#")] or rows
+    for sizes in (list(map(_size, rows)), list(map(len, rows))):
+        usual = _most_common(sizes)
         if usual >= 2:
             header = next((size for size in sizes if size > usual / 2), 0)  # R's has one cell less than its rows
-            return (sizes.count(usual) / len(sizes) if header in (usual, usual - 1) else 0.0), usual
-    return 0.0, 0
+            fits = sizes.count(usual) + (separator == " " and header == usual - 1)
+            share = fits / len(sizes) if header in (usual, usual - 1) else 0.0
+            return share, usual, sizes[0] in (usual, usual - 1) and sizes[0] > 1
+    return 0.0, 0, False
 
 
-def _trimmed(cells: Sequence[str]) -> list[str]:
-    """Without the empty cells at the end, which a trailing separator makes."""
+def _sample_rows(sample: Sequence[str], separator: str) -> Iterator[Row]:
+    """Yields the rows of some lines, the last of which may be within a quote."""
+    if separator == " ":
+        return _spaced_rows(sample)
+    reader = csv.reader(sample, delimiter=separator, skipinitialspace=separator != "\t")
+    return ((0, cells) for cells in reader)
+
+
+def _most_common(sizes: Iterable[int]) -> int:
+    """Returns the most frequent size, the largest of equally frequent ones."""
+    return max(Counter(sizes).items(), key=lambda found: found[::-1], default=(0, 0))[0]
+
+
+def _size(cells: Sequence[str]) -> int:
+    """Returns how many cells there are without the empty ones at the end, which a trailing separator makes."""
     size = len(cells)
     while size and not cells[size - 1]:
         size -= 1
-    return list(cells[:size])
+    return size
 
 
 def _rows(text: str, separator: str, quote: str) -> Iterator[Row]:
     if separator == " ":
-        yield from _spaced_rows(text)
+        yield from _spaced_rows(_lines(text))
         return
-    lines = text.splitlines(keepends=True)
-    csv.field_size_limit(CELL)
-    reader = csv.reader(lines, delimiter=separator, quotechar=quote, skipinitialspace=separator != "\t")
-    began = 1
+    how: dict[str, Any] = {"delimiter": separator, "quotechar": quote, "skipinitialspace": separator != "\t"}
+    taken: list[str] = []  # the lines of one row
+    reader = csv.reader(_remembered(_lines(text), taken), **how)
+    began, last = 1, text.count("\n") + (not text.endswith("\n"))
     try:
-        for cells in reader:
-            if reader.line_num - began >= LINES_OF_A_CELL:
-                raise ValueError(
-                    f"line {began}: expected a closing {quote}; the cell goes on for {LINES_OF_A_CELL} lines"
-                )
-            yield began, cells
-            began = reader.line_num + 1
+        with _cells_limited():
+            for cells in reader:
+                if len(taken) > 1 or began == last:
+                    _require_closed(taken, how, began)
+                yield began, cells
+                began += len(taken)
+                taken.clear()
+    except csv.Error:
+        raise ValueError(_not_closed(began, quote)) from None
+
+
+@contextmanager
+def _cells_limited() -> Iterator[None]:
+    """The limit of the csv module is one of the whole process."""
+    before = csv.field_size_limit(CELL)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _remembered(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
+
+
+def _require_closed(lines: Sequence[str], how: Mapping[str, Any], began: int) -> None:
+    """Raises if a quote is not closed: cells then swallow lines up to the next quote, or to the end."""
+    try:
+        list(csv.reader(lines, strict=True, **how))
     except csv.Error as error:
-        raise ValueError(f"line {began}: expected cells separated by {separator!r}; {error}") from None
+        if len(lines) > 1 or "unexpected end" in str(error):
+            raise ValueError(_not_closed(began, how["quotechar"])) from None
 
 
-def _spaced_rows(text: str) -> Iterator[Row]:
-    for line, content in enumerate(text.splitlines(), 1):
+def _not_closed(line: int, quote: str) -> str:
+    return f"line {line}: expected a closing {quote} in this line or below; got none where a cell ends"
+
+
+def _spaced_rows(lines: Iterable[str]) -> Iterator[Row]:
+    for number, content in enumerate(lines, 1):
         cells = [found[1].replace('""', '"') if found[1] is not None else found[2] for found in WORD.finditer(content)]
-        yield line, cells
+        yield number, cells
 
 
-def _without_comments(rows: list[Row], sign: str) -> tuple[list[Row], list[Row]]:
-    """Returns the rows and the comments; ``#`` begins one where the line has not as many cells as the others have."""
-    if len(sign) > 2 and sign != AUTO:
-        raise ValueError(f"data.comment: expected the one or two characters that begin a comment; got {sign!r}")
-    if sign != AUTO:
-        lines = {line for line, cells in rows if sign and cells[0].startswith(sign)}
+def _without_comments(rows: list[Row], how: CsvFormat) -> tuple[list[Row], list[Row]]:
+    """Returns the rows and the comments."""
+    if len(how.comment) > 2 and how.comment != AUTO:
+        raise ValueError(f"data.comment: expected the one or two characters that begin a comment; got {how.comment!r}")
+    if how.comment != AUTO:
+        lines = {line for line, cells in rows if how.comment and cells[0].startswith(how.comment)}
+    elif any(cells[0].startswith("#") for _, cells in rows):
+        rows, lines = _comment_lines(rows, how.header)
     else:
-        usual = Counter(len(_trimmed(cells)) for _, cells in rows).most_common(1)[0][0]
-        lines = {line for line, cells in rows if cells[0].startswith("#") and len(_trimmed(cells)) != usual}
-        lines |= _comments_like_rows([row for row in rows if row[0] not in lines])
+        return rows, []
     return [row for row in rows if row[0] not in lines], [row for row in rows if row[0] in lines]
 
 
-def _comments_like_rows(rows: Sequence[Row]) -> set[int]:
-    """The lines above the header that begin with ``# `` and happen to have as many cells as the table."""
-    at = 0
-    while len(rows) > at + 2 and rows[at][1][0].startswith("# ") and not _has_number(rows[at + 1][1]):
-        at += 1
-    return {line for line, _ in rows[:at]} if at and _has_number(rows[at + 1][1]) else set()
+def _comment_lines(rows: list[Row], header: bool) -> tuple[list[Row], set[int]]:
+    """Returns the rows and the lines that are comments: ``#`` may also begin the header, or names."""
+    top = next((at for at, (_, cells) in enumerate(rows) if not cells[0].startswith("#")), len(rows))
+    above, below = rows[:top], rows[top:]
+    signs = [row for row in below if row[1][0].startswith("#")]
+    if not below and all(_is_remark(cells[0]) for _, cells in rows):
+        return rows, {line for line, _ in rows}
+    if len(signs) >= len(below) / 2:
+        return rows, set()
+    usual = _most_common(_size(cells) for _, cells in below)
+    comments = {line for line, cells in signs if _size(cells) != usual or _is_remark(cells[0])}
+    if above and header:
+        line, cells = above[-1]
+        if names := _commented_names(cells, [row for number, row in below if number not in comments], usual):
+            return [*above[:-1], (line, names), *below], comments | {line for line, _ in above[:-1]}
+    return rows, comments | {line for line, _ in above}
+
+
+def _is_remark(cell: str) -> bool:
+    return cell == "#" or cell.startswith("# ")
+
+
+def _commented_names(cells: list[str], below: Sequence[Sequence[str]], usual: int) -> list[str]:
+    """Returns the names in a line that begins with ``#``; none: it is a comment.
+
+    It is the header if the row below it has a number, or if no row has one.
+    """
+    is_apart = cells[0] == "#" and _size(cells) == usual + 1  # NumPy writes "# a b"
+    if not is_apart and _size(cells) != usual:
+        return []
+    has_number = list(map(_has_number, below[:SAMPLE]))
+    is_comment = is_apart or cells[0].startswith("# ")
+    if not has_number[0] and (is_comment or sum(has_number) >= len(has_number) / 2):
+        return []
+    return cells[1:] if is_apart else [cells[0].removeprefix("# ").strip(), *cells[1:]]
 
 
 def _has_number(cells: Iterable[str]) -> bool:
     return any(map(NUMBER.fullmatch, cells))
 
 
-def _without_title(rows: list[Row]) -> tuple[list[Row], list[Row]]:
-    """Returns the rows from the header on, and the lines above it, which have few cells where most have several."""
-    usual = Counter(len(_trimmed(cells)) for _, cells in rows).most_common(1)[0][0]
-    first = next((at for at, (_, cells) in enumerate(rows) if len(list(filter(None, cells))) > usual / 2), 0)
-    return rows[first:], rows[:first]
+def _below_header(rows: list[Row]) -> tuple[list[Row], list[str], list[Row]]:
+    """Returns the lines above the header, the header, and the rows below it.
+
+    A line above the header has few cells where most have several, or contains the separator fewer times than the rows.
+    """
+    usual = _most_common(_size(cells) for _, cells in rows)
+    first = next((at for at, (_, cells) in enumerate(rows) if _filled(cells) > usual / 2), 0)
+    wide = next((at for at in range(first, len(rows)) if len(rows[at][1]) >= usual - 1), first)
+    if first < wide < len(rows) - 1 and not _has_number(rows[wide][1]) and _has_number(rows[wide + 1][1]):
+        first = wide
+    return rows[:first], rows[first][1], rows[first + 1 :]
 
 
-def _names(rows: list[Row], header: bool) -> tuple[list[str], list[Row], list[str], list[Remark]]:
-    """Returns the columns' names, the rows below, the names that are not the file's, and remarks."""
-    if not header:
-        return [str(at) for at in range(max(len(cells) for _, cells in rows))], rows, [], []
-    names, rows = rows[0][1], rows[1:]
-    names = (
-        _trimmed(names) if len(_trimmed(names)) < len(names) and _no_cell_beyond(rows, len(_trimmed(names))) else names
-    )
-    if names and names[0].startswith("# "):  # as NumPy writes a header
-        names = [names[0][2:].strip(), *names[1:]]
+def _filled(cells: Sequence[str]) -> int:
+    """Returns how many cells are not empty; the first, which is above the names of rows, counts."""
+    filled = sum(map(bool, cells))
+    return filled + (not cells[0] and (filled > 1 or len(cells) == 2))
+
+
+def _without_notes(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Returns the rows, and the lines below them that are one string without a separator, such as a source."""
+    usual, last = _most_common(_size(cells) for _, cells in rows), len(rows)
+    while usual > 1 and last > 2 and len(rows[last - 1][1]) == 1 and not _has_number(rows[last - 1][1]):
+        last -= 1
+    return rows[:last], rows[last:]
+
+
+def _numbered(rows: Sequence[Row]) -> list[str]:
+    return [str(at) for at in range(max(_size(cells) for _, cells in rows))]
+
+
+def _names(header: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[str], list[Remark]]:
+    """Returns the columns' names, those that are not the file's, and remarks."""
+    names, remarks = list(header), []
+    if _size(names) < len(names) and all(_size(cells) <= _size(names) for _, cells in rows):
+        names = names[: _size(names)]
+    if all(map(NUMBER.fullmatch, names)) and rows:
+        text = (
+            f"the header consists of numbers: {shortened([visible(name) for name in names], 5)}; if the file has none"
+        )
+        remarks.append(Remark(text, setting("data.header", False)))
     if rows and _begins_with_row_names(names, rows):
         names = ["", *names]
     unnamed = [at for at, name in enumerate(names) if not name or re.fullmatch(r"Unnamed: \d+", name)]
-    names = [name or f"column {at + 1}" for at, name in enumerate(names)]
-    different, remarks, seen = [], [], set(names)
+    different = _different([name or f"column {at + 1}" for at, name in enumerate(names)])
+    remarks += [
+        Remark(f"the header has {visible(name)!r} twice; the later column is called {visible(new)}")
+        for name, new in zip(names, different, strict=True)
+        if name and name != new
+    ]
+    return different, [different[at] for at in unnamed], remarks
+
+
+def _different(names: Sequence[str]) -> list[str]:
+    """Returns names none of which occurs twice: a later one gets a number."""
+    known, found = set(names), []
     for at, name in enumerate(names):
         if name in names[:at]:
-            count = next(n for n in range(1, len(names) + 1) if f"{name}.{n}" not in seen)
-            seen.add(f"{name}.{count}")
-            remarks.append(
-                Remark(f"the header has {visible(name)!r} twice; the later column is called {visible(name)}.{count}")
-            )
-            name = f"{name}.{count}"
-        different.append(name)
-    return different, rows, [different[at] for at in unnamed], remarks
-
-
-def _no_cell_beyond(rows: Iterable[Row], size: int) -> bool:
-    return all(len(_trimmed(cells)) <= size for _, cells in rows)
+            name = next(new for count in range(1, len(names) + 1) if (new := f"{name}.{count}") not in known)
+            known.add(name)
+        found.append(name)
+    return found
 
 
 def _begins_with_row_names(names: Sequence[str], rows: Sequence[Row]) -> bool:
-    """R writes the names of the rows without a name of their own: 1, 2, 3 ..."""
-    sizes = {len(_trimmed(cells)) for _, cells in rows}
-    if max(sizes) != len(names) + 1 or any(len(cells) <= len(names) for _, cells in rows):
+    """R writes the names of the rows without a name of their own: 1, 2, 3 ... or strings that differ."""
+    size = len(names) + 1
+    if len(rows[0][1]) != size or any(len(cells) != size for _, cells in rows) or not any(r[1][-1] for r in rows):
         return False
     first = [cells[0] for _, cells in rows]
-    return first in ([str(at) for at in range(start, start + len(rows))] for start in (0, 1))
+    if first in ([str(at) for at in range(start, start + len(rows))] for start in (0, 1)):
+        return True
+    return len(rows) > 2 and len(set(first)) == len(first) and not _has_number(first)
 
 
-def _without_repeated_header(rows: list[Row], names: Sequence[str]) -> tuple[list[Row], list[Row]]:
-    repeated = [row for row in rows if row[1] == list(names)]
-    return ([row for row in rows if row[1] != list(names)], repeated) if repeated else (rows, [])
+def _without_repeated(rows: list[Row], header: Sequence[str]) -> tuple[list[Row], list[Row]]:
+    header = header[: _size(header)]
+    repeated = [row for row in rows if row[1][0] == header[0] and row[1][: _size(row[1])] == header]
+    lines = {line for line, _ in repeated}
+    return ([row for row in rows if row[0] not in lines], repeated) if repeated else (rows, [])
 
 
-def _filled(rows: list[Row], names: Sequence[str]) -> tuple[list[Row], list[Remark]]:
-    """Returns rows of equal length."""
-    size, short, filled = len(names), [], []
+def _frame(rows: Sequence[Row], names: Sequence[str]) -> tuple[pd.DataFrame, list[Remark]]:
+    """Returns the cells of rows that are filled up to equal length, and a remark on those that are short."""
+    size, short = len(names), []
     for line, cells in rows:
-        if len(cells) > size and any(cells[size:]):
-            raise ValueError(
-                f"line {line}: expected {size} cells, as the header has; got {len(cells)}: "
-                f"{visible(' | '.join(cells))[:200]}. Quote a cell that contains the separator, or set "
-                f"{setting('data.separator', 'semicolon')} (or tab, pipe, comma)"
-            )
-        if len(cells) < size:
+        if len(cells) > size:
+            if any(cells[size:]):
+                raise ValueError(_too_long(line, cells, size))
+            del cells[size:]
+        elif len(cells) < size:
             short.append(line)
-        filled.append((line, [*cells[:size], *[""] * (size - len(cells))]))
+            cells += [""] * (size - len(cells))
+    lines = [line for line, _ in rows]
+    columns = dict(zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True))
+    table = pd.DataFrame({name: np.array(column, object) for name, column in columns.items()}, index=lines)
     if not short:
-        return filled, []
+        return table, []
     where = shortened([str(line) for line in short], 3)
     words = "1 line has" if len(short) == 1 else f"{len(short)} lines have"
-    return filled, [Remark(f"{words} fewer cells than the header (line {where}); the missing cells are empty")]
+    return table, [Remark(f"{words} fewer cells than the header (line {where}); the missing cells are empty")]
+
+
+def _too_long(line: int, cells: Sequence[str], size: int) -> str:
+    return (
+        f"line {line}: expected {size} cells, as the header has; got {len(cells)}: "
+        f"{visible(' | '.join(cells))[:200]}. Quote a cell that contains the separator, or set "
+        f"{setting('data.separator', 'semicolon')} (or tab, pipe, comma)"
+    )

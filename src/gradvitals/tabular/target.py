@@ -14,10 +14,10 @@ from sklearn.preprocessing import RobustScaler, StandardScaler
 from gradvitals.formatting import number, setting, shortened, visible
 from gradvitals.tabular.dates import dates
 from gradvitals.tabular.description import Remark
-from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string, plain_numbers, refuse_infinite
+from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string, refuse_infinite, typed_numbers
 from gradvitals.tabular.kinds import STRAY, KindOptions, far_values, is_coded
 from gradvitals.tabular.labels import PLAIN_NUMBER, as_strings, canonical, canonical_number, merged, ordered, spellings
-from gradvitals.tabular.missing import WORDS, MissingWords, sentinel
+from gradvitals.tabular.missing import WORDS, MissingWords, sentinels
 from gradvitals.tabular.numbers import NumberFormat, ParsedNumbers, numbers
 
 TASKS = ("binary", "multiclass", "regression")
@@ -99,8 +99,8 @@ class Target:
 
     def quantities(self, column: pd.Series) -> NDArray[np.float64]:
         """Returns the quantities in their own unit."""
-        if (plain := plain_numbers(column)) is not None:
-            return plain
+        if (typed := typed_numbers(column)) is not None:
+            return typed
         strings = as_strings(column)
         found = numbers(strings, likely=self.format.decimal)
         if np.isnan(found.values).any():
@@ -227,15 +227,14 @@ def _absent(column: pd.Series, options: KindOptions) -> _Absent:
 
 def _with_sentinel(column: pd.Series, absent: _Absent, found: ParsedNumbers, options: KindOptions) -> _Absent:
     """Adds the rows of a number such as -999 that is far from all others."""
-    present = column[~absent.rows]
-    mark = sentinel(found.values, present) if options.missing.typed is None and found.share == 1 else None
-    if mark is None:
+    marks = sentinels(found.values) if options.missing.typed is None and found.share == 1 else ()
+    if not marks:
         return absent
     rows = absent.rows.copy()
-    rows[~absent.rows] = found.values == mark
-    name = canonical_number(mark)
-    remark = Remark(f"{visible(str(column.name))}: {name} was taken for missing", setting("data.missing", []))
-    return _Absent(rows, (*absent.values, name), (*absent.remarks, remark))
+    rows[~absent.rows] = np.isin(found.values, marks)
+    names = [canonical_number(mark) for mark in marks]
+    text = f"{visible(str(column.name))}: {', '.join(names)} {'was' if len(names) == 1 else 'were'} taken for missing"
+    return _Absent(rows, (*absent.values, *names), (*absent.remarks, Remark(text, setting("data.missing", []))))
 
 
 def _require_two(name: str, column: pd.Series, present: pd.Series, absent: _Absent, options: KindOptions) -> None:
