@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import re
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -86,15 +87,18 @@ def test_an_infinite_number_is_named(tmp_path: Path, column, value):
     rows = whole(random.Random(0))
     rows[7][rows[0].index(column)] = value
     (tmp_path / "t.csv").write_bytes(joined(rows))
-    with pytest.raises(ValueError, match=rf"column '{column}'; got -?inf in line 8"):
+    with pytest.raises(ValueError, match="expected numbers below 1e38") as caught:
         Csv(str(tmp_path / "t.csv"), "y").loaded
+    assert re.search(rf"\b{column}\b.*got '?{value}'? in line 8", str(caught.value))
 
 
 def test_columns_of_one_name_are_told(tmp_path: Path):
     for header in (["y", "n", "word", "y"], ["x", "x ", "word", "y"]):
         (tmp_path / "t.csv").write_bytes(joined([header, *whole(random.Random(0))[1:]]))
-        with pytest.raises(ValueError, match="columns of different names; got '[xy]' twice"):
-            Csv(str(tmp_path / "t.csv"), "y").loaded
+        data = Csv(str(tmp_path / "t.csv"), "y")
+        data.setup()
+        assert any("twice" in remark.text for remark in data.description.remarks)
+        assert f"{header[0]}.1" in [column.name for column in data.description.columns]
 
 
 @pytest.fixture
@@ -164,7 +168,7 @@ def test_a_number_that_is_too_large_once_scaled_is_named(tmp_path: Path):
     lines = [["x", "y"], *([f"{i / 1000}", str(i % 2)] for i in range(ROWS))]
     lines[row + 1][0] = "1e38"
     (tmp_path / "t.csv").write_bytes(joined(lines))
-    with pytest.raises(ValueError, match=rf"below 1e38 when scaled in column 'x'; got 1e\+38 in line {row + 2}"):
+    with pytest.raises(ValueError, match=rf"below 1e38 when scaled in column 'x'; got 1e38 in line {row + 2}"):
         Csv(str(tmp_path / "t.csv"), "y").loaded
 
 

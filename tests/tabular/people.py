@@ -54,7 +54,9 @@ def customers(rows: int = 400, seed: int = 0) -> tuple[list[str], list[list[obje
         leaves = draw.random() < 1 / (1 + np.exp(0.08 * months - 0.03 * fee + 2.0 * (bound != "monatlich") - 0.4))
         total = f"{months * fee:.2f}".replace(".", ",") if months else " "
         said = ("Ja" if leaves else "Nein") + " " * int(draw.integers(0, 2))
-        table.append([f"K-{at:05d}", str(draw.choice(["w", "m"])), months, bound, f"{fee:.2f}".replace(".", ","), total, said])
+        table.append(
+            [f"K-{at:05d}", str(draw.choice(["w", "m"])), months, bound, f"{fee:.2f}".replace(".", ","), total, said]
+        )
     return names, table
 
 
@@ -69,7 +71,9 @@ def houses(rows: int = 400, seed: int = 0, mistyped: Sequence[int] = ()) -> tupl
         price = 150 * area + 900 * (built - 1920) + 80_000 * (code == "02139") + draw.normal(0, 10_000)
         rooms = int(draw.integers(1, 6)) if draw.random() < 0.95 else -999
         seen = 99_999_999 if at in mistyped else round(area)
-        table.append([7_129_300_520 + 37 * at, f"${price:,.0f}", rooms, seen, code, built, f"{draw.uniform(0.1, 2):.2f} acres"])
+        table.append(
+            [7_129_300_520 + 37 * at, f"${price:,.0f}", rooms, seen, code, built, f"{draw.uniform(0.1, 2):.2f} acres"]
+        )
     return names, table
 
 

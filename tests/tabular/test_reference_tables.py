@@ -120,7 +120,9 @@ def test_a_new_word_is_named(evaluated):
 
 
 def test_a_shift_is_named(evaluated):
-    assert "v: the mean 150.7 is 11 deviations from the training rows' 49.67" in evaluated(TABLES / "33-eval-shifted.csv")
+    assert "v: the mean 150.7 is 11 deviations from the training rows' 49.67" in evaluated(
+        TABLES / "33-eval-shifted.csv"
+    )
 
 
 def test_the_training_table_is_tested_on_what_was_held_out(evaluated):

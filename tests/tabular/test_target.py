@@ -231,7 +231,7 @@ REFUSED = {
     "a rare class in quotes": (["a"] * 30 + ["b"] * 28 + ['it\'s "c"'] * 2, {}, "has 2"),
     "only one of the second": (["a"] * 59 + ["b"], {}, "b has 1. Add rows of this class"),
     "three where two are typed": (cycled(["a", "b", "c"]), {"task": "binary"}, "expected two values in 'y'; got 3"),
-    "infinite": ([*normal(58), "inf", "1e39"], {}, "expected numbers below 1e38; got inf"),
+    "infinite": ([*normal(58), "inf", "1e39"], {}, "expected numbers below 1e38; got 'inf' in line"),
     "only the case differs": (cycled(["A", "a"]), {}, "got one, in several spellings"),
     "the target is dropped": (cycled([0, 1]), {"drop": ["x", "y"]}, "data.drop: expected columns besides the target"),
     "names where a quantity is typed": (cycled(["a", "b"]), {"task": "regression"}, "expected numbers in 'y'; got 'a'"),

@@ -65,7 +65,8 @@ class MissingWords:
 
 def _number(text: str) -> float | None:
     """Returns a number with a decimal point or comma; None: it is none."""
-    return float(text.replace(",", ".")) if re.fullmatch(r"-?\d+(?:[.,]\d+)?", text) else None
+    is_number = re.fullmatch(r"[-+]?(?:\d+(?:[.,]\d*)?(?:e[-+]?\d+)?|inf(?:inity)?)", text, re.IGNORECASE)
+    return float(text.replace(",", ".")) if is_number else None
 
 
 def sentinels(values: NDArray[np.float64]) -> tuple[float, ...]:

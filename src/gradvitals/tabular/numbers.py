@@ -98,7 +98,8 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
 
     Args:
         strings: without those that mean missing.
-        decimal: ``point``, ``comma``, or ``auto``: the sign with which more of the strings are numbers.
+        decimal: ``point``, ``comma``, or ``auto``: the sign with which more of the strings are numbers. A typed one
+            decides where both do, so that one setting serves a table whose columns differ.
         thousands: the sign between groups of digits; ``auto``: any that fits ``decimal``.
         likely: the decimal sign where the strings fit both, such as ``1,234``; empty: the point.
 
@@ -118,14 +119,13 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
     cores = ["" if found is None or found[1] not in (unit, "") else found[0] for found in split]
     if cores and all(map(ADDRESS.fullmatch, cores)):
         cores = [""] * len(cores)
-    signs: Sequence[Decimal] = (wanted,) if wanted else (",", ".") if first == "," else (".", ",")  # type: ignore[assignment]
+    signs: tuple[Decimal, Decimal] = (",", ".") if first == "," else (".", ",")
     read = {sign: [_value(core, sign, thousands) for core in cores] for sign in signs}
     best = max(signs, key=lambda sign: sum(value is not None for value in read[sign]))
     known = {text: np.nan if value is None else value for text, value in zip(unique, read[best], strict=True)}
     values = strings.map(known).to_numpy(np.float64)
-    return ParsedNumbers(
-        values, NumberFormat(best, _thousands(cores, best), unit), _ambiguous(unique, cores, read, best)
-    )
+    ambiguous = "" if wanted else _ambiguous(unique, cores, read, best)
+    return ParsedNumbers(values, NumberFormat(best, _thousands(cores, best), unit), ambiguous)
 
 
 def plain_numbers(strings: pd.Series) -> NDArray[np.float64]:

@@ -117,7 +117,7 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     roles = _Roles.find(table.cells, options)
     options = _with_typed_kinds(table.cells, options)
     _refuse_typed_target(roles, options.kinds)
-    likely = likely_decimal(table.cells, options.kinds)
+    likely = likely_decimal(table.cells, options.kinds) or ("," if table.separator == ";" else "")
     rows = UsedRows(table.cells).without_totals()
     found = find_target(rows.cells[roles.target], options.task, options.kinds, likely)
     rows = rows.with_target(found).with_values([roles.group, roles.time], options.kinds.missing)

@@ -60,6 +60,7 @@ class TextTable:
 
     cells: pd.DataFrame
     written: str
+    separator: str
     fingerprint: str
     left_out: tuple[LeftOutRows, ...] = ()
     remarks: tuple[Remark, ...] = ()
@@ -99,6 +100,7 @@ def read_csv(path: Path, how: CsvFormat = CsvFormat()) -> TextTable:
     return TextTable(
         cells,
         _written(file, separator, quote, how.header),
+        separator,
         file.fingerprint,
         tuple(filter(None, left_out)),
         (*remarks, *short),

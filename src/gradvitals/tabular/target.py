@@ -351,11 +351,12 @@ def _refuse_dates(name: str, present: pd.Series) -> None:
 
 
 def _refuse_infinite(name: str, present: pd.Series, found: ParsedNumbers, options: KindOptions) -> None:
-    strings = list(map(str, present[np.abs(found.values) > FLOAT32_MAX].unique()))
-    if strings:
+    large = present[np.abs(found.values) > FLOAT32_MAX]
+    if len(large):
+        strings = list(map(str, large.unique()[:MOST_OFFERED]))
         raise ValueError(
-            f"data.target={visible(name)}: expected numbers below 1e38; got {visible(strings[0])}. To leave such rows "
-            f"out, set {setting(KEY, [*options.target_missing, *strings[:MOST_OFFERED]])}"
+            f"data.target={visible(name)}: expected numbers below 1e38; got {first_string(large)}. To leave such rows "
+            f"out, set {setting(KEY, [*options.target_missing, *strings])}"
         )
 
 
