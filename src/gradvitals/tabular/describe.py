@@ -80,7 +80,7 @@ def _of_dates(column: DateColumn, cells: pd.Series, preparation: Preparation) ->
     span = f"{str(known.min())[:10]} to {str(known.max())[:10]}" if len(known) else "no value"
     used = f"as days before {column.reference[:10]}" if column.as_features == AGE else f"as {', '.join(column.parts)}"
     gaps = int(np.isnat(moments).sum())
-    scaled = column.scales[0].in_words().partition(": ")[2]
+    scaled = "mean and deviation of each" if column.scales[0].in_words() else ""
     return ColumnDescription(
         column.name,
         column.kind,

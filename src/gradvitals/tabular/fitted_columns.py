@@ -71,9 +71,9 @@ class Scale:
 
     def in_words(self) -> str:
         if self.limit:
-            return f"(x - {number(self.center)}) / {number(self.scale)}, at most {self.limit:g}: median, quartiles"
+            return f"(x - {number(self.center)}) / {number(self.scale)}, at most {self.limit:g}"
         raw = self.center == 0 and self.scale == 1
-        return "" if raw else f"(x - {number(self.center)}) / {number(self.scale)}: mean, deviation"
+        return "" if raw else f"(x - {number(self.center)}) / {number(self.scale)}"
 
     def shift(self, values: Floats) -> str:
         """Returns in words how new numbers differ from the training rows'; empty: not by much."""
