@@ -25,7 +25,7 @@ def every_x(data) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("values", "kind", "detail"),
     [
-        (["", "z"], "category", "1 levels: z 30"),
+        (["", "z"], "category", "1 level: z 30"),
         (["True", "False", ""], "category", "2 levels: False 20, True 20"),
         (["yes", "no", "?"], "category", "2 levels: no 20, yes 20"),
         ([1, 0, ""], "number", "0 to 1"),
@@ -261,3 +261,17 @@ def test_many_columns(tmp_path):
     columns = {f"c{at}": normal(20, at) for at in range(500)} | {f"d{at}": cycled(["u", "v"], 20) for at in range(500)}
     data = loaded(write(tmp_path, {**columns, "y": cycled([0, 1, 1, 0], 20)}))
     assert data.loaded.train.x.shape[1] == 1500
+
+
+def test_numbers_that_lack_the_unit_of_others_are_a_remark(tmp_path):
+    percent = [f"{at}%" if at % 2 else str(at / 100) for at in range(60)]
+    data = loaded(write(tmp_path, {"p": percent, "y": ["a", "b"] * 30}))
+    assert any("30 numbers lack the % that others have" in text for text in remarks(data))
+
+
+def test_a_first_line_that_is_a_row_is_suspected(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(f"{at / 7:.3f},{'ab'[at % 2]}" for at in range(60)))
+    with pytest.raises(ValueError, match=r"If the first line is a row, set data.header=false"):
+        loaded(path, "y")
+    assert loaded(path, 1, header=False).loaded.task == "binary"

@@ -70,7 +70,7 @@ def _of_names(column: CategoryColumn, cells: pd.Series, preparation: Preparation
     )
     gaps = int(absent.sum())
     imputed = "a level of its own" if gaps and column.missing_level else "no level" if gaps else ""
-    detail = f"{len(levels)} levels: {words}{others}"
+    detail = f"{len(levels):,} {'level' if len(levels) == 1 else 'levels'}: {words}{others}"
     return ColumnDescription(column.name, column.kind, detail, gaps, imputed, "one-hot", column.features)
 
 

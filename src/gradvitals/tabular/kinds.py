@@ -294,8 +294,12 @@ def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
     other = {".": "comma", ",": "point"}[found.format.decimal]
     text = f"{shown}: {found.ambiguous!r} was read with decimal {'comma' if other == 'point' else 'point'}"
     mark = [canonical_number(value) for value in guess.sentinels]
+    bare = (
+        f"{shown}: {found.bare} numbers lack the {found.format.unit} that others have, and were read as if they had it"
+    )
     return [
         Remark(text, setting("data.decimal", other)) if found.ambiguous else None,
+        Remark(bare) if found.bare else None,
         Remark(f"{shown}: {' and '.join(mark)} was taken for missing", setting("data.missing", [])) if mark else None,
         Remark(
             f"{shown}: {len(outliers)} far beyond the rest, such as {number(outliers[0])}",

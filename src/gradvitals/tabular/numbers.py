@@ -81,11 +81,13 @@ class ParsedNumbers:
     Attributes:
         values: ``(rows,)``, NaN where a string is no number.
         ambiguous: a string that the other decimal sign would read as another number; empty: none.
+        bare: how many strings lack the unit that the others have.
     """
 
     values: NDArray[np.float64]
     format: NumberFormat
     ambiguous: str = ""
+    bare: int = 0
 
     @property
     def share(self) -> float:
@@ -125,7 +127,9 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
     known = {text: np.nan if value is None else value for text, value in zip(unique, read[best], strict=True)}
     values = strings.map(known).to_numpy(np.float64)
     ambiguous = "" if wanted else _ambiguous(unique, cores, read, best)
-    return ParsedNumbers(values, NumberFormat(best, _thousands(cores, best), unit), ambiguous)
+    lack_unit = [text for text, found in zip(unique, split, strict=True) if unit and found and not found[1]]
+    bare = int(strings.isin(lack_unit).sum())
+    return ParsedNumbers(values, NumberFormat(best, _thousands(cores, best), unit), ambiguous, bare)
 
 
 def plain_numbers(strings: pd.Series) -> NDArray[np.float64]:

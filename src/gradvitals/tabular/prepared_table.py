@@ -114,7 +114,10 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
         ValueError: a column that is not there, a target or columns that cannot be read, too few rows; it says what to
             type.
     """
-    roles = _Roles.find(table.cells, options)
+    try:
+        roles = _Roles.find(table.cells, options)
+    except ValueError as error:
+        raise ValueError(f"{error}{_of_header(table)}") from None
     options = _with_typed_kinds(table.cells, options)
     _refuse_typed_target(roles, options.kinds)
     likely = likely_decimal(table.cells, options.kinds) or ("," if table.separator == ";" else "")
@@ -185,6 +188,17 @@ def prepare_table(
         remarks=(*table.remarks, *map(Remark, differences)),
     )
     return PreparedTable(x, y, parts, fitted, description, tuple(differences))
+
+
+def _of_header(table: TextTable) -> str:
+    """Returns what to type where the header seems to be a row: it has numbers where all rows have."""
+    columns = [numbers(pd.Series([str(name), *table.cells[name]])) for name in table.cells.columns]
+    written = [numbers(table.cells[name]).share == 1 for name in table.cells.columns]
+    is_row = any(written) and all(
+        column.share == 1 for column, is_number in zip(columns, written, strict=True) if is_number
+    )
+    way = f"set {setting('data.header', False)}: the columns are then 0, 1, 2 ..."
+    return f". If the first line is a row, {way}" if is_row else ""
 
 
 def _with_typed_kinds(cells: pd.DataFrame, options: TableOptions) -> TableOptions:
