@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,12 +62,14 @@ def _of_numbers(column: NumberColumn, cells: pd.Series, preparation: Preparation
 def _of_names(column: CategoryColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
     strings = as_strings(cells)
     absent = preparation.missing.absent(strings, words=False)
-    counts = strings[~absent].map(lambda text: canonical(text, column.exact)).value_counts()
-    levels = [(level, int(counts.get(canonical(level, column.exact), 0))) for level in column.levels]
+    counts: Counter[str] = Counter()
+    for text, count in Counter(strings[~absent]).items():
+        counts[canonical(text, column.exact)] += count
+    levels = [(level, counts[canonical(level, column.exact)]) for level in column.levels]
     levels.sort(key=lambda pair: -pair[1])
     words = shortened([f"{visible(level)} {count}" for level, count in levels], SHOWN_LEVELS)
     others = (
-        f"; {int(counts.sum()) - sum(count for _, count in levels)} rows of rarer levels" if column.other_level else ""
+        f"; {counts.total() - sum(count for _, count in levels)} rows of rarer levels" if column.other_level else ""
     )
     gaps = int(absent.sum())
     imputed = "a level of its own" if gaps and column.missing_level else "no level" if gaps else ""

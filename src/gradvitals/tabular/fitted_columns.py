@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import RobustScaler
 
 from gradvitals.formatting import number, shortened, visible
 from gradvitals.tabular.dates import AGE, date_features, date_parts, dates
-from gradvitals.tabular.labels import as_strings, canonical
+from gradvitals.tabular.labels import as_strings, canonical, spellings
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import NumberFormat, numbers, plain_numbers
 
@@ -51,17 +51,16 @@ class Scale:
         """Fits to the training rows ``(rows,)``, NaN where missing."""
         known = values if np.isfinite(values).any() else np.zeros_like(values)  # no training row has a value
         median = float(np.nanmedian(known))
-        filled = np.where(np.isnan(known), median, known)[:, None]
-        standard = StandardScaler().fit(filled)
-        center, scale, limit = float(standard.mean_[0]), float(standard.scale_[0]), 0.0
+        filled = np.where(np.isnan(known), median, known)
+        mean, deviation, scale = standard_scale(filled)
+        center, limit = mean, 0.0
         if scaling == "robust":
-            robust = RobustScaler().fit(filled)
+            robust = RobustScaler().fit(filled[:, None])
             has_range = float(np.subtract(*np.percentile(filled, [75, 25]))) > 0
             center, scale = float(robust.center_[0]), float(robust.scale_[0]) if has_range else scale
             limit = CLIPPED_AT
         elif scaling == "raw":
             center, scale = 0.0, 1.0
-        mean, deviation = float(standard.mean_[0]), float(np.sqrt(standard.var_[0]))
         return cls(median, center, scale, limit, mean, deviation, int(np.isnan(values).sum()))
 
     def apply(self, values: Floats) -> Floats:
@@ -125,7 +124,7 @@ class NumberColumn:
     def _read(self, column: pd.Series, missing: MissingWords) -> tuple[Floats, str]:
         if (typed := typed_numbers(column)) is not None:
             values, unit = typed, self.format.unit
-        elif self.format.decimal == "." and not np.isnan(plain := plain_numbers(column)).any():
+        elif self.format.decimal == "." and (plain := plain_numbers(column)) is not None:
             values, unit = plain, ""
         else:
             strings = as_strings(column)
@@ -183,12 +182,9 @@ class CategoryColumn:
         absent = missing.absent(strings, words=False)
         unknown = missing.absent(strings)  # NA may be a level, and means missing where it is none
         gap = len(self.levels) if self.missing_level else -1
-        found = {text: known.get(canonical(text, self.exact)) for text in pd.unique(strings)}
-        rows = [
-            gap if lacks else at if (at := found[text]) is not None else gap if word else -2
-            for text, lacks, word in zip(strings, absent, unknown, strict=True)
-        ]
-        return np.array(rows, np.int64)
+        found = {text: known.get(canonical(text, self.exact), -1) for text in pd.unique(strings)}
+        level = np.array([found[text] for text in strings], np.int64)
+        return np.where(absent, gap, np.where(level >= 0, level, np.where(unknown, gap, -2)))
 
     def transform(self, column: pd.Series, missing: MissingWords) -> NDArray[np.float32]:
         rows = self._numbers(as_strings(column), missing)
@@ -326,6 +322,22 @@ class StrayCells(ValueError):
         self.strings = tuple(map(str, cells.unique()))
 
 
+def standard_scale(values: Floats) -> tuple[float, float, float]:
+    """Returns the mean, deviation and scale of numbers as ``StandardScaler`` of scikit-learn, in a tenth of its time.
+
+    The scale is the deviation, or 1 where the deviation is no more than rounding.
+
+    Example:
+        >>> standard_scale(np.array([1.0, 3.0])), standard_scale(np.array([0.1, 0.1, 0.1]))[2]
+        ((2.0, 1.0, 1.0), 1.0)
+    """
+    mean, variance = float(values.mean()), float(values.var())
+    rounding = len(values) * np.finfo(np.float64).eps
+    is_constant = variance <= rounding * variance + (rounding * mean) ** 2
+    deviation = float(np.sqrt(variance))
+    return mean, deviation, 1.0 if is_constant else deviation
+
+
 def fit_number(
     name: str, values: Floats, how: NumberFormat, sentinels: tuple[float, ...], scaling: str
 ) -> NumberColumn:
@@ -337,13 +349,10 @@ def fit_category(name: str, strings: pd.Series, missing: MissingWords, exact: bo
     """Fits a column of names to the training rows; beyond ``max_levels`` the rarest levels share one."""
     absent = missing.absent(strings, words=False)
     present = strings[~absent]
-    names = present.map({text: canonical(text, exact) for text in pd.unique(present)})
-    counts = names.value_counts()
-    spelled: dict[str, str] = {}
-    for text in present.value_counts().index:
-        spelled.setdefault(canonical(str(text), exact), str(text))
-    most = sorted(counts.index, key=lambda level: (-counts[level], level))[:max_levels]
-    levels = tuple(spelled[level] for level in sorted(most))
+    found = spellings(present, exact)
+    counts = {level: sum(texts.values()) for level, texts in found.items()}
+    most = sorted(counts, key=lambda level: (-counts[level], level))[:max_levels]
+    levels = tuple(next(iter(found[level])) for level in sorted(most))
     return CategoryColumn(name, levels, bool(absent.any()), len(counts) > max_levels, exact)
 
 

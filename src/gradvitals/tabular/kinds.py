@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -108,12 +109,14 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
     """Returns the decimal sign that the unambiguous columns of a table have; empty: they have none, or both."""
     signs = set()
     for name in cells.columns:
-        some = cells[name][cells[name] != ""].head(SAMPLE)
-        present = some[~options.missing.absent(some)]
-        if not present.str.contains(r"\d[.,]\d", regex=True).any():
+        texts = list(islice(filter(None, cells[name]), SAMPLE))
+        if not re.search(r"\d[.,]\d", "\n".join(texts)):
             continue
+        some = pd.Series(texts, dtype=object)
+        present = some[~options.missing.absent(some)]
         found = numbers(present)
-        if found.share == 1 and not found.ambiguous and present.str.contains(rf"\d\{found.format.decimal}\d").any():
+        sign = rf"\d\{found.format.decimal}\d"
+        if found.share == 1 and not found.ambiguous and re.search(sign, "\n".join(present)):
             signs.add(found.format.decimal)
     return signs.pop() if len(signs) == 1 else ""
 
@@ -157,7 +160,8 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
         found = _date(present, is_present, options, likely)
         return found or StrayStrings("dates", first_string(present), tuple(map(str, present.unique())))
     if name in options.numeric:
-        return _number(name, present, is_present, options, False, likely) or _stray(present, options, likely)
+        read = numbers(present, options.decimal, options.thousands, likely)
+        return _number(name, read, is_present, options, False) or _stray(present, read)
     return _guessed(name, cells, present, is_present, options, is_unnamed, likely)
 
 
@@ -170,8 +174,9 @@ def _guessed(
     is_unnamed: bool,
     likely: str,
 ) -> Guess | StrayStrings:
-    if is_present.all() and (present == present.iloc[0]).all():
-        return Unused(f"always {visible(present.iloc[0])!r}")
+    first = present.iloc[0]
+    if is_present.all() and all(text == first for text in present):
+        return Unused(f"always {visible(first)!r}")
     if is_coded(present):
         return _names(cells, options, f"codes with leading zeros, such as {_example(present, CODE)}")
     is_date = all(len(text) == 8 and text.isdecimal() for text in present)
@@ -179,27 +184,25 @@ def _guessed(
         return date
     found = numbers(present, options.decimal, options.thousands, likely)
     if found.share == 1:
-        return _number(name, present, is_present, options, is_unnamed, likely) or _stray(present, options, likely)
+        return _number(name, found, is_present, options, is_unnamed) or _stray(present, found)
     if found.share >= STRAY:
-        return _stray(present, options, likely)
+        return _stray(present, found)
     return _date(present, is_present, options, likely) or _names(cells, options)
 
 
-def _stray(present: pd.Series, options: KindOptions, likely: str) -> StrayStrings:
-    values = numbers(present, options.decimal, options.thousands, likely).values
-    strings = present[np.isnan(values)]
+def _stray(present: pd.Series, found: ParsedNumbers) -> StrayStrings:
+    strings = present[np.isnan(found.values)]
     if len(strings):
         return StrayStrings("numbers", first_string(strings), tuple(map(str, strings.unique())))
-    strings = present[np.abs(values) > FLOAT32_MAX]
+    strings = present[np.abs(found.values) > FLOAT32_MAX]
     first = f"{strings.iloc[0]} in line {strings.index[0]}"
     return StrayStrings("numbers below 1e38", first, tuple(map(str, strings.unique())))
 
 
 def _number(
-    name: str, present: pd.Series, is_present: pd.Series, options: KindOptions, is_unnamed: bool, likely: str
+    name: str, found: ParsedNumbers, is_present: pd.Series, options: KindOptions, is_unnamed: bool
 ) -> NumberGuess | Unused | None:
     """Returns a column of numbers; None where a string is none, or an infinite one."""
-    found = numbers(present, options.decimal, options.thousands, likely)
     if found.share < 1 or (np.abs(found.values) > FLOAT32_MAX).any():
         return None
     values = np.full(len(is_present), np.nan)
@@ -214,7 +217,7 @@ def _number(
 def _identifies(name: str, values: NDArray[np.float64], is_unnamed: bool) -> str:
     """Returns why a column of numbers only numbers the rows; empty: it does not."""
     is_serial = bool(
-        np.isfinite(values).all() and (values == np.round(values)).all() and len(set(values)) == len(values)
+        np.isfinite(values).all() and (values == np.round(values)).all() and len(np.unique(values)) == len(values)
     )
     if not is_serial or len(values) < 3:
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -72,8 +73,8 @@ def canonical(text: str, exact: bool = False) -> str:
 def spellings(strings: pd.Series, exact: bool = False) -> dict[str, dict[str, int]]:
     """Returns canonical name -> spelling -> rows, the most frequent spelling first."""
     found: dict[str, dict[str, int]] = {}
-    for text, count in strings.value_counts().items():
-        found.setdefault(canonical(str(text), exact), {})[str(text)] = int(count)
+    for text, count in Counter(strings).most_common():
+        found.setdefault(canonical(text, exact), {})[text] = count
     return found
 
 

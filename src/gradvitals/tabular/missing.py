@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,22 +45,27 @@ class MissingWords:
             words: whether NA, None, null and the like do, which may also be the name of a level or class.
         """
         meant = EMPTY | (WORDS if words else frozenset()) | {word.strip().casefold() for word in self.typed or ()}
-        values = plain_numbers(strings)
-        found = np.isin(values, self.numbers)
-        others = np.flatnonzero(np.isnan(values))
-        rest = strings.iloc[others]
-        absent = {text for text in pd.unique(rest) if self._is_absent(text, meant)}
-        found[others] = rest.isin(list(absent))
-        return pd.Series(found, strings.index)
-
-    def _is_absent(self, text: str, meant: Set[str]) -> bool:
-        folded = text.strip().casefold()
-        return folded in meant or (bool(self.numbers) and _number(folded) in self.numbers)
+        marks = self.numbers
+        if (plain := plain_numbers(strings)) is not None:
+            return pd.Series(np.isin(plain, marks) if marks else np.zeros(len(plain), bool), strings.index)
+        texts = np.asarray(strings, object)
+        unique = pd.unique(texts)
+        absent = {
+            text
+            for text, value in zip(unique, pd.to_numeric(unique, errors="coerce"), strict=True)
+            if (_means_missing(text, meant, marks) if np.isnan(value) else value in marks)
+        }
+        return pd.Series([text in absent for text in texts], strings.index, dtype=bool)
 
     @property
     def numbers(self) -> list[float]:
         """The typed words that are numbers."""
         return [value for word in self.typed or () if (value := _number(word.strip())) is not None]
+
+
+def _means_missing(text: str, meant: Set[str], marks: Sequence[float]) -> bool:
+    folded = text.strip().casefold()
+    return folded in meant or (bool(marks) and _number(folded) in marks)
 
 
 def _number(text: str) -> float | None:

@@ -132,21 +132,30 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
     return ParsedNumbers(values, NumberFormat(best, _thousands(cores, best), unit), ambiguous, bare)
 
 
-def plain_numbers(strings: pd.Series) -> NDArray[np.float64]:
-    """Returns the numbers that strings write as a computer does, ``(rows,)``, NaN for other strings."""
-    return np.array(pd.to_numeric(strings, errors="coerce"), np.float64)
+def plain_numbers(strings: pd.Series | Sequence[str]) -> NDArray[np.float64] | None:
+    """Returns the numbers of strings that all write one as a computer does, ``(rows,)``; None where one does not.
+
+    Example:
+        >>> plain_numbers(["1", "-2.5e3"]).tolist(), plain_numbers(["1", ""])
+        ([1.0, -2500.0], None)
+    """
+    try:  # it stops at the first string that is no number
+        values = np.array(pd.to_numeric(np.asarray(strings, object)), np.float64)
+    except (ValueError, TypeError):
+        return None
+    return None if np.isnan(values).any() else values
 
 
 def _plain(strings: pd.Series, decimal: str) -> ParsedNumbers | None:
     """Returns the numbers of strings with no other sign than the decimal one, without a look at each string."""
     if decimal == ".":
         values = plain_numbers(strings)
-        return None if np.isnan(values).any() else ParsedNumbers(values, NumberFormat())
+        return None if values is None else ParsedNumbers(values, NumberFormat())
     texts = strings.tolist()
     if any("." in text for text in texts) or _may_be_grouped(texts):
         return None
-    values = plain_numbers(pd.Series([text.replace(",", ".") for text in texts], dtype=object))
-    if np.isnan(values).any():
+    values = plain_numbers([text.replace(",", ".") for text in texts])
+    if values is None:
         return None
     return ParsedNumbers(values, NumberFormat("," if any("," in text for text in texts) else "."))
 

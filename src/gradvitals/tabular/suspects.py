@@ -57,7 +57,7 @@ def _remarks(names: Sequence[str], text: str, one: str, several: str, drop: Sequ
 
 def _is_copy(cells: pd.Series, guess: Guess, y: NDArray, is_class: bool) -> bool:
     if is_class and isinstance(guess, (NumberGuess, CategoryGuess)):
-        values = guess.values if isinstance(guess, NumberGuess) else cells.map(canonical).to_numpy(object)
+        values = guess.values if isinstance(guess, NumberGuess) else _canonical(cells)
         code = pd.factorize(values, use_na_sentinel=False)[0]
         classes = len(np.unique(y))
         if code.max() + 1 != classes:
@@ -67,6 +67,10 @@ def _is_copy(cells: pd.Series, guess: Guess, y: NDArray, is_class: bool) -> bool
         known = np.isfinite(guess.values)
         return bool(known.mean() > 0.5 and abs(_correlation(guess.values[known], y[known])) > SAME)
     return False
+
+
+def _canonical(cells: pd.Series) -> NDArray[np.object_]:
+    return cells.map({text: canonical(text) for text in cells.unique()}).to_numpy(object)
 
 
 def _correlation(a: NDArray, b: NDArray) -> float:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import RobustScaler
 
 from gradvitals.formatting import number, setting, shortened, visible
 from gradvitals.tabular.dates import dates
 from gradvitals.tabular.description import Remark
-from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string, refuse_infinite, typed_numbers
+from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string, refuse_infinite, standard_scale, typed_numbers
 from gradvitals.tabular.kinds import STRAY, KindOptions, far_values, is_coded
 from gradvitals.tabular.labels import PLAIN_NUMBER, as_strings, canonical, canonical_number, merged, ordered, spellings
 from gradvitals.tabular.missing import WORDS, MissingWords, sentinels
@@ -90,11 +90,11 @@ class Target:
         """Returns canonical names; of classes that are numbers, however they are written: 1, 1,0 and 1.0."""
         names = _canonical(strings, self.exact)
         if all(map(PLAIN_NUMBER.fullmatch, self.classes)):
-            values = numbers(strings, likely=self.format.decimal).values
-            read = [
-                name if np.isnan(value) else canonical_number(value) for name, value in zip(names, values, strict=True)
-            ]
-            return pd.Series(read, strings.index, dtype=object)
+            unique = pd.Series(strings.unique(), dtype=object)
+            values = numbers(unique, likely=self.format.decimal).values
+            pairs = zip(unique, values, strict=True)
+            read = {text: canonical_number(value) for text, value in pairs if not np.isnan(value)}
+            return strings.map(read).where(strings.isin(list(read)), names)
         return names
 
     def quantities(self, column: pd.Series) -> NDArray[np.float64]:
@@ -120,8 +120,7 @@ class Target:
         """Returns the target with the scale of the training rows' quantities."""
         if scaling == "raw":
             return self
-        standard = StandardScaler().fit(quantities[:, None])
-        center, scale = standard.mean_[0], standard.scale_[0]
+        center, _, scale = standard_scale(quantities)
         if scaling == "robust" and np.subtract(*np.percentile(quantities, [75, 25])) > 0:
             robust = RobustScaler().fit(quantities[:, None])
             center, scale = robust.center_[0], robust.scale_[0]
