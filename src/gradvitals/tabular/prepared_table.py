@@ -244,7 +244,7 @@ def _kinds(features: pd.DataFrame, options: KindOptions, unnamed: Sequence[str],
 def _with_numbers(cells: pd.DataFrame, guesses: Kinds) -> pd.DataFrame:
     """Returns the cells with the columns of numbers as numbers, so that their strings are not parsed again."""
     read = {name: guess.values for name, guess in guesses.columns.items() if isinstance(guess, NumberGuess)}
-    return pd.DataFrame({name: read.get(name, cells[name]) for name in cells.columns}, cells.index)
+    return pd.DataFrame({name: read.get(name, cells[name]) for name in cells.columns}, cells.index) if read else cells
 
 
 def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: _Roles) -> str:

@@ -460,7 +460,7 @@ def _frame(rows: Sequence[Row], names: Sequence[str]) -> tuple[pd.DataFrame, lis
             cells += [""] * (size - len(cells))
     by_column = np.ascontiguousarray(np.array([cells for _, cells in rows], object).T)
     # Strings as plain objects, because the string type of pandas takes several times longer.
-    table = pd.DataFrame(by_column.T, [line for line, _ in rows], names, dtype=object)
+    table = pd.DataFrame(by_column.T, [line for line, _ in rows], list(names), dtype=object)
     if not short:
         return table, []
     where = shortened([str(line) for line in short], 3)
