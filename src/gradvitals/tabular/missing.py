@@ -48,11 +48,13 @@ class MissingWords:
         marks = self.numbers
         if (plain := plain_numbers(strings)) is not None:
             return pd.Series(np.isin(plain, marks) if marks else np.zeros(len(plain), bool), strings.index)
-        texts = np.asarray(strings, object)
-        unique = pd.unique(texts)
+        texts = strings.tolist()
+        unique = list(set(texts))
+        no_number = np.full(len(unique), np.nan)  # none of the usual words is one
+        values = pd.to_numeric(np.array(unique, object), errors="coerce") if self.typed else no_number
         absent = {
             text
-            for text, value in zip(unique, pd.to_numeric(unique, errors="coerce"), strict=True)
+            for text, value in zip(unique, values, strict=True)
             if (_means_missing(text, meant, marks) if np.isnan(value) else value in marks)
         }
         return pd.Series([text in absent for text in texts], strings.index, dtype=bool)

@@ -126,6 +126,7 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     rows = rows.with_target(found).with_values([roles.group, roles.time], options.kinds.missing)
     y = found.target.numbers(rows.cells[roles.target])
     guesses = _kinds(roles.features(rows.cells), options.kinds, table.unnamed, likely, roles)
+    rows = replace(rows, cells=_with_numbers(rows.cells, guesses))
     parts = _split(y, rows.cells, roles, options, found.target.classes, likely)
     preparation = _fitted(table, rows, roles, guesses, found.target, y[parts.train], parts.train, options)
     left_out = [
@@ -252,6 +253,12 @@ def _kinds(features: pd.DataFrame, options: KindOptions, unnamed: Sequence[str],
     if all(isinstance(guess, Unused) for guess in found.columns.values()):
         raise ValueError(_no_feature(found.columns, options, roles))
     return found
+
+
+def _with_numbers(cells: pd.DataFrame, guesses: Kinds) -> pd.DataFrame:
+    """Returns the cells with the columns of numbers as numbers, so that their strings are not parsed again."""
+    read = {name: guess.values for name, guess in guesses.columns.items() if isinstance(guess, NumberGuess)}
+    return pd.DataFrame({name: read.get(name, cells[name]) for name in cells.columns}, cells.index) if read else cells
 
 
 def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: _Roles) -> str:

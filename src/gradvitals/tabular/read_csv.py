@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,7 +76,23 @@ def read_csv(path: Path, how: CsvFormat = CsvFormat()) -> TextTable:
         ValueError: no text, no table, no rows, a quote that is not closed, a line with more cells than the header; it
             names the line.
     """
-    file = read_text_file(path, how.encoding)
+    with _no_garbage_collection():
+        return _read(read_text_file(path, how.encoding), how)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Rows refer to no rows; the collector would visit all of them again and again, for as long as the reading."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _read(file: TextFile, how: CsvFormat) -> TextTable:
     text, how = _without_separator_line(_with_line_feeds(file.text), how)
     separator, quote = _separator(text, how.separator)
     rows, padded = _stripped(_rows(text, separator, quote), any(blank in text for blank in BLANKS))
@@ -443,7 +460,7 @@ def _frame(rows: Sequence[Row], names: Sequence[str]) -> tuple[pd.DataFrame, lis
             cells += [""] * (size - len(cells))
     by_column = np.ascontiguousarray(np.array([cells for _, cells in rows], object).T)
     # Strings as plain objects, because the string type of pandas takes several times longer.
-    table = pd.DataFrame(by_column.T, [line for line, _ in rows], names, dtype=object)
+    table = pd.DataFrame(by_column.T, [line for line, _ in rows], list(names), dtype=object)
     if not short:
         return table, []
     where = shortened([str(line) for line in short], 3)
