@@ -182,3 +182,9 @@ def test_a_relative_path_starts_at_the_root(table, tmp_path):
         FileNotFoundError, match=r"data.path: expected a CSV file; there is none at .*elsewhere/table.csv"
     ):
         Csv("table.csv", "y", root="elsewhere").loaded
+
+
+def test_a_path_may_begin_at_the_home_folder(table, tmp_path, monkeypatch):
+    table("x,y", [f"{i},{i % 2}" for i in range(40)])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(Csv("~/table.csv", "y").loaded.test) == 8

@@ -114,7 +114,7 @@ class Csv(TensorDataModule):
         for key, (value, known) in accepted.items():
             if value not in known:
                 raise ValueError(f"data.{key}: expected one of {', '.join(known)}; got {value!r}")
-        self.path, self.changed = str(Path(root, path)) if path else "", changed
+        self.path, self.changed = str(Path(root, Path(path).expanduser())) if path else "", changed
         self.format = CsvFormat(separator, encoding, comment, header)
         kinds = KindOptions(
             _listed(categorical),
