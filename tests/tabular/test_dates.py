@@ -243,3 +243,8 @@ def test_missing_dates_have_no_features():
 
 def test_many_different_strings_are_looked_at_once():
     assert dates(pd.Series([f"text {at} of 10:30" for at in range(1000)])) is None
+
+
+def test_two_digits_mean_a_year_until_2040():
+    found = dates(pd.Series(["03.05.45", "17.11.58", "30.06.72", "01.01.26", "31.12.40"]))
+    assert [str(value)[:4] for value in found.values] == ["1945", "1958", "1972", "2026", "2040"]

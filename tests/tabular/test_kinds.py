@@ -275,3 +275,42 @@ def test_a_first_line_that_is_a_row_is_suspected(tmp_path):
     with pytest.raises(ValueError, match=r"If the first line is a row, set data.header=false"):
         loaded(path, "y")
     assert loaded(path, 1, header=False).loaded.task == "binary"
+
+
+@pytest.mark.parametrize(
+    ("cells", "separator", "detail"),
+    [
+        (["950", "1.250", "880", "12.400", "2.100"], ";", "880 to 12,400"),
+        (["100.000", "900.000", "250.000"], ";", "100,000 to 900,000"),
+        (["950", "1.250", "880"], ",", "1.25 to 950"),
+        (["0.250", "1.250", "12.400"], ";", "0.25 to 12.4"),
+        (["1.250.000", "2.500"], ",", "2,500 to 1,250,000"),
+    ],
+)
+def test_points_between_thousands(tmp_path, cells, separator, detail):
+    data = loaded(write(tmp_path, {"c": cycled(cells), "y": CLASSES}, separator))
+    assert described(data, "c")[1].startswith(detail)
+    is_open = detail in ("880 to 12,400", "100,000 to 900,000")
+    assert any("was read with decimal comma" in text for text in remarks(data)) == is_open
+
+
+@pytest.mark.parametrize(
+    "cells", [["5 \u20ac", "EUR 8", "12\u20ac"], ["US$12", "$7.50", "USD 5"], ["$1", "USD 2", "3 USD"]]
+)
+def test_names_of_one_currency_are_one_unit(tmp_path, cells):
+    data = loaded(write(tmp_path, {"c": cycled(cells), "y": CLASSES}))
+    assert described(data, "c")[0] == "number"
+
+
+@pytest.mark.parametrize("word", ["Subtotal", "Gesamt", "Summe", "total", "Average"])
+def test_sums_between_the_rows_are_a_remark(tmp_path, word):
+    data = loaded(write(tmp_path, {"month": cycled(["a", "b", "c", word, "d"]), "x": normal(), "y": CLASSES}))
+    assert any(f"'{word}' in 12 rows, which may sum up others" in text for text in remarks(data))
+
+
+@pytest.mark.parametrize("name", ["patient", "customer_id", "user", "Subject", "id"])
+def test_identifiers_with_several_rows_are_a_remark(tmp_path, name):
+    data = loaded(write(tmp_path, {name: cycled(range(7)), "x": normal(), "y": CLASSES}))
+    (remark,) = [text for text in remarks(data) if "7 different identifiers in 60 rows" in text]
+    grouped = loaded(write(tmp_path, {name: cycled(range(7)), "x": normal(), "y": CLASSES}), **typed(offers(remark)))
+    assert described(grouped, name)[0] == "group"

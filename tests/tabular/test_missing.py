@@ -125,3 +125,8 @@ def test_a_number_is_typed_in_any_way(tmp_path, typed):
 
 def test_the_index_is_kept():
     assert MissingWords().absent(pd.Series(["?", "1"], index=[7, 9])).to_dict() == {7: True, 9: False}
+
+
+@pytest.mark.parametrize("nines", [9999.9, -999.9, 99999.99, -9999.0])
+def test_nines_with_decimals_are_sentinels(nines):
+    assert sentinels(np.array([3.1, 4.2, nines, 5.0, nines, 2.2, nines])) == (nines,)

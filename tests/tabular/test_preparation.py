@@ -77,7 +77,7 @@ def test_shuffled_columns(tmp_path, trained, seed):
 def test_a_new_level_is_named_and_is_no_level(tmp_path, trained, column, level):
     data = other(tmp_path, trained, COLUMNS | {column: [level, *COLUMNS[column][1:]]})
     (difference,) = data.differences
-    assert difference.startswith(f"{column}: new level {level!r} (1 rows)")
+    assert difference.startswith(f"{column}: new level {level!r} (1 row)")
     before = other(tmp_path, trained, COLUMNS).loaded.test.x
     assert data.loaded.test.x[0].sum() == pytest.approx(float(before[0].sum() - 1), abs=1e-5)
     assert torch.equal(data.loaded.test.x[1:], before[1:])
@@ -238,7 +238,7 @@ def test_all_columns_of_strings_are_named_at_once_and_the_offer_works(tmp_path, 
 
 def test_a_new_class_is_named_and_the_offer_leaves_it_out(tmp_path, trained):
     changed = COLUMNS | {"label": ["D", *COLUMNS["label"][1:]]}
-    with pytest.raises(ValueError, match=r"expected the classes 'A', 'B', 'C' .* got 'D' \(1 rows\)") as caught:
+    with pytest.raises(ValueError, match=r"expected the classes 'A', 'B', 'C' .* got 'D' \(1 row\)") as caught:
         other(tmp_path, trained, changed)
     (offer,) = offers(str(caught.value))
     assert len(other(tmp_path, trained, changed, **typed([offer])).loaded.test) == ROWS - 1

@@ -110,7 +110,7 @@ def test_exact_labels_are_different(tmp_path):
         ([1, -1], ("-1", "1")),
         (["positive", "negative"], ("negative", "positive")),
         (["malignant", "benign"], ("benign", "malignant")),
-        (["Churned", "not churned"], ("Churned", "not churned")),
+        (["Churned", "not churned"], ("not churned", "Churned")),
     ],
 )
 def test_the_positive_class_is_the_second(tmp_path, values, classes):
@@ -277,3 +277,30 @@ def test_a_kind_that_is_typed_for_the_target_is_a_task(tmp_path, key, task):
     with pytest.raises(ValueError, match="expected columns besides the target") as caught:
         loaded(path, **{key: ["y"]})
     assert loaded(path, **typed(offers(str(caught.value)))).loaded.task == task
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["Yes", "Y", "No", "N"], ["True", "False", "0", "1", "t"], ["ja", "nein", "yes"], ["Yes", "No", "yes", "n"]],
+)
+def test_yes_and_no_in_several_spellings_are_said(tmp_path, values):
+    data = target(tmp_path, cycled(values))
+    assert any("if they are two in several spellings" in text for text in remarks(data))
+
+
+def test_signs_are_classes(tmp_path):
+    data = target(tmp_path, cycled(["+", "-", "+", ""]))
+    assert data.description.classes == {"-": 15, "+": 30}
+    assert data.description.rows == 45
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        (["Ko\u0308ln", "K\u00f6ln", "Bonn"], 2),
+        (["caf\u00e9", "cafe\u0301", "tea"], 2),
+        (["K\u00f6ln", "Koln", "Bonn"], 3),
+    ],
+)
+def test_a_letter_and_its_accent_may_be_two_characters(tmp_path, values, classes):
+    assert len(target(tmp_path, cycled(values)).description.classes) == classes

@@ -19,6 +19,7 @@ FORMATS = (
 OTHER_ORDER = {"%m/%d/%Y": "%d/%m/%Y", "%m/%d/%y": "%d/%m/%y", "%d-%m-%Y": "%m-%d-%Y", "%d-%m-%y": "%m-%d-%y"}
 OTHER_ORDER |= {other: name for name, other in OTHER_ORDER.items()}
 NUMBERS_TOO = ("%Y%m%d", "%Y-%m", "%Y/%m", "%m/%Y")  # codes and fractions may look like these
+LAST_OF_TWO_DIGITS = 2040  # the year that two digits mean at most
 YEARS = (1800, 2200)  # in which they are dates
 TIME = re.compile(
     r"(?P<date>.*?\d)(?:[ ]*[T,:][ ]*|[ ]+)(?P<time>\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?:[ ]*[AaPp]\.?[Mm]\.?)?)"
@@ -97,6 +98,8 @@ def _parsed(days: pd.Series, name: str) -> pd.Series:
     except ValueError as error:
         raise ValueError(f"data.date_format: expected a format such as %d.%m.%Y; {error}") from None
     found = (found.dt.tz_localize(None) if "%z" in name else found).astype("datetime64[us]")
+    if "%y" in name:  # people are born in 1945 and not in 2045
+        found = found.where(~(found.dt.year > LAST_OF_TWO_DIGITS), found - pd.DateOffset(years=100))
     if name in NUMBERS_TOO:
         digits = days.str.count(r"\d")
         found = found.where(found.dt.year.between(*YEARS) & (digits == 8 if name == "%Y%m%d" else digits >= 5))

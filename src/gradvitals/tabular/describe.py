@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gradvitals.formatting import number, shortened, visible
 from gradvitals.tabular.dates import AGE
 from gradvitals.tabular.description import ColumnDescription
-from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, moments_of
+from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, minus, moments_of
 from gradvitals.tabular.labels import as_strings, canonical, canonical_number
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.target import Target
@@ -24,9 +24,9 @@ def describe_target(target: Target, y: NDArray) -> ColumnDescription:
     """Describes the column to predict; ``y`` has class numbers or quantities in their own unit."""
     if target.classes:
         return ColumnDescription(target.name, "target", f"{len(target.classes)} classes")
-    words = [f"{number(float(y.min()))} to {number(float(y.max()))}", *filter(None, [target.format.in_words()])]
+    words = [_span(y), *filter(None, [target.format.in_words()])]
     is_scaled = target.scale != 1 or target.center != 0
-    scaled = f"(y - {number(target.center)}) / {number(target.scale)}" if is_scaled else ""
+    scaled = f"(y {minus(target.center)}) / {number(target.scale)}" if is_scaled else ""
     return ColumnDescription(target.name, "target", ", ".join(words), scaled=scaled)
 
 
@@ -50,7 +50,7 @@ def _described(column: FittedColumn, cells: pd.Series, preparation: Preparation)
 def _of_numbers(column: NumberColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
     values = column.values(cells, preparation.missing)
     known = values[np.isfinite(values)]
-    words = [f"{number(float(known.min()))} to {number(float(known.max()))}"] if len(known) else ["no value"]
+    words = [_span(known)] if len(known) else ["no value"]
     words += filter(
         None, [column.format.in_words(), *(f"{canonical_number(mark)} is missing" for mark in column.sentinels)]
     )
@@ -92,4 +92,12 @@ def _of_dates(column: DateColumn, cells: pd.Series, preparation: Preparation) ->
         "median" if gaps else "",
         scaled,
         column.features,
+    )
+
+
+def _span(values: NDArray[np.float64]) -> str:
+    """Returns the smallest and the largest number, integers in full."""
+    low, high = float(values.min()), float(values.max())
+    return " to ".join(
+        number(int(value)) if value == int(value) and abs(value) < 1e15 else number(value, 6) for value in (low, high)
     )

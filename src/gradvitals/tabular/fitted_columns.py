@@ -70,9 +70,9 @@ class Scale:
 
     def in_words(self) -> str:
         if self.limit:
-            return f"(x - {number(self.center)}) / {number(self.scale)}, at most {self.limit:g}"
+            return f"(x {minus(self.center)}) / {number(self.scale)}, at most {self.limit:g}"
         raw = self.center == 0 and self.scale == 1
-        return "" if raw else f"(x - {number(self.center)}) / {number(self.scale)}"
+        return "" if raw else f"(x {minus(self.center)}) / {number(self.scale)}"
 
     def shift(self, values: Floats) -> str:
         """Returns in words how new numbers differ from the training rows'; empty: not by much."""
@@ -199,7 +199,9 @@ class CategoryColumn:
         rows = self._numbers(strings, missing)
         new = strings[rows == -2].value_counts()
         if len(new) and not self.other_level:
-            words = [f"{visible(str(level))!r} ({count} rows)" for level, count in new.items()]
+            words = [
+                f"{visible(str(level))!r} ({count} {'row' if count == 1 else 'rows'})" for level, count in new.items()
+            ]
             yield f"new level{'s' * (len(new) > 1)} {shortened(words, 5)}; the training rows have {known_levels(self)}"
         if gaps := int((rows == -1).sum()):
             yield f"{gaps} missing, where the training rows have none"
@@ -243,6 +245,11 @@ class DateColumn:
             yield f"{part}: {shift}"
         if (gaps := int(np.isnan(values[:, 0]).sum())) and not self.scales[0].missing:
             yield f"{gaps} missing, where the training rows have none"
+
+
+def minus(value: float) -> str:
+    """Returns a number as it is subtracted: ``- 5``, or ``+ 5`` for -5."""
+    return f"{'+' if value < 0 else '-'} {number(abs(value))}"
 
 
 FittedColumn = NumberColumn | CategoryColumn | DateColumn

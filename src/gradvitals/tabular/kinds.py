@@ -17,12 +17,14 @@ from gradvitals.tabular.description import Remark
 from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
 from gradvitals.tabular.labels import canonical_number, merged, spellings
 from gradvitals.tabular.missing import MissingWords, sentinels
-from gradvitals.tabular.numbers import ParsedNumbers, numbers
+from gradvitals.tabular.numbers import ParsedNumbers, may_have_thousands_points, numbers
+from gradvitals.tabular.totals import TOTALS
 
 IDENTIFIER = re.compile(  # num_rooms is no identifier, invoice_num is one
     r"(^|[\W_])(id|idx|index|key|uuid|guid|rownum)([\W_]|$)|(^|[\W_])(row|nr|no|num|number)[\W_]*$|[a-z]I[dD]$",
     re.ASCII,
 )
+PERSON = re.compile(r"(^|[\W_])(patient|subject|customer|client|user|person|kunde|patientin)([\W_]|$)", re.IGNORECASE)
 SERIAL = re.compile(r"^(unnamed: \d+|column \d+|index|rowid|id|x1|\W*)$", re.IGNORECASE)
 CODE = re.compile(r"0\d+")
 SAMPLE = 1000  # cells by which the decimal sign of a table is found
@@ -110,7 +112,7 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
     signs = set()
     for name in cells.columns:
         texts = list(islice(filter(None, cells[name]), SAMPLE))
-        if not re.search(r"\d[.,]\d", "\n".join(texts)):
+        if not re.search(r"\d[.,]\d", "\n".join(texts)) or may_have_thousands_points(texts):
             continue
         some = pd.Series(texts, dtype=object)
         present = some[~options.missing.absent(some)]
@@ -261,7 +263,8 @@ def _example(strings: pd.Series, pattern: re.Pattern[str]) -> str:
 def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions) -> list[Remark]:
     shown = visible(name)
     if isinstance(guess, NumberGuess):
-        return [remark for remark in _of_numbers(name, guess) if remark]
+        found = [*_of_numbers(name, guess), _of_repetition(name, guess.values)]
+        return [remark for remark in found if remark]
     if isinstance(guess, DateGuess) and guess.found.ambiguous:
         text = f"{shown}: dates were read by {guess.found.format}; the other order fits, too"
         return [Remark(text, setting("data.date_format", guess.found.ambiguous))]
@@ -275,6 +278,10 @@ def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions) ->
 def _of_names(name: str, cells: pd.Series, options: KindOptions) -> list[Remark]:
     found = spellings(cells[~options.missing.absent(cells, words=False)], options.exact_labels)
     remarks = []
+    if sums := [text for level, texts in found.items() if level in TOTALS for text in texts]:
+        rows = int(cells.isin(sums).sum())
+        text = f"{visible(name)}: {', '.join(map(repr, sums))} in {rows} rows, which may sum up others and are used"
+        remarks.append(Remark(text))
     if same := merged(found):
         remarks.append(Remark(f"{visible(name)}: {same} is one level", setting("data.labels", "exact")))
     if len(found) > options.max_levels:
@@ -283,6 +290,16 @@ def _of_names(name: str, cells: pd.Series, options: KindOptions) -> list[Remark]
         more = setting("data.max_levels", len(found)) if is_small else ""
         remarks.append(Remark(f"{visible(name)}: {len(found):,} levels; {most}", more))
     return remarks
+
+
+def _of_repetition(name: str, values: NDArray[np.float64]) -> Remark | None:
+    """An identifier with several rows is of a person or a thing, whom a net would know again in the test split."""
+    different = len(np.unique(values))
+    is_repeated = 2 < different < len(values) and (values == np.round(values)).all()
+    if not is_repeated or not (IDENTIFIER.search(name) or PERSON.search(name)):
+        return None
+    text = f"{visible(name)}: {different:,} different identifiers in {len(values):,} rows are used as numbers"
+    return Remark(f"{text}; to keep their rows in one split", setting("data.group", name))
 
 
 def _is_in_order(cells: pd.Series) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -11,24 +12,9 @@ import pandas as pd
 
 from gradvitals.formatting import shortened, visible
 
-NEGATIVE = frozenset(
-    [
-        "no",
-        "n",
-        "false",
-        "f",
-        "nein",
-        "non",
-        "negative",
-        "neg",
-        "off",
-        "absent",
-        "healthy",
-        "normal",
-        "benign",
-        "good",
-        "ham",
-    ]
+NEGATIVE = re.compile(  # the class that is not the positive one
+    r"n|no|non|not|none|null|false|f|nein|kein|negative|neg|off|absent|healthy|normal|benign|good|ham|without|-|\u2717|\u2718"
+    r"|(?:no|not|non|kein|ohne|without)[\s_-].*"
 )
 PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?")
 
@@ -67,6 +53,8 @@ def canonical(text: str, exact: bool = False) -> str:
     """
     if PLAIN_NUMBER.fullmatch(text):
         return canonical_number(float(text))
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)  # a letter and its accent may be two characters
     return text.strip() if exact else " ".join(text.split()).casefold()
 
 
@@ -107,6 +95,10 @@ def ordered(names: Iterable[str]) -> list[str]:
     names = list(names)
     if all(map(PLAIN_NUMBER.fullmatch, names)):
         return sorted(names, key=float)
-    if len(names) == 2 and sum(name.casefold() in NEGATIVE for name in names) == 1:
-        return sorted(names, key=lambda name: name.casefold() not in NEGATIVE)
+    if len(names) == 2 and sum(map(_is_negative, names)) == 1:
+        return sorted(names, key=_is_negative, reverse=True)
     return sorted(names, key=lambda name: (name.casefold(), name))
+
+
+def _is_negative(name: str) -> bool:
+    return NEGATIVE.fullmatch(name.casefold()) is not None

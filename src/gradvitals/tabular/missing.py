@@ -19,7 +19,12 @@ EMPTY = frozenset(  # never a value: signs, words of programs, errors of Excel i
      "#wert!", "#bezug!", "#zahl!"]
 )  # fmt: skip
 WORDS = frozenset(["na", "n/a", "n.a.", "none", "null", "nil", "k.a.", "n.d.", "missing"])  # or the name of a level
-NINES = tuple(sign * (10.0**digits - 1) for sign in (-1, 1) for digits in range(2, 13))
+NINES = tuple(  # -999, 9999, 9999.9 and the like
+    sign * float(f"{'9' * digits}.{'9' * decimals}0")
+    for sign in (-1, 1)
+    for digits in range(2, 13)
+    for decimals in range(3)
+)
 LEAST = {-1.0: 2, 1.0: 3}  # cells with such a number, by its sign
 
 

@@ -23,6 +23,15 @@ SYMBOLS = "$\u00a2\u00a3\u00a4\u00a5\u0e3f\u20a0-\u20cf"  # of currencies
 CURRENCY = (
     rf"(?:US|R|A|C|HK|NZ)?[{SYMBOLS}]|USD|EUR|GBP|CHF|JPY|INR|CNY|AUD|CAD|SEK|NOK|DKK|PLN|CZK|HUF|BRL|Rs\.?|kr\.?|Fr\."
 )
+SAME_UNIT = {
+    "eur": "\u20ac",
+    "euro": "\u20ac",
+    "usd": "$",
+    "us$": "$",
+    "gbp": "\u00a3",
+    "jpy": "\u00a5",
+    "percent": "%",
+}
 EXPONENT = r"(?:[eE][-+]?\d+)?"
 AFFIX = re.compile(
     rf"(?P<before>{CURRENCY})?\s*(?P<number>[-+]?(?:\d|[.,]\d)[\d.,_{BLANKS}{APOSTROPHES}]*{EXPONENT})"
@@ -160,6 +169,12 @@ def _plain(strings: pd.Series, decimal: str) -> ParsedNumbers | None:
     return ParsedNumbers(values, NumberFormat("," if any("," in text for text in texts) else "."))
 
 
+def may_have_thousands_points(texts: Iterable[str]) -> bool:
+    """Whether the points of all strings that have one may separate thousands, as in 950 and 1.250."""
+    with_point = [text for text in texts if "." in text]
+    return bool(with_point) and all(map(GROUPED[","].fullmatch, with_point))
+
+
 def _may_be_grouped(texts: Iterable[str]) -> bool:
     """Whether the commas of all strings that have one may separate thousands."""
     with_comma = [text for text in texts if "," in text]
@@ -178,7 +193,8 @@ def _split(text: str) -> tuple[str, str] | None:
     found = AFFIX.fullmatch(text)
     if not found or (sign and found["number"][0] in "+-"):
         return None
-    return sign + found["number"].strip(BLANKS), (found["before"] or found["after"] or "").strip()
+    unit = (found["before"] or found["after"] or "").strip()
+    return sign + found["number"].strip(BLANKS), SAME_UNIT.get(unit.casefold(), unit)
 
 
 def _unit(split: Sequence[tuple[str, str]]) -> str:

@@ -122,7 +122,7 @@ def _read(file: TextFile, how: CsvFormat) -> TextTable:
         tuple(filter(None, left_out)),
         (*remarks, *short),
         tuple(unnamed),
-        {name: padded[at] for at, name in enumerate(names) if padded[at]},
+        {name: sum(line in cells.index for line in padded[at]) for at, name in enumerate(names) if at in padded},
     )
 
 
@@ -140,16 +140,18 @@ def _lines(text: str) -> Iterator[str]:
         yield text[begin:]
 
 
-def _stripped(rows: Iterable[Row], has_blanks: bool = True) -> tuple[list[Row], Counter[int]]:
-    """Returns rows without blanks around their cells, and how many cells of each column had some."""
-    padded: Counter[int] = Counter()
+def _stripped(rows: Iterable[Row], has_blanks: bool = True) -> tuple[list[Row], dict[int, list[int]]]:
+    """Returns rows without blanks around their cells, and column -> lines whose cell had some."""
+    padded: dict[int, list[int]] = {}
     if not has_blanks:
         return [row for row in rows if any(row[1])], padded
     found = []
     for line, cells in rows:
         stripped = [cell.strip(BLANKS + "\n") for cell in cells]
         if stripped != cells:
-            padded.update(at for at, (cell, short) in enumerate(zip(cells, stripped, strict=True)) if cell != short)
+            for at, (cell, short) in enumerate(zip(cells, stripped, strict=True)):
+                if cell != short:
+                    padded.setdefault(at, []).append(line)
         if any(stripped):
             found.append((line, stripped))
     return found, padded

@@ -39,11 +39,12 @@ def suspects(
         and _tells(guess.values, y, is_class)
     ]
     how = "by class" if is_class else "by the target"
+    order = "in its order the classes come in blocks" if is_class else "the target rises or falls with it"
     remarks = list(_remarks(copies, "{} the target in every row", "tells", "tell", drop))
     remarks += _remarks(serial, f"{{}} the rows, which are sorted {how}", "numbers", "number", drop)
     for name, guess in guesses.items():
         if isinstance(guess, Unused) and _tells(_order(cells[name]), y, is_class):
-            text = f"{visible(name)}: left out, though it would predict the target: the rows are sorted {how}"
+            text = f"{visible(name)}: left out, though it would predict the target: {order}"
             remarks.append(Remark(text))
     return remarks
 

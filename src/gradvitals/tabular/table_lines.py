@@ -33,7 +33,7 @@ def lines(description: TableDescription, width: int = 80, full: bool = False) ->
         table        a.csv: UTF-8, separator ;
         rows         10 used
         target       Paid: binary (two values)
-        classes      no 8, yes 2
+        classes      no 8, yes 2; yes is the positive one
         splits       train 7, val 1, test 2, stratified by class
         columns      1 number: 1 feature
           Age  number    18 to 93; 3 missing, replaced by the median 38; scaled by
@@ -44,7 +44,9 @@ def lines(description: TableDescription, width: int = 80, full: bool = False) ->
     rows += [("left out", _left_out(each)) for each in found.left_out]
     rows.append(("target", _target(found)))
     if found.classes:
-        rows.append(("classes", _shortened([f"{name} {n:,}" for name, n in found.classes.items()], MOST_CLASSES, full)))
+        positive = f"; {list(found.classes)[-1]} is the positive one" if found.task == "binary" else ""
+        classes = _shortened([f"{name} {n:,}" for name, n in found.classes.items()], MOST_CLASSES, full)
+        rows.append(("classes", f"{classes}{positive}"))
     rows.append(("splits", ", ".join([*(f"{name} {n:,}" for name, n in found.splits.items()), found.split_by])))
     rows.append(("columns", _summary(found)))
     made = [_line(f"{label:<{INDENT}}{text}", INDENT, width) for label, text in rows]

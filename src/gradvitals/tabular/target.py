@@ -62,7 +62,9 @@ class Target:
     def has_value(self, column: pd.Series, missing: MissingWords) -> NDArray[np.bool_]:
         """Returns which rows have a target, ``(rows,)``."""
         strings = as_strings(column)
-        absent = missing.absent(strings, words=not self.classes) | _canonical(strings).isin(self.absent)
+        names = _canonical(strings)
+        is_class = names.isin([canonical(name) for name in self.classes])  # "-" beside "+"
+        absent = (missing.absent(strings, words=not self.classes) & ~is_class) | names.isin(self.absent)
         return ~absent.to_numpy(bool)
 
     def numbers(self, column: pd.Series) -> NDArray:
@@ -78,7 +80,10 @@ class Target:
         found = self._names(strings).map(known).fillna(-1)
         if (found < 0).any():
             new = strings[found < 0].value_counts()
-            words = shortened([f"{visible(str(name))!r} ({count} rows)" for name, count in new.items()], 5)
+            words = shortened(
+                [f"{visible(str(name))!r} ({count} {'row' if count == 1 else 'rows'})" for name, count in new.items()],
+                5,
+            )
             raise ValueError(
                 f"expected the classes {shortened([repr(name) for name in self.classes], 10)} of the training table in "
                 f"column {visible(self.name)!r}; got {words}. To leave those rows out, set "
@@ -200,7 +205,8 @@ def _absent(column: pd.Series, options: KindOptions) -> _Absent:
     """
     folded = _canonical(column)
     typed = tuple(canonical(text) for text in options.target_missing)
-    absent = options.missing.absent(column, words=False) | folded.isin(typed)
+    is_sign = set(folded[folded != ""].unique()) == {"+", "-"}
+    absent = (folded == "" if is_sign else options.missing.absent(column, words=False)) | folded.isin(typed)
     words = [word for word in folded[~absent].unique() if word in WORDS]
     if not words:
         return _Absent(absent, typed, ())
@@ -219,7 +225,8 @@ def _absent(column: pd.Series, options: KindOptions) -> _Absent:
         text = f"{shown}: {', '.join(map(repr, spelled))} is taken for a class, not for a missing value"
         remarks.append(Remark(text, setting(KEY, [*options.target_missing, *spelled])))
     if gone and is_named:
-        text = f"{shown}: {', '.join(map(repr, gone))} is taken for a missing value, not for a class"
+        texts = [repr(str(text)) for text in column[folded.isin(gone)].unique()]
+        text = f"{shown}: {', '.join(texts)} is taken for a missing value, not for a class"
         remarks.append(Remark(text, setting("data.missing", [])))
     return _Absent(absent | folded.isin(gone), (*typed, *gone), tuple(remarks))
 
@@ -320,6 +327,12 @@ def _remarks_of_names(name: str, classes: Mapping[str, Mapping[str, int]], optio
     if same := merged(classes):
         remarks.append(Remark(f"{shown}: {same} is one class", setting("data.labels", "exact")))
     folded = {label: label.casefold() for label in classes}
+    if len(classes) > 2 and set(folded.values()) <= BOOLEANS:
+        several = ", ".join(repr(next(iter(texts))) for texts in classes.values())
+        text = (
+            f"{shown}: {several} are {len(classes)} classes; if they are two in several spellings, write one for each"
+        )
+        remarks.append(Remark(text))
     others = [next(iter(classes[label])) for label, key in folded.items() if key not in BOOLEANS]
     if len(classes) - len(others) == 2 and others:
         rows = sum(sum(classes[label].values()) for label, key in folded.items() if key not in BOOLEANS)

@@ -10,7 +10,7 @@ import pandas as pd
 from gradvitals.tabular.labels import canonical
 from gradvitals.tabular.numbers import numbers
 
-WORDS = frozenset([
+TOTALS = frozenset([
     "total", "totals", "grand total", "subtotal", "sum", "sums", "summe", "gesamt", "gesamtsumme", "insgesamt",
     "overall", "average", "avg", "mean", "mittelwert", "durchschnitt", "suma", "somme", "totale", "totaal",
 ])  # fmt: skip
@@ -44,7 +44,7 @@ def totals_rows(cells: pd.DataFrame, levels: Mapping[str, Sequence[str]] | None 
 def _says_so(above: pd.DataFrame, last: pd.Series, levels: Mapping[str, Sequence[str]]) -> bool:
     words = {name: text.casefold().rstrip(": ") for name, text in last.items()}
     return any(
-        word in WORDS
+        word in TOTALS
         and word not in map(canonical, levels.get(str(name), ()))
         and not (above[name].str.casefold().str.rstrip(": ") == word).any()
         for name, word in words.items()
