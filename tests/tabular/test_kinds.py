@@ -314,3 +314,11 @@ def test_identifiers_with_several_rows_are_a_remark(tmp_path, name):
     (remark,) = [text for text in remarks(data) if "7 different identifiers in 60 rows" in text]
     grouped = loaded(write(tmp_path, {name: cycled(range(7)), "x": normal(), "y": CLASSES}), **typed(offers(remark)))
     assert described(grouped, name)[0] == "group"
+
+
+@pytest.mark.parametrize(("decides", "first"), [("28/03/2023", "2022-03-05"), ("03/28/2023", "2022-05-03")])
+def test_one_column_decides_the_order_of_another(tmp_path, decides, first):
+    columns = {"a": cycled(["05/03/2023", "05/03/2022"]), "b": cycled([decides, "05/06/2022"]), "y": CLASSES}
+    data = loaded(write(tmp_path, columns))
+    assert not [text for text in remarks(data) if "other order" in text]
+    assert described(data, "a")[1].startswith(first)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gradvitals.formatting import number, setting, visible
-from gradvitals.tabular.dates import Dates, dates
+from gradvitals.tabular.dates import OTHER_ORDER, Dates, dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
 from gradvitals.tabular.labels import canonical_number, merged, spellings
@@ -140,10 +140,30 @@ def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], lik
             stray[name] = guess
         else:
             found.columns[name] = guess
-            found.remarks += _remarks(name, guess, cells[name], options)
     if stray:
         _refuse(stray, found, options)
+    found.columns |= _in_one_order(found.columns, cells, options, likely)
+    found.remarks = [
+        remark for name, guess in found.columns.items() for remark in _remarks(name, guess, cells[name], options)
+    ]
     return found
+
+
+def _in_one_order(
+    columns: Mapping[str, Guess], cells: pd.DataFrame, options: KindOptions, likely: str
+) -> dict[str, Guess]:
+    """Returns the dates that a column of another one decides: day and month have one order in a table."""
+    guesses = {name: guess for name, guess in columns.items() if isinstance(guess, DateGuess)}
+    decided = {guess.found.format for guess in guesses.values() if not guess.found.ambiguous} & set(OTHER_ORDER)
+    months_first = {name.startswith("%m") for name in decided}
+    again = {}
+    for name, guess in guesses.items():
+        other = guess.found.ambiguous
+        if len(months_first) == 1 and other:
+            typed = other if other.startswith("%m") in months_first else guess.found.format
+            is_present = ~options.missing.absent(cells[name])
+            again[name] = _date(cells[name][is_present], is_present, replace(options, date_format=typed), likely)
+    return {name: guess for name, guess in again.items() if isinstance(guess, DateGuess)}
 
 
 def is_coded(present: pd.Series) -> bool:
