@@ -17,7 +17,7 @@ from gradvitals.tabular.description import Remark
 from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
 from gradvitals.tabular.labels import canonical_number, merged, spellings
 from gradvitals.tabular.missing import MissingWords, sentinels
-from gradvitals.tabular.numbers import ParsedNumbers, numbers
+from gradvitals.tabular.numbers import ParsedNumbers, may_be_grouped, numbers
 
 IDENTIFIER = re.compile(  # num_rooms is no identifier, invoice_num is one
     r"(^|[\W_])(id|idx|index|key|uuid|guid|rownum)([\W_]|$)|(^|[\W_])(row|nr|no|num|number)[\W_]*$|[a-z]I[dD]$",
@@ -116,7 +116,8 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
         present = some[~options.missing.absent(some)]
         found = numbers(present)
         sign = rf"\d\{found.format.decimal}\d"
-        if found.share == 1 and not found.ambiguous and re.search(sign, "\n".join(present)):
+        is_open = found.ambiguous or may_be_grouped(present, found.format.decimal)
+        if found.share == 1 and not is_open and re.search(sign, "\n".join(present)):
             signs.add(found.format.decimal)
     return signs.pop() if len(signs) == 1 else ""
 
