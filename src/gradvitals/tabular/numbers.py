@@ -140,7 +140,9 @@ def typed_decimal(decimal: str, thousands: str) -> Decimal | Literal[""]:
         (',', ',', '')
     """
     others: dict[str, Decimal] = {".": ",", ",": "."}
-    return DECIMALS.get(decimal) or others.get(thousands, "")
+    if decimal in DECIMALS:
+        return DECIMALS[decimal]
+    return others[thousands] if thousands in others else ""
 
 
 def plain_numbers(strings: pd.Series | Sequence[str]) -> NDArray[np.float64] | None:

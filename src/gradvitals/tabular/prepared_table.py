@@ -38,7 +38,7 @@ from gradvitals.tabular.kinds import (
 )
 from gradvitals.tabular.labels import canonical
 from gradvitals.tabular.missing import MissingWords
-from gradvitals.tabular.numbers import numbers, typed_decimal
+from gradvitals.tabular.numbers import DECIMALS, numbers, typed_decimal
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.read_csv import TextTable
 from gradvitals.tabular.splits import Parts, split_rows
@@ -210,7 +210,7 @@ def adapted(preparation: Preparation, table: TextTable, options: KindOptions) ->
     known, typed = preparation.missing.typed, options.missing.typed
     missing = MissingWords(known if typed is None else tuple(dict.fromkeys([*(known or ()), *typed])))
     likely = likely_decimal(table.cells, replace(options, missing=missing)) or ("," if table.separator == ";" else "")
-    decimal = typed_decimal(options.decimal, options.thousands) or likely
+    decimal = typed_decimal(options.decimal, options.thousands) or DECIMALS.get(likely)
 
     def reads_more(column: DateColumn) -> bool:
         cells = table.cells[column.name]
