@@ -142,7 +142,7 @@ def typed_decimal(decimal: str, thousands: str) -> Decimal | Literal[""]:
     others: dict[str, Decimal] = {".": ",", ",": "."}
     if decimal in DECIMALS:
         return DECIMALS[decimal]
-    return others[thousands] if thousands in others else ""
+    return others.get(thousands, "")
 
 
 def plain_numbers(strings: pd.Series | Sequence[str]) -> NDArray[np.float64] | None:
