@@ -169,13 +169,17 @@ class Classifier(LightningModule):
 
         return Preparation.from_dict(self.hparams["preparation"])
 
-    def predict_table(self, frame: pd.DataFrame, warn: bool = True) -> pd.DataFrame:
+    def predict_table(
+        self, frame: pd.DataFrame, warn: bool = True, preparation: Preparation | None = None
+    ) -> pd.DataFrame:
         """Predicts every row of a table, whose columns are found by their names.
 
         Args:
             frame: the columns of the training table in any order; the target's is not needed. Strings are read as the
                 training file was; numbers, dates and categories may have their own types.
             warn: whether to warn of what distinguishes the table from the training table, such as a new level.
+            preparation: the model's own with other words that mean missing, decimal signs or date formats; None: as it
+                is.
 
         Returns:
             A table with the index of ``frame``: ``prediction``, the name of a class or a quantity in the unit of the
@@ -202,7 +206,7 @@ class Classifier(LightningModule):
             x       plum                   0.0                  1.0
             y      apple                   1.0                  0.0
         """
-        preparation = self.preparation
+        preparation = preparation or self.preparation
         if preparation is None:
             raise ValueError(
                 "predict_table: expected a model that was trained on a table (data=csv), whose checkpoint contains the "

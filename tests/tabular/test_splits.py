@@ -34,6 +34,15 @@ def test_split_does_not_depend_on_the_seed_of_the_run():
     assert all((a == b).all() for a, b in zip(first, split_rows(y), strict=True))
 
 
+@pytest.mark.parametrize(("rows", "classes"), [(20, 3), (30, 6), (40, 6), (6, 2), (9, 3), (60, 20)])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_split_has_every_class_of_a_few_rows(rows, classes, seed):
+    y = np.arange(rows) % classes
+    parts = split_rows(y, seed=seed)
+    assert is_whole(parts, rows)
+    assert [len(np.unique(y[part])) for part in parts] == [classes] * 3
+
+
 GROUPED = {"without folds": {}, **{f"fold {fold} of 5": {"folds": 5, "fold": fold} for fold in range(5)}}
 
 
@@ -136,6 +145,21 @@ RARE = np.repeat(["common", "rare"], [57, 3])
     [
         ({"y": [0, 1, 1]}, "expected enough rows for 2 or more each in training, validation and test; got 3 rows"),
         (
+            {"y": np.repeat(["a", "b", "it's"], [20, 20, 2])},
+            "data: expected at least 3 rows of each class, for training, validation and test; it's has 2. To leave "
+            "these rows out, set 'data.target_missing=[\"it'\"'\"'s\"]'",
+        ),
+        (
+            {"y": np.repeat([0, 1, 2], [20, 1, 2])},
+            "data: expected at least 3 rows of each class, for training, validation and test; 1 has 1, 2 has 2. If they "
+            "are a quantity, set data.task=regression",
+        ),
+        (
+            {"y": np.repeat(["a", "b"], [20, 1])},
+            "data: expected at least 3 rows of each class, for training, validation and test; b has 1. Add rows of "
+            "these classes",
+        ),
+        (
             {"group": np.repeat([1, 2, 3], [58, 1, 1])},
             "data: expected enough rows for 2 or more each in training, validation and test; got 58, 1, 1 of 60 rows",
         ),
@@ -190,6 +214,19 @@ def test_what_cannot_be_split_is_refused_in_one_line(way, message):
     arguments = {"y": Y} | way
     with pytest.raises(ValueError, match=re.escape(message)):
         split_rows(np.asarray(arguments.pop("y")), **arguments)
+
+
+def test_a_class_of_which_a_fold_leaves_one_row_is_refused():
+    refused = []
+    for fold in range(2):
+        try:
+            split_rows(RARE, folds=2, fold=fold)
+        except ValueError as error:
+            refused.append(str(error))
+    assert refused == [
+        "data.folds=2: expected at least 4 rows of each class, for training, validation and test; rare has 3. Add rows "
+        "of these classes"
+    ]
 
 
 def test_a_fold_that_tests_the_only_group_of_a_class_is_refused():

@@ -20,7 +20,7 @@ from gradvitals.tabular.kinds import KindOptions
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import DECIMALS
 from gradvitals.tabular.preparation import Preparation
-from gradvitals.tabular.prepared_table import TableOptions, fit_table, prepare_table
+from gradvitals.tabular.prepared_table import TableOptions, adapted, fit_table, prepare_table
 from gradvitals.tabular.read_csv import CsvFormat, TextTable, read_csv
 
 THOUSANDS = {"auto": "auto", "none": "", "point": ".", "comma": ",", "blank": " ", "apostrophe": "'", "underscore": "_"}
@@ -153,6 +153,11 @@ class Csv(TensorDataModule):
     def read_text(self) -> pd.DataFrame:
         """Returns the cells of the file as strings; the index has the line numbers."""
         return self._text_table().cells
+
+    def read_for(self, preparation: Preparation) -> tuple[Preparation, pd.DataFrame]:
+        """Returns the cells of the file, and the preparation of a training table with what is typed for this one."""
+        table = self._text_table()
+        return adapted(preparation, table, self.options.kinds), table.cells
 
     def load(self) -> Splits:
         table = self._text_table()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from gradvitals.formatting import number, shortened, visible
 from gradvitals.tabular.dates import AGE
 from gradvitals.tabular.description import ColumnDescription
-from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, minus, moments_of
+from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, dates_of, minus
 from gradvitals.tabular.labels import as_strings, canonical, canonical_number
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.target import Target
@@ -78,7 +78,7 @@ def _of_names(column: CategoryColumn, cells: pd.Series, preparation: Preparation
 
 
 def _of_dates(column: DateColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
-    moments = moments_of(cells, preparation.missing, column.format)
+    moments = dates_of(cells, preparation.missing, column.format).values
     known = moments[~np.isnat(moments)]
     span = f"{str(known.min())[:10]} to {str(known.max())[:10]}" if len(known) else "no value"
     used = f"as days before {column.reference[:10]}" if column.as_features == AGE else f"as {', '.join(column.parts)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from numbers import Number
 from typing import Any, ClassVar
 
@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.preprocessing import RobustScaler
 
-from gradvitals.formatting import number, shortened, visible
-from gradvitals.tabular.dates import AGE, date_features, date_parts, dates
+from gradvitals.formatting import number, setting, shortened, visible
+from gradvitals.tabular.dates import AGE, Dates, date_features, date_parts, dates
 from gradvitals.tabular.labels import as_strings, canonical, spellings
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import NumberFormat, numbers, plain_numbers
@@ -230,16 +230,19 @@ class DateColumn:
     def features(self) -> int:
         return len(self.scales)
 
-    def _numbers(self, column: pd.Series, missing: MissingWords) -> Floats:
-        moments = moments_of(column, missing, self.format)
+    def _numbers(self, moments: NDArray[np.datetime64]) -> Floats:
         return date_features(moments, self.as_features, self.parts, self.reference)
 
     def transform(self, column: pd.Series, missing: MissingWords) -> Floats:
-        values = self._numbers(column, missing)
+        values = self._numbers(dates_of(column, missing, self.format).values)
         return np.column_stack([scale.apply(values[:, at]) for at, scale in enumerate(self.scales)])
 
     def differences(self, column: pd.Series, missing: MissingWords) -> Iterator[str]:
-        values = self._numbers(column, missing)
+        read = dates_of(column, missing, self.format)
+        if read.ambiguous:
+            other = setting("data.date_format", read.ambiguous)
+            yield f"dates were read by {read.format}; the other order fits, too: {other}"
+        values = self._numbers(read.values)
         part = "age in days" if self.as_features == AGE else self.parts[0]
         if shift := self.scales[0].shift(values[:, 0]) if part in ("age in days", "year") else "":
             yield f"{part}: {shift}"
@@ -279,20 +282,25 @@ def known_levels(column: CategoryColumn) -> str:
     return shortened([repr(visible(level)) for level in column.levels], 5)
 
 
-def moments_of(column: pd.Series, missing: MissingWords, likely: str) -> NDArray[np.datetime64]:
+def dates_of(column: pd.Series, missing: MissingWords, likely: str) -> Dates:
     """Returns the dates of a column, NaT where missing.
+
+    Args:
+        likely: the format that is tried first; only if it does not read all dates, it can be ambiguous how they are
+            read.
 
     Raises:
         ValueError: strings that are no dates.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
-        return pd.to_datetime(column, utc=True).dt.tz_localize(None).to_numpy("datetime64[us]")
+        moments = pd.to_datetime(column, utc=True).dt.tz_localize(None).to_numpy("datetime64[us]")
+        return Dates(moments, likely)
     strings = as_strings(column)
     moments = np.full(len(strings), "NaT", "datetime64[us]")
     is_present = ~missing.absent(strings).to_numpy()
     present = strings[is_present]
     if not len(present):
-        return moments
+        return Dates(moments, likely)
     found = dates(present, likely)
     if found is None or np.isnat(found.values).any():  # another table may write them in another way
         found = dates(present, day_first="%d" in likely and likely.find("%d") < likely.find("%m"))
@@ -300,7 +308,7 @@ def moments_of(column: pd.Series, missing: MissingWords, likely: str) -> NDArray
         stray = present if found is None else present[np.isnat(found.values)]
         raise StrayCells(f"dates such as {likely}", str(column.name), stray)
     moments[is_present] = found.values
-    return moments
+    return replace(found, values=moments)
 
 
 def typed_numbers(column: pd.Series) -> Floats | None:

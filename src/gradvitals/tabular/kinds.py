@@ -17,7 +17,7 @@ from gradvitals.tabular.description import Remark
 from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
 from gradvitals.tabular.labels import canonical_number, merged, spellings
 from gradvitals.tabular.missing import MissingWords, sentinels
-from gradvitals.tabular.numbers import ParsedNumbers, may_have_thousands_points, numbers
+from gradvitals.tabular.numbers import ParsedNumbers, may_be_grouped, numbers
 from gradvitals.tabular.totals import TOTALS
 
 IDENTIFIER = re.compile(  # num_rooms is no identifier, invoice_num is one
@@ -112,13 +112,14 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
     signs = set()
     for name in cells.columns:
         texts = list(islice(filter(None, cells[name]), SAMPLE))
-        if not re.search(r"\d[.,]\d", "\n".join(texts)) or may_have_thousands_points(texts):
+        if not re.search(r"\d[.,]\d", "\n".join(texts)):
             continue
         some = pd.Series(texts, dtype=object)
         present = some[~options.missing.absent(some)]
         found = numbers(present)
         sign = rf"\d\{found.format.decimal}\d"
-        if found.share == 1 and not found.ambiguous and re.search(sign, "\n".join(present)):
+        is_open = found.ambiguous or may_be_grouped(present, found.format.decimal)
+        if found.share == 1 and not is_open and re.search(sign, "\n".join(present)):
             signs.add(found.format.decimal)
     return signs.pop() if len(signs) == 1 else ""
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Decimal = Literal[".", ","]
-DECIMALS = {"point": ".", "comma": ",", ".": ".", ",": ","}
+DECIMALS: dict[str, Decimal] = {"point": ".", "comma": ",", ".": ".", ",": ","}
 BLANKS = "\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE} "
 APOSTROPHES = "'\N{RIGHT SINGLE QUOTATION MARK}"
 MINUS = str.maketrans(
@@ -120,7 +120,7 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
         >>> numbers(pd.Series(["1,234", "12"])).ambiguous
         '1,234'
     """
-    wanted = DECIMALS.get(decimal, "") or {".": ",", ",": "."}.get(thousands, "")
+    wanted = typed_decimal(decimal, thousands)
     first = wanted or likely or "."
     if (plain := _plain(strings, first)) is not None:
         return plain
@@ -139,6 +139,19 @@ def numbers(strings: pd.Series, decimal: str = "auto", thousands: str = "auto", 
     lack_unit = [text for text, found in zip(unique, split, strict=True) if unit and found and not found[1]]
     bare = int(strings.isin(lack_unit).sum())
     return ParsedNumbers(values, NumberFormat(best, _thousands(cores, best), unit), ambiguous, bare)
+
+
+def typed_decimal(decimal: str, thousands: str) -> Decimal | Literal[""]:
+    """Returns the decimal sign that is typed, or that the typed sign of the thousands leaves; empty: none.
+
+    Example:
+        >>> typed_decimal("comma", "auto"), typed_decimal("auto", "."), typed_decimal("auto", "auto")
+        (',', ',', '')
+    """
+    others: dict[str, Decimal] = {".": ",", ",": "."}
+    if decimal in DECIMALS:
+        return DECIMALS[decimal]
+    return others.get(thousands, "")
 
 
 def plain_numbers(strings: pd.Series | Sequence[str]) -> NDArray[np.float64] | None:
@@ -161,7 +174,7 @@ def _plain(strings: pd.Series, decimal: str) -> ParsedNumbers | None:
         values = plain_numbers(strings)
         return None if values is None else ParsedNumbers(values, NumberFormat())
     texts = strings.tolist()
-    if any("." in text for text in texts) or _may_be_grouped(texts):
+    if any("." in text for text in texts) or may_be_grouped(texts, ","):
         return None
     values = plain_numbers([text.replace(",", ".") for text in texts])
     if values is None:
@@ -169,16 +182,16 @@ def _plain(strings: pd.Series, decimal: str) -> ParsedNumbers | None:
     return ParsedNumbers(values, NumberFormat("," if any("," in text for text in texts) else "."))
 
 
-def may_have_thousands_points(texts: Iterable[str]) -> bool:
-    """Whether the points of all strings that have one may separate thousands, as in 950 and 1.250."""
-    with_point = [text for text in texts if "." in text]
-    return bool(with_point) and all(map(GROUPED[","].fullmatch, with_point))
+def may_be_grouped(texts: Iterable[str], sign: Decimal) -> bool:
+    """Returns whether a sign separates thousands in every string that has it, as far as one can see.
 
-
-def _may_be_grouped(texts: Iterable[str]) -> bool:
-    """Whether the commas of all strings that have one may separate thousands."""
-    with_comma = [text for text in texts if "," in text]
-    return bool(with_comma) and all(map(GROUPED["."].fullmatch, with_comma))
+    Example:
+        >>> may_be_grouped(["2.260", "12"], "."), may_be_grouped(["2.260", "0.125"], ".")
+        (True, False)
+    """
+    grouped = GROUPED["," if sign == "." else "."]
+    with_sign = [text for text in texts if sign in text]
+    return bool(with_sign) and all(map(grouped.fullmatch, with_sign))
 
 
 def _split(text: str) -> tuple[str, str] | None:

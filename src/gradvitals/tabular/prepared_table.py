@@ -14,7 +14,15 @@ from gradvitals.tabular.column_names import find_column, find_columns
 from gradvitals.tabular.dates import dates
 from gradvitals.tabular.describe import describe_columns, describe_target
 from gradvitals.tabular.description import ColumnDescription, Remark, TableDescription
-from gradvitals.tabular.fitted_columns import CategoryColumn, FittedColumn, fit_category, fit_date, fit_number
+from gradvitals.tabular.fitted_columns import (
+    CategoryColumn,
+    DateColumn,
+    FittedColumn,
+    NumberColumn,
+    fit_category,
+    fit_date,
+    fit_number,
+)
 from gradvitals.tabular.kinds import (
     MOST_BYTES,
     CategoryGuess,
@@ -30,7 +38,7 @@ from gradvitals.tabular.kinds import (
 )
 from gradvitals.tabular.labels import canonical
 from gradvitals.tabular.missing import MissingWords
-from gradvitals.tabular.numbers import numbers
+from gradvitals.tabular.numbers import DECIMALS, numbers, typed_decimal
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.read_csv import TextTable
 from gradvitals.tabular.splits import Parts, split_rows
@@ -153,7 +161,7 @@ def prepare_table(
 ) -> PreparedTable:
     """Prepares a table as an earlier one was: its columns by name, with the levels, scales and classes of that one.
 
-    What ``options`` type as missing is missing, too.
+    Its cells are read as ``options`` say, see :func:`adapted`.
 
     Args:
         test_all: whether every row is a test row; otherwise the rows are split as ``options`` say.
@@ -162,7 +170,7 @@ def prepare_table(
         ValueError: columns are missing, a class is new, or strings are where numbers were.
     """
     fitted, target = preparation, preparation.target
-    preparation = _also_missing(preparation, options.kinds)
+    preparation = adapted(preparation, table, options.kinds)
     preparation.require(table.cells)
     find_column(table.cells, target.name, "data.target")
     rows = UsedRows(table.cells).without_totals(_levels(preparation))
@@ -189,6 +197,41 @@ def prepare_table(
         remarks=(*table.remarks, *map(Remark, differences)),
     )
     return PreparedTable(x, y, parts, fitted, description, tuple(differences))
+
+
+def adapted(preparation: Preparation, table: TextTable, options: KindOptions) -> Preparation:
+    """Returns the preparation of a training table with what decides how the cells of another table are read.
+
+    What ``options`` type as missing is missing, too. The decimal sign is the typed one, or that of the other table,
+    where its columns or its separator decide it; a typed date format is that of the columns that it fits.
+    """
+    target = preparation.target
+    absent = dict.fromkeys([*target.absent, *(canonical(text) for text in options.target_missing)])
+    known, typed = preparation.missing.typed, options.missing.typed
+    missing = MissingWords(known if typed is None else tuple(dict.fromkeys([*(known or ()), *typed])))
+    likely = likely_decimal(table.cells, replace(options, missing=missing)) or ("," if table.separator == ";" else "")
+    decimal = typed_decimal(options.decimal, options.thousands) or DECIMALS.get(likely)
+
+    def reads_more(column: DateColumn) -> bool:
+        cells = table.cells[column.name]
+        found = [dates(cells[~missing.absent(cells)], how) for how in (options.date_format, column.format)]
+        shares = [each.share if each else 0.0 for each in found]
+        return shares[0] > 0 and shares[0] >= shares[1]
+
+    def read(column: FittedColumn) -> FittedColumn:
+        if isinstance(column, NumberColumn) and decimal:
+            return replace(column, format=replace(column.format, decimal=decimal))
+        if isinstance(column, DateColumn) and options.date_format != "auto" and column.name in table.cells:
+            return replace(column, format=options.date_format) if reads_more(column) else column
+        return column
+
+    how = replace(target.format, decimal=decimal) if decimal else target.format
+    return replace(
+        preparation,
+        target=replace(target, absent=tuple(absent), format=how),
+        columns=tuple(map(read, preparation.columns)),
+        missing=missing,
+    )
 
 
 def _of_header(table: TextTable) -> str:
@@ -219,15 +262,6 @@ def _refuse_typed_target(roles: _Roles, options: KindOptions) -> None:
             rest = setting(f"data.{key}", [name for name in names if name != target])
             ways = f"{rest} {setting('data.task', tasks[key])}" if key in tasks else rest
             raise ValueError(f"data.{key}: expected columns besides the target; got {visible(target)!r}. Set {ways}")
-
-
-def _also_missing(preparation: Preparation, options: KindOptions) -> Preparation:
-    """Adds what is typed for another table."""
-    target = preparation.target
-    absent = dict.fromkeys([*target.absent, *(canonical(text) for text in options.target_missing)])
-    known, typed = preparation.missing.typed, options.missing.typed
-    missing = known if typed is None else tuple(dict.fromkeys([*(known or ()), *typed]))
-    return replace(preparation, target=replace(target, absent=tuple(absent)), missing=MissingWords(missing))
 
 
 def _levels(preparation: Preparation) -> dict[str, tuple[str, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ from sklearn.model_selection import (
     TimeSeriesSplit,
     train_test_split,
 )
+
+from gradvitals.formatting import setting, shortened, visible
+from gradvitals.tabular.numbers import plain_numbers
 
 DRAWS = 100  # random splits of the groups, of which the most even one is taken
 Cut = tuple[NDArray, NDArray]  # row numbers: those that are kept for the splits before, and those that are taken
@@ -47,7 +51,8 @@ def split_rows(
         val, test: fractions of all rows.
         seed: seed of the split only, so that runs of different seeds are tested on the same rows.
         stratify: whether ``y`` contains classes. Each split then has the same proportions of them, as far as groups
-            permit it; by time the proportions are what they are.
+            permit it, and at random at least as many rows as there are classes; by time the proportions are what they
+            are.
         group: ``(rows,)``; rows of equal values are never in two splits.
         time: ``(rows,)``, values that can be sorted: the oldest rows train, the newest test. Rows of equal times are in
             the same split, so that its size is the nearest that is possible.
@@ -123,12 +128,14 @@ def _at_random(
     y: NDArray, stratify: bool, val: float, test: float, seed: int, folds: int | None, fold: int | None
 ) -> Parts:
     def cut(rows: NDArray, share: float) -> Cut:
+        classes = len(np.unique(y[rows])) if stratify else 0
+        size = share if math.ceil(share * len(rows)) >= classes else classes  # at least a row of each class
         try:
             kept, taken = train_test_split(
-                rows, test_size=share, random_state=seed, stratify=y[rows] if stratify else None
+                rows, test_size=size, random_state=seed, stratify=y[rows] if stratify else None
             )
-        except ValueError as error:
-            raise ValueError(f"{_too_few(len(y))} ({error})") from None
+        except ValueError:
+            raise ValueError(_too_few_of_a_class(y, folds) if stratify else _too_few(len(y))) from None
         return kept, taken
 
     rows = np.arange(len(y))
@@ -140,6 +147,26 @@ def _at_random(
     label = np.unique(y, return_inverse=True)[1] if stratify else None  # because it refuses classes such as 1.5
     rest, last = list(splitter.split(rows, label))[fold]
     return Parts(*cut(rest, val * len(rows) / len(rest)), last)
+
+
+def _too_few_of_a_class(y: NDArray, folds: int | None) -> str:
+    names, counts = np.unique(y, return_counts=True)
+    needed = 3 if folds is None else max(folds, 4 if folds == 2 else 3)
+    rare = [(str(name), count) for name, count in zip(names, counts, strict=True) if count < needed]
+    if not rare or len(y) < 3 * 2:
+        return _too_few(len(y))
+    ways = []
+    if plain_numbers(list(map(str, names))) is not None:
+        ways.append("if they are a quantity, set data.task=regression")
+    if len(names) - len(rare) >= 2:
+        ways.append(f"to leave these rows out, set {setting('data.target_missing', [name for name, _ in rare])}")
+    has = shortened([f"{visible(name)} has {count}" for name, count in rare], 5)
+    how = "; ".join(ways) or "add rows of these classes"
+    key = "data" if folds is None else f"data.folds={folds}"
+    return (
+        f"{key}: expected at least {needed} rows of each class, for training, validation and test; {has}. "
+        f"{how[0].upper()}{how[1:]}"
+    )
 
 
 def _require_rows(y: NDArray, stratify: bool, folds: int) -> None:

@@ -1,5 +1,6 @@
 """Predictions for every row of a table, as the table is written."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -72,6 +73,24 @@ def test_what_differs_is_named_once(colors_run, file, recwarn):
     (line,) = predict(colors_run, [f"data.path={file}"]).differences
     assert "yellow" in line
     assert len(recwarn) == 0
+
+
+def test_what_is_typed_for_the_table_decides_how_it_is_read(houses_run, file):
+    table = houses(30, seed=1).astype({"rooms": str, "area": str})
+    table.to_csv(file, index=False)
+    expected = predicted(houses_run, file)["prediction"][1:]
+    table.loc[0, "area"] = "vier (?)"
+    table["area"] = table["area"] + np.where(table.index > 0, ".000", "")  # thousands of what was typed before
+    table.drop(columns="price").to_csv(file, index=False)
+    with pytest.raises(ValueError, match=r"expected numbers in column 'area'; got 'vier \(\?\)' in line 2"):
+        predict(houses_run, [f"data.path={file}"])
+    words = [f"data.path={file}", 'data.missing=["vier (?)"]']
+    as_point = predict(houses_run, words)
+    assert list(pd.read_csv(as_point.file, dtype=str)["prediction"][1:]) == list(expected)
+    as_thousands = predict(houses_run, [*words, "data.thousands=point"])
+    (unit,) = [line for line in as_thousands.differences if "about" in line]
+    assert unit.startswith("area: the mean ")
+    assert "times the training rows'" in unit
 
 
 def test_a_column_called_prediction_is_kept(colors_run, file):

@@ -50,7 +50,7 @@ def explained(monkeypatch, *argv):
 def test_what_hydra_cannot_read_is_offered_in_quotes(monkeypatch, typed, value):
     message = explained(monkeypatch, *typed)
     assert "\n" not in message
-    (offered,) = shlex.split(message.partition("with its quotes it is typed ")[2])
+    (offered,) = shlex.split(message.partition("quoted, it is typed ")[2])
     parsed = OverridesParser.create().parse_override(offered)
     assert OmegaConf.to_container(OmegaConf.create({"value": parsed.value()}))["value"] == value
 

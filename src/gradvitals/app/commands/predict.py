@@ -92,9 +92,9 @@ def predict(
     path = Path(table.path)
     file = output or run_dir / f"predictions_{path.stem}.csv"
     _refuse_to_replace(file, path)
-    cells = table.read_text()
+    preparation, cells = table.read_for(preparation)
     try:
-        found = model.predict_table(cells, warn=False)
+        found = model.predict_table(cells, warn=False, preparation=preparation)
     except ValueError as error:
         raise ValueError(f"data.path={path}: {error}") from None
     write_bytes(file, _written(cells, found))

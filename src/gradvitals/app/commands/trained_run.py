@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.overrides import Overrides
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from lightning import LightningModule
 
 QUOTED = re.compile(r"(['\"])(.*)\1", re.DOTALL)
+PATHS = ("data.path", "data.root")  # they may contain what Hydra reads as something else
 
 
 @dataclass(frozen=True)
@@ -49,10 +52,9 @@ class TrainedRun:
         """
         if others := [word for word in overrides if not word.startswith("data.") or "=" not in word]:
             raise ConfigError(f"expected data.KEY=VALUE; got {others[0]}")
-        config = OmegaConf.merge(self.config, OmegaConf.from_dotlist([*overrides]))
+        config = OmegaConf.merge(self.config)  # a copy
         for key, _, text in (word.partition("=") for word in overrides):
-            if isinstance(OmegaConf.select(self.config, key), str):  # a path may contain what YAML reads otherwise
-                OmegaConf.update(config, key, found[2] if (found := QUOTED.fullmatch(text)) else text)
+            OmegaConf.update(config, key, _value(key, text))
         spec: Any = OmegaConf.to_container(config.data, resolve=True)
         check_values({"data": spec})
         return spec
@@ -68,3 +70,14 @@ class TrainedRun:
             return rebuild(self.checkpoint, "checkpoint")
         load_weights(model, self.checkpoint, "checkpoint")
         return model
+
+
+def _value(key: str, text: str) -> Any:
+    """Returns a value as Hydra reads it; a path, and what Hydra cannot read as one value, as it was typed."""
+    if key in PATHS:
+        return found[2] if (found := QUOTED.fullmatch(text)) else text
+    try:
+        parsed = OverridesParser.create().parse_override(f"{key}={text}")
+    except HydraException:
+        return text
+    return text if parsed.is_sweep_override() else parsed.value()

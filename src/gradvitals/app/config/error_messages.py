@@ -58,7 +58,7 @@ def _unreadable(override: str, argv: Sequence[str]) -> str:
     is_open = value.startswith("[") and not value.endswith("]")  # a list that was not ended
     if not equals or is_open or not _is_readable(quoted):
         return f"{refused}; quote what the shell or Hydra would take apart"
-    return f"{refused}; with its quotes it is typed {shlex.quote(quoted)}"
+    return f"{refused}; quoted, it is typed {shlex.quote(quoted)}"
 
 
 def _whole(override: str, argv: Sequence[str]) -> str:
