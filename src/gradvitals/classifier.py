@@ -142,7 +142,7 @@ class Classifier(LightningModule):
         outputs = self.net(x)
         metrics.update(self._predictions(outputs), y)
         mean_loss = self._mean_loss(stage, self.loss(outputs, y), len(y))
-        # A group of one process (trainer=ddp_cpu trainer.devices=1) logs a tensor, too: without sync_dist Lightning warns.
+        # A group of one process (trainer=ddp_cpu trainer.devices=1) logs a tensor: Lightning warns without sync_dist.
         self.log(f"{stage}/loss", mean_loss, batch_size=len(y), sync_dist=True)
         by_name = dict(metrics.items(copy_state=False))
         for name in self.metric_names:
