@@ -141,7 +141,9 @@ class Classifier(LightningModule):
         x, y = batch
         outputs = self.net(x)
         metrics.update(self._predictions(outputs), y)
-        self.log(f"{stage}/loss", self._mean_loss(stage, self.loss(outputs, y), len(y)), batch_size=len(y))
+        mean_loss = self._mean_loss(stage, self.loss(outputs, y), len(y))
+        # A group of one process (trainer=ddp_cpu trainer.devices=1) logs a tensor: Lightning warns without sync_dist.
+        self.log(f"{stage}/loss", mean_loss, batch_size=len(y), sync_dist=True)
         by_name = dict(metrics.items(copy_state=False))
         for name in self.metric_names:
             self.log(f"{stage}/{name}", by_name[name], prog_bar=name == self.metric_name, batch_size=len(y))

@@ -112,6 +112,14 @@ def test_flipped_bits(tally, run_dir, model, trained):
     tally("checkpoint with a flipped bit", FLIPS, survived)
 
 
+def test_a_member_that_seems_to_be_encrypted(run_dir):
+    file = run_dir / "checkpoints/best.ckpt"
+    content = bytearray(file.read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] ^= 1  # the flag of the last member in the archive's directory
+    file.write_bytes(content)
+    assert told(lambda: read(file, "weights"))
+
+
 def _same(one: Mapping[str, torch.Tensor], other: Mapping[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in other)
 

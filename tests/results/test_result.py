@@ -29,6 +29,7 @@ WHOLE = Result(
     skipped_steps=3,
     non_finite=FirstNonFinite(30, "net.0"),
     parameters=Parameters(10, 0, 4),
+    table={"rows": 150, "target": "species", "remarks": []},
     versions={"torch": "2.6.0"},
     git="abc+",
 )
@@ -46,13 +47,14 @@ def test_the_keys_of_the_file_are_those_that_scripts_read(tmp_path):
     assert list(content) == [
         *("status", "reason", "verdict", "overrides", "seed", "weights", "metrics", "objective", "steps", "epochs"),
         *("seconds", "samples_per_second", "clipped_fraction", "skipped_steps", "non_finite", "parameters"),
-        *("versions", "git"),
+        *("table", "versions", "git"),
     ]
     assert content["status"] == "diverged"
     assert content["metrics"] == {"val/loss": {"final": None, "best": 0.25}}
     assert content["objective"] == {"tag": "val/loss", "mode": "min"}
     assert content["non_finite"] == {"step": 30, "where": "net.0"}
     assert content["parameters"] == {"trained": 10, "frozen": 0, "statistics": 4}
+    assert content["table"] == {"rows": 150, "target": "species", "remarks": []}
 
 
 def test_the_file_has_finite_numbers_alone(tmp_path):

@@ -11,5 +11,5 @@ def is_whole(path: Path) -> bool:
     try:
         with ZipFile(path) as archive:
             return archive.testzip() is None
-    except (OSError, BadZipFile, ValueError, NotImplementedError):
+    except (OSError, BadZipFile, ValueError, RuntimeError):  # RuntimeError: a flag says "encrypted", or another unknown
         return False

@@ -134,7 +134,7 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     rows = rows.with_target(found).with_values([roles.group, roles.time], options.kinds.missing)
     y = found.target.numbers(rows.cells[roles.target])
     guesses = _kinds(roles.features(rows.cells), options.kinds, table.unnamed, likely, roles)
-    rows = replace(rows, cells=_with_numbers(rows.cells, guesses))
+    written, rows = rows.cells, replace(rows, cells=_with_numbers(rows.cells, guesses))
     parts = _split(y, rows.cells, roles, options, found.target.classes, likely)
     preparation = _fitted(table, rows, roles, guesses, found.target, y[parts.train], parts.train, options)
     left_out = [
@@ -152,7 +152,10 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
         split_by=_split_by(roles, options, bool(found.target.classes)),
         remarks=tuple(remark for remark in remarks if remark.setting != f"data.scaling={options.scaling}"),
     )
-    x = preparation.features(rows.cells)
+    try:
+        x = preparation.features(rows.cells)
+    except ValueError:
+        x = preparation.features(written)  # raises again, and names the cell as the file has it
     return PreparedTable(x, preparation.targets(rows.cells), parts, preparation, description)
 
 

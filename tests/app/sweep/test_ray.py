@@ -50,10 +50,10 @@ def cluster(tmp_path_factory) -> Iterator[dict[str, str]]:
         shutil.rmtree(temp, ignore_errors=True)
 
 
-def kill_a_worker(sweep_dir: Path) -> Path:
+def kill_a_worker(sweep: subprocess.Popen, sweep_dir: Path) -> Path:
     """Kill, with kill -9, the process that trains a job of which there is a checkpoint; returns the job's directory."""
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and sweep.poll() is None:
         for log in sweep_dir.glob("*/train.log"):
             if list(log.parent.glob("checkpoints/last*.ckpt")) and not (log.parent / "result.json").exists():
                 for pid in workers_at(log):
@@ -61,7 +61,8 @@ def kill_a_worker(sweep_dir: Path) -> Path:
                     if not (log.parent / "result.json").exists():
                         return log.parent
         time.sleep(0.01)
-    raise TimeoutError("no job was seen at work")
+    sweep.kill()  # else it goes on beside the other tests, and its open pipe fails one of them
+    raise AssertionError(f"no job was seen at work: {sweep.communicate(timeout=60)[0]}")
 
 
 def workers_at(file: Path) -> list[int]:
@@ -77,7 +78,7 @@ def workers_at(file: Path) -> list[int]:
 def test_eight_jobs_of_which_one_is_killed(cluster, tmp_path):
     call = [sys.executable, str(ROOT / "src/train.py"), *SWEEP]
     process, sweep_dir = begun(call, tmp_path, cluster)
-    killed = kill_a_worker(sweep_dir)
+    killed = kill_a_worker(process, sweep_dir)
     said, _ = process.communicate(timeout=150)
     assert process.returncode == 0, said
     assert statuses(sweep_dir) == Counter(completed=JOBS)
