@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from gradvitals.app.commands.evaluate import evaluate
-from gradvitals.app.config.error_messages import explain, full_errors, leave
+from gradvitals.app.config.error_messages import errors_in_one_line
 
 
 def main() -> None:
@@ -18,12 +18,8 @@ def main() -> None:
     )
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     arguments = parser.parse_args()
-    try:
+    with errors_in_one_line():
         found = evaluate(arguments.run_dir, arguments.overrides, arguments.checkpoint)
-    except Exception as error:
-        if full_errors():
-            raise
-        leave(explain(error))
     print(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gradvitals.app.config.error_messages import explain, full_errors, leave
+from gradvitals.app.config.error_messages import errors_in_one_line
 
 
 def main() -> None:
@@ -15,14 +15,10 @@ def main() -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/CHECKPOINT.safetensors")
     arguments = parser.parse_args()
-    try:
+    with errors_in_one_line():
         from gradvitals.app.commands.export import export
 
         file = export(arguments.run_dir, arguments.checkpoint, arguments.output)
-    except Exception as error:
-        if full_errors():
-            raise
-        leave(explain(error))
     print(f"weights      {file} ({file.stat().st_size / 1e6:.1f} MB)")
 
 

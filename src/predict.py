@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from gradvitals.app.commands.predict import predict
-from gradvitals.app.config.error_messages import explain, full_errors, leave
+from gradvitals.app.config.error_messages import errors_in_one_line
 
 
 def main() -> None:
@@ -17,12 +17,8 @@ def main() -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/predictions_NAME.csv")
     arguments = parser.parse_args()
-    try:
+    with errors_in_one_line():
         found = predict(arguments.run_dir, arguments.overrides, arguments.checkpoint, arguments.output)
-    except Exception as error:
-        if full_errors():
-            raise
-        leave(explain(error))
     print(found)
 
 

@@ -15,7 +15,7 @@ from sklearn.preprocessing import RobustScaler
 
 from gradvitals.formatting import number, setting, shortened, visible
 from gradvitals.tabular.dates import AGE, Dates, date_features, date_parts, dates
-from gradvitals.tabular.labels import as_strings, canonical, spellings
+from gradvitals.tabular.labels import as_strings, canonical, counted_names, spellings
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import NumberFormat, numbers, plain_numbers
 
@@ -197,12 +197,9 @@ class CategoryColumn:
     def differences(self, column: pd.Series, missing: MissingWords) -> Iterator[str]:
         strings = as_strings(column)
         rows = self._numbers(strings, missing)
-        new = strings[rows == -2].value_counts()
-        if len(new) and not self.other_level:
-            words = [
-                f"{visible(str(level))!r} ({count} {'row' if count == 1 else 'rows'})" for level, count in new.items()
-            ]
-            yield f"new level{'s' * (len(new) > 1)} {shortened(words, 5)}; the training rows have {known_levels(self)}"
+        new = counted_names(strings[rows == -2])
+        if new and not self.other_level:
+            yield f"new level{'s' * (len(new) > 1)} {shortened(new, 5)}; the training rows have {known_levels(self)}"
         if gaps := int((rows == -1).sum()):
             yield f"{gaps} missing, where the training rows have none"
 

@@ -68,8 +68,6 @@ class NumberGuess:
 class CategoryGuess:
     """A column of names."""
 
-    because: str = ""
-
 
 @dataclass(frozen=True)
 class DateGuess:
@@ -131,6 +129,7 @@ def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], lik
         cells: strings; ``""`` is empty.
         unnamed: columns that the file does not name.
         likely: the decimal sign of the table; empty: unknown.
+
     Raises:
         ValueError: it names all columns that have both numbers and other strings, and what to type.
     """
@@ -153,7 +152,7 @@ def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], lik
 def _in_one_order(
     columns: Mapping[str, Guess], cells: pd.DataFrame, options: KindOptions, likely: str
 ) -> dict[str, Guess]:
-    """Returns the dates that a column of another one decides: day and month have one order in a table."""
+    """Returns the ambiguous dates, read in the order of day and month that the other columns of the table decide."""
     guesses = {name: guess for name, guess in columns.items() if isinstance(guess, DateGuess)}
     decided = {guess.found.format for guess in guesses.values() if not guess.found.ambiguous} & set(OTHER_ORDER)
     months_first = {name.startswith("%m") for name in decided}
@@ -174,7 +173,7 @@ def is_coded(present: pd.Series) -> bool:
 
 def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, likely: str) -> Guess | StrayStrings:
     if name in options.categorical:
-        return CategoryGuess("typed")
+        return CategoryGuess()
     is_present = ~options.missing.absent(cells)
     present = cells[is_present]
     if not len(present):
@@ -201,7 +200,7 @@ def _guessed(
     if is_present.all() and all(text == first for text in present):
         return Unused(f"always {visible(first)!r}")
     if is_coded(present):
-        return _names(cells, options, f"codes with leading zeros, such as {_example(present, CODE)}")
+        return _names(cells, options)
     is_date = all(len(text) == 8 and text.isdecimal() for text in present)
     if is_date and (date := _date(present, is_present, options, likely)) is not None:
         return date
@@ -267,18 +266,14 @@ def _date(
     return DateGuess(found, moments)
 
 
-def _names(cells: pd.Series, options: KindOptions, because: str = "") -> Guess:
+def _names(cells: pd.Series, options: KindOptions) -> Guess:
     present = cells[~options.missing.absent(cells, words=False)]
     levels = len(spellings(present, options.exact_labels))
     if levels > FEW_LEVELS and levels > len(present) / 2:
         return Unused(
             f"free text or an identifier: {levels:,} different strings in {len(present):,} rows", "categorical"
         )
-    return CategoryGuess(because)
-
-
-def _example(strings: pd.Series, pattern: re.Pattern[str]) -> str:
-    return repr(next(text for text in strings if pattern.fullmatch(text)))
+    return CategoryGuess()
 
 
 def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions) -> list[Remark]:
@@ -331,7 +326,6 @@ def _is_in_order(cells: pd.Series) -> bool:
 
 def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
     shown, found = visible(name), guess.found
-    outliers = far_values(guess.values)
     other = {".": "comma", ",": "point"}[found.format.decimal]
     text = f"{shown}: {found.ambiguous!r} was read with decimal {'comma' if other == 'point' else 'point'}"
     mark = [canonical_number(value) for value in guess.sentinels]
@@ -342,13 +336,17 @@ def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
         Remark(text, setting("data.decimal", other)) if found.ambiguous else None,
         Remark(bare) if found.bare else None,
         Remark(f"{shown}: {' and '.join(mark)} was taken for missing", setting("data.missing", [])) if mark else None,
-        Remark(
-            f"{shown}: {len(outliers)} far beyond the rest, such as {number(outliers[0])}",
-            setting("data.scaling", "robust"),
-        )
-        if len(outliers)
-        else None,
+        *of_far_values(name, guess.values),
     ]
+
+
+def of_far_values(name: str, values: NDArray[np.float64]) -> list[Remark]:
+    """Returns the remark on the outliers of a column; none: it has none."""
+    far = far_values(values)
+    if not len(far):
+        return []
+    text = f"{visible(name)}: {len(far)} far beyond the rest, such as {number(float(far[0]))}"
+    return [Remark(text, setting("data.scaling", "robust"))]
 
 
 def far_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -390,4 +388,4 @@ class ColumnsRefused(ValueError):
 
     def __init__(self, problem: str, columns: list[str], ways: list[str]) -> None:
         super().__init__(problem)
-        self.problem, self.columns, self.ways = problem, columns, ways
+        self.columns, self.ways = columns, ways

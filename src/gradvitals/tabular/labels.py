@@ -36,6 +36,17 @@ def as_strings(column: pd.Series) -> pd.Series:
     return column.astype(object).map(lambda value: "" if pd.isna(value) else str(value).strip())
 
 
+def counted_names(strings: pd.Series) -> list[str]:
+    """Returns each of some strings with its rows, the most frequent first.
+
+    Example:
+        >>> counted_names(pd.Series(["a", "b", "a"]))
+        ["'a' (2 rows)", "'b' (1 row)"]
+    """
+    counts = strings.value_counts().items()
+    return [f"{visible(str(name))!r} ({count} {'row' if count == 1 else 'rows'})" for name, count in counts]
+
+
 def canonical_number(value: float) -> str:
     """Returns a number as it is named: without decimals where it has none."""
     return str(int(value)) if np.isfinite(value) and value == int(value) and abs(value) < 1e15 else repr(float(value))

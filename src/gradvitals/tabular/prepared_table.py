@@ -43,7 +43,7 @@ from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.read_csv import TextTable
 from gradvitals.tabular.splits import Parts, split_rows
 from gradvitals.tabular.suspects import suspects
-from gradvitals.tabular.target import FoundTarget, Target, find_target
+from gradvitals.tabular.target import FoundTarget, Target, find_target, instead_of_values
 from gradvitals.tabular.used_rows import UsedRows
 
 TYPED_KINDS = ("categorical", "numeric", "dates")
@@ -128,7 +128,7 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
         raise ValueError(f"{error}{_of_header(table)}") from None
     options = _with_typed_kinds(table.cells, options)
     _refuse_typed_target(roles, options.kinds)
-    likely = likely_decimal(table.cells, options.kinds) or ("," if table.separator == ";" else "")
+    likely = likely_sign(table, options.kinds)
     rows = UsedRows(table.cells).without_totals()
     found = find_target(rows.cells[roles.target], options.task, options.kinds, likely)
     rows = rows.with_target(found).with_values([roles.group, roles.time], options.kinds.missing)
@@ -212,7 +212,7 @@ def adapted(preparation: Preparation, table: TextTable, options: KindOptions) ->
     absent = dict.fromkeys([*target.absent, *(canonical(text) for text in options.target_missing)])
     known, typed = preparation.missing.typed, options.missing.typed
     missing = MissingWords(known if typed is None else tuple(dict.fromkeys([*(known or ()), *typed])))
-    likely = likely_decimal(table.cells, replace(options, missing=missing)) or ("," if table.separator == ";" else "")
+    likely = likely_sign(table, replace(options, missing=missing))
     decimal = typed_decimal(options.decimal, options.thousands) or DECIMALS.get(likely)
 
     def reads_more(column: DateColumn) -> bool:
@@ -235,6 +235,11 @@ def adapted(preparation: Preparation, table: TextTable, options: KindOptions) ->
         columns=tuple(map(read, preparation.columns)),
         missing=missing,
     )
+
+
+def likely_sign(table: TextTable, options: KindOptions) -> str:
+    """Returns the decimal sign of a table: that of its columns, else the comma beside semicolons; empty: unknown."""
+    return likely_decimal(table.cells, options) or ("," if table.separator == ";" else "")
 
 
 def _of_header(table: TextTable) -> str:
@@ -275,8 +280,7 @@ def _levels(preparation: Preparation) -> dict[str, tuple[str, ...]]:
 
 def _target_of(cells: pd.DataFrame, preparation: Preparation) -> FoundTarget:
     has_value = preparation.has_target(cells)
-    absent = cells[preparation.target.name][~has_value].value_counts()
-    instead = {repr(visible(str(text))) if text else "an empty cell": int(n) for text, n in absent.items()}
+    instead = instead_of_values(cells[preparation.target.name][~has_value])
     return FoundTarget(preparation.target, has_value, "of the training table", instead, ())
 
 

@@ -15,8 +15,17 @@ from gradvitals.formatting import number, setting, shortened, visible
 from gradvitals.tabular.dates import dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string, refuse_infinite, standard_scale, typed_numbers
-from gradvitals.tabular.kinds import STRAY, KindOptions, far_values, is_coded
-from gradvitals.tabular.labels import PLAIN_NUMBER, as_strings, canonical, canonical_number, merged, ordered, spellings
+from gradvitals.tabular.kinds import STRAY, KindOptions, is_coded, of_far_values
+from gradvitals.tabular.labels import (
+    PLAIN_NUMBER,
+    as_strings,
+    canonical,
+    canonical_number,
+    counted_names,
+    merged,
+    ordered,
+    spellings,
+)
 from gradvitals.tabular.missing import WORDS, MissingWords, sentinels
 from gradvitals.tabular.numbers import NumberFormat, ParsedNumbers, numbers
 
@@ -79,15 +88,12 @@ class Target:
         strings = as_strings(column)
         found = self._names(strings).map(known).fillna(-1)
         if (found < 0).any():
-            new = strings[found < 0].value_counts()
-            words = shortened(
-                [f"{visible(str(name))!r} ({count} {'row' if count == 1 else 'rows'})" for name, count in new.items()],
-                5,
-            )
+            new = strings[found < 0]
+            words = shortened(counted_names(new), 5)
             raise ValueError(
                 f"expected the classes {shortened([repr(name) for name in self.classes], 10)} of the training table in "
                 f"column {visible(self.name)!r}; got {words}. To leave those rows out, set "
-                f"{setting(KEY, [str(name) for name in new.index])}"
+                f"{setting(KEY, [str(name) for name in new.value_counts().index])}"
             )
         return found.to_numpy(np.int64)
 
@@ -186,11 +192,15 @@ def find_target(column: pd.Series, task: str, options: KindOptions, likely: str)
     target = replace(target, exact=options.exact_labels, absent=absent.values)
     if target.classes:
         _refuse_rare(target, present, options)
-    left_out = {
-        repr(visible(str(text))) if text else "an empty cell": int(n)
-        for text, n in column[absent.rows].value_counts().items()
-    }
-    return FoundTarget(target, ~absent.rows.to_numpy(bool), source, left_out, (*absent.remarks, *remarks))
+    return FoundTarget(
+        target, ~absent.rows.to_numpy(bool), source, instead_of_values(column[absent.rows]), (*absent.remarks, *remarks)
+    )
+
+
+def instead_of_values(strings: pd.Series) -> dict[str, int]:
+    """Returns what rows without a target have instead, as messages show it -> rows."""
+    counts = strings.value_counts().items()
+    return {repr(visible(str(text))) if text else "an empty cell": int(count) for text, count in counts}
 
 
 def _canonical(strings: pd.Series, exact: bool = False) -> pd.Series:
@@ -271,10 +281,7 @@ def _of_numbers(
             Remark(f"{visible(name)}: {found.ambiguous!r} was read as {value}", setting("data.decimal", other))
         )
     if task == "regression":
-        far = far_values(found.values)
-        if len(far):
-            text = f"{visible(name)}: {len(far)} far beyond the rest, such as {number(float(far[0]))}"
-            remarks.append(Remark(text, setting("data.scaling", "robust")))
+        remarks += of_far_values(name, found.values)
         return Target(name, task, format=found.format), source, remarks
     _check_classes(name, task, len(distinct))
     classes = tuple(canonical_number(float(value)) for value in distinct)

@@ -61,7 +61,7 @@ def kill_a_worker(sweep: subprocess.Popen, sweep_dir: Path) -> Path:
                     if not (log.parent / "result.json").exists():
                         return log.parent
         time.sleep(0.01)
-    sweep.kill()  # else it goes on beside the other tests, and its open pipe fails one of them
+    sweep.kill()  # it would run beside the next test, and its open pipe would raise a warning there
     raise AssertionError(f"no job was seen at work: {sweep.communicate(timeout=60)[0]}")
 
 

@@ -6,7 +6,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -132,6 +133,17 @@ def _no_option(message: str) -> str:
     kind, parse = message.rpartition(" ")[2], OverridesParser.create().parse_override
     typed = [word for word in sys.argv[1:] if "=" in word and type(parse(word).value()).__name__ == kind]
     return f"{' '.join(typed)}: expected the name of an option, GROUP=OPTION; got {kind}"
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Ends a script in which an error is raised by one line and exit code 1, unless the user asked for tracebacks."""
+    try:
+        yield
+    except Exception as error:
+        if full_errors():
+            raise
+        leave(explain(error))
 
 
 def leave(message: str) -> NoReturn:
