@@ -13,6 +13,7 @@ import pandas as pd
 from gradvitals.data.tables import tensors
 from gradvitals.data.tensors import TASKS, LoaderOptions, Splits, TensorDataModule
 from gradvitals.formatting import visible
+from gradvitals.tabular.adapted import adapted
 from gradvitals.tabular.dates import AGE, PARTS
 from gradvitals.tabular.description import TableDescription
 from gradvitals.tabular.fitted_columns import SCALINGS
@@ -20,7 +21,7 @@ from gradvitals.tabular.kinds import KindOptions
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import DECIMALS
 from gradvitals.tabular.preparation import Preparation
-from gradvitals.tabular.prepared_table import TableOptions, adapted, fit_table, prepare_table
+from gradvitals.tabular.prepared_table import TableOptions, fit_table, prepare_table
 from gradvitals.tabular.read_csv import CsvFormat, TextTable, read_csv
 
 THOUSANDS = {"auto": "auto", "none": "", "point": ".", "comma": ",", "blank": " ", "apostrophe": "'", "underscore": "_"}

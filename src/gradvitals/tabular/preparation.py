@@ -14,10 +14,9 @@ from gradvitals.formatting import setting, shortened, visible
 from gradvitals.tabular.column_names import similar
 from gradvitals.tabular.fitted_columns import FittedColumn, StrayCells, from_dict, to_dict
 from gradvitals.tabular.missing import MissingWords
-from gradvitals.tabular.target import Target
+from gradvitals.tabular.target import MOST_OFFERED, Target
 
 VERSION = 1
-MOST_OFFERED = 50  # strings in one command
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from gradvitals.formatting import visible
 from gradvitals.tabular.description import LeftOutRows
+from gradvitals.tabular.find_target import FoundTarget
 from gradvitals.tabular.missing import MissingWords
-from gradvitals.tabular.target import FoundTarget
 from gradvitals.tabular.totals import totals_rows
 
 
