@@ -9,6 +9,7 @@ to rebuild the model::
 from __future__ import annotations
 
 import bisect
+import logging
 import math
 import warnings
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,6 @@ from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, MetricCollection
 
 from gradvitals.activations import activation
@@ -28,6 +28,7 @@ from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, clip_to_nor
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.distributed.sharding import shard
 from gradvitals.losses import loss_function
+from gradvitals.lr_schedule import FitLength, LRSchedule
 from gradvitals.metrics import MeanLoss, chosen_metrics, metric_collection
 from gradvitals.nets.init import LAYERS, initialize
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from gradvitals.tabular.preparation import Preparation
 
+log = logging.getLogger(__name__)
 ROWS = 8192  # of a table that are predicted at once
 
 
@@ -53,8 +55,7 @@ class Classifier(LightningModule):
         act: ``name`` and parameters of the activation.
         init: ``name`` and arguments of :func:`gradvitals.nets.init.initialize`.
         optimizer: spec of a ``torch.optim.Optimizer``.
-        scheduler: spec of a learning-rate scheduler, with ``interval`` (``step`` or ``epoch``) and ``monitor`` beside
-            its arguments; None or no ``_target_``: a constant rate.
+        scheduler: spec of :class:`gradvitals.lr_schedule.LRSchedule`; None or no ``_target_``: a constant rate.
         clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; the Trainer clips by norm and value.
         loss, class_weight: see :func:`gradvitals.losses.loss_function`.
         metrics: names, see :func:`gradvitals.metrics.metric_collection`; None: ``acc``, for a regression ``r2``.
@@ -246,19 +247,30 @@ class Classifier(LightningModule):
         # Lightning does not clip for fused optimizers under mixed precision; torch fuses only some for sharded weights.
         unfused = self.trainer.precision.endswith("mixed") or any(map(is_sharded, parameters))
         optimizer = self._optimizer(parameters, fused=not unfused)
-        spec = self.hparams["scheduler"] or {}
-        if not spec.get("_target_"):
+        if self.lr_schedule is None:
             return optimizer
-        steps = self.trainer.estimated_stepping_batches
-        if not math.isfinite(steps):
-            raise ValueError(f"{spec['_target_']} needs to know the end: set trainer.max_epochs or trainer.max_steps")
-        scheduler = self._scheduler(optimizer, self.trainer.max_epochs or int(steps), int(steps))
+        scheduler = self.lr_schedule.build(optimizer, FitLength.of(self.trainer))
         timing = {
-            "interval": spec.get("interval", "epoch"),
-            "monitor": spec.get("monitor", "val/loss"),
+            "interval": self.lr_schedule.interval,
+            "monitor": self.lr_schedule.monitor,
             "strict": False,  # an epoch without validation does not change the rate
         }
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, **timing}}  # type: ignore[return-value]
+
+    def on_train_start(self) -> None:
+        """Decides what becomes of the schedule of a fit that is resumed with another length."""
+        if self.lr_schedule is None or not self.trainer.global_step:
+            return
+        like = self._optimizer([nn.Parameter(torch.zeros(1))])
+        length, trained = FitLength.of(self.trainer), FitLength(self.trainer.current_epoch, self.trainer.global_step)
+        for config in self.trainer.lr_scheduler_configs:
+            decided = self.lr_schedule.follow(config.scheduler, like, length, trained)
+            if decided and self.trainer.is_global_zero:
+                log.info(f"scheduler    {decided}")
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        if self.lr_schedule is None or not self.lr_schedule.is_over(scheduler):
+            super().lr_scheduler_step(scheduler, metric)
 
     def _optimizer(self, parameters: Iterable[nn.Parameter], fused: bool = True) -> Optimizer:
         spec = dict(self.hparams["optimizer"] or {"_target_": "torch.optim.Adam"})
@@ -266,21 +278,17 @@ class Classifier(LightningModule):
             spec["fused"] = fused
         return build(spec, Optimizer, {"params": parameters})
 
-    def _scheduler(self, optimizer: Optimizer, epochs: int, steps: int) -> LRScheduler:
-        spec = {key: value for key, value in self.hparams["scheduler"].items() if key not in ("interval", "monitor")}
-        by_step = self.hparams["scheduler"].get("interval") == "step"
-        lengths = {
-            "T_max": steps if by_step else epochs,
-            "total_steps": steps,
-            "max_lr": optimizer.param_groups[0]["lr"],
-        }
-        return build(spec, LRScheduler, {"optimizer": optimizer, **lengths})
-
     def _check_optimizer_and_scheduler(self) -> None:
         """Builds both for one scalar, so that a wrong setting raises before training starts."""
         optimizer = self._optimizer([nn.Parameter(torch.zeros(1))])
-        if (self.hparams["scheduler"] or {}).get("_target_"):
-            self._scheduler(optimizer, epochs=10, steps=10)
+        if self.lr_schedule is not None:
+            self.lr_schedule.build(optimizer, FitLength(epochs=10, steps=10))
+
+    @property
+    def lr_schedule(self) -> LRSchedule | None:
+        """How the learning rate changes; None: it is constant."""
+        spec = self.hparams["scheduler"] or {}
+        return LRSchedule(spec) if spec.get("_target_") else None
 
     @property
     def clips(self) -> bool:

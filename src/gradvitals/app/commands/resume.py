@@ -16,11 +16,12 @@ from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
 from gradvitals.results.result import Result
 
-LONGER = "trainer.max_epochs"
-# Keys that may be typed beside resume: a longer fit, and on how many devices.
+# Keys that may be typed beside resume: a longer fit with its schedule, and on how many devices.
+LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
+SCHEDULE = "scheduler.on_resume"
 PLACE = ("trainer.devices", "trainer.num_nodes")
 CHANGED = "data.changed"  # whether a table may be another one than it was; accepted once, and not for later changes
-BESIDE = (LONGER, "trainer", *PLACE, "data.batch_size", CHANGED)
+BESIDE = (*LENGTHS, SCHEDULE, "trainer", *PLACE, "data.batch_size", CHANGED)
 WHERE = ("paths.logs", "task_name")  # and beside resume=latest: where the runs are
 # Keys that may be typed beside resume_sweep and join_sweep: where jobs run, and how many more a search tries.
 LAUNCHER = "hydra.launcher."
@@ -117,8 +118,22 @@ def _latest(typed: Overrides) -> Path:
 
 
 def _refuse_completed(run_dir: Path, beside: Overrides) -> None:
-    result, wanted = Result.read(run_dir), beside.text(LONGER)
-    is_longer = wanted is not None and not (wanted.isdecimal() and int(wanted) <= (result.epochs or 0))
-    if result.status.is_over and not is_longer:
-        ended = "is complete" if result.status == "completed" else f"has ended: {result.status}"
-        raise AlreadyCompleted(f"{run_dir} {ended}. To train longer: resume={run_dir} {LONGER}=N")
+    result = Result.read(run_dir)
+    if not result.status.is_over:
+        return
+    reached = dict(zip(LENGTHS, (result.epochs or 0, result.steps or 0), strict=True))
+    binding = {key: limit for key, limit in _limits(run_dir, beside).items() if limit <= reached[key]}
+    if not binding and any(beside.text(key) is not None for key in LENGTHS):
+        return
+    ended = "is complete" if result.status == "completed" else f"has ended: {result.status}"
+    reason = f" ({', '.join(f'{key}={limit}' for key, limit in binding.items())})" if binding else ""
+    longer = " ".join(f"{key}=N" for key in binding or LENGTHS[:1])
+    raise AlreadyCompleted(f"{run_dir} {ended}{reason}. To train longer: resume={run_dir} {longer}")
+
+
+def _limits(run_dir: Path, beside: Overrides) -> dict[str, int]:
+    """The limits of the fit to come: as they were saved, or as they were typed; a wrong value is refused later."""
+    saved = run_dir / ".hydra" / "config.yaml"
+    config = OmegaConf.load(saved) if saved.is_file() else OmegaConf.create()
+    limits = {key: beside.text(key) or str(OmegaConf.select(config, key)) for key in LENGTHS}
+    return {key: int(limit) for key, limit in limits.items() if limit.isdecimal()}

@@ -27,6 +27,7 @@ from gradvitals.formatting import short
 from gradvitals.loggers.hparams import hyperparameters, log_hparams
 from gradvitals.results.files import write_bytes
 from gradvitals.results.record import read
+from gradvitals.results.result import Result
 from gradvitals.tabular.table_lines import lines
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,12 @@ def test(run: Run, config: RunConfig) -> None:
         best = ""
     ckpt_path = best or (config["ckpt_path"] if not config["train"] else None)
     run.trainer.test(run.model, datamodule=run.data, ckpt_path=ckpt_path or None, weights_only=True, verbose=False)
+
+
+def keep(earlier: Result, run_dir: Path) -> None:
+    """Writes the result of a run that was over again, where the longer fit failed or never began."""
+    earlier.write(run_dir)
+    log.info(f"{short(run_dir)} stays {earlier.status}, as it was after {earlier.steps} steps")
 
 
 def write_report(run: Run, run_dir: Path) -> None:

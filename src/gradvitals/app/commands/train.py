@@ -63,11 +63,13 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
         from gradvitals.app.run.run_result import objective_value, remedies_of, result
         from gradvitals.app.run.run_summary import summary
         from gradvitals.app.run.vitals_json import write
+        from gradvitals.results.result import Result
 
         run = assemble(config)
         if job.sweep is None and is_first_process():  # a sweep warns once for all its jobs
             warn_if_guessed(config["objective"], config["objective_mode"])
         stages.show_table(run, config)
+        earlier = Result.read(job.run_dir)
         try:
             with stages.processes(run, job, composed, config["ckpt_path"]):
                 stages.fit(run, config, job, signals)
@@ -80,7 +82,9 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
             raise
         finally:
             found, remedies, unwritten = result(run, config, code > 0, failure), remedies_of(run, config), None
-            if run.trainer.is_global_zero and (run.began or not (failure or code)):
+            if run.trainer.is_global_zero and earlier.status.is_over and (failure or not run.began):
+                stages.keep(earlier, job.run_dir)
+            elif run.trainer.is_global_zero and (run.began or not (failure or code)):
                 unwritten = write(found, run, remedies, job.run_dir)
                 if config["report"] and not unwritten:
                     stages.write_report(run, job.run_dir)

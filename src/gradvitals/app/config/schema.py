@@ -114,6 +114,7 @@ RULES: dict[str, Constraint] = {
     "optimizer.betas": list_of(number(0, 0.9999999), length=2),
     "optimizer.nesterov": boolean,
     "optimizer.fused": either(boolean, one_of("auto")),
+    "scheduler.on_resume": one_of("extend", "keep"),
     "scheduler.interval": one_of("step", "epoch"),
     "scheduler.monitor": name,
     "scheduler.mode": one_of("min", "max"),
