@@ -39,8 +39,8 @@ wild: $(READY) ## try the verdict on what people really train: some minutes, res
 programs: $(READY) ## try the verdict on real faulty programs and on silent faults: a quarter of an hour, resumes
 	$(BIN)/python benchmarks/programs --write benchmarks/PROGRAMS.md
 
-tensorboard: $(READY) ## open TensorBoard on all runs, on this machine only
-	$(BIN)/tensorboard --logdir logs --host localhost
+tensorboard: $(READY) ## open TensorBoard on the newest runs, on this machine only: ARGS="--newest 300", ARGS=DIR
+	$(BIN)/python src/board.py $(ARGS)
 
 check: $(READY) ## lint, format and types
 	$(BIN)/ruff check .

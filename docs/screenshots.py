@@ -56,16 +56,16 @@ def tensorboard(folder: Path) -> Iterator[str]:
 def hparams(page: Any) -> bytes:
     """Shows the overrides beside the metrics; other columns are removed, so that the metrics fit."""
     page.locator("vaadin-grid-cell-content", has_text="sigmoid").first.wait_for()
-    for same in ("init", "optimizer.lr", "model.depth"):
-        page.locator("tf-hparams-query-pane paper-checkbox").get_by_text(same, exact=True).click()
+    for other in ("clip", "clip.val", "data", "data.batch_size", "model"):  # the last one is shown
+        page.locator("tf-hparams-query-pane paper-checkbox").get_by_text(other, exact=True).click()
     return shot(page, 345)
 
 
 def layers(page: Any) -> bytes:
-    """Shows all layers in one chart, and the band, on a logarithmic axis."""
-    page.locator("tf-custom-scalar-margin-chart-card .area-plot path[d*='L']").first.wait_for(state="attached")
+    """Shows all layers in one chart, on a logarithmic axis."""
+    page.locator("tf-custom-scalar-multi-line-chart-card .line-plot path[d*='L']").first.wait_for(state="attached")
     page.get_by_text("Ignore outliers in chart scaling").click()
-    for card in page.locator("tf-custom-scalar-multi-line-chart-card, tf-custom-scalar-margin-chart-card").all():
+    for card in page.locator("tf-custom-scalar-multi-line-chart-card").all():
         if "dL/d" in card.locator(".heading-label").inner_text():
             card.get_by_title("Toggle y-axis log scale").click()
     return shot(page, 995)

@@ -167,7 +167,7 @@ def test_tensorboard_answers_this_machine_alone():
         assert server.server_address[0] in ("127.0.0.1", "::1")
     finally:
         server.server_close()
-    assert "tensorboard --logdir logs --host localhost" in (ROOT / "Makefile").read_text()
+    assert '"--host=localhost"' in (ROOT / "src/gradvitals/app/commands/board.py").read_text()
 
 
 def test_nobody_binds_to_all_addresses():

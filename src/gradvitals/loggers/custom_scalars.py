@@ -1,4 +1,4 @@
-"""TensorBoard's page of custom scalars: all layers in one chart, and the band from the first to the last."""
+"""TensorBoard's page of custom scalars: all layers in one chart for each kind of number."""
 
 from __future__ import annotations
 
@@ -25,30 +25,13 @@ def layout(tags: Iterable[str]) -> Layout:
         tags: ``kind/LAYER``; LAYER begins with its index, so that sorting is by depth.
 
     Returns:
-        As ``torch.utils.tensorboard.summary.custom_scalars`` takes it; a margin chart names value, lower and upper.
-        TensorBoard joins the charts of several runs, which is why a title contains the depth.
+        As ``torch.utils.tensorboard.summary.custom_scalars`` takes it. TensorBoard joins the charts of several runs and
+        shows each different one, so a chart names no layer: it would be empty for all runs without that layer.
 
     Example:
         >>> layout([f"activation_grad_norm/{i}.net" for i in range(3)])["Gradient vitals"]["dL/dh of every layer"]
         ['Multiline', ['^activation_grad_norm/[0-9]']]
     """
-    layers: dict[str, list[str]] = {kind: [] for kind in CHARTS}
-    for tag in sorted(tags):
-        kind, _, layer = tag.partition("/")
-        if kind in CHARTS and layer[:1].isdigit():
-            layers[kind].append(tag)
-    charts: dict[str, list[Any]] = {
-        title: ["Multiline", [f"^{kind}/[0-9]"]] for kind, title in CHARTS.items() if layers[kind]
-    }
-    outputs = layers["activation_grad_norm"]
-    if len(outputs) > 1:
-        first, middle, last = outputs[0], outputs[len(outputs) // 2], outputs[-1]
-        title = f"dL/dh of layer {_index(middle)}, band from layer {_index(first)} to {_index(last)}"
-        charts[title] = ["Margin", [middle, first, last]]
-    return {NAME: charts}
-
-
-def _index(tag: str) -> str:
-    """The index of a layer, or of a block's first and last."""
-    label = tag.partition("/")[2].partition(".")[0]
-    return "-".join(str(int(index)) for index in label.split("-"))
+    parts = [tag.partition("/") for tag in tags]
+    logged = {kind for kind, _, layer in parts if layer[:1].isdigit()}
+    return {NAME: {title: ["Multiline", [f"^{kind}/[0-9]"]] for kind, title in CHARTS.items() if kind in logged}}

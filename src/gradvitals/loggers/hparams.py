@@ -10,37 +10,65 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gradvitals.results.record import flat
 
+Parameter = bool | int | float | str | None
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "trainer")
 
 
-def hyperparameters(config: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, bool | int | float | str]:
-    """Returns what runs are compared by: the chosen option of each group, its settings, and the tags."""
-    chosen = {group: choices.get(group) for group in GROUPS} | {"tags": ",".join(config["tags"])}
-    settings = _plain({group: config[group] for group in GROUPS} | {"seed": config["seed"], "loss": config["loss"]})
-    return _plain(chosen) | {key: value for key, value in settings.items() if not key.endswith((".name", "._target_"))}
+def hyperparameters(
+    config: Mapping[str, Any], choices: Mapping[str, str], types: Mapping[str, type]
+) -> dict[str, Parameter]:
+    """Returns what runs are compared by: the chosen option of each group, its settings, and the tags.
+
+    Args:
+        config: the config of a run.
+        choices: group -> chosen option.
+        types: dotted key -> type that all its values have in all runs, apart from null. TensorBoard can neither sort
+            nor filter a column in which a run has a string and another one a number.
+
+    Returns:
+        name -> value; None where a number is null, so that the column has numbers alone. Any other null is a string.
+
+    Example:
+        >>> config = dict.fromkeys(GROUPS, {}) | {"tags": ["a"], "seed": 1, "loss": "auto", "clip": {"val": None}}
+        >>> found = hyperparameters(config, {"clip": "none"}, {"clip.val": float, "seed": float})
+        >>> found["clip"], found["clip.val"], found["seed"]
+        ('none', None, 1)
+    """
+    chosen = {group: str(choices.get(group, "null")) for group in GROUPS} | {"tags": ",".join(config["tags"])}
+    settings = flat({group: config[group] for group in GROUPS} | {"seed": config["seed"], "loss": config["loss"]})
+    return chosen | {
+        key: _plain(value, types.get(key))
+        for key, value in settings.items()
+        if not key.endswith((".name", "._target_")) and not isinstance(value, Mapping)  # a group without keys
+    }
 
 
 @rank_zero_only
-def log_hparams(loggers: Iterable[Logger], params: dict[str, bool | int | float | str], metrics: Iterable[str]) -> None:
+def log_hparams(loggers: Iterable[Logger], params: dict[str, Parameter], metrics: Iterable[str]) -> None:
     """Writes the hyperparameters; TensorBoard reads them once, so they come before everything else.
 
     The summaries are written alone: ``log_hyperparams`` would also write a point without a value into the curve of the
-    metric.
+    metric. TensorBoard takes the columns from any one run: a number that is null in this run has its column too.
     """
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             from torch.utils.tensorboard.summary import hparams
 
-            for summary in hparams(params, dict.fromkeys(metrics, 0.0)):
+            columns = {name: 0.0 if value is None else value for name, value in params.items()}
+            experiment, _, _ = hparams(columns, dict.fromkeys(metrics, 0.0))
+            for summary in (experiment, *hparams(params, {})[1:]):
                 logger.experiment._get_file_writer().add_summary(summary)
         else:
             logger.log_hyperparams(params)
 
 
-def _plain(config: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """By dotted keys; null and lists become strings, and a group without keys is left out."""
-    return {
-        key: value if isinstance(value, (bool, int, float, str)) else "null" if value is None else str(value)
-        for key, value in flat(config).items()
-        if not isinstance(value, Mapping)
-    }
+def _plain(value: Any, kind: type | None) -> Parameter:
+    """A number, a boolean or a string, as all values of this type are; of an unknown type as the value itself is."""
+    if value is None:
+        return None if kind is not str else "null"
+    return value if isinstance(value, (bool, int, float, str)) and kind is not str else _typed(value)
+
+
+def _typed(value: Any) -> str:
+    """As it is typed."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -53,7 +53,7 @@ def test_the_readmes_command(command, tmp_path):
     assert lines[3] == "verdict      healthy"
     assert lines[4].startswith("profile      even: at step 0 layer 0 receives ")
     assert (tmp_path / lines[5].split()[1]) == run
-    assert lines[7].endswith(f"tensorboard --logdir {run.relative_to(tmp_path)}")
+    assert lines[7].endswith(f" {ROOT / 'src/board.py'} {run.relative_to(tmp_path)}")
     assert done.stderr == ""  # quiet where the output is no terminal
     assert (run / "train.log").read_text().count("completed") == 1
 

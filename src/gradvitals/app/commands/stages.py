@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.config.schema import RULES
 from gradvitals.app.processes.interruption import Interruption
 from gradvitals.app.processes.same_config import SameConfig
 from gradvitals.app.processes.signals import Signals
@@ -32,6 +33,7 @@ from gradvitals.tabular.table_lines import lines
 
 log = logging.getLogger(__name__)
 REPORT = "report.html"
+TYPES = {key: rule.kind for key, rule in RULES.items()}
 
 
 def processes(run: Run, job: Job, config: DictConfig, ckpt_path: str | None) -> AbstractContextManager[None]:
@@ -50,7 +52,7 @@ def fit(run: Run, config: RunConfig, job: Job, signals: Signals) -> None:
         mark_unfinished(job.run_dir)
     if config["ckpt_path"] is None:
         metrics = [f"val/{getattr(run.model, 'metric_name', 'loss')}", "vitals/severity"]
-        log_hparams(run.trainer.loggers, hyperparameters(config.values, config.choices), metrics)
+        log_hparams(run.trainer.loggers, hyperparameters(config.values, config.choices, TYPES), metrics)
     errors = run.checkpoint_io.errors
     errors.watch_log()
     for logger in run.trainer.loggers if run.trainer.is_global_zero else ():  # the other processes write nothing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,14 @@ from gradvitals.errors import FLOAT32_MAX
 
 @dataclass(frozen=True)
 class Constraint:
-    """What a value must be: the description for errors, and the test."""
+    """What a value must be: the description for errors, the test, and the kind of every value but null.
+
+    Where values have several kinds, as in ``1`` or ``auto``, the kind is ``str``: all of them can be written as one.
+    """
 
     expected: str
     accepts: Callable[[Any], bool]
+    kind: type = str
 
 
 def number(low: float = -math.inf, high: float = math.inf, above: float = -math.inf) -> Constraint:
@@ -27,7 +31,7 @@ def number(low: float = -math.inf, high: float = math.inf, above: float = -math.
         real = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= FLOAT32_MAX
         return real and low <= value <= high and value > above
 
-    return Constraint(" ".join(["a number", " and ".join(bounds)]).strip(), accepts)
+    return Constraint(" ".join(["a number", " and ".join(bounds)]).strip(), accepts, float)
 
 
 def integer(low: int, high: int = 2**63 - 1) -> Constraint:
@@ -36,6 +40,7 @@ def integer(low: int, high: int = 2**63 - 1) -> Constraint:
     return Constraint(
         f"an integer {upto}",
         lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high,
+        float,
     )
 
 
@@ -43,20 +48,29 @@ def one_of(*values: Any) -> Constraint:
     """Returns the constraint of one of some values; true and false are not 1 and 0."""
     names = ", ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in values)
     return Constraint(
-        f"one of {names}", lambda value: any(value is v or (value == v and type(value) is type(v)) for v in values)
+        f"one of {names}",
+        lambda value: any(value is v or (value == v and type(value) is type(v)) for v in values),
+        _common(float if type(value) is int else type(value) for value in values),
     )
 
 
 def either(*rules: Constraint) -> Constraint:
     """Returns the constraint that any of several are met."""
     return Constraint(
-        " or ".join(rule.expected for rule in rules), lambda value: any(rule.accepts(value) for rule in rules)
+        " or ".join(rule.expected for rule in rules),
+        lambda value: any(rule.accepts(value) for rule in rules),
+        _common(rule.kind for rule in rules),
     )
+
+
+def _common(types: Iterable[type]) -> type:
+    found = set(types)
+    return found.pop() if len(found) == 1 else str
 
 
 def optional(rule: Constraint) -> Constraint:
     """Returns the constraint that a value meets another one or is null."""
-    return Constraint(f"{rule.expected}, or null", lambda value: value is None or rule.accepts(value))
+    return Constraint(f"{rule.expected}, or null", lambda value: value is None or rule.accepts(value), rule.kind)
 
 
 def list_of(rule: Constraint, length: int | None = None) -> Constraint:

@@ -33,7 +33,7 @@ columns = Constraint("the name of a column, or a list of names", either(column, 
 cells = Constraint("auto, a word or number, or a list of them", columns.accepts)
 share = either(integer(0), number(0, 1))
 interval = either(integer(1), number(above=0, high=1))
-endless = Constraint("an integer of 1 or more, or -1 for no limit", either(integer(1), one_of(-1)).accepts)
+endless = Constraint("an integer of 1 or more, or -1 for no limit", either(integer(1), one_of(-1)).accepts, float)
 seed = integer(0, 2**32 - 1)
 width = integer(1, 1_000_000)
 folder = Constraint("a path", name.accepts)

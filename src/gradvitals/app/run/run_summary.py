@@ -50,7 +50,7 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     if (run_dir / "report.html").exists():
         lines.append(_command("report", short(run_dir / "report.html")))
     if any(run_dir.glob("events.out.tfevents.*")):
-        lines.append(_command("tensorboard", f"{_tensorboard()} --logdir {shlex.quote(short(run_dir))}"))
+        lines.append(_command("tensorboard", f"{_board()} {shlex.quote(short(run_dir))}"))
     return "\n".join(wrapped(visible(" ".join(line.splitlines())), INDENT).replace(TOGETHER, " ") for line in lines)
 
 
@@ -122,7 +122,7 @@ def _clipping_line(fraction: float, start: dict[str, float]) -> str:
     return f"{line}; at the first, cosine of before and after {together:.3f}, of any tensor {per_tensor:.3f} or more"
 
 
-def _tensorboard() -> str:
-    """The program beside this Python; a shell finds it by name only where the environment is activated."""
-    program = Path(sys.executable).with_name("tensorboard")
-    return shlex.quote(short(program)) if program.exists() else f"{shlex.quote(sys.executable)} -m tensorboard.main"
+def _board() -> str:
+    """The script with this Python, which a shell finds by name only where the environment is activated."""
+    script = Path(__file__).parents[3] / "board.py"
+    return f"{shlex.quote(short(Path(sys.executable)))} {shlex.quote(short(script))}"

@@ -1,0 +1,119 @@
+"""TensorBoard on some runs, opened on the losses and metrics of training and validation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from argparse import Namespace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlencode
+
+ALWAYS = ("train/loss", "val/loss")  # pinned before the first event is there: the cards appear with their curves
+MOST_PINS = 8  # of the 10 that TensorBoard allows, so that the user has some
+EVENTS = "events.out.tfevents.*"
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def serve(folders: Collection[Path], newest: int, port: int | None) -> None:
+    """Serves TensorBoard for this machine until it is interrupted.
+
+    Args:
+        folders: run directories, or folders that contain some at any depth.
+        newest: how many of the runs are shown.
+        port: a free one near 6006 where it is None.
+
+    Raises:
+        ValueError: there are no events in the folders.
+    """
+    runs = runs_below(folders)
+    if not runs:
+        names = " ".join(map(str, folders))
+        raise ValueError(f"no TensorBoard events in {names}: expected run directories, or folders that contain some")
+    if len(runs) > newest:
+        print(
+            f"board        the newest {newest} of {len(runs)} runs; --newest {len(runs)} shows all, slowly", flush=True
+        )
+    from tensorboard import program
+
+    with _log_directory(folders, runs, newest) as folder:
+        board = program.TensorBoard(server_class=_server)
+        board.configure(["board", f"--logdir={folder}", "--host=localhost", *([f"--port={port}"] if port else [])])
+        board.main()
+
+
+def runs_below(folders: Iterable[Path]) -> list[Path]:
+    """Returns the directories with events in some folders, the newest first."""
+    written: dict[Path, float] = {}
+    for folder in folders:
+        for file in folder.absolute().rglob(EVENTS):
+            written[file.parent] = max(file.stat().st_mtime, written.get(file.parent, 0.0))
+    return sorted(written, key=lambda run: written[run], reverse=True)
+
+
+@contextmanager
+def _log_directory(folders: Collection[Path], runs: list[Path], newest: int) -> Iterator[Path]:
+    """A folder with all runs, where later ones will be found too; or else one with links to the chosen runs.
+
+    TensorBoard calls a run by its path below this folder, and ``.`` a run that is this folder itself.
+    """
+    parent = Path(os.path.commonpath([folder.absolute() for folder in folders]))
+    if len(runs) <= newest and len(folders) == 1 and parent not in runs:
+        yield parent
+        return
+    shown = set(runs[:newest])
+    root = parent.parent if parent in shown else parent
+    with TemporaryDirectory(prefix="board-") as temporary:
+        for run in shown:
+            if shown.isdisjoint(run.parents):  # otherwise it is behind the link of its parent
+                link = Path(temporary) / run.relative_to(root)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(run, target_is_directory=True)
+        yield Path(temporary)
+
+
+def _server(app: App, flags: Namespace) -> Any:
+    from tensorboard import program
+
+    return program.create_port_scanning_werkzeug_server(pinning(app), flags)
+
+
+def pinning(app: App) -> App:
+    """Wraps TensorBoard's application: its root leads to the page with pinned cards, which an address can contain.
+
+    TensorBoard itself opens on the first groups of tags by name: the gradient of each single layer.
+    """
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/" or environ.get("QUERY_STRING"):
+            return app(environ, start)
+        cards = [{"plugin": "scalars", "tag": tag} for tag in pinned(_tags(app))]
+        address = "?" + urlencode({"pinnedCards": json.dumps(cards, separators=(",", ":"))})
+        start("302 Found", [("Location", address), ("Content-Length", "0")])
+        return []
+
+    return answer
+
+
+def pinned(tags: Iterable[str]) -> list[str]:
+    """Returns the tags to pin: those of training and validation, by any metric, and losses first.
+
+    Example:
+        >>> pinned(["grad_norm/total", "test/acc", "train/acc", "train/loss", "val/acc", "val/loss"])
+        ['train/loss', 'val/loss', 'train/acc', 'val/acc']
+        >>> pinned(["val/r2", "train_loss_step"])
+        ['train/loss', 'train_loss_step', 'val/loss', 'val/r2']
+    """
+    found = {tag for tag in tags if re.match("train|val|loss", tag)} | set(ALWAYS)
+    return sorted(found, key=lambda tag: ("loss" not in tag, tag))[:MOST_PINS]
+
+
+def _tags(app: App) -> set[str]:
+    from werkzeug.test import Client
+
+    by_run = Client(app).get("/data/plugin/timeseries/tags").get_json()["scalars"]["runTagInfo"]
+    return {tag for tags in by_run.values() for tag in tags}
