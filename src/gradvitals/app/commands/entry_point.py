@@ -14,6 +14,7 @@ from unittest.mock import patch
 from omegaconf import OmegaConf
 
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
+from gradvitals.app.config.checkout import read_checkout
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
 from gradvitals.app.config.hydra_targets import checked_targets
 from gradvitals.app.config.overrides import slug
@@ -36,6 +37,7 @@ REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which L
 def launch(main: Callable[[], object], resumes: bool = False) -> None:
     """Runs a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1."""
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
+    read_checkout()
     disable_telemetry()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
     # Only under this variable Hydra raises an error instead of printing it; the user's own choice is kept beside it.
