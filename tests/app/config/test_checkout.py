@@ -1,15 +1,11 @@
 """`.env` and `pyproject.toml` of a checkout: what its owner sets once for all commands."""
 
 import os
-import shutil
-import subprocess
-import sys
 
 import pytest
 
 from gradvitals.app.config.checkout import LARGEST, admitted, dot_env, read_checkout
 from gradvitals.errors import ConfigError
-from tests.conftest import CONF, ROOT
 
 DOT_ENV = """\
 # where the data are
@@ -133,25 +129,6 @@ def test_errors_end_in_one_line(file, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="1"):
         read_checkout(file("A=1").parent)
     assert capsys.readouterr().err == "gradvitals: [Errno 13] Permission denied: '.env'\n"
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    """A checkout with an own package; returns what calls one of its commands from another folder."""
-    root, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"
-    shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("*.egg-info"))
-    shutil.copytree(CONF, root / "conf")
-    (root / "src/own_nets.py").write_text("import torch\nclass Net(torch.nn.Linear): ...\n")
-    elsewhere.mkdir()
-
-    def run(*words, script="train.py", **environment):
-        passed = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
-        call = [sys.executable, str(root / "src" / script), *words]
-        env = passed | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)} | environment
-        env["PYTHONPATH"] = f"{root / 'src'}{os.pathsep}{env['PYTHONPATH']}"
-        return subprocess.run(call, cwd=elsewhere, env=env, capture_output=True, text=True, timeout=120, check=False)
-
-    return root, elsewhere, run
 
 
 OWN = ("model._target_=own_nets.Net", "data=iris", "~callbacks.best", "trainer.fast_dev_run=true")
