@@ -53,7 +53,7 @@ def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
 def _check_sections(config: Mapping[str, Any]) -> None:
     if "local" in config:
         raise ConfigError(
-            "conf/local/default.yaml: expected `# @package _global_` as the first line; got none, so that the file sets "
+            "conf/local/default.yaml: expected `# @package _global_` as the first line; got none, so that it only sets "
             "keys of local, which no run reads"
         )
     for group in GROUPS:
