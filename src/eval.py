@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from gradvitals.app.commands.evaluate import evaluate
+from gradvitals.app.config.checkout import read_checkout
 from gradvitals.app.config.error_messages import errors_in_one_line
 
 
@@ -18,6 +19,7 @@ def main() -> None:
     )
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     arguments = parser.parse_args()
+    read_checkout()
     with errors_in_one_line():
         found = evaluate(arguments.run_dir, arguments.overrides, arguments.checkpoint)
     print(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from gradvitals.app.config.checkout import read_checkout
 from gradvitals.app.config.error_messages import errors_in_one_line
 
 
@@ -15,6 +16,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/CHECKPOINT.safetensors")
     arguments = parser.parse_args()
+    read_checkout()
     with errors_in_one_line():
         from gradvitals.app.commands.export import export
 

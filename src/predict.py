@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from gradvitals.app.commands.predict import predict
+from gradvitals.app.config.checkout import read_checkout
 from gradvitals.app.config.error_messages import errors_in_one_line
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/predictions_NAME.csv")
     arguments = parser.parse_args()
+    read_checkout()
     with errors_in_one_line():
         found = predict(arguments.run_dir, arguments.overrides, arguments.checkpoint, arguments.output)
     print(found)

@@ -28,12 +28,19 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run directories, or folders of them")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"where to write the page ({NAME})")
     arguments = parser.parse_args()
+    _read_checkout()
     try:
         file = report(arguments.folders, arguments.output)
     except (ValueError, OSError) as error:
         print(f"gradvitals: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     print(f"report       {file} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+def _read_checkout() -> None:
+    from gradvitals.app.config.checkout import read_checkout  # Hydra and OmegaConf, which --help can do without
+
+    read_checkout()
 
 
 def report(folders: Iterable[Path], output: Path | None = None) -> Path:

@@ -3,8 +3,8 @@
 A spec is ``{"_target_": "package.module.Class", **arguments}``. It must name a class of the expected type. The type is
 checked on the resolved class and not by a prefix of its name, because ``torch.load`` begins with ``torch.`` too. Only
 packages in :data:`TRUSTED` are imported. Users admit their own by the environment variable ``GRADVITALS_ALLOW`` (names
-of packages, separated by commas), never by a config, which is untrusted input. Arguments are plain values: nothing
-inside them is built.
+of packages, separated by commas), which the commands extend by what the ``pyproject.toml`` of the checkout lists; never
+by a config, which is untrusted input. Arguments are plain values: nothing inside them is built.
 """
 
 from __future__ import annotations
@@ -64,10 +64,15 @@ def _check_name(path: str, kind: type, trusted: frozenset[str]) -> None:
         raise ValueError(f"_target_={path}: expected package.module.Class, a {kind.__name__}")
     root = parts[0]
     if root not in trusted | allowed():
-        raise ValueError(f"_target_={path}: package {root!r} is not admitted. If it is yours, set {ALLOW}={root}")
+        raise ValueError(f"_target_={path}: package {root!r} is not admitted. {_admit(root)}")
     private = [part for part in parts if part.startswith("_")]
     if private and root in trusted:
         raise ValueError(f"_target_={path}: expected a public name; {private[0]!r} is private")
+
+
+def _admit(package: str) -> str:
+    once = f'allow = ["{package}"] under [tool.gradvitals] in pyproject.toml'
+    return f"If it is yours, set {ALLOW}={package}, or once for all commands {once}"
 
 
 def _check_target(path: str, target: Any, kind: type, trusted: frozenset[str]) -> None:
@@ -79,7 +84,7 @@ def _check_target(path: str, target: Any, kind: type, trusted: frozenset[str]) -
         found = "another class" if isinstance(target, type) else f"a {type(target).__name__}"
         raise ValueError(f"_target_={path}: expected a subclass of {kind.__name__}; got {found}")
     if home not in trusted | allowed():
-        raise ValueError(f"_target_={path} comes from package {home!r}, which is not admitted. Set {ALLOW}={home}")
+        raise ValueError(f"_target_={path} comes from package {home!r}, which is not admitted. {_admit(home)}")
     if isabstract(target) or module.startswith(DEMOS):
         found = "a demo, which downloads files" if module.startswith(DEMOS) else "an abstract class"
         raise ValueError(f"_target_={path}: expected a usable {kind.__name__}; got {found}")

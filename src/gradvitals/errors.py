@@ -40,15 +40,14 @@ def out_of_reach(error: BaseException) -> bool:
 
 
 def closest(name: str, known: Iterable[str]) -> str:
-    """Returns the known names, the closest ones first.
+    """Returns the three closest known names; all of them where none is close.
 
     Example:
         >>> closest("dept", ["width", "depth"])
-        'depth, width'
+        'depth'
     """
     known = [str(k) for k in known]
-    close = get_close_matches(name, known, n=3, cutoff=0.5)
-    return ", ".join([*close, *(k for k in known if k not in close)])
+    return ", ".join(get_close_matches(name, known, n=3, cutoff=0.5) or known)
 
 
 def shown(value: Any) -> str:

@@ -239,7 +239,15 @@ def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(command, tm
 
 # Told by Hydra's composition or the guard: no torch is imported, so each takes well under a second.
 QUICK = [
-    (["model=resnet"], "model=resnet: no such option; expected rezero"),
+    (["model=rezerro"], "model=rezerro: no such option; expected model=rezero\n"),
+    (["model=resnet"], "model=resnet: no such option; expected model=residual\n"),
+    (["lr=.1"], "lr: no such key; expected optimizer.lr=.1\n"),
+    (["+extras.print_config=true"], "extras.print_config: no such key; expected print_config=true\n"),
+    (["fit"], "fit: there are no subcommands; expected python src/train.py\n"),
+    (["fit", "--trainer.max_epochs", "5"], "is typed without dashes, KEY=VALUE; expected trainer.max_epochs=5\n"),
+    (["--learning-rate=0.1"], "--learning-rate: a key is typed without dashes, KEY=VALUE; expected optimizer.lr=0.1\n"),
+    (["--model", "MLP"], "--model: a key is typed without dashes, KEY=VALUE; expected model=plain\n"),
+    (["--no-such"], "unrecognized arguments: --no-such; expected KEY=VALUE"),
     (["modle=bn"], "modle: no such key; expected model"),
     (["model.dept=3"], "model.dept: no such key; expected model.depth"),
     (["optimizer.lrr=1"], "optimizer.lrr: no such key; expected optimizer.lr"),
@@ -264,7 +272,7 @@ def test_bad_input_ends_at_once_in_one_line(command, tmp_path, typed, words):
     imported = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     said = [line for line in lines if not line.startswith("import time:")]
     assert done.returncode == 1
-    assert words in "\n".join(said)
+    assert words in "\n".join(said) + "\n"
     assert len(said) <= 2
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "logs").exists()

@@ -14,7 +14,8 @@ from tests.conftest import CONF
 
 
 def test_closest_come_first():
-    assert closest("lrr", ["momentum", "weight_decay", "lr"]) == "lr, momentum, weight_decay"
+    assert closest("lrr", ["momentum", "weight_decay", "lr"]) == "lr"
+    assert closest("zzz", ["momentum", "lr"]) == "momentum, lr"
 
 
 def test_unknown_errors_name_their_type_and_the_way_to_the_traceback():

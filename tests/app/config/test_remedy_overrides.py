@@ -26,6 +26,7 @@ EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 TYPED = {name: [f"experiment={name}"] for name in EXPERIMENTS} | {
     "typed": ["act=leaky_relu", "act.negative_slope=0.3", "+optimizer.maximize=false", "data=fashion_mnist"],
     "sweep": ["sweep=depth", "init.gain=0.7", "hydra.mode=RUN"],
+    "experiment and sweep": ["experiment=vanishing", "sweep=depth", "hydra.mode=RUN"],
     "by trainer": ["optimizer=sgd", "optimizer.momentum=0.9", "trainer.gradient_clip_val=1", "init=uniform"],
     "own network": ["model._target_=torch.nn.Linear", "act=sigmoid"],
 }
@@ -93,7 +94,7 @@ def test_the_options_are_those_that_hydra_chooses(name):
     """They are found without composing, which a page of many remedies has no time for."""
     from gradvitals.app.config.remedy_overrides import _choices, _flattened, _read
 
-    files = [_read(CONF, group, option) for group, option in _flattened(TYPED[name])]
+    files = [_read(CONF, group, option) for group, option in _flattened(TYPED[name], CONF)]
     chosen = compose(TYPED[name]).choices
     found = _choices(TYPED[name], files, CONF)
     assert found == {group: chosen[group] for group in found}

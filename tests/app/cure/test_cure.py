@@ -252,7 +252,7 @@ def test_a_trial_that_diverges_and_one_that_cannot_be_built():
     assert run_trial([*SMALL, "optimizer=sgd", "optimizer.lr=1e30"], max_steps=50).status == "diverged"
     trial = run_trial([*SMALL, "act=eluu"])
     assert (trial.status, trial.steps) == ("failed", 0)
-    assert trial.reason.startswith("act=eluu: no such option; expected elu")
+    assert trial.reason.startswith("act=eluu: no such option; expected act=elu")
 
 
 def test_a_trial_in_a_worker_is_the_trial_here():

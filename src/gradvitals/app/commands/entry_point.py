@@ -5,22 +5,26 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 from unittest.mock import patch
 
 from omegaconf import OmegaConf
 
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
+from gradvitals.app.config.checkout import read_checkout
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
 from gradvitals.app.config.hydra_targets import checked_targets
+from gradvitals.app.config.offers import ALL, instead, no_such_key
+from gradvitals.app.config.other_templates import OWN_GROUPS
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.processes.subprocesses import SCRIPT
 from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
-from gradvitals.errors import INTERRUPTED
+from gradvitals.errors import INTERRUPTED, ConfigError
 
 # Overrides of a process that is not the first of its run: it makes no directory and writes no file.
 ASIDE = (
@@ -36,6 +40,7 @@ REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which L
 def launch(main: Callable[[], object], resumes: bool = False) -> None:
     """Runs a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1."""
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
+    read_checkout()
     disable_telemetry()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
     # Only under this variable Hydra raises an error instead of printing it; the user's own choice is kept beside it.
@@ -48,6 +53,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
             os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}
         if not is_first_process():
             sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRA_KEYS)), *ASIDE]
+        _refuse_groups_of_others(sys.argv[1:])
         with checked_targets(), patch.object(ArgumentParser, "error", _wrong_flag):
             main()
     except AlreadyCompleted as done:
@@ -61,6 +67,18 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
         leave(explain(error))
 
 
+def _refuse_groups_of_others(words: Sequence[str]) -> None:
+    for word in words:
+        key, _, value = word.lstrip("+").partition("=")
+        if word.startswith("+") and re.split(r"[./]", key)[0] in OWN_GROUPS:
+            raise ConfigError(no_such_key(key, value))
+
+
 def _wrong_flag(parser: ArgumentParser, message: str) -> NoReturn:
-    """Replaces the usage of all flags and exit code 2."""
+    """Replaces the usage of all flags and exit code 2; a key that was typed as a flag is offered as one."""
+    if flag := re.search(r"unrecognized arguments:.*?(--([a-z][\w./-]*))(?:=(\S+))?", message):
+        following = sys.argv[sys.argv.index(flag[1]) + 1 :][:1] if flag[1] in sys.argv else []
+        value = flag[3] or next((word for word in following if not word.startswith("-")), None)
+        if (said := instead(flag[2].replace("-", "_"), value)) != ALL:
+            leave(f"{flag[1]}: a key is typed without dashes, KEY=VALUE; {said}")
     leave(f"{message}; expected KEY=VALUE, GROUP=OPTION, -m, --cfg job or another flag of --help")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from gradvitals.app.config.compose import CONF
+from gradvitals.app.config.compose import compose
 from gradvitals.app.config.overrides import Overrides, key_of, quoted
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
@@ -105,7 +105,7 @@ def _may_change_a_sweep(key: str) -> bool:
 
 
 def _latest(typed: Overrides) -> Path:
-    config = OmegaConf.load(CONF / "train.yaml")
+    config = compose([]).config  # conf/local may set them
     logs, task_name = (str(typed.value(key) or OmegaConf.select(config, key)) for key in WHERE)
     folder = Path(logs) / task_name / "runs"
     runs = sorted(path for path in folder.glob("*") if (path / ".hydra").is_dir())

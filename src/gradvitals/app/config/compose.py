@@ -18,7 +18,7 @@ from gradvitals.app.config.overrides import Overrides, quoted, slug
 from gradvitals.app.config.run_config import RunConfig, choices_of
 
 CONF = Path(__file__).parents[4] / "conf"
-FLATTENED = ("experiment", "debug", "sweep")  # groups whose files set values of the other groups
+FLATTENED = ("experiment", "local", "debug", "sweep")  # groups whose files set values of the other groups, in turn
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,5 @@ def _running_job_set_aside() -> Iterator[None]:
 def usual_choices(conf: Path) -> dict[str, str]:
     """Returns group -> option of the defaults list of ``train.yaml``."""
     listed = OmegaConf.load(conf / "train.yaml").defaults
-    return {str(key): option for item in listed if not isinstance(item, str) for key, option in item.items()}
+    pairs = [pair for item in listed if not isinstance(item, str) for pair in item.items()]
+    return {str(key).removeprefix("optional "): option for key, option in pairs}

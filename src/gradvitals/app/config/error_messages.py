@@ -15,8 +15,10 @@ from hydra.errors import ConfigCompositionException, HydraException, MissingConf
 from omegaconf import DictConfig
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
 
+from gradvitals.app.config.offers import as_it_was_typed, no_such_key, no_such_option
+from gradvitals.app.config.other_templates import SUBCOMMANDS
 from gradvitals.distributed.cluster_environment import rank
-from gradvitals.errors import LostProcess, closest, out_of_reach
+from gradvitals.errors import LostProcess, out_of_reach
 from gradvitals.formatting import as_typed, setting, visible
 
 HINT = "HYDRA_FULL_ERROR=1 shows the traceback"
@@ -54,6 +56,8 @@ def explain(error: BaseException) -> str:
 def _unreadable(override: str, argv: Sequence[str]) -> str:
     """Offers what Hydra cannot read in quotes, where that makes it readable."""
     refused = f"cannot read {override!r}: expected KEY=VALUE"
+    if override in SUBCOMMANDS:
+        return f"{override}: there are no subcommands; expected {SUBCOMMANDS[override]}"
     key, equals, value = _whole(override, argv).partition("=")
     quoted = f"{key}={_quoted_items(value) or as_typed(value)}"
     is_open = value.startswith("[") and not value.endswith("]")  # a list that was not ended
@@ -95,9 +99,7 @@ def _shortened(part: str, longest: int = 200) -> str:
 
 def _missing_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
-    if not error.options or not group:
-        return str(error).partition("\n")[0]
-    return f"{group}={option}: no such option; expected {closest(option, error.options)}"
+    return no_such_option(group, option, error.options or ()) if group else str(error).partition("\n")[0]
 
 
 def _composition(error: Exception) -> str:
@@ -124,8 +126,8 @@ def _no_such_key(key: str, parent_node: DictConfig) -> str:
     if parent and "name" in known:  # an activation, an initializer, a clipping
         takes = ", ".join(name for name in known if name != "name") or "no parameter"
         return f"{key}: {parent}={parent_node['name']} takes {takes}; got {last}"
-    expected = closest(key, [f"{parent}.{k}" if parent else k for k in known]) or f"+{key}=VALUE, which adds it"
-    return f"{key}: no such key; expected {expected}"
+    root = parent_node._get_root()
+    return no_such_key(*as_it_was_typed(key, sys.argv[1:]), root if isinstance(root, DictConfig) else None)
 
 
 def _no_option(message: str) -> str:

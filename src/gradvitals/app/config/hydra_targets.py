@@ -2,7 +2,7 @@
 
 Hydra calls these targets before any callback of ours runs, whether they were typed or come from an experiment's file.
 So the config is checked as soon as Hydra's loader has composed it. Other classes are admitted by the user's environment
-variable ``GRADVITALS_ALLOW`` alone; see :mod:`gradvitals.build`.
+variable ``GRADVITALS_ALLOW`` and ``pyproject.toml`` alone; see :mod:`gradvitals.build`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def check_hydra(config: DictConfig) -> None:
         >>> check_hydra(DictConfig({"launcher": {"_target_": "os.system"}}))
         Traceback (most recent call last):
         ...
-        gradvitals.errors.ConfigError: hydra.launcher._target_=os.system: package 'os' is not admitted. If it is yours, set GRADVITALS_ALLOW=os
+        gradvitals.errors.ConfigError: hydra.launcher._target_=os.system: package 'os' is not admitted. If it is yours, set GRADVITALS_ALLOW=os, or once for all commands allow = ["os"] under [tool.gradvitals] in pyproject.toml
     """  # noqa: E501
     for slot in KNOWN:
         for key, last, value in _leaves(f"hydra.{slot}", slot, config.get(slot)):

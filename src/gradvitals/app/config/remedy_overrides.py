@@ -35,7 +35,7 @@ def with_remedy(typed: Sequence[str], remedy: Sequence[str], conf: Path = CONF) 
         ['experiment=iris_leaky', 'act=elu', '~act.negative_slope']
     """
     keys = {key_of(word) for word in remedy}
-    files = [_read(conf, group, option) for group, option in _flattened(typed)]
+    files = [_read(conf, group, option) for group, option in _flattened(typed, conf)]
     before = _choices(typed, files, conf)
     after = {**before, **_options(remedy)}
     replaced = [_Replaced.read(conf, group, before[group], after[group]) for group in before]
@@ -112,14 +112,14 @@ def _read(conf: Path, group: str, name: str) -> _File:
     return _File(OmegaConf.merge({}, *(base.values for base in bases), content), options)  # type: ignore[arg-type]
 
 
-def _flattened(typed: Sequence[str]) -> list[tuple[str, str]]:
-    found = _options(typed)
+def _flattened(typed: Sequence[str], conf: Path) -> list[tuple[str, str]]:
+    found = {"local": usual_choices(conf)["local"], **_options(typed)}
     return [(group, found[group]) for group in FLATTENED if group in found]
 
 
 def _choices(typed: Sequence[str], files: Sequence[_File], conf: Path) -> dict[str, str]:
     chosen: dict[str, str] = {}
-    for file in reversed(files):  # Hydra takes the first one that overrides a group
+    for file in files:  # Hydra takes the last one that overrides a group
         chosen |= file.options
     chosen |= _options(typed)
     return {group: chosen.get(group, option) for group, option in usual_choices(conf).items()}

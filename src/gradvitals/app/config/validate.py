@@ -51,6 +51,11 @@ def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
 
 
 def _check_sections(config: Mapping[str, Any]) -> None:
+    if "local" in config:
+        raise ConfigError(
+            "conf/local/default.yaml: expected `# @package _global_` as the first line; got none, so that it only sets "
+            "keys of local, which no run reads"
+        )
     for group in GROUPS:
         if not isinstance(config.get(group), Mapping):
             raise ConfigError(f"{group}: expected an option of the group; got none. Set it by {group}=OPTION")

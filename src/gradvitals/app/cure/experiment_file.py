@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from gradvitals.app.config.compose import CONF, FLATTENED, compose, usual_choices
+from gradvitals.app.config.compose import CONF, FLATTENED, compose
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.cure.attempts import Attempt, CureState
 from gradvitals.formatting import train_command, visible
@@ -33,7 +33,7 @@ def experiment(overrides: Sequence[str], conf: Path = CONF) -> str:
         <BLANKLINE>
     """
     composed = compose(overrides, conf)
-    usual = usual_choices(conf)
+    usual = compose([], conf).choices  # with those of conf/local, which is no part of an experiment
     chosen = {
         group: option
         for group, option in composed.choices.items()

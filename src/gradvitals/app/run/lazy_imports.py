@@ -24,7 +24,10 @@ from unittest.mock import patch
 
 BESIDE_LIGHTNING = ("torchvision", "scipy.signal", "scipy.optimize", "torch._dynamo")
 BESIDE_DATA = ("scipy.stats", "pandas", "torch._dynamo")  # imported by scikit-learn and torchvision
-IS_ON = os.environ.get("GRADVITALS_LAZY") != "0"
+
+
+def _is_on() -> bool:
+    return os.environ.get("GRADVITALS_LAZY") != "0"
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def defer_imports(names: Sequence[str]) -> Iterator[None]:
         >>> format_witnesses([(4, 0, 8)])
         'at tab size 4'
     """
-    finders = [_Finder(name) for name in names if IS_ON and name not in sys.modules]
+    finders = [_Finder(name) for name in names if _is_on() and name not in sys.modules]
     sys.meta_path[:0] = finders
     try:
         yield
@@ -118,7 +121,7 @@ class _StandIn:
 
 def import_lightning() -> None:
     """Imports torch and Lightning without what a run hardly ever uses; nothing where Lightning is imported already."""
-    if not IS_ON or "lightning" in sys.modules:
+    if not _is_on() or "lightning" in sys.modules:
         return
     import torch
 
