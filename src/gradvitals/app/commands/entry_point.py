@@ -11,12 +11,10 @@ from collections.abc import Callable
 from typing import NoReturn
 from unittest.mock import patch
 
-from omegaconf import OmegaConf
-
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
 from gradvitals.app.config.hydra_targets import checked_targets
-from gradvitals.app.config.overrides import slug
+from gradvitals.app.config.run_directory import register_names
 from gradvitals.app.processes.subprocesses import SCRIPT
 from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
@@ -37,7 +35,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
     """Runs a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1."""
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
     disable_telemetry()
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_names()
     # Only under this variable Hydra raises an error instead of printing it; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
