@@ -71,6 +71,12 @@ def closest_runs(missing: Path, logs: Path = Path("logs")) -> str:
     return f". The closest of the {len(names)} runs: {', '.join(short(run) for run in names[:SHOWN])}"
 
 
+def require_directory(run_dir: Path) -> None:
+    """Raises FileNotFoundError, with the names of the closest runs, where there is no such directory."""
+    if not run_dir.is_dir():
+        raise FileNotFoundError(f"{run_dir}: expected a run directory; there is none{closest_runs(run_dir)}")
+
+
 def _runs_in(folders: Iterable[Path]) -> list[Path]:
     return [folder for folder in folders if (folder / ".hydra").is_dir()]
 

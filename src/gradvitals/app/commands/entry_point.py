@@ -15,6 +15,7 @@ from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
 from gradvitals.app.config.hydra_targets import checked_targets
 from gradvitals.app.config.run_directory import register_names
+from gradvitals.app.config.typed_paths import with_typed_paths
 from gradvitals.app.processes.subprocesses import SCRIPT
 from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
@@ -41,6 +42,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     os.environ[SCRIPT] = os.path.abspath(sys.argv[0])
     try:
+        sys.argv = [sys.argv[0], *with_typed_paths(sys.argv[1:])]
         if resumes and REWRITTEN not in os.environ:
             sys.argv = rewrite(given := sys.argv)
             os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}

@@ -11,10 +11,13 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.config.compose import CONF
 from gradvitals.app.config.overrides import Overrides, key_of, quoted
+from gradvitals.app.config.typed_paths import typed_path
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
+from gradvitals.formatting import in_shell
 from gradvitals.results.result import Result
+from gradvitals.results.run_names import began, closest_runs
 
 LONGER = "trainer.max_epochs"
 # Keys that may be typed beside resume: a longer fit, and on how many devices.
@@ -51,7 +54,7 @@ def rewrite(argv: list[str]) -> list[str]:
 def _typed_path(typed: Overrides, key: str) -> str | None:
     """As it was typed, because Hydra would read the comma in a directory's name as a sweep."""
     value = typed.text(key)
-    return None if value in (None, "", "null") else value
+    return None if value in (None, "", "null") else typed_path(str(value))
 
 
 def _resumed_run(typed: Overrides, resume: str) -> list[str]:
@@ -65,7 +68,9 @@ def _resumed_run(typed: Overrides, resume: str) -> list[str]:
     run_dir = _latest(typed) if resume == "latest" else Path(resume)
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
-        raise ConfigError(f"resume={resume}: expected a run directory; {run_dir} contains no .hydra/overrides.yaml")
+        close = "" if run_dir.is_dir() else closest_runs(run_dir)
+        none = f"{run_dir} contains no .hydra/overrides.yaml"
+        raise ConfigError(f"resume={resume}: expected a run directory; {none}{close}")
     _refuse_completed(run_dir, beside)
     if not saved.read_text(encoding="utf-8").strip():
         raise ConfigError(f"{saved} is empty: the run was killed while it was being written. Start it anew")
@@ -107,13 +112,13 @@ def _latest(typed: Overrides) -> Path:
     config = OmegaConf.load(CONF / "train.yaml")
     logs, task_name = (str(typed.value(key) or OmegaConf.select(config, key)) for key in WHERE)
     folder = Path(logs) / task_name / "runs"
-    runs = sorted(path for path in folder.glob("*") if (path / ".hydra").is_dir())
+    runs = [path for path in folder.glob("*") if (path / ".hydra").is_dir()]
     if not runs:
         raise ConfigError(
             f"resume=latest: expected a run under {folder}; there is none in {Path.cwd()}. Runs of another folder: set "
             f"{' or '.join(WHERE)} as they were"
         )
-    return runs[-1]
+    return max(runs, key=began)
 
 
 def _refuse_completed(run_dir: Path, beside: Overrides) -> None:
@@ -121,4 +126,4 @@ def _refuse_completed(run_dir: Path, beside: Overrides) -> None:
     is_longer = wanted is not None and not (wanted.isdecimal() and int(wanted) <= (result.epochs or 0))
     if result.status.is_over and not is_longer:
         ended = "is complete" if result.status == "completed" else f"has ended: {result.status}"
-        raise AlreadyCompleted(f"{run_dir} {ended}. To train longer: resume={run_dir} {LONGER}=N")
+        raise AlreadyCompleted(f"{run_dir} {ended}. To train longer: resume={in_shell(run_dir)} {LONGER}=N")

@@ -54,4 +54,5 @@ def candidates(folder: Path) -> Iterator[Path]:
 
 def _slug(overrides: Any) -> str:
     """As they were typed: an interpolation in one of them need not be resolved for a name."""
-    return slug(OmegaConf.to_container(overrides, resolve=False) if OmegaConf.is_config(overrides) else overrides)
+    raw: Any = OmegaConf.to_container(overrides, resolve=False)
+    return slug(raw)
