@@ -135,7 +135,8 @@ def _word(override: str) -> str:
         return ""
     if override.startswith("~"):
         return f"no-{_plain_ascii(key)}"
-    value = "/".join(PurePath(value).parts[-2:]) if "/" in value else value
+    if "/" in value:
+        value = "/".join([part for part in PurePath(value).parts if part != ".."][-2:])
     shown = _plain_ascii(value)
     return shown if key == "experiment" else f"{_plain_ascii(key)}-{shown}".rstrip("-.")
 

@@ -64,7 +64,7 @@ def _as_typed(word: str, is_sweep: bool) -> str:
         return word
     if key_of(word) in SEVERAL and not Path(value).exists():
         if paths := _several(value):
-            return f"{before}={','.join(map(as_typed, paths))}"
+            return f"{before}={','.join(path if _read(path) == path else as_typed(path) for path in paths)}"
         if (is_sweep and isinstance(read, Sweep)) or _is_escaped(read):
             return word
     return f"{before}={as_typed(value)}"
