@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from gradvitals.app.config.error_messages import errors_in_one_line
+from gradvitals.formatting import in_shell
 
 
 def main() -> None:
@@ -19,7 +20,7 @@ def main() -> None:
         from gradvitals.app.commands.export import export
 
         file = export(arguments.run_dir, arguments.checkpoint, arguments.output)
-    print(f"weights      {file} ({file.stat().st_size / 1e6:.1f} MB)")
+    print(f"weights      {in_shell(file)} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

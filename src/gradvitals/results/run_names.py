@@ -78,7 +78,8 @@ def require_directory(run_dir: Path) -> None:
 
 
 def _runs_in(folders: Iterable[Path]) -> list[Path]:
-    return [folder for folder in folders if (folder / ".hydra").is_dir()]
+    """Returns the runs that wrote something, which the command that reports the error has not."""
+    return [folder for folder in folders if any((folder / name).exists() for name in ("result.json", "checkpoints"))]
 
 
 def _likeness(name: str, wanted: str) -> tuple[float, str]:
