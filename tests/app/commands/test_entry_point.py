@@ -95,7 +95,7 @@ def test_an_experiment_may_be_a_sweep_and_one_of_it_typed(command, tmp_path):
     done = command("experiment=race", where)
     assert done.returncode == 0, done.stderr
     jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
-    assert [job.parent.name.partition("init-")[2] for job in jobs] == ["he_normal", "default"]
+    assert [job.parent.name for job in jobs] == ["0_init-he_normal_race", "1_init-default_race"]
     assert not runs(tmp_path)
     assert command("experiment=race", where, "hydra.mode=RUN", "init=default").returncode == 0
     assert len(runs(tmp_path)) == 1
