@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 DOCS = Path(__file__).parent
 NETS = [["model.depth=12", f"model={model}", f"act={act}"] for model in ("plain", "bn") for act in ("sigmoid", "elu")]
-NAMED = "hydra.run.dir='logs/run${gradvitals.slug:${hydra.job.override_dirname}}'"  # as usual, without the time
+NAMED = "hydra.run.dir='logs/${gradvitals.slug:${hydra.overrides.task}}'"  # as usual, without the time
 PAGES = {"hparams": "hparams", "layers": "custom_scalars", "pictures": "images", "verdict": "text"}
 WIDTH, COLORS = 1200, 64
 

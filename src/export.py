@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gradvitals.app.config.checkout import read_checkout
 from gradvitals.app.config.error_messages import errors_in_one_line
+from gradvitals.formatting import in_shell
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
         from gradvitals.app.commands.export import export
 
         file = export(arguments.run_dir, arguments.checkpoint, arguments.output)
-    print(f"weights      {file} ({file.stat().st_size / 1e6:.1f} MB)")
+    print(f"weights      {in_shell(file)} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
 if __name__ == "__main__":

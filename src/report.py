@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from gradvitals.formatting import in_shell
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.results.record import locate, read
@@ -34,7 +35,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         print(f"gradvitals: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    print(f"report       {file} ({file.stat().st_size / 1e6:.1f} MB)")
+    print(f"report       {in_shell(file)} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
 def _read_checkout() -> None:

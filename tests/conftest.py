@@ -16,8 +16,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.overrides import Overrides, slug
+from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.config.run_directory import register_names
 from tests.faults.table import pytest_terminal_summary  # noqa: F401
 
 # Of tests whose names begin alike, which share trainings, or processes that train: each kind goes to one worker.
@@ -53,7 +54,7 @@ def same_numbers() -> None:
 
 def compose_variant(typed: Sequence[str], *more: str, **options: Any) -> DictConfig:
     """Composes the train config as Hydra does, with the seed and the threads of the variant where none are typed."""
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_names()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", [*typed, *more], **options)
     OmegaConf.set_struct(config, False)

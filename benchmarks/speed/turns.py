@@ -17,11 +17,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from lightning import Callback, Trainer
-from omegaconf import OmegaConf
 
 from gradvitals.app.config.compose import compose_run_config
-from gradvitals.app.config.overrides import slug
 from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.config.run_directory import register_names
 from gradvitals.app.run.assemble import Run, assemble
 from gradvitals.app.run.environment import filter_warnings
 from gradvitals.data.images import Images
@@ -157,4 +156,4 @@ def _drain(reader: int) -> None:
 def begin() -> None:
     """Of every benchmark in a process of its own."""
     filter_warnings()
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_names()

@@ -71,6 +71,16 @@ def short(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def in_shell(path: Path) -> str:
+    """Returns a path as it is typed in a POSIX shell, relative to the working folder where it is inside.
+
+    Example:
+        >>> in_shell(Path("my logs/act=elu")), in_shell(Path("logs/act-elu"))
+        ("'my logs/act=elu'", 'logs/act-elu')
+    """
+    return shlex.quote(short(path))
+
+
 def typed(script: str, overrides: Iterable[str]) -> str:
     """Returns a command, quoted for a shell.
 

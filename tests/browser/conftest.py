@@ -14,6 +14,7 @@ from typing import NoReturn
 
 import pytest
 
+from gradvitals.app.config.overrides import slug
 from tests.conftest import ROOT
 
 
@@ -48,7 +49,7 @@ def two_runs(chromium, tmp_path_factory) -> tuple[Path, Path]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
     runs = [subprocess.Popen(call, cwd=folder, env=env, stdout=subprocess.DEVNULL) for call in calls]
     assert [run.wait(timeout=240) for run in runs] == [0, 0]
-    (sick,), (healthy,) = (list((folder / "logs/train/runs").glob(f"*{words[0]}*")) for words in typed)
+    (sick,), (healthy,) = (list((folder / "logs/train/runs").glob(f"*{slug(words[:1])}*")) for words in typed)
     return sick, healthy
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from gradvitals.app.commands.train import train
-from gradvitals.app.config.overrides import slug
+from gradvitals.app.config.run_directory import register_names
 from gradvitals.distributed.sync_batch_norm import desynchronize, synchronize
 from tests.conftest import CONF
 from tests.distributed import process_group
@@ -121,7 +121,7 @@ def commands(folder: Path) -> Iterator[tuple[str, Any]]:
 
 def train_in(run_dir: Path, *typed: str) -> None:
     """As ``python src/train.py`` does, in this process."""
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_names()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", list(typed), return_hydra_config=True)
     OmegaConf.set_struct(config, False)

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from gradvitals.app.config.overrides import slug
+from gradvitals.app.config.run_directory import register_names
 from tests.conftest import CONF
 
 REFERENCE = Path(__file__).parents[1] / "reference"
@@ -59,7 +58,7 @@ def outcome(train_here, tmp_path_factory):
 
 def jobs(name: str) -> list[tuple[str, ...]]:
     """The jobs of an experiment that is a sweep, as what each of them is typed."""
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_names()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         hydra = compose("train", [f"experiment={name}"], return_hydra_config=True).hydra
     assert hydra.mode.name == "MULTIRUN"

@@ -12,19 +12,24 @@ from gradvitals.checkpoints.verify import is_whole
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import ConfigError
 from gradvitals.results.result import Result
+from gradvitals.results.run_names import closest_runs
 from gradvitals.results.status import Status
 
 # Overrides that leave the network, data and training of an experiment unchanged.
 HARMLESS = ("seed=", "tags=", "threads=", "task_name=", "data.root=", "logger", "hydra.", "paths.", "monitor")
 
-LAST, LATEST, SAFETENSORS = "checkpoints/last.ckpt", "latest:", ".safetensors"
+BEST, LAST = "checkpoints/best.ckpt", "checkpoints/last.ckpt"
+LATEST, SAFETENSORS = "latest:", ".safetensors"
 
 
-def newest(run_dir: Path) -> Path | None:
+def newest(run_dir: Path, key: str = "resume") -> Path | None:
     """Returns the newest whole checkpoint of a run, and warns of damaged ones; None where there is none at all.
 
     The first process alone compares checksums, which reads the whole file. The others take the newest that can be
     opened, until they are given the first one's choice (:class:`gradvitals.app.processes.same_config.SameConfig`).
+
+    Args:
+        key: the setting that named the run, for the error.
 
     Raises:
         ConfigError: there are some, and all are damaged.
@@ -35,7 +40,7 @@ def newest(run_dir: Path) -> Path | None:
     names = ", ".join(path.name for path in damaged)
     if found and len(damaged) == len(found):
         raise ConfigError(
-            f"resume={run_dir}: expected a whole checkpoint; all are damaged: {names}. Train again without resume"
+            f"{key}={run_dir}: expected a whole checkpoint; all are damaged: {names}. Train again without {key}"
         )
     if damaged and is_first_process():
         print(f"gradvitals: damaged: {names}; resuming from {found[len(damaged)].name}", file=sys.stderr)
@@ -43,27 +48,64 @@ def newest(run_dir: Path) -> Path | None:
 
 
 def locate(source: str, logs: str) -> Path:
-    """Returns the checkpoint that ``weights`` names.
+    """Returns the file whose weights ``weights`` names.
 
     Args:
-        source: a checkpoint; a run directory, for its last one; or ``latest:EXPERIMENT``, for that of the latest
-            completed run of that experiment without changes.
+        source: a file; a run directory, for its best checkpoint, or its last one where there is no best; or
+            ``latest:EXPERIMENT``, for that of the latest completed run of that experiment without changes.
         logs: the folder that contains the runs.
 
     Raises:
-        FileNotFoundError: no completed run of that experiment.
+        FileNotFoundError: no such file or run, no checkpoint in it, or no completed run of that experiment.
     """
-    if not source.startswith(LATEST):
-        return Path(source) / LAST if Path(source).is_dir() else Path(source)
+    run = _latest(source, logs) if source.startswith(LATEST) else Path(source)
+    if not run.is_dir():
+        return _existing(run, "weights", logs)
+    best = run / BEST
+    found = [best] if best.is_file() else newest_first(run / "checkpoints")
+    if not found:
+        raise FileNotFoundError(_no_checkpoint(run, "weights", logs))
+    return found[0]
+
+
+def locate_state(source: str, logs: str) -> Path:
+    """Returns the file that a fit resumes from: ``ckpt_path`` itself, or the newest whole checkpoint of a run.
+
+    Raises:
+        ConfigError: all checkpoints of that run are damaged.
+        FileNotFoundError: no such file or run, or no checkpoint in it.
+    """
+    if not Path(source).is_dir():
+        return _existing(Path(source), "ckpt_path", logs)
+    found = newest(Path(source), "ckpt_path")
+    if found is None:
+        raise FileNotFoundError(_no_checkpoint(Path(source), "ckpt_path", logs))
+    return found
+
+
+def _existing(file: Path, key: str, logs: str) -> Path:
+    if file.is_file():
+        return file
+    names = [path.name for path in file.parent.glob("*.ckpt")]
+    close = f". {file.parent} contains {', '.join(sorted(names))}" if names else closest_runs(file, Path(logs))
+    raise FileNotFoundError(f"{key}: expected a checkpoint or a run directory; there is no {file}{close}")
+
+
+def _no_checkpoint(run: Path, key: str, logs: str) -> str:
+    close = "" if (run / ".hydra").is_dir() else closest_runs(run, Path(logs))
+    return f"{key}={run}: expected a checkpoint or a run directory; there is none in {run / 'checkpoints'}{close}"
+
+
+def _latest(source: str, logs: str) -> Path:
+    experiment = f"experiment={source.removeprefix(LATEST)}"
     runs = [path.parents[1] for path in Path(logs).glob(f"*/*/**/{LAST}")]
-    typed = f"experiment={source.removeprefix(LATEST)}"
-    found = [run / LAST for run in runs if _is_completed(run, typed)]
+    found = [run for run in runs if _is_completed(run, experiment)]
     if not found:
         raise FileNotFoundError(
-            f"weights={source}: expected a completed run of {typed}, without changes, under {logs}; there is none. "
-            f"Train it by python src/train.py {typed}, or set weights=RUN_DIR"
+            f"weights={source}: expected a completed run of {experiment}, without changes, under {logs}; there is none."
+            f" Train it by python src/train.py {experiment}, or set weights=RUN_DIR"
         )
-    return max(found, key=lambda path: path.stat().st_mtime)
+    return max(found, key=lambda run: (run / LAST).stat().st_mtime)
 
 
 def _is_completed(run: Path, experiment: str) -> bool:

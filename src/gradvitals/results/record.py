@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from gradvitals.formatting import natural
 from gradvitals.results.files import read_json
 from gradvitals.results.objective import AUTO, Objective
 from gradvitals.results.result import RESULT, Result
+from gradvitals.results.run_names import closest_runs, in_order
 from gradvitals.results.status import Status
 
 CONFIG = ".hydra/config.yaml"
@@ -118,7 +118,7 @@ def below(folder: Path) -> list[Record]:
 def locate(folders: Iterable[Path]) -> list[Path]:
     """Finds run directories, each once: folders that are some themselves, or that contain some at any depth.
 
-    Folders in the order they were given, runs within them in natural order: ``2_x`` before ``10_x``.
+    Folders in the order they were given, runs within them by time, and jobs of a sweep by number.
 
     Raises:
         ValueError: a folder without a run.
@@ -127,15 +127,16 @@ def locate(folders: Iterable[Path]) -> list[Path]:
     for folder in folders:
         runs = _sorted_runs(folder)
         if not runs:
-            what = "no run in it" if folder.is_dir() else "no such directory"
-            raise ValueError(f"{folder}: {what}. Expected a run directory ({RESULT}) or a folder that contains some")
+            what, close = ("no run in it", "") if folder.is_dir() else ("no such directory", closest_runs(folder))
+            expected = f"Expected a run directory ({RESULT}) or a folder that contains some"
+            raise ValueError(f"{folder}: {what}. {expected}{close}")
         for run in runs:
             found.setdefault(run.resolve(), run)
     return list(found.values())
 
 
 def _sorted_runs(folder: Path) -> list[Path]:
-    return sorted(_runs(folder), key=lambda run: [natural(name) for name in run.parts])
+    return sorted(_runs(folder), key=in_order)
 
 
 def _runs(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ def test_the_readmes_command(command, tmp_path):
     done = command("model=bn", "act=elu", TWO_EPOCHS)
     assert done.returncode == 0, done.stderr
     (run,) = runs(tmp_path)
-    assert run.name.endswith("_act=elu,model=bn,trainer.max_epochs=2")
+    assert re.fullmatch(r"model-bn_act-elu_trainer.max_epochs-2_\d{8}-\d{6}", run.name)
     found = {path.name for path in run.iterdir()}
     assert {
         ".hydra",
@@ -69,8 +70,8 @@ def test_a_multirun(command, tmp_path):
     jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
     assert [json.loads(job.read_text())["status"] for job in jobs] == ["completed"] * 4
     names = [job.parent.name for job in jobs]
-    assert names[0] == "0_act=relu,model=plain,trainer.max_epochs=2"
-    assert names[3] == "3_act=elu,model=bn,trainer.max_epochs=2"
+    assert names[0] == "0_model-plain_act-relu_trainer.max_epochs-2"
+    assert names[3] == "3_model-bn_act-elu_trainer.max_epochs-2"
 
 
 SWEEP = """
@@ -94,7 +95,7 @@ def test_an_experiment_may_be_a_sweep_and_one_of_it_typed(command, tmp_path):
     done = command("experiment=race", where)
     assert done.returncode == 0, done.stderr
     jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
-    assert [job.parent.name.partition("init=")[2] for job in jobs] == ["he_normal", "default"]
+    assert [job.parent.name for job in jobs] == ["0_init-he_normal_race", "1_init-default_race"]
     assert not runs(tmp_path)
     assert command("experiment=race", where, "hydra.mode=RUN", "init=default").returncode == 0
     assert len(runs(tmp_path)) == 1
@@ -210,7 +211,7 @@ def test_weights_of_an_experiments_latest_run(command, tmp_path):
     (first,) = runs(tmp_path)
     done = command("experiment=iris_sigmoid", "weights=latest:iris_sigmoid", "trainer.max_epochs=1")
     assert done.returncode == 0, done.stderr
-    assert f"weights      {first.relative_to(tmp_path)}/checkpoints/last.ckpt" in done.stdout
+    assert f"weights      {first.relative_to(tmp_path)}/checkpoints/best.ckpt" in done.stdout
 
 
 def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(command, tmp_path):

@@ -188,8 +188,8 @@ def test_where_files_go_is_no_part_of_an_experiment(conf):
 
 
 def test_names():
-    assert name_of(["act=sigmoid", "optimizer.lr=1e-6"]) == "act_sigmoid_optimizer_lr_1e-6"
-    assert name_of(["data.root=../../evil"]) == "data_root_evil"
+    assert name_of(["act=sigmoid", "optimizer.lr=1e-6"]) == "act-sigmoid_optimizer_lr-1e-6"
+    assert name_of(["data.root=../../evil"]) == "data_root-evil"
     assert name_of(["experiment=vanishing", "paths.logs=/x"]) == "vanishing"
     assert name_of([]) == "default"
     assert len(name_of([f"tags=[{'x' * 300}]"])) <= 100
@@ -544,4 +544,4 @@ def test_the_vanishing_sigmoid_net_is_cured(cure_command, tmp_path):
     assert found["sick"]["best"] < 0.15
     assert found["confirmed"][-1]["effect"]["best"] > 0.9
     assert found["cost"] < 2
-    assert (tmp_path / "conf/experiment/cured/act_sigmoid_model_depth_12.yaml").is_file()
+    assert (tmp_path / "conf/experiment/cured/act-sigmoid_model_depth-12.yaml").is_file()

@@ -67,7 +67,7 @@ def test_a_second_attempt_that_ended_counts(tmp_path):
 
 
 def test_a_sweeps_directory_is_claimed_once(tmp_path):
-    config = OmegaConf.create({"a": 1})
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": "typed"}}})
     claim_directory(tmp_path / "sweep", config, resume=False)
     with pytest.raises(ConfigError, match="already contains a sweep. Resume it by resume_sweep="):
         claim_directory(tmp_path / "sweep", config, resume=False)
@@ -76,7 +76,7 @@ def test_a_sweeps_directory_is_claimed_once(tmp_path):
 
 def _claim(folder: Path) -> bool:
     try:
-        claim_directory(folder, OmegaConf.create({"a": 1}), resume=False)
+        claim_directory(folder, OmegaConf.create({"hydra": {"sweep": {"dir": "typed"}}}), resume=False)
     except ConfigError:
         return False
     return True

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.config import hydra_targets
 from gradvitals.app.config.hydra_targets import check_hydra, checked_targets
-from gradvitals.app.config.overrides import slug
+from gradvitals.app.config.run_directory import register_names
 from gradvitals.app.processes.signals import CODES, SAVE, Signals
 from gradvitals.errors import ConfigError
 from tests.app.sweep.test_sweeps import begun, rows, statuses
@@ -150,7 +150,7 @@ def test_what_slurm_is_asked_for(tmp_path, monkeypatch):
     words = ["partition=gpu", "account=us", "gpus_per_node=2", "tasks_per_node=2", "cpus_per_task=8", "mem_gb=32"]
     words += ["nodes=2", "qos=high", "timeout_min=90", "signal_delay_s=60", "max_num_timeout=7"]
     typed = ["hydra/launcher=submitit_slurm", *(f"hydra.launcher.{word}" for word in words)]
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_names()
     with checked_targets(), initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("train", [*typed, f"hydra.sweep.dir={tmp_path}"], return_hydra_config=True)
     config.hydra.job.name = "train"

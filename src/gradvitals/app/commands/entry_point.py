@@ -12,15 +12,14 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 from unittest.mock import patch
 
-from omegaconf import OmegaConf
-
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.checkout import read_checkout
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
 from gradvitals.app.config.hydra_targets import checked_targets
 from gradvitals.app.config.offers import ALL, instead, no_such_key
 from gradvitals.app.config.other_templates import OWN_GROUPS
-from gradvitals.app.config.overrides import slug
+from gradvitals.app.config.run_directory import register_names
+from gradvitals.app.config.typed_paths import with_typed_paths
 from gradvitals.app.processes.subprocesses import SCRIPT
 from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
@@ -42,12 +41,13 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
     read_checkout()
     disable_telemetry()
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_names()
     # Only under this variable Hydra raises an error instead of printing it; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
     os.environ[SCRIPT] = os.path.abspath(sys.argv[0])
     try:
+        sys.argv = [sys.argv[0], *with_typed_paths(sys.argv[1:])]
         if resumes and REWRITTEN not in os.environ:
             sys.argv = rewrite(given := sys.argv)
             os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}

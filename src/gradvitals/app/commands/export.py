@@ -12,6 +12,7 @@ from gradvitals.errors import ConfigError
 from gradvitals.results.files import write_bytes
 from gradvitals.results.provenance import versions
 from gradvitals.results.record import read as read_run
+from gradvitals.results.run_names import require_directory
 
 
 def export(run_dir: Path, checkpoint: str = "best", output: Path | None = None) -> Path:
@@ -30,6 +31,7 @@ def export(run_dir: Path, checkpoint: str = "best", output: Path | None = None) 
     file = output or run_dir / f"{checkpoint}{SAFETENSORS}"
     if file.suffix != SAFETENSORS:
         raise ConfigError(f"--output: expected FILE{SAFETENSORS}; got {file}")
+    require_directory(run_dir)
     content = read(run_dir / "checkpoints" / f"{checkpoint}.ckpt", "checkpoint")
     weights = {name: value.contiguous().clone() for name, value in content["state_dict"].items()}  # none shares memory
     write_bytes(file, save(weights, metadata(run_dir, content)))

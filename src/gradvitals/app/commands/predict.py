@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gradvitals.app.commands.trained_run import TrainedRun
 from gradvitals.app.run.lazy_imports import import_lightning
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import number, short, shortened, spreadsheet_text, visible
+from gradvitals.formatting import in_shell, number, shortened, spreadsheet_text, visible
 from gradvitals.results.files import write_bytes
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Predictions:
 
     def __str__(self) -> str:
         differs = [f"differs      {line}" for line in self.differences]
-        ends = [f"predicted    {self.summary}", *differs, f"predictions  {short(self.file)}"]
+        ends = [f"predicted    {self.summary}", *differs, f"predictions  {in_shell(self.file)}"]
         return "\n".join([f"rows         {self.rows:,}", *ends])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
@@ -47,8 +48,8 @@ def look(config: RunConfig) -> Preflight:
     from gradvitals.app.run.build_data import build_data
     from gradvitals.app.run.build_model import build_model
     from gradvitals.app.run.given_preparation import give_preparation
-    from gradvitals.app.run.starting_point import start_from
     from gradvitals.app.run.threads import set_threads
+    from gradvitals.checkpoints.compare import load_weights
     from gradvitals.classifier import Classifier
     from gradvitals.signal_propagation import preflight as checkup
 
@@ -58,6 +59,6 @@ def look(config: RunConfig) -> Preflight:
     if not isinstance(model, Classifier):
         raise ConfigError("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")
     if config["weights"]:
-        start_from(config["weights"], config["paths"]["logs"], model)
+        load_weights(model, Path(config["weights"]))
     set_threads(config, model)
     return checkup.preflight(model.net, next(iter(data.train_dataloader())), model.loss, model._optimizer)

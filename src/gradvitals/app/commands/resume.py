@@ -11,10 +11,13 @@ from omegaconf import OmegaConf
 
 from gradvitals.app.config.compose import compose
 from gradvitals.app.config.overrides import Overrides, key_of, quoted
+from gradvitals.app.config.typed_paths import typed_path
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
+from gradvitals.formatting import in_shell
 from gradvitals.results.result import Result
+from gradvitals.results.run_names import began, closest_runs
 
 # Keys that may be typed beside resume: a longer fit with its schedule, and on how many devices.
 LENGTHS = ("trainer.max_epochs", "trainer.max_steps")
@@ -52,7 +55,7 @@ def rewrite(argv: list[str]) -> list[str]:
 def _typed_path(typed: Overrides, key: str) -> str | None:
     """As it was typed, because Hydra would read the comma in a directory's name as a sweep."""
     value = typed.text(key)
-    return None if value in (None, "", "null") else value
+    return None if value in (None, "", "null") else typed_path(str(value))
 
 
 def _resumed_run(typed: Overrides, resume: str) -> list[str]:
@@ -66,7 +69,9 @@ def _resumed_run(typed: Overrides, resume: str) -> list[str]:
     run_dir = _latest(typed) if resume == "latest" else Path(resume)
     saved = run_dir / ".hydra" / "overrides.yaml"
     if not saved.is_file():
-        raise ConfigError(f"resume={resume}: expected a run directory; {run_dir} contains no .hydra/overrides.yaml")
+        close = "" if run_dir.is_dir() else closest_runs(run_dir)
+        none = f"{run_dir} contains no .hydra/overrides.yaml"
+        raise ConfigError(f"resume={resume}: expected a run directory; {none}{close}")
     _refuse_completed(run_dir, beside)
     if not saved.read_text(encoding="utf-8").strip():
         raise ConfigError(f"{saved} is empty: the run was killed while it was being written. Start it anew")
@@ -108,13 +113,13 @@ def _latest(typed: Overrides) -> Path:
     config = compose([]).config  # conf/local may set them
     logs, task_name = (str(typed.value(key) or OmegaConf.select(config, key)) for key in WHERE)
     folder = Path(logs) / task_name / "runs"
-    runs = sorted(path for path in folder.glob("*") if (path / ".hydra").is_dir())
+    runs = [path for path in folder.glob("*") if (path / ".hydra").is_dir()]
     if not runs:
         raise ConfigError(
             f"resume=latest: expected a run under {folder}; there is none in {Path.cwd()}. Runs of another folder: set "
             f"{' or '.join(WHERE)} as they were"
         )
-    return runs[-1]
+    return max(runs, key=began)
 
 
 def _refuse_completed(run_dir: Path, beside: Overrides) -> None:
@@ -128,7 +133,7 @@ def _refuse_completed(run_dir: Path, beside: Overrides) -> None:
     ended = "is complete" if result.status == "completed" else f"has ended: {result.status}"
     reason = f" ({', '.join(f'{key}={limit}' for key, limit in binding.items())})" if binding else ""
     longer = " ".join(f"{key}=N" for key in binding or LENGTHS[:1])
-    raise AlreadyCompleted(f"{run_dir} {ended}{reason}. To train longer: resume={run_dir} {longer}")
+    raise AlreadyCompleted(f"{run_dir} {ended}{reason}. To train longer: resume={in_shell(run_dir)} {longer}")
 
 
 def _limits(run_dir: Path, beside: Overrides) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.overrides import Overrides
+from gradvitals.app.config.typed_paths import PATHS, typed_path
 from gradvitals.app.config.validate import check_values
 from gradvitals.errors import ConfigError
+from gradvitals.results.run_names import require_directory
 
 if TYPE_CHECKING:
     from lightning import LightningModule
-
-QUOTED = re.compile(r"(['\"])(.*)\1", re.DOTALL)
-PATHS = ("data.path", "data.root")  # they may contain what Hydra reads as something else
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,9 @@ class TrainedRun:
         """Finds the config and the checkpoint (``best`` or ``last``) of a run.
 
         Raises:
-            ConfigError: there is no run, or no such checkpoint.
+            ConfigError, FileNotFoundError: there is no run, or no such checkpoint.
         """
+        require_directory(run_dir)
         file, path = run_dir / ".hydra" / "config.yaml", run_dir / "checkpoints" / f"{checkpoint}.ckpt"
         for needed in (file, path):
             if not needed.is_file():
@@ -75,7 +74,7 @@ class TrainedRun:
 def _value(key: str, text: str) -> Any:
     """Returns a value as Hydra reads it; a path, and what Hydra cannot read as one value, as it was typed."""
     if key in PATHS:
-        return found[2] if (found := QUOTED.fullmatch(text)) else text
+        return typed_path(text)
     try:
         parsed = OverridesParser.create().parse_override(f"{key}={text}")
     except HydraException:

@@ -14,8 +14,9 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.overrides import Overrides, quoted, slug
+from gradvitals.app.config.overrides import Overrides, quoted
 from gradvitals.app.config.run_config import RunConfig, choices_of
+from gradvitals.app.config.run_directory import register_names
 
 CONF = Path(__file__).parents[4] / "conf"
 FLATTENED = ("experiment", "local", "debug", "sweep")  # groups whose files set values of the other groups, in turn
@@ -47,7 +48,7 @@ def compose(overrides: Sequence[str], conf: Path = CONF) -> Composed:
         >>> compose(["act=elu"]).config.act.alpha
         1.0
     """
-    OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_names()
     with _running_job_set_aside(), initialize_config_dir(str(conf), version_base="1.3"):
         config = hydra.compose("train", list(overrides), return_hydra_config=True)
     OmegaConf.set_struct(config, False)

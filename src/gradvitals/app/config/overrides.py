@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
@@ -27,7 +28,8 @@ HARMLESS = re.compile(
     re.DOTALL,
 )
 
-LONGEST = 100  # characters; file systems refuse more than 255
+LONGEST = 100  # characters of what was typed in a directory's name; file systems refuse names of more than 255
+ELSEWHERE = ("paths.", "task_name", "hydra.", "hydra/", "resume")  # keys that name a folder, and no setting of a run
 
 
 class Overrides(tuple[str, ...]):
@@ -111,25 +113,38 @@ def _sets(override: str) -> bool:
     return "=" in override and not override.startswith("~")
 
 
-def slug(text: str) -> str:
-    """Returns ``_`` and the text reduced to letters, digits and ``=,.-_``; an empty string for an empty one.
+def slug(overrides: Iterable[str]) -> str:
+    """Returns what was typed as a part of a directory's name: letters and digits of ASCII, ``-``, ``_`` and ``.``.
 
-    No slash and no leading dot remains, so that the name stays inside its folder.
+    Each override is ``KEY-VALUE``, an experiment its name alone, a path its last two parts, and a key that was removed
+    ``no-KEY``. Overrides that only choose where files are written are left out: the path contains them.
 
     Example:
-        >>> slug("model=bn,data.root=../../evil")
-        '_model=bn,data.root=evil'
-        >>> slug("")
-        ''
+        >>> slug(["model=bn", "optimizer.lr=1e-3", "model.hidden=[300,100]", "data.path=/home/me/tables/water.csv"])
+        'model-bn_optimizer.lr-1e-3_model.hidden-300-100_data.path-tables-water.csv'
+        >>> slug(["experiment=vanishing", "~callbacks.best", "paths.logs=/elsewhere"]), slug([])
+        ('vanishing_no-callbacks.best', 'default')
     """
-    last_parts = ",".join(_last_part(item) for item in text.split(","))
-    safe = re.sub(r"[^A-Za-z0-9=,.\-_]+", "-", last_parts).strip(".-,")[:LONGEST]
-    return f"_{safe}" if safe else ""
+    words = "_".join(filter(None, map(_word, map(str, overrides))))
+    return words.lstrip("-._")[:LONGEST].rstrip("-._") or "default"
 
 
-def _last_part(item: str) -> str:
-    key, equals, value = item.partition("=")
-    return f"{key}{equals}{PurePath(value).name}" if "/" in value else item
+def _word(override: str) -> str:
+    key, _, value = override.lstrip("+~").partition("=")
+    if key.startswith(ELSEWHERE):
+        return ""
+    if override.startswith("~"):
+        return f"no-{_plain_ascii(key)}"
+    if "/" in value:
+        value = "/".join([part for part in PurePath(value).parts if part != ".."][-2:])
+    shown = _plain_ascii(value)
+    return shown if key == "experiment" else f"{_plain_ascii(key)}-{shown}".rstrip("-.")
+
+
+def _plain_ascii(text: str) -> str:
+    """Letters lose their accents; between the others, what is no letter, digit, ``-``, ``_`` or ``.`` becomes ``-``."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return "-".join(re.findall(r"[A-Za-z0-9._-]+", ascii_text))
 
 
 def quoted(path: Path) -> str:

@@ -12,8 +12,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gradvitals.app.config.error_messages import explain, leave
 from gradvitals.app.config.run_config import RunConfig
+from gradvitals.app.config.run_directory import is_named_by_overrides, make_new
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import ConfigError
+from gradvitals.formatting import in_shell
 
 
 class PreRunCheck(Callback):
@@ -27,17 +29,34 @@ class PreRunCheck(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
-            PreRunCheck.passed = _resolved(config).validate()
-            run_dir = Path(config.hydra.run.dir)
-            resumed = config.resume is not None and Path(config.resume) == run_dir
-            occupied = any((run_dir / name).exists() for name in ("result.json", ".hydra"))
-            if is_first_process() and occupied and not resumed:
-                raise ConfigError(
-                    f"hydra.run.dir: expected a directory without a run; {run_dir} already contains a run. "
-                    f"Continue it by resume={run_dir}, or choose another hydra.run.dir"
-                )
+            PreRunCheck.passed = self.checked(config)
+            if is_first_process() and _claims_another(config):
+                PreRunCheck.passed = _resolved(config)
         except (ValueError, OSError, OmegaConfBaseException) as error:
             leave(explain(error))
+
+    def checked(self, config: DictConfig) -> RunConfig:
+        """Returns the config of the job, validated."""
+        return _resolved(config).validate()
+
+
+def _claims_another(config: DictConfig) -> bool:
+    """Makes the run directory, and returns whether its name had to be changed because another run has it.
+
+    Raises:
+        ConfigError: the user named a directory that contains a run.
+    """
+    run_dir = Path(config.hydra.run.dir)
+    if is_named_by_overrides(config.hydra.run):
+        config.hydra.run.dir = str(make_new(run_dir))
+        return Path(config.hydra.run.dir) != run_dir
+    resumed = config.resume is not None and Path(config.resume) == run_dir
+    if any((run_dir / name).exists() for name in ("result.json", ".hydra")) and not resumed:
+        raise ConfigError(
+            f"hydra.run.dir: expected a directory without a run; {run_dir} already contains a run. "
+            f"Continue it by resume={in_shell(run_dir)}, or choose another hydra.run.dir"
+        )
+    return False
 
 
 def _resolved(config: DictConfig) -> RunConfig:

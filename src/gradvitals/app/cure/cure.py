@@ -24,7 +24,7 @@ from gradvitals.app.run.job import Job
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy, prescribe
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import short, train_command, typed
+from gradvitals.formatting import in_shell, short, train_command, typed
 from gradvitals.results.longer_run import longer
 from gradvitals.results.objective import AUTO
 
@@ -142,7 +142,7 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
     else:
         attempts = state.attempts
         log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
-    log.info(f"report       {short(job.run_dir / 'cure.md')}")
+    log.info(f"report       {in_shell(job.run_dir / 'cure.md')}")
     if not cured:
         _leave(job)
 

@@ -68,12 +68,12 @@ def name_of(overrides: Sequence[str]) -> str:
 
     Example:
         >>> name_of(["act=sigmoid", "model.depth=12", "paths.logs=elsewhere"])
-        'act_sigmoid_model_depth_12'
+        'act-sigmoid_model_depth-12'
         >>> name_of(["experiment=vanishing"])
         'vanishing'
     """
-    words = [word.removeprefix("experiment=") for word in without_paths(overrides)]
-    return re.sub(r"[^A-Za-z0-9-]+", "_", slug(",".join(words))).strip("_-") or "default"
+    words = without_paths(overrides)
+    return re.sub(r"[^A-Za-z0-9-]+", "_", slug(words)).strip("_-") or "default"
 
 
 def without_paths(overrides: Sequence[str]) -> list[str]:

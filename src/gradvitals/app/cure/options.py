@@ -10,9 +10,9 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gradvitals.app.config.constraints import Constraint, either, integer, number, one_of, optional
-from gradvitals.app.config.error_messages import leave
 from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.config.pre_run_check import PreRunCheck
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")
@@ -57,10 +57,8 @@ class CureOptions:
 class CurePreRunCheck(PreRunCheck):
     """Checks ``cure.*`` too before a run directory is made."""
 
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        super().on_run_start(config, **kwargs)
-        try:
-            typed = Overrides(config.hydra.overrides.task).typed_keys
-            CureOptions.checked(config.cure, [*typed, *(["look"] if config.look else [])])  # debug=table sets it
-        except ValueError as error:
-            leave(str(error))
+    def checked(self, config: DictConfig) -> RunConfig:
+        found = super().checked(config)
+        typed = Overrides(config.hydra.overrides.task).typed_keys
+        CureOptions.checked(config.cure, [*typed, *(["look"] if config.look else [])])  # debug=table sets it
+        return found

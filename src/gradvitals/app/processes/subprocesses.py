@@ -23,7 +23,7 @@ from hydra.core.hydra_config import HydraConfig
 from gradvitals.app.config.overrides import quoted
 from gradvitals.app.run.job import Job
 from gradvitals.errors import LostProcess, out_of_reach
-from gradvitals.formatting import short
+from gradvitals.formatting import in_shell
 
 SCRIPT = "GRADVITALS_SCRIPT"  # the script on the command line; the workers of a sweep are other programs
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")  # where the processes meet
@@ -64,7 +64,7 @@ def job_subprocesses(job: Job, ckpt_path: str | None) -> Iterator[None]:
             for observer in observers:
                 observer.kill()  # they write no files, and may be waiting for this one
             if lost:
-                raise LostProcess(f"{lost[0]}. Resume by resume={short(job.run_dir)}") from error
+                raise LostProcess(f"{lost[0]}. Resume by resume={in_shell(job.run_dir)}") from error
             raise
         finally:
             for observer in observers:

@@ -14,7 +14,7 @@ from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
 from gradvitals.app.run.check_built import OF_A_MODULE, check_built
 from gradvitals.app.run.given_preparation import give_preparation
-from gradvitals.app.run.starting_point import StartingPoint, starting_point
+from gradvitals.app.run.starting_point import load_start
 from gradvitals.app.run.threads import set_threads
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
 from gradvitals.callbacks.metric_history import MetricHistory
@@ -36,7 +36,6 @@ class Run:
     trainer: Trainer
     history: MetricHistory
     monitor: GradientVitals | None
-    start: StartingPoint
 
     @property
     def began(self) -> bool:
@@ -75,7 +74,7 @@ def assemble(config: RunConfig) -> Run:
     data = build_data(config["data"])
     give_preparation(config, data)
     model = build_model(config, data)
-    start = starting_point(config, model)
+    first_step = load_start(config, model)
     set_threads(config, model)
     if config["compile"]:
         (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
@@ -83,9 +82,9 @@ def assemble(config: RunConfig) -> Run:
     chance = None
     if isinstance(model, Classifier) and (splits := getattr(data, "splits", None)) is not None:
         chance = best_constant(model.loss, splits.train.y[:SAMPLES], model.outputs)
-    trainer = build_trainer(config, history, chance, start.first_step)
+    trainer = build_trainer(config, history, chance, first_step)
     check_built(config, model, data, trainer)
     monitor = monitor_of(trainer)
     if monitor is not None:
         monitor.announces = False  # the closing lines of a run say it
-    return Run(model, data, trainer, history, monitor, start)
+    return Run(model, data, trainer, history, monitor)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.config.validate import SEED
+from gradvitals.app.run.checkpoint_file import with_checkpoint_file
 from gradvitals.app.run.lazy_imports import import_lightning
 
 # Each with the reason why it is silenced.
@@ -64,7 +65,12 @@ def filter_warnings() -> None:
 
 
 def prepare(config: RunConfig) -> RunConfig:
-    """Imports torch and Lightning, seeds every generator, and returns the config with the seed."""
+    """Finds the checkpoint that is named, imports torch and Lightning, and seeds every generator.
+
+    Returns:
+        The config with the checkpoint's file and the seed.
+    """
+    config = with_checkpoint_file(config)
     import_lightning()
     from lightning import seed_everything
 

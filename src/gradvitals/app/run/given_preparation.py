@@ -14,7 +14,6 @@ from lightning import LightningDataModule, LightningModule
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.build_data import as_table
-from gradvitals.checkpoints.locate import locate
 from gradvitals.checkpoints.read import read_preparation
 from gradvitals.classifier import Classifier
 from gradvitals.errors import ConfigError
@@ -38,7 +37,7 @@ def give_preparation(config: RunConfig, data: LightningDataModule) -> None:
     table, key = as_table(data), "ckpt_path" if config["ckpt_path"] else "weights"
     if table is None or not config[key]:
         return
-    path = locate(config[key], config["paths"]["logs"]) if key == "weights" else Path(config[key])
+    path = Path(config[key])
     preparation = fitted(read_preparation(path, key), f"{key}={path}")
     if preparation is None:
         return

@@ -14,7 +14,7 @@ from gradvitals.callbacks.announcer import advice_of
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
-from gradvitals.formatting import short, visible, wrapped
+from gradvitals.formatting import in_shell, short, visible, wrapped
 from gradvitals.report.pictures.gradient_by_layer import title
 from gradvitals.results.result import MetricSummary, Parameters, Result
 from gradvitals.results.status import Status
@@ -42,13 +42,13 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     if result.non_finite:
         skipped = f"; steps skipped: {result.skipped_steps}" if result.skipped_steps else ""
         lines.append(f"not finite   from step {result.non_finite.step}: {result.non_finite.where}{skipped}")
-    lines.append(_command("run", short(run_dir)))
+    lines.append(_command("run", in_shell(run_dir)))
     if result.status is Status.INTERRUPTED:
-        lines.append(_command("resume", f"python src/train.py resume={shlex.quote(short(run_dir))}"))
+        lines.append(_command("resume", f"python src/train.py resume={in_shell(run_dir)}"))
     if was_trained_on_a_table(run.model) and (run_dir / "checkpoints" / "best.ckpt").exists():
-        lines.append(_command("predict", f"python src/predict.py {shlex.quote(short(run_dir))} data.path=NEW.csv"))
+        lines.append(_command("predict", f"python src/predict.py {in_shell(run_dir)} data.path=NEW.csv"))
     if (run_dir / "report.html").exists():
-        lines.append(_command("report", short(run_dir / "report.html")))
+        lines.append(_command("report", in_shell(run_dir / "report.html")))
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(_command("tensorboard", f"{_board()} {shlex.quote(short(run_dir))}"))
     return "\n".join(wrapped(visible(" ".join(line.splitlines())), INDENT).replace(TOGETHER, " ") for line in lines)

@@ -9,10 +9,12 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.overrides import quoted
+from gradvitals.app.config.run_directory import candidates, is_named_by_overrides
 from gradvitals.app.config.validate import check_values
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
+from gradvitals.formatting import in_shell
 from gradvitals.results.objective import AUTO, warn_if_guessed
 from gradvitals.results.record import Record, below, without_run_keys
 
@@ -32,15 +34,17 @@ def begin_sweep(config: DictConfig, is_known: bool) -> Path:
     Raises:
         ConfigError: another sweep has the directory, or a launcher of processes has started this command.
     """
-    sweep_dir = Path(config.hydra.sweep.dir)
-    claim_directory(sweep_dir, config, is_known)
+    sweep_dir = claim_directory(Path(config.hydra.sweep.dir), config, is_known)
     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(sweep_dir.absolute())}")
     warn_if_guessed(*(str(config.get(key, AUTO)) for key in ("objective", "objective_mode")))
     return sweep_dir
 
 
-def claim_directory(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
-    """Claims a directory for a sweep by writing its config there, which only one command can do."""
+def claim_directory(sweep_dir: Path, config: DictConfig, resume: bool) -> Path:
+    """Claims a directory for a sweep by writing its config there, which only one command can do, and returns it.
+
+    Where its name is made of the overrides and another sweep has it, ``-2`` and so on is put behind it.
+    """
     if launcher := ClusterEnvironment.at_work():
         raise ConfigError(
             f"a multirun starts the processes of each job itself; {launcher.name} has started "
@@ -48,16 +52,26 @@ def claim_directory(sweep_dir: Path, config: DictConfig, resume: bool) -> None:
             f"{launcher.name}, or hydra/launcher=submitit_slurm"
         )
     if resume:
-        return
+        return sweep_dir
     # A part of the directory's name; the jobs would check it too late.
     check_values({"task_name": config.get("task_name", "train")})
+    names = candidates(sweep_dir) if is_named_by_overrides(config.hydra.sweep) else iter([sweep_dir])
+    for name in names:
+        if _claim(name, config):
+            return name
+    remedy = f"Resume it by resume_sweep={in_shell(sweep_dir)}, or choose another hydra.sweep.dir"
+    raise ConfigError(f"{sweep_dir} already contains a sweep. {remedy}")
+
+
+def _claim(sweep_dir: Path, config: DictConfig) -> bool:
     sweep_dir.mkdir(parents=True, exist_ok=True)
+    config.hydra.sweep.dir = str(sweep_dir)
     try:
         with (sweep_dir / CONFIG).open("x", encoding="utf-8") as file:
             file.write(OmegaConf.to_yaml(config))
     except FileExistsError:
-        remedy = f"Resume it by resume_sweep={sweep_dir}, or choose another hydra.sweep.dir"
-        raise ConfigError(f"{sweep_dir} already contains a sweep. {remedy}") from None
+        return False
+    return True
 
 
 def attempts(sweep_dir: Path) -> dict[Overrides, list[Record]]:

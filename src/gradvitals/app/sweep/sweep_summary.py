@@ -11,7 +11,7 @@ from typing import Any
 
 from gradvitals.app.sweep.progress import Progress, folders
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import short, train_command, visible
+from gradvitals.formatting import in_shell, train_command, visible
 from gradvitals.report.pages.phrases import alone
 from gradvitals.report.tables.sweep import answer, as_csv, markdown, text
 from gradvitals.results.aggregate import Sweep, fold
@@ -81,13 +81,13 @@ def summarize(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summar
     names = _write_all(sweep, sweep_dir, figures)
     best = next((run for row in sweep.rows for run in row.ended), None)
     again = [f"the best     {train_command(alone(best))}"] if best else []
-    lines = ["", text(sweep), answer(sweep), *again, f"sweep        {short(sweep_dir)}: {', '.join(names)}"]
+    lines = ["", text(sweep), answer(sweep), *again, f"sweep        {in_shell(sweep_dir)}: {', '.join(names)}"]
     return Summary("\n".join(lines), sweep.statuses[Status.FAILED])
 
 
 def resume_command(sweep_dir: Path) -> str:
     """Returns the command that resumes a sweep."""
-    return f"python src/train.py resume_sweep={short(sweep_dir)}"
+    return f"python src/train.py resume_sweep={in_shell(sweep_dir)}"
 
 
 def _print(done: Summary, more: str) -> None:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradvitals.formatting import short
+from gradvitals.formatting import in_shell
 from gradvitals.report.tables.columns import aligned
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def table(found: Preflight, run_dir: Path) -> str:
             f"predicted {_number(layer.gain_predicted)}"
         )
     lines.append(f"{': '.join(found.verdict)}{_depth(found)}")
-    return "\n".join([*lines, f"written to {short(run_dir / 'preflight.json')}"])
+    return "\n".join([*lines, f"written to {in_shell(run_dir / 'preflight.json')}"])
 
 
 def _row(layer: LayerReading) -> tuple[str, ...]:
