@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradvitals.diagnosis.profile import DECADES, relative
 from gradvitals.report.pages.page import Drawing
 from gradvitals.report.steps import spaced
 from gradvitals.results.curves import ByLayer, Point, thin
@@ -26,8 +27,11 @@ FEW_LAYERS = 9  # each of which has a tick
 FEW_STEPS = 8  # lines of one figure
 LEGEND = 20  # characters of a run's name in a legend
 LAYER_AXIS = "layer (0 is next to the input)"
-GRADIENT_AXIS = "‖dL/dh‖"
-HOW_TO_READ = "A level line is good. A gradient that falls toward the input vanishes; one that rises explodes."
+RATIO_AXIS = "‖dL/dh‖ / that of the last layer"
+HOW_TO_READ = (
+    "Each line is relative to the last layer's gradient. A level line is good. A gradient that falls toward the input "
+    "vanishes; one that rises explodes."
+)
 SHARES = ("share", "accuracy")
 SIDE_LEGEND = {"font": {"size": 11}, "x": 1.01, "y": 1, "itemwidth": 30}
 
@@ -162,11 +166,13 @@ def run_curves(runs: Sequence[tuple[str, Sequence[Point]]], y: str, most: int = 
 
 
 def run_profiles(runs: Sequence[tuple[str, Sequence[float | None]]]) -> Drawing:
-    """Returns a figure of the gradient by layer of several runs, a line for each, in the order of their ranks."""
-    lines = _run_lines([(name, [(i, norm or math.nan) for i, norm in enumerate(norms)]) for name, norms in runs])
+    """Returns a figure of the gradient by layer of several runs over that of the last layer, in the order of ranks."""
+    shapes = [(name, relative(norms)) for name, norms in runs]
+    lines = _run_lines([(name, [(i, ratio or math.nan) for i, ratio in enumerate(ratios)]) for name, ratios in shapes])
     traces = [_trace(line, "layer") for line in lines]
     deepest = max((len(norms) for _, norms in runs), default=0)
-    return drawing(traces, layer_axis(deepest), value_axis(GRADIENT_AXIS, True), height=380, legend=SIDE_LEGEND)
+    axis = ratio_axis(ratio for _, ratios in shapes for ratio in ratios)
+    return drawing(traces, layer_axis(deepest), axis, height=380, legend=SIDE_LEGEND)
 
 
 def _run_lines(runs: Sequence[tuple[str, Sequence[Point]]]) -> list[Line]:
@@ -175,6 +181,37 @@ def _run_lines(runs: Sequence[tuple[str, Sequence[Point]]]) -> list[Line]:
         Line(name, points, i, i // PALETTE, i, label=name if short else f"#{i + 1}")
         for i, (name, points) in enumerate(runs)
     ]
+
+
+def ratio_axis(ratios: Iterable[float | None]) -> dict[str, Any]:
+    """Returns a logarithmic axis of gradients over that of the last layer, around all that count as even.
+
+    Example:
+        >>> ratio_axis([1e-6, None, 1.0])["range"]
+        [-6.2, 2.2]
+    """
+    powers = [math.log10(ratio) for ratio in ratios if ratio and math.isfinite(ratio)]
+    low, high = min([-DECADES, *powers]) - 0.2, max([DECADES, *powers]) + 0.2
+    return value_axis(RATIO_AXIS, True) | {"range": [number(low), number(high)]}
+
+
+def gradient_lines(found: ByLayer, predicted: Sequence[float | None] = ()) -> Drawing:
+    """Returns a figure of the gradient by layer over that of the last layer, a line for each of some steps.
+
+    Args:
+        found: norms of dL/dh.
+        predicted: what theory expects at the first step, as ratios.
+
+    Example:
+        >>> made = gradient_lines(ByLayer(["0.a", "1.b"], [0, 50], [[1.0, 2.0], [0.01, 0.02]]))
+        >>> [trace["y"] for trace in made["data"]]
+        [[0.5, 1.0], [0.5, 1.0]]
+    """
+    shapes = ByLayer(found.layers, found.steps, [relative(norms) for norms in found.values])
+    made = by_layer_lines(shapes, RATIO_AXIS, predicted=predicted)
+    shown = [ratio for ratios in shapes.values for ratio in ratios]
+    made["layout"]["yaxis"] |= {"range": ratio_axis([*shown, *predicted])["range"]}
+    return made
 
 
 def by_layer_lines(found: ByLayer, y: str, *, log: bool = True, predicted: Sequence[float | None] = ()) -> Drawing:
