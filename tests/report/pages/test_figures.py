@@ -52,6 +52,12 @@ def test_a_gradient_that_shrinks_in_all_layers_alike_keeps_its_shape():
     assert runs["layout"]["yaxis"]["range"] == [-9.2, 2.2]
 
 
+def test_a_short_run_has_ticks_at_steps():
+    short = figures.curves([figures.Line("a", [(0, 1.0), (3, 1.0)])], "loss")["layout"]["xaxis"]
+    assert short["dtick"] == 1
+    assert "dtick" not in figures.curves([figures.Line("a", [(0, 1.0), (300, 1.0)])], "loss")["layout"]["xaxis"]
+
+
 def test_shares_fill_their_axis():
     found = ByLayer(["0.a"], [0], [[0.0]])
     made = figures.by_layer_lines(found, "share of units", log=False)

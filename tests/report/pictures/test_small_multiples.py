@@ -48,6 +48,11 @@ def test_panels_share_one_scale_and_show_gaps(drawn):
     assert (start.get_linestyle(), end.get_linestyle()) == ("-", "--")
 
 
+def test_layers_have_no_halves(drawn):
+    small_multiples([("a", [a_run(1.0, 1.0)])])
+    assert all(tick == int(tick) for tick in drawn[0].axes[0].get_xticks())
+
+
 def test_what_was_not_measured_is_written_into_its_panel(drawn):
     small_multiples([("a", [a_run(1.0, 1.0)]), ("b", [Record(Path("b"))])])
     assert [[text.get_text() for text in axes.texts] for axes in drawn[0].axes] == [["last layer 1"], ["not measured"]]

@@ -13,7 +13,7 @@ from typing import Any
 
 from gradvitals.diagnosis.profile import DECADES, relative
 from gradvitals.report.pages.page import Drawing
-from gradvitals.report.steps import spaced
+from gradvitals.report.steps import evenly, spaced
 from gradvitals.results.curves import ByLayer, Point, thin
 
 Trace = dict[str, Any]
@@ -23,7 +23,8 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 MARKED = 40  # points up to which a line has a marker at each
 MOST_POINTS = 400  # of a curve
-FEW_LAYERS = 9  # each of which has a tick
+FEW_INTEGERS = 9  # on an axis on which each has a tick
+MOST_DOTS = 200  # of one name
 FEW_STEPS = 8  # lines of one figure
 LEGEND = 20  # characters of a run's name in a legend
 LAYER_AXIS = "layer (0 is next to the input)"
@@ -112,7 +113,7 @@ def _axis(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def layer_axis(count: int) -> dict[str, Any]:
     """Returns an axis of so many layers; where there are few, each has a tick and there is none between them."""
-    return {"title": LAYER_AXIS} | ({"dtick": 1} if count <= FEW_LAYERS else {})
+    return {"title": LAYER_AXIS} | integer_ticks([0, count])
 
 
 def value_axis(what: str, log: bool = False) -> dict[str, Any]:
@@ -156,7 +157,8 @@ def curves(lines: Iterable[Line], y: str, *, log: bool = False, **layout: Any) -
         ([0, 10], [2.5, 1.5])
     """
     traces = [_trace(line, "step") for line in lines]
-    return drawing(traces, {"title": "step", "rangemode": "tozero"}, value_axis(y, log), **layout)
+    steps = {"title": "step", "rangemode": "tozero"} | integer_ticks([0, *(x for each in traces for x in each["x"])])
+    return drawing(traces, steps, value_axis(y, log), **layout)
 
 
 def run_curves(runs: Sequence[tuple[str, Sequence[Point]]], y: str, most: int = MOST_POINTS) -> Drawing:
@@ -262,26 +264,47 @@ def positions(layers: Sequence[str]) -> list[int] | list[str]:
     return ["-".join(str(int(part)) for part in head.split("-") if part.isdecimal()) for head in heads]
 
 
-def means(values: Sequence[tuple[str, float | None, float | None]], x: str, limits: Sequence[float]) -> Drawing:
-    """Returns a figure with a point for each name, with its standard deviation, one below the other.
+def dots(values: Sequence[tuple[str, float | None, Sequence[float]]], x: str, limits: Sequence[float]) -> Drawing:
+    """Returns a figure with the numbers of each name and their mean, one name below the other.
 
     Args:
-        values: name, mean and standard deviation; None where there is none.
+        values: name, mean and numbers.
         limits: ends of their axis, so that figures compare.
 
     Example:
-        >>> means([("act=elu", 0.9, 0.01), ("act=relu", 0.8, None)], "val/acc", (0.7, 1.0))["data"][0]["x"]
-        [0.9, 0.8]
+        >>> made = dots([("act=elu", 0.85, [0.8, 0.9]), ("act=relu", None, [])], "val/acc", (0.7, 1.0))
+        >>> [(trace["x"], trace["y"]) for trace in made["data"]]
+        [([0.8, 0.9], ['act=elu', 'act=elu']), ([0.85, None], ['act=elu', 'act=relu'])]
     """
-    trace = {
+    shown = [(name, sorted(numbers)) for name, _, numbers in values]
+    kept = [(text(name), numbers[i]) for name, numbers in shown for i in evenly(len(numbers), MOST_DOTS)]
+    each = _dots("a run", kept, {"size": 7, "symbol": "circle-open"}, 0)
+    mean = _dots("mean", [(text(name), mean) for name, mean, _ in values], {"size": 11, "symbol": "diamond"}, 1)
+    rows = {"title": "", "type": "category", "autorange": "reversed"}
+    return drawing([each, mean], {"title": x, "range": list(limits)}, rows, height=30 * len(values) + 110)
+
+
+def _dots(name: str, points: Sequence[tuple[str, float | None]], marker: dict[str, Any], color: int) -> Trace:
+    return {
         "type": "scatter",
         "mode": "markers",
-        "x": [number(mean) for _, mean, _ in values],
-        "y": [text(name) for name, _, _ in values],
-        "error_x": {"type": "data", "array": [number(sd) or 0 for _, _, sd in values], "thickness": 1.5, "width": 4},
-        "marker": {"size": 9, "symbol": MARKERS[0]},
-        "meta": {"color": 0},
-        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+        "name": name,
+        "x": [number(value) for _, value in points],
+        "y": [label for label, _ in points],
+        "marker": marker,
+        "meta": {"color": color},
+        "hovertemplate": f"%{{y}}, {name}: %{{x:.4g}}<extra></extra>",
     }
-    rows = {"title": "", "type": "category", "autorange": "reversed"}
-    return drawing([trace], {"title": x, "range": list(limits)}, rows, height=26 * len(values) + 78)
+
+
+def integer_ticks(values: Iterable[Any]) -> dict[str, Any]:
+    """Returns an option of an axis of integers: where there are few, no tick is between them.
+
+    Example:
+        >>> integer_ticks([0, 3]), integer_ticks([0, 1000]), integer_ticks([0, 0.5])
+        ({'dtick': 1}, {}, {})
+    """
+    known = [value for value in values if value is not None]
+    if not all(isinstance(value, (int, float)) and value == round(value) for value in known if math.isfinite(value)):
+        return {}
+    return {"dtick": 1} if known and max(known) - min(known) <= FEW_INTEGERS else {}

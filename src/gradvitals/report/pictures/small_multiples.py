@@ -59,11 +59,14 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
 
 
 def _panel(axes: Axes, name: str, runs: Sequence[Record]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for run in runs:
         for which, looks in LOOKS.items():
             draw_line(axes, run.gradients(which), linewidth=1.2, **looks)
     axes.set_yscale("log")
     axes.minorticks_off()
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     axes.set_title(_two_lines(visible(name)), fontsize=7, loc="left", pad=3, parse_math=False)
