@@ -265,7 +265,7 @@ def positions(layers: Sequence[str]) -> list[int] | list[str]:
 
 
 def dots(values: Sequence[tuple[str, float | None, Sequence[float]]], x: str, limits: Sequence[float]) -> Drawing:
-    """Returns a figure with the numbers of each name and their mean, one name below the other.
+    """Returns a figure with the numbers of each name as circles and their mean as a diamond, one name below the other.
 
     Args:
         values: name, mean and numbers.
@@ -281,7 +281,9 @@ def dots(values: Sequence[tuple[str, float | None, Sequence[float]]], x: str, li
     each = _dots("a run", kept, {"size": 7, "symbol": "circle-open"}, 0)
     mean = _dots("mean", [(text(name), mean) for name, mean, _ in values], {"size": 11, "symbol": "diamond"}, 1)
     rows = {"title": "", "type": "category", "autorange": "reversed"}
-    return drawing([each, mean], {"title": x, "range": list(limits)}, rows, height=30 * len(values) + 110)
+    return drawing(
+        [each, mean], {"title": x, "range": list(limits)}, rows, height=30 * len(values) + 78, showlegend=False
+    )
 
 
 def _dots(name: str, points: Sequence[tuple[str, float | None]], marker: dict[str, Any], color: int) -> Trace:

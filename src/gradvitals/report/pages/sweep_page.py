@@ -134,7 +134,8 @@ def _effects(sweep: Sweep) -> Html | None:
         return None
     limits = _limits(sweep, found)
     drawn = [figure(_dots(key, effects, sweep, limits), key, _difference(effects)) for key, effects in found.items()]
-    how = note(f"{sweep.objective} by the value of each key: every run that ended, and the mean over all other keys.")
+    shown = "a circle for each run that ended, a diamond for the mean over all other keys"
+    how = note(f"{sweep.objective} by the value of each key: {shown}.")
     return section("What each key does", how, row(drawn))
 
 
