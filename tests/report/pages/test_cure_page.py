@@ -72,7 +72,7 @@ def test_the_table_has_the_result_of_each():
     first, second, third = re.findall("<tr><td>.*?</tr>", tried)[:3]
     assert re.sub("<[^>]*>", "|", first).replace("|", "") == "act=elu✓healthyval/acc 0.9590%slopesClevert"
     assert "failed: a|b" in second
-    assert "not tried: a smaller change was enough" in third
+    assert "not tried" in third
     assert "one full training has 800" in tried
     assert "range test" not in tried  # none was made
 

@@ -30,7 +30,6 @@ from gradvitals.results.curves import ByLayer, Curves
 FILE = "cured.yaml"  # the cured experiment, beside the page
 HEADLINES = {"nothing to cure": "Healthy: nothing to cure", "undecided": "Undecided: not known whether it is sick"}
 LOOKS: dict[str, phrases.Look] = {"cured": "good", "nothing to cure": "good", "undecided": "undecided"}
-NOT_TRIED = "not tried: a smaller change was enough"
 NOTHING_HELPED = (
     "None of the known remedies gave a healthy run that is clearly better. Start from the one that came nearest. Then "
     "try a longer training (trainer.max_epochs) and another seed, and check the data."
@@ -69,12 +68,13 @@ def _headline(found: Mapping[str, Any]) -> str:
 
 def _header(found: Mapping[str, Any]) -> list[Html]:
     look = LOOKS.get(found["outcome"], "bad")
-    sick, evidence = found["sick"], found["evidence"]
-    lede = f"{_metric(sick)} after {sick['steps']} steps." if found["outcome"] == "nothing to cure" else evidence
+    sick = found["sick"]
+    ledes = {"nothing to cure": f"{_metric(sick)} after {sick['steps']} steps.", "undecided": found["evidence"]}
+    lede = ledes.get(found["outcome"])
     return [
         tag("p", "cure", class_="over"),
         tag("h1", phrases.mark(look, _headline(found))),
-        tag("p", lede, class_="lede"),
+        tag("p", lede, class_="lede") if lede else Html(),
         paragraph(tag("code", train_command(found["overrides"]))),
         _facts(found),
     ]
@@ -85,8 +85,7 @@ def _facts(found: Mapping[str, Any]) -> Html:
     pairs: list[tuple[str, object, str]] = [("before", sick["verdict"] or sick["status"], _metric(sick))]
     if full:
         pairs.append(("after", full["verdict"] or full["status"], _metric(full)))
-    cost = f"{number(found['cost'], 3)} trainings"
-    pairs.append(("cost", cost, f"of full length, {found['steps_planned']} steps"))
+    pairs.append(("cost", float(number(found["cost"], 3)), f"trainings of full length, {found['steps_planned']} steps"))
     pairs.append(("time", duration(found["seconds"]["all"]), "in all"))
     return facts(pairs)
 
@@ -133,16 +132,25 @@ def _tried(found: Mapping[str, Any]) -> Html | None:
         return None
     head = ["change", "verdict", "metric", "loss gone", "why", "source"]
     rows = [
-        [tag("code", " ".join(each["overrides"])), *_effect(each["effect"]), each["why"], each["source"]]
+        [
+            tag("code", " ".join(each["overrides"])),
+            *_effect(each["effect"]),
+            _prose(each["why"]),
+            _prose(each["source"]),
+        ]
         for each in found["remedies"]
     ]
-    caption = "Remedies in short trainings, the smallest change first."
+    caption = "Remedies in short trainings, the smallest change first; after one that is enough no larger one is tried."
     return section("What was tried", table(head, rows, caption=caption), _confirmations(found), _cost(found))
+
+
+def _prose(words: str) -> Html:
+    return tag("span", words, class_="prose")
 
 
 def _effect(effect: Mapping[str, Any] | None) -> list[object]:
     if effect is None:
-        return [tag("span", NOT_TRIED, class_="muted"), None, None]
+        return [phrases.mark("muted", "not tried"), None, None]
     if effect["status"] == "failed":
         return [phrases.mark("bad", f"failed: {effect['reason']}"), None, None]
     learned = effect["learnt"]
