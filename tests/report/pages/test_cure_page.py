@@ -1,5 +1,6 @@
 """The page of a cure: what to do first, then what is wrong and what was tried, and both trainings."""
 
+import math
 import re
 
 import pytest
@@ -96,7 +97,7 @@ def test_before_and_after_are_drawn_on_one_scale():
     ],
 )
 def test_other_ends(outcome, headline, says):
-    found = FOUND | {"outcome": outcome, "cured": None, "confirmed": [], "experiment": None}
+    found = FOUND | {"outcome": outcome, "cured": None, "confirmed": [], "experiment": None, "cost": math.nan}
     page = cure_page(found, BEFORE)
     assert f"</span>{headline}</span></h1>" in page
     assert says in section_of(page, "What to do")

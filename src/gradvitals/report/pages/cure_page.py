@@ -85,7 +85,7 @@ def _facts(found: Mapping[str, Any]) -> Html:
     pairs: list[tuple[str, object, str]] = [("before", sick["verdict"] or sick["status"], _metric(sick))]
     if full:
         pairs.append(("after", full["verdict"] or full["status"], _metric(full)))
-    pairs.append(("cost", float(number(found["cost"], 3)), f"trainings of full length, {found['steps_planned']} steps"))
+    pairs.append(("cost", found["cost"], f"trainings of full length, {found['steps_planned']} steps"))
     pairs.append(("time", duration(found["seconds"]["all"]), "in all"))
     return facts(pairs)
 
@@ -132,16 +132,15 @@ def _tried(found: Mapping[str, Any]) -> Html | None:
         return None
     head = ["change", "verdict", "metric", "loss gone", "why", "source"]
     rows = [
-        [
-            tag("code", " ".join(each["overrides"])),
-            *_effect(each["effect"]),
-            _prose(each["why"]),
-            _prose(each["source"]),
-        ]
+        [_change(each), *_effect(each["effect"]), _prose(each["why"]), _prose(each["source"])]
         for each in found["remedies"]
     ]
     caption = "Remedies in short trainings, the smallest change first; after one that is enough no larger one is tried."
     return section("What was tried", table(head, rows, caption=caption), _confirmations(found), _cost(found))
+
+
+def _change(remedy: Mapping[str, Any]) -> Html:
+    return tag("code", " ".join(remedy["overrides"]))
 
 
 def _prose(words: str) -> Html:
@@ -170,8 +169,7 @@ def _confirmations(found: Mapping[str, Any]) -> Html:
     rows = []
     for each in found["confirmed"]:
         effect = each["effect"]
-        change = tag("code", " ".join(each["overrides"]))
-        rows.append([change, _ended(effect), _metric(effect), effect["steps"], duration(effect["seconds"])])
+        rows.append([_change(each), _ended(effect), _metric(effect), effect["steps"], duration(effect["seconds"])])
     return table(["change", "verdict", "metric", "steps", "time"], rows, caption="Trained at full length.")
 
 

@@ -36,7 +36,7 @@ KINDS = {
     "update_ratio": Kind(
         "Update-to-weight ratio", "‖ΔW‖ / ‖W‖", True, "About 10⁻³ is usual; at 10⁻⁶ a layer learns nothing."
     ),
-    "grad_norm": Kind("Weight gradient", "‖dL/dW‖", True, "Before clipping."),
+    "grad_norm": Kind("Weight gradient", "‖dL/dW‖", True, "Before clipping. It shrinks with the loss."),
     "saturated_fraction": Kind(
         "Saturated outputs", "share of outputs", False, "Outputs at which the activation's slope is almost zero."
     ),
