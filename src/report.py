@@ -1,23 +1,24 @@
 """One page of one run or of many: ``python src/report.py DIR... [-o report.html]``.
 
 DIR is a run directory, or a folder that contains some at any depth, such as a sweep. The page of one run goes into its
-directory, that of several into the working folder.
+directory, that of several into the folder that contains all of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from gradvitals.formatting import in_shell
+from gradvitals.report.pages.phrases import PAGE
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.results.record import locate, read
 
-NAME = "report.html"
 MANY = 10  # runs from which on reading shows its progress
 T = TypeVar("T")
 
@@ -27,7 +28,7 @@ def main() -> None:
     summary, _, more = str(__doc__).partition("\n\n")
     parser = argparse.ArgumentParser(description=f"{summary} {more}")
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run directories, or folders of them")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"where to write the page ({NAME})")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"where to write the page ({PAGE})")
     arguments = parser.parse_args()
     _read_checkout()
     try:
@@ -50,13 +51,25 @@ def report(folders: Iterable[Path], output: Path | None = None) -> Path:
 
     found = locate(folders)
     records = [read(folder) for folder in track(found, "runs")]
-    file = output or (found[0] / NAME if len(found) == 1 else Path(NAME))
+    file = output or folder_of(found) / PAGE
     if len(found) == 1:
         page = run_page(records[0], with_remedy)
     else:
-        page = runs_page(records, with_remedy, lambda runs: track(list(runs), "curves"))
+        page = runs_page(records, with_remedy, lambda runs: track(list(runs), "curves"), file.parent)
     file.write_text(page, encoding="utf-8")
     return file
+
+
+def folder_of(runs: Sequence[Path]) -> Path:
+    """The folder of one run, or the one that contains several, if it is below the working folder or elsewhere."""
+    if len(runs) == 1:
+        return runs[0]
+    here = Path.cwd()
+    try:
+        common = Path(os.path.commonpath([run.absolute() for run in runs]))
+    except ValueError:  # several drives
+        return runs[0].parent
+    return runs[0].parent if common in (here, *here.parents) else common
 
 
 def track(items: list[T], what: str) -> Iterable[T]:

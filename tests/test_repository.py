@@ -25,6 +25,15 @@ def test_the_top_level_contains_what_was_put_there_on_purpose():
     assert {path.partition("/")[0] for path in listed.stdout.splitlines()} <= FOLDERS | FILES
 
 
+def test_git_ignores_what_commands_write_into_the_repository():
+    """``cure.py`` writes experiments, which Hydra finds only among the configs."""
+    for path in ("conf/experiment/cured/it.yaml", "logs/train/runs/report.html"):
+        found = subprocess.run(["git", "check-ignore", path], cwd=ROOT, capture_output=True, check=False)
+        if found.returncode == 128:
+            pytest.skip("not a git repository")
+        assert found.returncode == 0, path
+
+
 def posix_only(source: str) -> set[str]:
     """The modules and names in a source that Windows does not have."""
     found = set()

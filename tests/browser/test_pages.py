@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gradvitals.app.config.remedy_overrides import with_remedy
+from gradvitals.report.pages.cure_page import cure_page
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.report.pages.sweep_page import sweep_page
@@ -16,6 +17,7 @@ from gradvitals.results.aggregate import fold
 from gradvitals.results.record import Record, below, read
 from gradvitals.results.result import Result
 from tests.report.made import FINDING, REMEDIES, a_result, a_run, some_vitals, with_curves
+from tests.report.pages.test_cure_page import AFTER, BEFORE, FOUND
 from tests.report.pages.test_sweep_page import a_sweep
 
 EVIL = "</script><script>document.body.dataset.hacked=1</script><img src=x onerror=document.body.dataset.hacked=1>"
@@ -55,6 +57,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
         "evil-run": run_page(read(evil), with_remedy),
         "evil-runs": runs_page([read(evil), read(one)], with_remedy),
         "sweep": sweep_page(fold(a_sweep()), [("Every trial", PARALLEL)], small_multiples([("a", a_sweep())])),
+        "cure": cure_page(FOUND, BEFORE, AFTER),
         "evil-sweep": sweep_page(fold([*a_sweep(), read(evil), failed])),
     }
     for name, text in texts.items():
@@ -121,6 +124,13 @@ def test_a_sweep_is_drawn_with_the_figures_of_others(visit):
     page.wait_for_function("() => document.querySelector('img.picture').naturalWidth > 100")
     assert page.locator(".gl-container canvas").count() >= 1
     assert page.locator("figure .main-svg").count() >= 4
+
+
+def test_a_cure_is_drawn_before_and_after(visit):
+    page = visit("cure")
+    assert page.trouble == []
+    assert page.locator("figure .main-svg").count() >= 4
+    assert page.locator("figure", has_text="val/acc").locator(".scatterlayer .trace").count() == 2
 
 
 @pytest.mark.parametrize("name", ["evil-run", "evil-runs", "evil-sweep"])
@@ -232,7 +242,7 @@ def test_it_prints_in_black_on_white_and_comes_back(visit, name):
     assert page.locator(".xtick text").first.evaluate("(tick) => getComputedStyle(tick).fill") == "rgb(231, 234, 238)"
 
 
-@pytest.mark.parametrize("name", ["run", "runs", "sweep", "evil-run", "evil-runs", "evil-sweep"])
+@pytest.mark.parametrize("name", ["run", "runs", "sweep", "cure", "evil-run", "evil-runs", "evil-sweep"])
 def test_a_telephone_scrolls_down_only(visit, name):
     page = visit(name, width=400)
     assert page.evaluate("document.documentElement.scrollWidth") == 400

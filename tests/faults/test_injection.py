@@ -24,12 +24,12 @@ from gradvitals.app.cure.experiment_file import _comment, experiment
 from gradvitals.app.sweep.progress import line
 from gradvitals.app.sweep.sweep_summary import Summary, _print, summarize
 from gradvitals.formatting import FORMULA, visible
+from gradvitals.report.pages.cure_page import Side, cure_page
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.report.pages.sweep_page import sweep_page
 from gradvitals.report.pictures import gradient_by_layer, gradient_heatmap, small_multiples
 from gradvitals.report.pictures.cure import picture
-from gradvitals.report.tables import cure
 from gradvitals.report.tables.sweep import as_csv, markdown, text
 from gradvitals.results.aggregate import fold
 from gradvitals.results.record import Record, read
@@ -163,6 +163,33 @@ def test_pages(tally, tmp_path, kind):
     tally(f"injection: {kind} page", len(HOSTILE), survived)
 
 
+def test_page_of_a_cure(tally):
+    plain = skeleton(page_of_a_cure(WORD))
+    found = [skeleton(page_of_a_cure(word)) for word in HOSTILE]
+    survived = sum(each.elements == plain.elements and not any("<" in t for t in axis_titles(each)) for each in found)
+    tally("injection: page of a cure", len(HOSTILE), survived)
+
+
+def page_of_a_cure(word: str) -> str:
+    effect = {"status": "failed", "verdict": word, "reason": word, "objective": word, "best": 0.5, "learnt": 0.1}
+    full = effect | {"status": "completed", "steps": 9, "seconds": 1.0}
+    remedies = [
+        {"overrides": [word], "why": word, "source": word, "effect": each} for each in (effect, effect | full, None)
+    ]
+    side = Side({0: [0.1, 0.2]}, {word: [(0, 0.5), (1, 0.6)]})
+    found = {
+        **{"outcome": "cured", "overrides": [word], "evidence": word, "sick": full, "remedies": remedies},
+        **{"confirmed": [{"overrides": [word], "effect": full}], "cured": [word], "command": word, "cost": 1.0},
+        **{"steps": {"all": 1}, "seconds": {"all": 1.0}, "steps_planned": 9, "experiment": f"cured/{word}"},
+    }
+    return cure_page(found, side, side)
+
+
+def axis_titles(page: Skeleton) -> list[str]:
+    """What Plotly writes beside the axes, in which it would read tags."""
+    return [drawing["layout"]["yaxis"]["title"]["text"] for drawing in page.drawings]
+
+
 def _tags_in(words: str) -> set[tuple[str, tuple[str, ...]]]:
     return set(skeleton(words).elements)
 
@@ -199,29 +226,13 @@ def is_plain_markdown(page: str, plain: str) -> bool:
 
 
 def test_markdown(tally):
-    plain_sweep, plain_cure = (page(WORD) for page in (sweep_markdown, cure_markdown))
-    survived = sum(is_plain_markdown(sweep_markdown(word), plain_sweep) for word in HOSTILE)
-    survived += sum(is_plain_markdown(cure_markdown(word), plain_cure) for word in HOSTILE)
-    tally("injection: Markdown", 2 * len(HOSTILE), survived)
+    plain = sweep_markdown(WORD)
+    survived = sum(is_plain_markdown(sweep_markdown(word), plain) for word in HOSTILE)
+    tally("injection: Markdown", len(HOSTILE), survived)
 
 
 def sweep_markdown(word: str) -> str:
     return markdown(fold(a_sweep(word)))
-
-
-def cure_markdown(word: str) -> str:
-    effect = {"status": "failed", "verdict": word, "reason": word, "objective": word, "best": 0.5, "learnt": 0.1}
-    full = effect | {"status": "completed", "steps": 9, "seconds": 1.0}
-    remedies = [
-        {"overrides": [word], "why": word, "source": word, "effect": each} for each in (effect, effect | full, None)
-    ]
-    return cure.page(
-        {
-            **{"outcome": "cured", "overrides": [word], "evidence": word, "sick": full, "remedies": remedies},
-            **{"confirmed": [{"overrides": [word], "effect": full}], "cured": [word], "command": word, "cost": 1.0},
-            **{"steps": {"all": 1}, "seconds": {"all": 1.0}, "steps_planned": 9},
-        }
-    )
 
 
 def steers(output: str) -> bool:

@@ -103,6 +103,13 @@ def test_what_people_do(make):
         assert monitor.end["grad_norm/total"] == monitor.end["grad_norm/00.net.0"] > 0
 
 
+def test_each_measured_step_knows_the_losses_before_it():
+    """Which the picture of the gradients shows beside them."""
+    monitor = fit(Model(), GradientVitals(every_n_steps=3, spike_steps=0))
+    assert set(monitor.profiles) - {0} == set(monitor.losses) - {12}  # the end of the fit
+    assert all(loss > 0 for loss in monitor.losses.values())
+
+
 def test_state_is_plain(tmp_path):
     monitor = fit(Model(), GradientVitals(noise_scale=True))
     json.dumps(monitor.state_dict())

@@ -1,4 +1,4 @@
-"""The pictures of what the monitor measured: gradient size versus layer index, and versus layer and step."""
+"""The pictures of what the monitor measured: the gradient by layer, and by layer and step."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class GradientPicture(Callback):
         path: where to save the PNG; None: ``gradient_by_layer.png`` in the Trainer's ``log_dir``, or else in its
             ``default_root_dir``.
         subtitle: which net or run it is.
-        limits: ends of the axis of sizes, so that the pictures of several runs compare; None: what fits.
+        limits: ends of the axis of ratios, so that the pictures of several runs compare; None: what fits.
         enabled: whether to draw at all.
 
     Example:
@@ -92,7 +92,8 @@ class GradientPicture(Callback):
         from gradvitals.report.pictures.gradient_heatmap import gradient_heatmap
 
         limits = (self.limits[0], self.limits[1]) if self.limits else None
-        picture = png(gradient_by_layer(monitor.profiles, subtitle=self.subtitle, limits=limits), DPI)
+        drawn = gradient_by_layer(monitor.profiles, monitor.losses, subtitle=self.subtitle, limits=limits)
+        picture = png(drawn, DPI)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(picture)

@@ -79,6 +79,30 @@ def profile(norms: Sequence[float | None]) -> Profile:
     return Profile(label, first, last, ratio)
 
 
+def last_norm(norms: Sequence[float | None]) -> float:
+    """Returns the gradient of the last layer that has one, beside which :func:`relative` shows all others.
+
+    Example:
+        >>> last_norm([0.1, 0.2, None]), last_norm([0.0, math.inf])
+        (0.2, nan)
+    """
+    return next((norm for norm in reversed(norms) if norm and math.isfinite(norm)), math.nan)
+
+
+def relative(norms: Sequence[float | None]) -> list[float | None]:
+    """Returns the gradient of each layer over that of the last one: the shape of a profile without its size.
+
+    All gradients shrink with the loss, so only their shape is compared between steps. None, where a layer was not
+    measured, stays.
+
+    Example:
+        >>> relative([1e-3, None, 0.5]), relative([1e-6, None, 5e-4])
+        ([0.002, None, 1.0], [0.002, None, 1.0])
+    """
+    last = last_norm(norms)
+    return [None if norm is None else norm / last for norm in norms]
+
+
 def _multiple(ratio: float) -> str:
     if ratio < 1:
         return f"{ratio:.2g} of"

@@ -81,6 +81,11 @@ class Monitor:
         return {step: [values.get(label) for label in labels] for step, values in steps.items()}
 
     @property
+    def losses(self) -> dict[int, float]:
+        """Measured step -> mean of the losses since the one before it; nan where none is finite."""
+        return {observed.step: observed.loss for observed in self._verdict.run.history.observations if observed.losses}
+
+    @property
     def measured_steps(self) -> tuple[int, ...]:
         """The first and the latest measured step; empty before there is one."""
         return (min(self.history.values), self._latest_step) if self.history.values else ()

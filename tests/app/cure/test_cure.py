@@ -427,7 +427,8 @@ def test_the_command_line_where_nothing_helps(cure_command, tmp_path):
     found = json.loads((run_dir / "cure.json").read_text())
     assert (found["outcome"], found["experiment"], found["cured"]) == ("not cured", None, None)
     assert found["remedies"][0]["effect"]["verdict"] == "vanishing"
-    assert (run_dir / "cure.md").read_text().startswith("# Not cured")
+    assert "<title>Not cured</title>" in (run_dir / "cure.html").read_text()
+    assert not (run_dir / "cured.yaml").exists()
     assert not (tmp_path / "conf/experiment/cured").exists()
 
 
@@ -440,6 +441,10 @@ def test_the_command_line_cures_and_the_experiment_trains(cure_command, tmp_path
     assert (found["outcome"], found["verdict"], found["overrides"]) == ("cured", "vanishing", SQUEEZED)
     assert found["cost"] == pytest.approx(sum(found["steps"].values()) / 66)
     assert (run_dir / "cure.png").read_bytes().startswith(b"\x89PNG")
+    assert "<title>Cured by init.gain=1</title>" in (run_dir / "cure.html").read_text()
+    written = tmp_path / "conf/experiment/cured/it.yaml"
+    assert (run_dir / "cured.yaml").read_text() == written.read_text()
+    assert "experiment   conf/experiment/cured/it.yaml, which git ignores" in done.stdout
     done = cure_command("train.py", *found["command"].split()[2:])
     assert done.returncode == 0, done.stderr
     (run_dir,) = (tmp_path / "logs/train/runs").iterdir()

@@ -41,6 +41,23 @@ def test_layers_over_steps():
     assert theory["line"]["dash"] == "dot"
 
 
+def test_a_gradient_that_shrinks_in_all_layers_alike_keeps_its_shape():
+    """As the loss of a healthy run falls to 0, and all gradients with it."""
+    found = ByLayer(["0.a", "1.b"], [0, 50], [[2.0, 1.0], [2e-4, 1e-4]])
+    made = figures.gradient_lines(found, predicted=[1.5, 1.0])
+    assert [trace["y"] for trace in made["data"]] == [[2.0, 1.0], [2.0, 1.0], [1.5, 1.0]]
+    assert made["layout"]["yaxis"]["range"] == [-2.2, 2.2]  # what counts as even
+    runs = run_profiles([("a", [2e-4, 1e-4]), ("b", [1e-9, 1.0])])
+    assert [trace["y"] for trace in runs["data"]] == [[2.0, 1.0], [1e-9, 1.0]]
+    assert runs["layout"]["yaxis"]["range"] == [-9.2, 2.2]
+
+
+def test_a_short_run_has_ticks_at_steps():
+    short = figures.curves([figures.Line("a", [(0, 1.0), (3, 1.0)])], "loss")["layout"]["xaxis"]
+    assert short["dtick"] == 1
+    assert "dtick" not in figures.curves([figures.Line("a", [(0, 1.0), (300, 1.0)])], "loss")["layout"]["xaxis"]
+
+
 def test_shares_fill_their_axis():
     found = ByLayer(["0.a"], [0], [[0.0]])
     made = figures.by_layer_lines(found, "share of units", log=False)

@@ -19,6 +19,7 @@ def acc(best):
 
 
 def three(tmp_path):
+    tmp_path.mkdir(exist_ok=True)
     for name, best, act in (("1", 0.5, "sigmoid"), ("2", 0.9, "elu"), ("3", None, "relu")):
         result = a_result(
             overrides=["model=bn", f"act={act}"], metrics=acc(best), verdict="healthy" if best == 0.9 else "vanishing"
@@ -35,6 +36,14 @@ def test_the_best_is_on_top_and_named_by_what_differs(tmp_path):
     assert rows == ["act=elu", "act=sigmoid", "act=relu"]
     assert "Verdicts: 2 vanishing, 1 healthy." in page
     assert "python src/train.py model=bn act=elu init=auto" in page  # the remedy
+
+
+def test_each_run_that_has_a_page_is_linked(tmp_path):
+    runs = three(tmp_path / "logs")
+    (tmp_path / "logs/2/report.html").touch()
+    page = runs_page(runs, with_remedy, folder=tmp_path / "pages")
+    assert '<a href="../logs/2/report.html"><code>act=elu</code></a>' in page
+    assert page.count("report.html") == 1
 
 
 def test_only_what_differs_is_told_of_configs(tmp_path):

@@ -1,11 +1,17 @@
 """The page of a sweep: the answer first, then what each key does."""
 
 import base64
+import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
 
 from gradvitals.report.pages.sweep_page import sweep_page
+from gradvitals.report.tables.sweep import markdown
 from gradvitals.results.aggregate import fold
 from gradvitals.results.record import Record
 from gradvitals.results.result import Result
@@ -47,11 +53,60 @@ def test_the_folds_of_a_cross_validation_are_one_row():
 
 def test_each_key_has_its_effect_on_one_scale():
     page = sweep_page(fold(a_sweep()))
-    assert "Best and worst value differ by 0.3." in page  # bn over plain
-    assert "Best and worst value differ by 0.1." in page  # elu over relu
+    assert "The means of the best and the worst value differ by 0.3." in page  # bn over plain
+    assert "The means of the best and the worst value differ by 0.1." in page  # elu over relu
     ranges = re.findall(r'"range":(\[[^]]*\])', page.partition("What each key does</h2>")[2])
     assert len(ranges) >= 2
     assert ranges[0] == ranges[1]
+
+
+def drawn_numbers(page):
+    """The numbers on the axes of the figures of each key."""
+    inside = page.partition("What each key does</h2>")[2].partition("</section>")[0]
+    traces = [
+        trace for packed in re.findall("<script[^>]*>(.*?)</script>", inside) for trace in json.loads(packed)["data"]
+    ]
+    assert not any("error_x" in trace for trace in traces)
+    return [value for trace in traces for value in trace["x"]]
+
+
+def test_no_accuracy_is_drawn_above_one():
+    """As a mean of 0.55 would be with its standard deviation of 0.63, where one half learns and the other does not."""
+    halves = {("plain", "elu"): 0.1, ("plain", "relu"): 0.1, ("bn", "elu"): 1.0, ("bn", "relu"): 0.98}
+    sweep = fold([run(*names, seed, best) for names, best in halves.items() for seed in (0, 1)])
+    assert sweep.effects["act"]["elu"].mean + sweep.effects["act"]["elu"].sd > 1.1
+    numbers = drawn_numbers(sweep_page(sweep))
+    assert sorted({*numbers}) == pytest.approx([0.1, 0.54, 0.55, 0.98, 0.99, 1.0])
+    assert "| elu | 0.55 | 0.1 | 1 | 2 |" in markdown(sweep)
+
+
+def test_each_run_that_has_a_page_is_linked(tmp_path):
+    """Relative to the page, and quoted: names of directories contain what a browser would take for a query."""
+    sweep_dir = tmp_path / "a sweep"
+    runs = [replace(each, folder=sweep_dir / f"{i}_act=x,100%#?") for i, each in enumerate(a_sweep())]
+    for each in runs[:3]:
+        each.folder.mkdir(parents=True)
+        (each.folder / "report.html").touch()
+    page = sweep_page(fold(runs), folder=sweep_dir)
+    links = re.findall('<a href="([^#"]+)">(.*?)</a>', page)
+    assert [(unquote(address), words) for address, words in links] == [
+        ("0_act=x,100%#?/report.html", "seed 0"),
+        ("1_act=x,100%#?/report.html", "seed 1"),
+        ("2_act=x,100%#?/report.html", "seed 0"),
+    ]
+    elsewhere = sweep_page(fold(runs), folder=tmp_path / "b")
+    assert "../a%20sweep/0_act%3Dx%2C100%25%23%3F/report.html" in elsewhere
+    assert '<a href="#configurations">' in sweep_page(fold(runs))
+    assert "report.html" not in sweep_page(fold(runs))
+
+
+def test_figures_of_others_have_ticks_at_integers():
+    """Trials have no halves, nor have layers."""
+    history = {"data": [{"x": [0, 1, 2], "y": [0.5, 0.6, 0.7]}], "layout": {"xaxis": {}}}
+    dimensions = [{"label": "model.depth", "values": [2, 4, 4]}, {"label": "lr", "values": [0.1, 0.2, 0.3]}]
+    page = sweep_page(fold(a_sweep()), [("History", history), ("Every trial", {"data": [{"dimensions": dimensions}]})])
+    assert '"xaxis":{"automargin":true,"dtick":1}' in page
+    assert '{"tickvals":[2,4],"label":"model.depth","values":[2,4,4]},{"label":"lr"' in page
 
 
 def test_two_keys_together():

@@ -27,6 +27,15 @@ def a_run(*norms: float | None) -> Record:
     return Record(Path("a"), vitals={"layers": layers})
 
 
+def test_a_gradient_that_shrinks_in_all_layers_alike_keeps_its_shape(drawn):
+    ends = [{"activation_grad_norm": {"start": norm, "end": norm / 1000}} for norm in (0.4, 0.2)]
+    runs = [Record(Path("a"), vitals={"layers": ends}), Record(Path("b"), vitals={"layers": ends})]
+    small_multiples([("a", runs)])
+    (axes,) = drawn[0].axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[pytest.approx(2.0), 1.0]] * 4
+    assert [text.get_text() for text in axes.texts] == ["last layer 0.2 \N{RIGHTWARDS ARROW} 0.0002"]
+
+
 def test_panels_share_one_scale_and_show_gaps(drawn):
     small_multiples([("a", [a_run(1e-4, None, 1e-2, 1.0)]), ("b", [Record(Path("b"), vitals=some_vitals())])])
     first, second = drawn[0].axes
@@ -39,9 +48,14 @@ def test_panels_share_one_scale_and_show_gaps(drawn):
     assert (start.get_linestyle(), end.get_linestyle()) == ("-", "--")
 
 
+def test_layers_have_no_halves(drawn):
+    small_multiples([("a", [a_run(1.0, 1.0)])])
+    assert all(tick == int(tick) for tick in drawn[0].axes[0].get_xticks())
+
+
 def test_what_was_not_measured_is_written_into_its_panel(drawn):
     small_multiples([("a", [a_run(1.0, 1.0)]), ("b", [Record(Path("b"))])])
-    assert [[text.get_text() for text in axes.texts] for axes in drawn[0].axes] == [[], ["not measured"]]
+    assert [[text.get_text() for text in axes.texts] for axes in drawn[0].axes] == [["last layer 1"], ["not measured"]]
 
 
 def test_the_best_of_many_are_shown(drawn):

@@ -32,7 +32,6 @@ from gradvitals.results.result import Result
 from gradvitals.tabular.table_lines import lines
 
 log = logging.getLogger(__name__)
-REPORT = "report.html"
 TYPES = {key: rule.kind for key, rule in RULES.items()}
 
 
@@ -85,15 +84,16 @@ def keep(earlier: Result, run_dir: Path) -> None:
 
 def write_report(run: Run, run_dir: Path) -> None:
     """Writes ``report.html`` from the files of a run; an error is a warning, because the results are there."""
-    from gradvitals.report.pages.run_page import run_page  # not before the fit
+    from gradvitals.report.pages.phrases import PAGE  # not before the fit
+    from gradvitals.report.pages.run_page import run_page
 
     try:
         for logger in run.trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.flush()  # its curves are read back from the file
-        write_bytes(run_dir / REPORT, run_page(read(run_dir), with_remedy).encode())
+        write_bytes(run_dir / PAGE, run_page(read(run_dir), with_remedy).encode())
     except Exception as error:
-        log.warning(f"{REPORT} cannot be written: {error}")
+        log.warning(f"{PAGE} cannot be written: {error}")
 
 
 def show_table(run: Run, config: RunConfig) -> None:

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.attempts import CureState
-from gradvitals.app.cure.cure_file import write_results
+from gradvitals.app.cure.cure_file import PAGE, write_results
 from gradvitals.app.cure.experiment_file import name_of, without_paths, write_experiment
 from gradvitals.app.cure.lr_range_test import range_test
 from gradvitals.app.cure.options import CureOptions
@@ -138,11 +138,12 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
     log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
     if cured and file:
         log.info(f"cured        {cured}: {sick.best_text} -> {cured.trial}")
+        log.info(f"experiment   {short(file)}, which git ignores")
         log.info(f"type         {train_command([f'experiment=cured/{file.stem}'])}")
     else:
         attempts = state.attempts
         log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
-    log.info(f"report       {in_shell(job.run_dir / 'cure.md')}")
+    log.info(f"report       {in_shell(job.run_dir / PAGE)}")
     if not cured:
         _leave(job)
 

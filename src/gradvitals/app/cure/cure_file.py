@@ -1,11 +1,12 @@
-"""Writes the results of a cure: ``cure.json``, ``cure.md`` and ``cure.png``."""
+"""Writes the results of a cure: ``cure.json``, ``cure.html``, ``cure.png``, and the cured experiment beside them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from shutil import copyfile
+from typing import TYPE_CHECKING, Any
 
 from gradvitals.app.cure.attempts import CureState
 from gradvitals.app.cure.experiment_file import without_paths
@@ -14,24 +15,34 @@ from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.formatting import train_command, typed
 from gradvitals.results.files import write_json
 
+if TYPE_CHECKING:
+    from gradvitals.report.pages.cure_page import Side
+
+PAGE = "cure.html"
+
 
 def write_results(state: CureState, run_dir: Path, experiment: Path | None, seconds: float) -> None:
     """Writes the files of a cure into its run directory; the picture only if something was trained at full length."""
+    from gradvitals.report.pages.cure_page import FILE, cure_page
     from gradvitals.report.pictures.cure import picture
-    from gradvitals.report.tables.cure import page
 
     found = content(state, experiment, seconds)
     write_json(run_dir / "cure.json", found)
-    (run_dir / "cure.md").write_text(page(found), encoding="utf-8")
-    if state.confirmed and state.sick.profiles:
-        after = state.cured or state.confirmed[0]
+    after = state.cured or next(iter(state.confirmed), None)
+    before, cured = _side(state.sick), _side(after.trial) if after else None
+    (run_dir / PAGE).write_text(cure_page(found, before, cured), encoding="utf-8")
+    if cured and before.profiles:
         titles = (" ".join(found["overrides"]), str(after))
-        (run_dir / "cure.png").write_bytes(picture(_side(state.sick), _side(after.trial), titles))
+        (run_dir / "cure.png").write_bytes(picture(before._asdict(), cured._asdict(), titles))
+    if experiment:
+        copyfile(experiment, run_dir / FILE)
 
 
-def _side(trial: Trial) -> dict[str, Any]:
+def _side(trial: Trial) -> Side:
+    from gradvitals.report.pages.cure_page import Side
+
     tags = dict.fromkeys((str(trial.objective), "val/loss"))
-    return {"profiles": trial.profiles, "curves": {tag: trial.curves[tag] for tag in tags if tag in trial.curves}}
+    return Side(trial.profiles, {tag: trial.curves[tag] for tag in tags if tag in trial.curves})
 
 
 def content(state: CureState, experiment: Path | None, seconds: float) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _write_all(sweep: Sweep, sweep_dir: Path, figures: Callable[[], Figures]) ->
         from gradvitals.report.pages.sweep_page import sweep_page
 
         drawn = sweep_dir / "sweep.png"
-        return sweep_page(sweep, figures(), drawn.read_bytes() if drawn.exists() else None)
+        return sweep_page(sweep, figures(), drawn.read_bytes() if drawn.exists() else None, sweep_dir)
 
     def picture() -> bytes:
         from gradvitals.report.pictures.small_multiples import small_multiples

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gradvitals.diagnosis.profile import DECADES, relative
 from gradvitals.report.pages.page import Drawing
-from gradvitals.report.steps import spaced
+from gradvitals.report.steps import evenly, spaced
 from gradvitals.results.curves import ByLayer, Point, thin
 
 Trace = dict[str, Any]
@@ -22,12 +23,16 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 MARKED = 40  # points up to which a line has a marker at each
 MOST_POINTS = 400  # of a curve
-FEW_LAYERS = 9  # each of which has a tick
+FEW_INTEGERS = 9  # on an axis on which each has a tick
+MOST_DOTS = 200  # of one name
 FEW_STEPS = 8  # lines of one figure
 LEGEND = 20  # characters of a run's name in a legend
 LAYER_AXIS = "layer (0 is next to the input)"
-GRADIENT_AXIS = "‖dL/dh‖"
-HOW_TO_READ = "A level line is good. A gradient that falls toward the input vanishes; one that rises explodes."
+RATIO_AXIS = "‖dL/dh‖ / that of the last layer"
+HOW_TO_READ = (
+    "Each line is relative to the last layer's gradient. A level line is good. A gradient that falls toward the input "
+    "vanishes; one that rises explodes."
+)
 SHARES = ("share", "accuracy")
 SIDE_LEGEND = {"font": {"size": 11}, "x": 1.01, "y": 1, "itemwidth": 30}
 
@@ -108,7 +113,7 @@ def _axis(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def layer_axis(count: int) -> dict[str, Any]:
     """Returns an axis of so many layers; where there are few, each has a tick and there is none between them."""
-    return {"title": LAYER_AXIS} | ({"dtick": 1} if count <= FEW_LAYERS else {})
+    return {"title": LAYER_AXIS} | integer_ticks([0, count])
 
 
 def value_axis(what: str, log: bool = False) -> dict[str, Any]:
@@ -152,7 +157,8 @@ def curves(lines: Iterable[Line], y: str, *, log: bool = False, **layout: Any) -
         ([0, 10], [2.5, 1.5])
     """
     traces = [_trace(line, "step") for line in lines]
-    return drawing(traces, {"title": "step", "rangemode": "tozero"}, value_axis(y, log), **layout)
+    steps = {"title": "step", "rangemode": "tozero"} | integer_ticks([0, *(x for each in traces for x in each["x"])])
+    return drawing(traces, steps, value_axis(y, log), **layout)
 
 
 def run_curves(runs: Sequence[tuple[str, Sequence[Point]]], y: str, most: int = MOST_POINTS) -> Drawing:
@@ -162,11 +168,13 @@ def run_curves(runs: Sequence[tuple[str, Sequence[Point]]], y: str, most: int = 
 
 
 def run_profiles(runs: Sequence[tuple[str, Sequence[float | None]]]) -> Drawing:
-    """Returns a figure of the gradient by layer of several runs, a line for each, in the order of their ranks."""
-    lines = _run_lines([(name, [(i, norm or math.nan) for i, norm in enumerate(norms)]) for name, norms in runs])
+    """Returns a figure of the gradient by layer of several runs over that of the last layer, in the order of ranks."""
+    shapes = [(name, relative(norms)) for name, norms in runs]
+    lines = _run_lines([(name, [(i, ratio or math.nan) for i, ratio in enumerate(ratios)]) for name, ratios in shapes])
     traces = [_trace(line, "layer") for line in lines]
     deepest = max((len(norms) for _, norms in runs), default=0)
-    return drawing(traces, layer_axis(deepest), value_axis(GRADIENT_AXIS, True), height=380, legend=SIDE_LEGEND)
+    axis = ratio_axis(ratio for _, ratios in shapes for ratio in ratios)
+    return drawing(traces, layer_axis(deepest), axis, height=380, legend=SIDE_LEGEND)
 
 
 def _run_lines(runs: Sequence[tuple[str, Sequence[Point]]]) -> list[Line]:
@@ -175,6 +183,37 @@ def _run_lines(runs: Sequence[tuple[str, Sequence[Point]]]) -> list[Line]:
         Line(name, points, i, i // PALETTE, i, label=name if short else f"#{i + 1}")
         for i, (name, points) in enumerate(runs)
     ]
+
+
+def ratio_axis(ratios: Iterable[float | None]) -> dict[str, Any]:
+    """Returns a logarithmic axis of gradients over that of the last layer, around all that count as even.
+
+    Example:
+        >>> ratio_axis([1e-6, None, 1.0])["range"]
+        [-6.2, 2.2]
+    """
+    powers = [math.log10(ratio) for ratio in ratios if ratio and math.isfinite(ratio)]
+    low, high = min([-DECADES, *powers]) - 0.2, max([DECADES, *powers]) + 0.2
+    return value_axis(RATIO_AXIS, True) | {"range": [number(low), number(high)]}
+
+
+def gradient_lines(found: ByLayer, predicted: Sequence[float | None] = ()) -> Drawing:
+    """Returns a figure of the gradient by layer over that of the last layer, a line for each of some steps.
+
+    Args:
+        found: norms of dL/dh.
+        predicted: what theory expects at the first step, as ratios.
+
+    Example:
+        >>> made = gradient_lines(ByLayer(["0.a", "1.b"], [0, 50], [[1.0, 2.0], [0.01, 0.02]]))
+        >>> [trace["y"] for trace in made["data"]]
+        [[0.5, 1.0], [0.5, 1.0]]
+    """
+    shapes = ByLayer(found.layers, found.steps, [relative(norms) for norms in found.values])
+    made = by_layer_lines(shapes, RATIO_AXIS, predicted=predicted)
+    shown = [ratio for ratios in shapes.values for ratio in ratios]
+    made["layout"]["yaxis"] |= {"range": ratio_axis([*shown, *predicted])["range"]}
+    return made
 
 
 def by_layer_lines(found: ByLayer, y: str, *, log: bool = True, predicted: Sequence[float | None] = ()) -> Drawing:
@@ -225,26 +264,49 @@ def positions(layers: Sequence[str]) -> list[int] | list[str]:
     return ["-".join(str(int(part)) for part in head.split("-") if part.isdecimal()) for head in heads]
 
 
-def means(values: Sequence[tuple[str, float | None, float | None]], x: str, limits: Sequence[float]) -> Drawing:
-    """Returns a figure with a point for each name, with its standard deviation, one below the other.
+def dots(values: Sequence[tuple[str, float | None, Sequence[float]]], x: str, limits: Sequence[float]) -> Drawing:
+    """Returns a figure with the numbers of each name as circles and their mean as a diamond, one name below the other.
 
     Args:
-        values: name, mean and standard deviation; None where there is none.
+        values: name, mean and numbers.
         limits: ends of their axis, so that figures compare.
 
     Example:
-        >>> means([("act=elu", 0.9, 0.01), ("act=relu", 0.8, None)], "val/acc", (0.7, 1.0))["data"][0]["x"]
-        [0.9, 0.8]
+        >>> made = dots([("act=elu", 0.85, [0.8, 0.9]), ("act=relu", None, [])], "val/acc", (0.7, 1.0))
+        >>> [(trace["x"], trace["y"]) for trace in made["data"]]
+        [([0.8, 0.9], ['act=elu', 'act=elu']), ([0.85, None], ['act=elu', 'act=relu'])]
     """
-    trace = {
+    shown = [(name, sorted(numbers)) for name, _, numbers in values]
+    kept = [(text(name), numbers[i]) for name, numbers in shown for i in evenly(len(numbers), MOST_DOTS)]
+    each = _dots("a run", kept, {"size": 7, "symbol": "circle-open"}, 0)
+    mean = _dots("mean", [(text(name), mean) for name, mean, _ in values], {"size": 11, "symbol": "diamond"}, 1)
+    rows = {"title": "", "type": "category", "autorange": "reversed"}
+    return drawing(
+        [each, mean], {"title": x, "range": list(limits)}, rows, height=30 * len(values) + 78, showlegend=False
+    )
+
+
+def _dots(name: str, points: Sequence[tuple[str, float | None]], marker: dict[str, Any], color: int) -> Trace:
+    return {
         "type": "scatter",
         "mode": "markers",
-        "x": [number(mean) for _, mean, _ in values],
-        "y": [text(name) for name, _, _ in values],
-        "error_x": {"type": "data", "array": [number(sd) or 0 for _, _, sd in values], "thickness": 1.5, "width": 4},
-        "marker": {"size": 9, "symbol": MARKERS[0]},
-        "meta": {"color": 0},
-        "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+        "name": name,
+        "x": [number(value) for _, value in points],
+        "y": [label for label, _ in points],
+        "marker": marker,
+        "meta": {"color": color},
+        "hovertemplate": f"%{{y}}, {name}: %{{x:.4g}}<extra></extra>",
     }
-    rows = {"title": "", "type": "category", "autorange": "reversed"}
-    return drawing([trace], {"title": x, "range": list(limits)}, rows, height=26 * len(values) + 78)
+
+
+def integer_ticks(values: Iterable[Any]) -> dict[str, Any]:
+    """Returns an option of an axis of integers: where there are few, no tick is between them.
+
+    Example:
+        >>> integer_ticks([0, 3]), integer_ticks([0, 1000]), integer_ticks([0, 0.5])
+        ({'dtick': 1}, {}, {})
+    """
+    known = [value for value in values if value is not None]
+    if not all(isinstance(value, (int, float)) and value == round(value) for value in known if math.isfinite(value)):
+        return {}
+    return {"dtick": 1} if known and max(known) - min(known) <= FEW_INTEGERS else {}

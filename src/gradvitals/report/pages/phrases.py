@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.formatting import train_command
@@ -15,6 +18,7 @@ from gradvitals.results.status import Status
 WithRemedy = Callable[[Sequence[str], Sequence[str]], list[str]]  # (overrides, remedy) -> overrides
 Look = Literal["good", "bad", "muted", "undecided"]
 SIGNS: dict[Look, str] = {"good": "✓", "bad": "✕", "muted": "○", "undecided": "?"}
+PAGE = "report.html"  # of a run, in its directory
 NOT_MONITORED = "not monitored"
 STATUS = {
     "completed": "trained to its end",
@@ -70,6 +74,20 @@ def status(record: Record) -> Html:
     return mark(
         "muted" if record.status is Status.MISSING else "good" if record.status.counts else "bad", record.status
     )
+
+
+def page_of(record: Record, folder: Path | None) -> str | None:
+    """Returns the address of the page of a run, relative to the folder of the page that links to it.
+
+    None where the run has no page, or there is no way to it.
+    """
+    page = record.folder / PAGE
+    if folder is None or not page.is_file():
+        return None
+    try:
+        return quote(Path(os.path.relpath(page, folder)).as_posix())
+    except ValueError:  # another drive
+        return None
 
 
 def alone(record: Record) -> list[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
+from operator import mul
 from typing import Any, NamedTuple
 
-from gradvitals.report.pages.figures import GRADIENT_AXIS, HOW_TO_READ, Line, by_layer_lines, curves
+from gradvitals.diagnosis.profile import last_norm
+from gradvitals.formatting import number
+from gradvitals.report.pages.figures import HOW_TO_READ, Line, by_layer_lines, curves, gradient_lines
 from gradvitals.report.pages.heat_maps import by_layer_and_step
 from gradvitals.report.pages.page import Html, details, figure, join, note, row, section, table
 from gradvitals.results.curves import ByLayer, Curves, by_layer
@@ -32,7 +36,7 @@ KINDS = {
     "update_ratio": Kind(
         "Update-to-weight ratio", "‖ΔW‖ / ‖W‖", True, "About 10⁻³ is usual; at 10⁻⁶ a layer learns nothing."
     ),
-    "grad_norm": Kind("Weight gradient", "‖dL/dW‖", True, "Before clipping."),
+    "grad_norm": Kind("Weight gradient", "‖dL/dW‖", True, "Before clipping. It shrinks with the loss."),
     "saturated_fraction": Kind(
         "Saturated outputs", "share of outputs", False, "Outputs at which the activation's slope is almost zero."
     ),
@@ -58,6 +62,7 @@ NAMES = {"loss": "Loss", "acc": "Accuracy", "r2": "R²"}
 COEFFICIENT = (
     "coefficient: norm after clipping over norm before; fraction: share of the measured steps that were clipped."
 )
+SIZE = "The size at every measured step, which shrinks with the loss in all layers alike."
 NO_FILES = "There are no curves: no logger of this run wrote files (logger=none)."
 NOT_MONITORED = "Not measured: the gradients were not monitored (monitor=off), or the run ended before its first step."
 
@@ -91,10 +96,10 @@ def gradients(record: Record, curves_of: Curves) -> Html:
     found = measured(record, curves_of, GRADIENT)
     if not found.layers:
         return section("Gradient by layer", note(NOT_MONITORED))
-    lines = by_layer_lines(found, GRADIENT_AXIS, predicted=_predicted(record, found))
+    lines = gradient_lines(found, _predicted(record, found))
     drawn = [figure(lines, "dL/dh by layer", HOW_TO_READ)]
     if len(found.steps) > 1:
-        caption = "Every measured step. Grey: zero, or not measured."
+        caption = f"{SIZE} {_sizes(found)} Grey: zero, or not measured."
         drawn.append(figure(by_layer_and_step([found]), "dL/dh by layer and step", caption))
     return section("Gradient by layer", row(drawn))
 
@@ -119,10 +124,15 @@ def _predicted(record: Record, found: ByLayer) -> list[float]:
     """The last layer's gradient on its way to the input, as theory has it; empty where theory does not apply."""
     layers = (record.vitals.get("preflight") or {}).get("layers") or []
     gains = [layer.get("gain_predicted") for layer in layers[:-1]]
-    last = found.values[0][-1]
-    if len(layers) != len(found.layers) or not last or not gains or None in gains:
+    if len(layers) != len(found.layers) or not found.values[0][-1] or not gains or None in gains:
         return []
-    return list(accumulate(reversed(gains), lambda size, gain: size * gain, initial=last))[::-1]
+    return list(accumulate(reversed(gains), mul, initial=1.0))[::-1]
+
+
+def _sizes(found: ByLayer) -> str:
+    first, last = last_norm(found.values[0]), last_norm(found.values[-1])
+    ends = f"{number(first, 2)} at step {found.steps[0]} and {number(last, 2)} at step {found.steps[-1]}"
+    return f"The last layer receives {ends}." if math.isfinite(first) else ""
 
 
 def clipping(record: Record, curves_of: Curves) -> Html:

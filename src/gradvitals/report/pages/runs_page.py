@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
@@ -35,12 +36,14 @@ def runs_page(
     records: Sequence[Record],
     with_remedy: phrases.WithRemedy,
     track: Callable[[Iterable[Record]], Iterable[Record]] = iter,
+    folder: Path | None = None,
 ) -> str:
     """Returns the page of any set of runs, complete in one file.
 
     Args:
         with_remedy: see :func:`gradvitals.report.pages.run_page.run_page`.
         track: wraps them while their curves are read, to show progress.
+        folder: where the page will be, from which it links to the page of each run; None: it has no links.
 
     Raises:
         ValueError: no run.
@@ -57,7 +60,7 @@ def runs_page(
     curves = [read_curves(record.folder, WANTED) for record in track(found.records)]
     by_layer = [measured(*run, GRADIENT) for run in zip(found.records, curves, strict=True)]
     sections = [
-        _runs(found),
+        _runs(found, folder),
         _to_do(found, with_remedy),
         _curves(found, curves),
         _gradients(found, by_layer),
@@ -86,20 +89,26 @@ def _best(found: Compared) -> list[Html]:
     return [tag("h1", f"Best {found.objective}: {number(value)}"), tag("p", tag("code", found.names[0]), class_="lede")]
 
 
-def _runs(found: Compared) -> Html:
+def _runs(found: Compared, folder: Path | None) -> Html:
     metrics = list(dict.fromkeys([*([found.objective.tag] if found.objective else []), "val/loss"]))
     ends: list[tuple[str, Literal["best", "final"]]] = [
         (metric, end) for metric in metrics for end in ("best", "final")
     ]
     head = ["shown", "#", "run", "status", "verdict", *map(", ".join, ends), "gain per layer", "steps", "seconds"]
     rows = [
-        [_box(place), place + 1, tag("code", name), phrases.status(record), phrases.verdict(record)]
+        [_box(place), place + 1, _linked(name, record, folder), phrases.status(record), phrases.verdict(record)]
         + [record.metric(metric, end) for metric, end in ends]
         + [record.vitals.get("gain_per_layer"), record.result.steps, record.seconds]
         for place, (name, record) in enumerate(zip(found.names, found.records, strict=True))
     ]
     caption = "Best first; a click on a heading sorts. The boxes choose which runs the figures show."
     return section("Runs", _bar(len(rows)), table(head, rows, caption=caption, sortable=True))
+
+
+def _linked(name: str, record: Record, folder: Path | None) -> Html:
+    address = phrases.page_of(record, folder)
+    words = tag("code", name)
+    return words if address is None else tag("a", words, href=address)
 
 
 def _box(place: int) -> Html:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from gradvitals.formatting import counted, counts, number, train_command
 from gradvitals.report.pages import phrases
-from gradvitals.report.pages.figures import means
+from gradvitals.report.pages.figures import dots, integer_ticks
 from gradvitals.report.pages.heat_maps import Grid, grids
 from gradvitals.report.pages.page import (
     Drawing,
@@ -16,6 +17,7 @@ from gradvitals.report.pages.page import (
     command,
     document,
     figure,
+    join,
     note,
     picture,
     row,
@@ -23,19 +25,26 @@ from gradvitals.report.pages.page import (
     table,
     tag,
 )
-from gradvitals.report.tables.sweep import DEFAULT, averaged, failures, mean_std, not_ended, on_folds
-from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
+from gradvitals.report.tables.sweep import DEFAULT, averaged, failures, mean_std, not_ended, objectives, on_folds
+from gradvitals.results.aggregate import REPLICATES, Configuration, MeanStd, Sweep, shows_trainable, typed_settings
+from gradvitals.results.record import Record
 
 MOST_VALUES = 30  # of a key that has a figure; more of them were drawn at random, such as learning rates
 
 
-def sweep_page(sweep: Sweep, extra_figures: Sequence[tuple[str, Drawing]] = (), gradients: bytes | None = None) -> str:
+def sweep_page(
+    sweep: Sweep,
+    extra_figures: Sequence[tuple[str, Drawing]] = (),
+    gradients: bytes | None = None,
+    folder: Path | None = None,
+) -> str:
     """Returns the page of a sweep, complete in one file.
 
     Args:
         sweep: from :func:`gradvitals.results.aggregate.fold`.
         extra_figures: title and Plotly figure of other tools, such as Optuna.
         gradients: the PNG of :func:`gradvitals.report.pictures.small_multiples.small_multiples`; None: there is none.
+        folder: where the page will be, from which it links to the page of each run; None: it has no links.
 
     Example:
         >>> from gradvitals.results.aggregate import fold
@@ -43,7 +52,7 @@ def sweep_page(sweep: Sweep, extra_figures: Sequence[tuple[str, Drawing]] = (), 
         True
     """
     sections = [
-        _table(sweep),
+        _table(sweep, folder),
         _effects(sweep),
         _interactions(sweep),
         _extra(extra_figures),
@@ -69,7 +78,7 @@ def _header(sweep: Sweep) -> list[Html]:
     ]
 
 
-def _table(sweep: Sweep) -> Html:
+def _table(sweep: Sweep, folder: Path | None) -> Html:
     own = sweep.objective != sweep.metric
     metrics = [*([str(sweep.objective)] if own else []), f"{sweep.metric}, best", f"{sweep.metric}, final"]
     metrics += [f"{sweep.tested}"] if sweep.tested else []
@@ -79,6 +88,10 @@ def _table(sweep: Sweep) -> Html:
     if shows_trainable(sweep):
         head.append("trainable depth, by theory")
         rows = [[*cells, row.trainable.mean] for cells, row in zip(rows, sweep.rows, strict=True)]
+    links = [_links(row, folder) for row in sweep.rows]
+    if any(links):
+        head.append("runs")
+        rows = [[*cells, link or None] for cells, link in zip(rows, links, strict=True)]
     over = " and ".join(f"{name}s" for name in sweep.replicates)
     caption = f"Best first; a click on a heading sorts. Mean and standard deviation are over the {over} of ended runs."
     return section("Configurations", table(head, rows, caption=caption, sortable=True))
@@ -90,6 +103,19 @@ def _row(row: Configuration, sweep: Sweep, own: bool) -> list[object]:
     numbers = [value for each in found for value in (each.mean, _rounded(each.sd))]
     verdicts = phrases.mark(phrases.look_of(row.verdicts), counted(row.verdicts)) if row.verdicts else None
     return [*settings, *numbers, _ended(row), verdicts, row.gain.mean, row.seconds.mean]
+
+
+def _links(row: Configuration, folder: Path | None) -> Html:
+    found = ((run, phrases.page_of(run, folder)) for run in row.runs)
+    links = (tag("a", _replicate(run), href=address) for run, address in found if address)
+    return join(part for i, link in enumerate(links) for part in ([", ", link] if i else [link]))
+
+
+def _replicate(run: Record) -> str:
+    """Which run of its configuration it is."""
+    settings = typed_settings(run.overrides)
+    known = [f"{name} {settings[key]}" for key, name in REPLICATES.items() if key in settings]
+    return " ".join(known) or "page"
 
 
 def _rounded(sd: float | None) -> float | None:
@@ -106,9 +132,10 @@ def _effects(sweep: Sweep) -> Html | None:
     found = {key: effects for key, effects in averaged(sweep).items() if _comparable(effects)}
     if not found:
         return None
-    limits = _limits([each for effects in found.values() for each in effects.values()])
-    drawn = [figure(_means(effects, sweep, limits), key, _difference(effects)) for key, effects in found.items()]
-    how = note(f"{sweep.objective} by the value of each key: mean and standard deviation over all other keys.")
+    limits = _limits(sweep, found)
+    drawn = [figure(_dots(key, effects, sweep, limits), key, _difference(effects)) for key, effects in found.items()]
+    shown = "a circle for each run that ended, a diamond for the mean over all other keys"
+    how = note(f"{sweep.objective} by the value of each key: {shown}.")
     return section("What each key does", how, row(drawn))
 
 
@@ -116,21 +143,22 @@ def _comparable(effects: Mapping[str, MeanStd]) -> bool:
     return len(effects) <= MOST_VALUES and sum(each.n > 0 for each in effects.values()) > 1
 
 
-def _limits(found: Sequence[MeanStd]) -> list[float]:
-    known = [(each.mean, each.sd or 0.0) for each in found if each.mean is not None]
-    low, high = min(mean - sd for mean, sd in known), max(mean + sd for mean, sd in known)
+def _dots(key: str, effects: Mapping[str, MeanStd], sweep: Sweep, limits: list[float]) -> Drawing:
+    rows = [(value or DEFAULT, each.mean, objectives(sweep, key, value)) for value, each in effects.items()]
+    return dots(rows, str(sweep.objective), limits)
+
+
+def _limits(sweep: Sweep, effects: Mapping[str, Mapping[str, MeanStd]]) -> list[float]:
+    """Ends of the axis of all figures, so that they compare."""
+    known = [each for key, values in effects.items() for value in values for each in objectives(sweep, key, value)]
+    low, high = min(known), max(known)
     room = 0.05 * ((high - low) or 1.0)
     return [low - room, high + room]
 
 
-def _means(effects: Mapping[str, MeanStd], sweep: Sweep, limits: list[float]) -> Drawing:
-    rows = [(value or DEFAULT, each.mean, each.sd) for value, each in effects.items()]
-    return means(rows, str(sweep.objective), limits)
-
-
 def _difference(effects: Mapping[str, MeanStd]) -> str:
     known = [each.mean for each in effects.values() if each.mean is not None]
-    return f"Best and worst value differ by {number(max(known) - min(known), 3)}."
+    return f"The means of the best and the worst value differ by {number(max(known) - min(known), 3)}."
 
 
 def _interactions(sweep: Sweep) -> Html | None:
@@ -178,8 +206,23 @@ def _restyled(drawing: Mapping[str, Any]) -> Drawing:
     layout = {key: value for key, value in drawing.get("layout", {}).items() if key not in foreign}
     margin = {"l": 64, "r": 14, "t": 12, "b": 48}
     axes = {key: value | {"automargin": True} for key, value in layout.items() if key.startswith(("xaxis", "yaxis"))}
-    plain = {"data": list(drawing.get("data", ())), "layout": layout | axes | {"margin": margin, "height": 340}}
+    data = [_with_integer_ticks(trace) for trace in drawing.get("data", ())]
+    if "xaxis" in axes and all("x" in trace for trace in data):
+        axes["xaxis"] |= integer_ticks(x for trace in data for x in trace["x"])
+    plain = {"data": data, "layout": layout | axes | {"margin": margin, "height": 340}}
     return dict(_finite(plain))
+
+
+def _with_integer_ticks(trace: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A trace of parallel coordinates whose axes of few integers have a tick at each; any other one as it is."""
+    if "dimensions" not in trace:
+        return trace
+    return dict(trace) | {"dimensions": [_integers(each) | dict(each) for each in trace["dimensions"]]}
+
+
+def _integers(dimension: Mapping[str, Any]) -> dict[str, Any]:
+    values = dimension.get("values", ())
+    return {"tickvals": sorted(set(values))} if integer_ticks(values) and "tickvals" not in dimension else {}
 
 
 def _finite(value: Any) -> Any:

@@ -16,14 +16,12 @@ def color_bar(
     place: tuple[float, float, float, float],
     colors: Any,
     ends: tuple[float, float],
-    scale: tuple[float, float] | None = None,
 ) -> Axes:
     """Draws a color bar beside what it explains.
 
     Args:
         place: left, bottom, width and height, as shares of the figure's.
-        ends: lowest and highest value that the bar shows.
-        scale: values of the map's first and last color; None: the ends.
+        ends: values of the map's first and last color.
 
     Example:
         >>> from matplotlib import colormaps
@@ -33,8 +31,8 @@ def color_bar(
         >>> print(low, high)
         0.0 80.0
     """
-    (bottom, top), (low, high) = ends, scale or ends
-    column = [[bottom + (top - bottom) * (cell + 0.5) / CELLS] for cell in range(CELLS)]
+    low, high = ends
+    column = [[low + (high - low) * (cell + 0.5) / CELLS] for cell in range(CELLS)]
     axes = figure.add_axes(place)
     axes.imshow(column, cmap=colors, vmin=low, vmax=high, extent=(0, 1, *ends), aspect="auto", origin="lower")
     axes.yaxis.tick_right()

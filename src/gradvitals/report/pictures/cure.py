@@ -9,7 +9,7 @@ from gradvitals.formatting import visible
 from gradvitals.report.pictures.gradient_by_layer import (
     LAYERS,
     LONGEST,
-    NORMS,
+    RATIO,
     Profiles,
     draw_lines,
     drawn,
@@ -56,6 +56,7 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
 def _gradients(axes: Axes, profiles: Profiles, name: str, words: str) -> None:
     if profiles:
         draw_lines(axes, {step: profiles[step] for step in spaced(sorted(profiles), SHOWN)})
+        axes.legend(frameon=False, fontsize="small")
         if not drawn(axes):
             axes.text(0.5, 0.5, "no layer received a finite gradient", transform=axes.transAxes, ha="center")
     shape, sentence = title(profiles) if profiles else ("", "not measured")
@@ -64,7 +65,7 @@ def _gradients(axes: Axes, profiles: Profiles, name: str, words: str) -> None:
     write(left, 0.95, f"{name}: profile {shape}" if shape else name, fontsize=14, fontweight="bold")
     write(left, 0.925, sentence, fontsize=8.5)
     write(left, 0.895, shortened(words, LONGEST - 20), fontsize=8.5, color="0.4", parse_math=False)
-    axes.set(xlabel=LAYERS, ylabel=NORMS)
+    axes.set(xlabel=LAYERS, ylabel=RATIO)
 
 
 def _curves(axes: Axes, tag: str, before: Sequence[Point] | None, after: Sequence[Point] | None) -> None:

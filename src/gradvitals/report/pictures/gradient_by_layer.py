@@ -1,43 +1,58 @@
-"""Gradient norm by layer, one line per measured step."""
+"""Gradient by layer relative to the last layer's, one line per measured step, and the last layer's over the steps."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradvitals.diagnosis.profile import profile
-from gradvitals.formatting import visible
+from gradvitals.diagnosis.profile import DECADES, last_norm, profile, relative
+from gradvitals.formatting import number, visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Profiles = Mapping[int, Sequence[float | None]]  # step -> norms of dL/dh by layer, input side first
-LAYERS, NORMS = "layer index (0 is next to the input)", "gradient norm: L2 norm of dL/dh"
+LAYERS, RATIO = "layer index (0 is next to the input)", "dL/dh over the last layer's at the same step"
+EVEN = (
+    10.0**-DECADES,
+    10.0**DECADES,
+)  # the first layer's ratio is between them, unless the gradient vanishes or explodes
+BAND = "even while layer 0 is within this band"
 LONGEST = 90  # characters of a subtitle
-FEW = 8  # layers up to which each has a dot, and steps up to which a legend names each
+FEW = 8  # layers up to which each has a dot at each step
 DOTS = 40  # layers up to which a line has a dot at each
+LOSS = "#D55E00"  # vermilion, which is none of viridis
 
 
 def gradient_by_layer(
-    profiles: Profiles, *, subtitle: str | None = None, limits: tuple[float, float] | None = None
+    profiles: Profiles,
+    losses: Mapping[int, float] | None = None,
+    *,
+    subtitle: str | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draws the norm of dL/dh at every layer, one line per measured step, early ones dark.
+    """Draws dL/dh of every layer over that of the last layer, one line per measured step, early ones dark.
+
+    A gradient shrinks with the loss, in all layers alike. What shows whether it arrives at the first layers is its
+    shape, so that is what is compared; its size, and the loss, are drawn beside it over the steps.
 
     Args:
         profiles: step -> norms by layer, input side first; what is None, zero or not finite leaves a gap.
+        losses: step -> loss; what is not positive leaves a gap.
         subtitle: which network or run it is.
-        limits: ends of the axis of norms, so that several pictures can be compared; None: what fits.
+        limits: ends of the axis of ratios, so that several pictures can be compared; None: what fits, and at least
+            the ratios that count as even.
 
     Raises:
         ValueError: no step was measured.
 
     Example:
         >>> figure = gradient_by_layer({0: [0.1, 0.2, 0.4], 50: [0.2, 0.2, 0.3]})
-        >>> figure.axes[0].get_yscale()
-        'log'
+        >>> figure.axes[0].lines[0].get_ydata().tolist()
+        [0.25, 0.5, 1.0]
     """
     if not profiles:
         raise ValueError("gradient_by_layer: expected at least one measured step; got none")
@@ -45,9 +60,12 @@ def gradient_by_layer(
 
     figure = Figure(figsize=(8, 4.8))
     # Fixed places: letting matplotlib find room takes three times as long as the drawing.
-    axes = figure.add_axes((0.12, 0.115, 0.765 if len(profiles) > FEW else 0.85, 0.74))
+    axes = figure.add_axes((0.1, 0.115, 0.5, 0.74))
     draw_lines(axes, profiles)
-    axes.set(xlabel=LAYERS, ylabel=NORMS, ylim=limits)
+    axes.set(xlabel=LAYERS, ylabel=RATIO)
+    if limits:
+        axes.set_ylim(limits)
+    _draw_sizes(figure.add_axes((0.71, 0.115, 0.27, 0.66)), profiles, losses or {})
     shape, sentence = title(profiles)
     figure.text(0.03, 0.94, f"profile: {shape}", fontsize=14, fontweight="bold")
     figure.text(0.03, 0.89, sentence, fontsize=10)
@@ -68,65 +86,90 @@ def shortened(words: str, longest: int = LONGEST) -> str:
 
 
 def draw_lines(axes: Axes, profiles: Profiles) -> None:
-    """Draws one line per step; its color is explained by a legend, or by a color bar where there are many steps."""
-    from matplotlib import colormaps
+    """Draws one line per step, in the color of its step, on an axis that shows at least what counts as even."""
     from matplotlib.ticker import MaxNLocator
 
-    from gradvitals.report.pictures.color_bar import color_bar
     from gradvitals.report.pictures.log_ticks import log_axis
 
-    steps = sorted(profiles)
+    steps, colors = sorted(profiles), step_colors(profiles)
     ends = steps[0], steps[-1]
-    span = max(ends[1] - ends[0], 1) * 1.12  # the palest end of the map cannot be seen on white
-    colors = {step: colormaps["viridis"]((step - ends[0]) / span) for step in steps}
-    few = len(steps) <= FEW
     axes.set(yscale="log", xlim=(-0.6, len(profiles[ends[0]]) - 0.4))
+    few = len(steps) <= FEW
     for step in steps if few else ends:
         looks = {"linewidth": 2, "zorder": 3} if step in ends else {"linewidth": 0.9, "zorder": 2}
-        marker = "o" if len(profiles[step]) <= DOTS else None
-        draw_line(axes, profiles[step], color=colors[step], marker=marker, markersize=4, label=f"step {step}", **looks)
+        marker, size = "o" if len(profiles[step]) <= DOTS else None, number(last_norm(profiles[step]), 2)
+        label = f"step {step}: last layer {size}"
+        draw_line(axes, profiles[step], color=colors[step], marker=marker, markersize=4, label=label, **looks)
     if not few:
-        _lines(axes, [heights(profiles[step]) for step in steps[1:-1]], [colors[step] for step in steps[1:-1]])
+        _lines(axes, [ratios(profiles[step]) for step in steps[1:-1]], [colors[step] for step in steps[1:-1]])
+    axes.axhspan(*EVEN, color="0.96", zorder=0)
+    band: dict[str, Any] = {"annotation_clip": True, "ha": "right", "va": "top", "fontsize": 8, "color": "0.45"}
+    axes.annotate(BAND, (0.99, EVEN[1]), (0, -3), ("axes fraction", "data"), "offset points", **band)
     log_axis(axes.yaxis)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if few:
-        axes.legend(frameon=False, fontsize="small")
-    else:
-        scale = ends[0], ends[0] + span
-        bar = color_bar(axes.figure, (0.895, 0.115, 0.012, 0.74), colormaps["viridis"], ends, scale)
-        bar.set_ylabel("step", rotation=0, ha="center", va="bottom")
-        bar.yaxis.set_label_coords(0.9, 1.02)  # above, whatever the numbers' width
+    axes.set_ylim(around(ratio for norms in profiles.values() for ratio in ratios(norms)))
+
+
+def step_colors(profiles: Profiles) -> dict[int, tuple[float, ...]]:
+    """Returns the color of each step, early ones dark."""
+    from matplotlib import colormaps
+
+    first = min(profiles)
+    span = max(max(profiles) - first, 1) * 1.12  # the palest end of the map cannot be seen on white
+    return {step: colormaps["viridis"]((step - first) / span) for step in profiles}
 
 
 def heights(norms: Sequence[float | None]) -> list[float]:
-    """Returns the norms that a logarithmic axis can show; the others are NaN, which leaves a gap.
+    """Returns the numbers that a logarithmic axis can show; the others are NaN, which leaves a gap.
 
     Example:
         >>> heights([0.5, None, 0.0])
         [0.5, nan, nan]
     """
-    return [norm if norm and math.isfinite(norm) else math.nan for norm in norms]
+    return [norm if norm and norm > 0 and math.isfinite(norm) else math.nan for norm in norms]
+
+
+def ratios(norms: Sequence[float | None]) -> list[float]:
+    """Returns the norms over that of the last layer, as far as a logarithmic axis can show them.
+
+    Example:
+        >>> ratios([0.1, None, 0.0, 0.2])
+        [0.5, nan, nan, 1.0]
+    """
+    return heights(relative(norms))
 
 
 def draw_line(axes: Axes, norms: Sequence[float | None], **looks: Any) -> None:
-    """Draws the norms over the index of their layer."""
-    axes.plot(range(len(norms)), heights(norms), **looks)
+    """Draws the ratios of the norms over the index of their layer."""
+    axes.plot(range(len(norms)), ratios(norms), **looks)
 
 
-def drawn(axes: Axes) -> list[float]:
-    """Returns the norms that the lines of a picture show."""
-    import numpy as np
+def around(values: Iterable[float]) -> tuple[float, float]:
+    """Returns the ends of an axis of ratios: around all that are finite, and around those that count as even.
 
-    return [norm for line in axes.lines for norm in np.asarray(line.get_ydata(), float).tolist() if math.isfinite(norm)]
+    Example:
+        >>> around([1e-6, 1.0])
+        (5e-07, 200.0)
+    """
+    known = [*EVEN, *filter(math.isfinite, values)]
+    return min(known) / 2, max(known) * 2
 
 
 def same_limits(pictures: Sequence[Axes]) -> None:
-    """Gives pictures one scale of norms, so that they can be compared."""
-    norms = [norm for axes in pictures for norm in drawn(axes)]
-    for axes in pictures if norms else ():
-        axes.set_ylim(min(norms) / 2, max(norms) * 2)
+    """Gives pictures one scale of ratios, so that they can be compared."""
+    limits = around(ratio for axes in pictures for ratio in drawn(axes))
+    for axes in pictures:
+        axes.set_ylim(limits)
+
+
+def drawn(axes: Axes) -> list[float]:
+    """Returns the ratios that the lines of a picture show."""
+    import numpy as np
+
+    lines = (np.asarray(line.get_ydata(), float).tolist() for line in axes.lines)
+    return [ratio for line in lines for ratio in line if math.isfinite(ratio)]
 
 
 def _lines(axes: Axes, many: Sequence[Sequence[float]], colors: Sequence[tuple[float, ...]]) -> None:
@@ -138,7 +181,28 @@ def _lines(axes: Axes, many: Sequence[Sequence[float]], colors: Sequence[tuple[f
     if len(many[0]) <= FEW:
         x, y = zip(*(dot for line in points for dot in line), strict=True)
         axes.scatter(x, y, s=16, c=[color for color in colors for _ in many[0]], linewidths=0, zorder=2)
-    axes.autoscale_view(scalex=False)
+
+
+def _draw_sizes(axes: Axes, profiles: Profiles, losses: Mapping[int, float]) -> None:
+    """Draws the norm of the last layer over the steps, in the colors of the lines, and the loss."""
+    from matplotlib.ticker import MaxNLocator
+
+    from gradvitals.report.pictures.log_ticks import log_axis
+
+    colors = step_colors(profiles)
+    sizes = heights([last_norm(norms) for norms in profiles.values()])
+    axes.set_yscale("log")
+    dots: dict[str, Any] = {"s": 16, "c": list(colors.values()), "linewidths": 0, "zorder": 3}
+    axes.scatter(list(profiles), sizes, label="dL/dh of the last layer", **dots)
+    loss = heights(list(losses.values()))
+    if any(map(math.isfinite, loss)):
+        axes.plot(list(losses), loss, color=LOSS, linewidth=1.2, label="loss")
+    log_axis(axes.yaxis)
+    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3)
+    axes.set_xlabel("step")
+    axes.legend(frameon=False, fontsize=8.5, loc="lower left", bbox_to_anchor=(-0.2, 1.0), borderaxespad=0.2)
 
 
 def title(profiles: Profiles) -> tuple[str, str]:

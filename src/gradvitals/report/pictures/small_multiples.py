@@ -1,12 +1,14 @@
-"""One small picture for each configuration of a sweep: gradient norm by layer at the first and the last step."""
+"""One small picture for each configuration of a sweep: the gradient by layer at the first and the last step."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from gradvitals.formatting import visible
+from gradvitals.diagnosis.profile import last_norm
+from gradvitals.formatting import number, visible
 from gradvitals.report.pictures.gradient_by_layer import draw_line, drawn, png, same_limits, shortened
 from gradvitals.results.record import Record
 
@@ -19,6 +21,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "start": {"color": BLUE, "linestyle": "-"},
     "end": {"color": VERMILION, "linestyle": "--"},
 }
+ARROW = " \N{RIGHTWARDS ARROW} "
 MOST = 120  # panels
 COLUMNS = 4
 LETTERS = 34  # of a title's line
@@ -28,7 +31,8 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
     """Returns a PNG with a panel for each configuration, all on one scale, in the order given.
 
     Args:
-        panels: name and runs of each configuration; a run has a line for the first and one for the last measured step.
+        panels: name and runs of each configuration; a run has a line for the first and one for the last measured step,
+            both relative to the gradient of its last layer, whose median over the runs is written into the panel.
 
     Example:
         >>> small_multiples([("act=elu", [])])[:4]
@@ -55,16 +59,26 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
 
 
 def _panel(axes: Axes, name: str, runs: Sequence[Record]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for run in runs:
         for which, looks in LOOKS.items():
             draw_line(axes, run.gradients(which), linewidth=1.2, **looks)
     axes.set_yscale("log")
     axes.minorticks_off()
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     axes.set_title(_two_lines(visible(name)), fontsize=7, loc="left", pad=3, parse_math=False)
+    if sizes := [number(size, 2) for which in LOOKS if (size := _size(runs, which)) is not None]:
+        axes.text(0.98, 0.04, f"last layer {ARROW.join(sizes)}", transform=axes.transAxes, ha="right", fontsize=6.5)
     if not drawn(axes):
         axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", fontsize=7, color="0.4")
+
+
+def _size(runs: Sequence[Record], which: str) -> float | None:
+    known = [size for run in runs if math.isfinite(size := last_norm(run.gradients(which)))]
+    return median(known) if known else None
 
 
 def _two_lines(name: str) -> str:
@@ -77,7 +91,7 @@ def _two_lines(name: str) -> str:
 def _headline(figure: Figure, left_out: int) -> None:
     height = figure.get_size_inches()[1]
     more = f"; the first {MOST}, {left_out} more are left out" if left_out else ""
-    words = f"L2 norm of dL/dh by layer (0 is next to the input), best configuration first{more}"
+    words = f"dL/dh by layer (0 is next to the input) over the last layer's, best configuration first{more}"
     figure.text(0.01, 1 - 0.2 / height, words, fontsize=9, va="center")
     figure.text(0.01, 1 - 0.4 / height, "solid blue: first step", fontsize=8, color=BLUE, va="center")
     figure.text(0.3, 1 - 0.4 / height, "dashed vermilion: last measured step", fontsize=8, color=VERMILION, va="center")

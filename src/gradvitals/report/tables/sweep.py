@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -35,11 +36,26 @@ def markdown(sweep: Sweep) -> str:
     parts = ["# Sweep", markdown_text(answer(sweep)), _escaped_table(titles, rows)]
     for key, effects in averaged(sweep).items():
         parts.append(f"## `{markdown_text(key)}`: mean over the rest")
-        cells = [[v or DEFAULT, number(e.mean), number(e.sd), str(e.n)] for v, e in effects.items()]
-        parts.append(_escaped_table([key, str(sweep.objective), "std", "configurations"], cells))
+        cells = [[value or DEFAULT, *_effect(sweep, key, value), str(each.n)] for value, each in effects.items()]
+        parts.append(_escaped_table([key, str(sweep.objective), "lowest", "highest", "configurations"], cells))
     if reasons := failures(sweep):
         parts += ["## Failed", _escaped_table(["job", "reason"], [[name, reason] for name, reason in reasons])]
     return "\n\n".join([*parts, "![Gradient by layer of each configuration](sweep.png)"]) + "\n"
+
+
+def objectives(sweep: Sweep, key: str, value: str) -> list[float]:
+    """Returns the objective of every run that has a value of a key, as far as it ended with one."""
+    runs = (run for row in sweep.rows if row.settings.get(key, "") == value for run in row.ended)
+    found = (run.metric(sweep.objective.tag) if sweep.objective else None for run in runs)
+    return [each for each in found if each is not None and math.isfinite(each)]
+
+
+def _effect(sweep: Sweep, key: str, value: str) -> list[str]:
+    """Not its standard deviation: one of accuracies that are near 0.1 and near 1 reaches beyond 1."""
+    known = objectives(sweep, key, value)
+    return [
+        number(each) for each in (sweep.effects[key][value].mean, min(known, default=None), max(known, default=None))
+    ]
 
 
 def averaged(sweep: Sweep) -> dict[str, dict[str, MeanStd]]:
