@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gradvitals.app.commands.evaluate import evaluate
-from gradvitals.app.config.error_messages import errors_in_one_line
+from gradvitals.app.commands.loading_line import announce_loading
 
 
 def main() -> None:
@@ -18,6 +17,10 @@ def main() -> None:
     )
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     arguments = parser.parse_args()
+    announce_loading("torch and Lightning, to test")
+    from gradvitals.app.commands.evaluate import evaluate
+    from gradvitals.app.config.error_messages import errors_in_one_line
+
     with errors_in_one_line():
         found = evaluate(arguments.run_dir, arguments.overrides, arguments.checkpoint)
     print(found)

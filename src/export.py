@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gradvitals.app.config.error_messages import errors_in_one_line
+from gradvitals.app.commands.loading_line import announce_loading
 
 
 def main() -> None:
@@ -15,6 +15,9 @@ def main() -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/CHECKPOINT.safetensors")
     arguments = parser.parse_args()
+    announce_loading("torch, to export")
+    from gradvitals.app.config.error_messages import errors_in_one_line
+
     with errors_in_one_line():
         from gradvitals.app.commands.export import export
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gradvitals.app.commands.predict import predict
-from gradvitals.app.config.error_messages import errors_in_one_line
+from gradvitals.app.commands.loading_line import announce_loading
 
 
 def main() -> None:
@@ -17,6 +16,10 @@ def main() -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/predictions_NAME.csv")
     arguments = parser.parse_args()
+    announce_loading("torch and Lightning, to predict")
+    from gradvitals.app.commands.predict import predict
+    from gradvitals.app.config.error_messages import errors_in_one_line
+
     with errors_in_one_line():
         found = predict(arguments.run_dir, arguments.overrides, arguments.checkpoint, arguments.output)
     print(found)

@@ -54,7 +54,7 @@ def test_the_readmes_command(command, tmp_path):
     assert lines[4].startswith("profile      even: at step 0 layer 0 receives ")
     assert (tmp_path / lines[5].split()[1]) == run
     assert lines[7].endswith(f"tensorboard --logdir {run.relative_to(tmp_path)}")
-    assert done.stderr == ""  # quiet where the output is no terminal
+    assert done.stderr == f"run          {run.relative_to(tmp_path)}\n"  # what a log has from the start, and no more
     assert (run / "train.log").read_text().count("completed") == 1
 
     evaluated = command(str(run), script="eval.py")
@@ -67,6 +67,7 @@ def test_a_multirun(command, tmp_path):
     done = command("-m", "model=plain,bn", "act=relu,elu", TWO_EPOCHS)
     assert done.returncode == 0, done.stderr
     jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
+    assert done.stderr == f"sweep        {jobs[0].parents[1].relative_to(tmp_path)}\n"  # once, and no line per job
     assert [json.loads(job.read_text())["status"] for job in jobs] == ["completed"] * 4
     names = [job.parent.name for job in jobs]
     assert names[0] == "0_act=relu,model=plain,trainer.max_epochs=2"
@@ -191,6 +192,7 @@ def test_two_processes_train_one_network(command, tmp_path):
     done = command("trainer=ddp_cpu", "data.shuffle=false", TWO_EPOCHS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("metrics ") == 1
+    assert done.stderr.count("run   ") == 1
     (run,) = runs(tmp_path)
     # 1,257 samples are 629 for each process, in batches of 32: 20 steps an epoch.
     assert json.loads((run / "result.json").read_text())["steps"] == 40
@@ -229,6 +231,7 @@ def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(command, tm
         assert layer["saturated_fraction"] == layer["dead_fraction"] == 0
         assert layer["update_ratio"] >= 0
     assert {path.name for path in run.iterdir()} == {".hydra", "preflight.json", "preflight.log"}
+    assert done.stderr == ""
     for typed, words in ((["resume=latest"], "resume: has no part"), (["model.depth=abc"], "expected an integer")):
         refused = command(*typed, script="preflight.py")
         assert refused.returncode == 1

@@ -8,10 +8,11 @@ import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 from unittest.mock import patch
 
-from omegaconf import OmegaConf
+import hydra
+from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
@@ -33,8 +34,17 @@ HYDRA_KEYS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydr
 REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which Lightning starts the other processes
 
 
-def launch(main: Callable[[], object], resumes: bool = False) -> None:
-    """Runs a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1."""
+def launch(task: Callable[[DictConfig], Any], config_name: str, resumes: bool = False) -> None:
+    """Runs a script as a Hydra application in which a wrong override ends in one line and exit code 1.
+
+    The function is decorated here and not in the script, which prints its first line before Hydra is imported.
+
+    Args:
+        task: the script's own function, beside whose file Hydra looks for ``../conf``.
+        config_name: of the config in that folder.
+        resumes: whether ``resume``, ``resume_sweep`` and ``join_sweep`` rewrite the command line.
+    """
+    main = hydra.main(version_base="1.3", config_path="../conf", config_name=config_name)(task)
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
     disable_telemetry()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
