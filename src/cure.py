@@ -1,4 +1,4 @@
-"""Cure a network that does not learn: ``python src/cure.py model=plain act=sigmoid model.depth=12``."""
+"""Cures a network that does not learn: ``python src/cure.py model=plain act=sigmoid model.depth=12``."""
 
 from __future__ import annotations
 

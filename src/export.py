@@ -1,4 +1,11 @@
-"""The weights of a run as safetensors: ``python src/export.py RUN_DIR [--checkpoint last] [--output FILE]``."""
+"""Writes the weights of a run as safetensors, with its config beside them.
+
+  python src/export.py RUN_DIR                         RUN_DIR/best.safetensors
+  python src/export.py RUN_DIR --checkpoint last       RUN_DIR/last.safetensors
+  python src/export.py RUN_DIR --output net.safetensors
+
+RUN_DIR is a directory under logs/train/runs.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +17,9 @@ from gradvitals.app.commands.loading_line import announce_loading
 
 def main() -> None:
     """Write the file and say where it is."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run_dir", type=Path, help="a directory under logs/train/runs")
-    parser.add_argument("--checkpoint", choices=("best", "last"), default="best")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the run")
+    parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights; best")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/CHECKPOINT.safetensors")
     arguments = parser.parse_args()
     announce_loading("torch, to export")

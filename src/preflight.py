@@ -1,4 +1,4 @@
-"""Look at a network before it is trained: ``python src/preflight.py model=plain act=sigmoid model.depth=30``."""
+"""Looks at a network before it is trained: ``python src/preflight.py model=plain act=sigmoid model.depth=30``."""
 
 from __future__ import annotations
 

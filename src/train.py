@@ -1,4 +1,4 @@
-"""Train one network, or a sweep of them: ``python src/train.py model=bn act=elu``."""
+"""Trains one network, or a sweep of them: ``python src/train.py model=bn act=elu``."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
+from gradvitals.app.config.group_options import quick_group_options
+from gradvitals.app.config.help_text import register_help
 from gradvitals.app.config.hydra_targets import checked_targets
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.processes.subprocesses import SCRIPT
@@ -48,6 +50,7 @@ def launch(task: Callable[[DictConfig], Any], config_name: str, resumes: bool = 
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
     disable_telemetry()
     OmegaConf.register_new_resolver("gradvitals.slug", slug, replace=True)
+    register_help()
     # Only under this variable Hydra raises an error instead of printing it; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -58,7 +61,7 @@ def launch(task: Callable[[DictConfig], Any], config_name: str, resumes: bool = 
             os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}
         if not is_first_process():
             sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRA_KEYS)), *ASIDE]
-        with checked_targets(), patch.object(ArgumentParser, "error", _wrong_flag):
+        with checked_targets(), quick_group_options(), patch.object(ArgumentParser, "error", _wrong_flag):
             main()
     except AlreadyCompleted as done:
         if is_first_process():
