@@ -1,8 +1,8 @@
 """Lists of the options of groups: the same as Hydra's, by one copy of the configs."""
 
-import copy
-
 from hydra import initialize_config_dir
+from hydra._internal import config_loader_impl
+from hydra._internal.config_repository import CachingConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
 
@@ -17,18 +17,21 @@ def lists(config_name=None, overrides=None):
 
 
 def test_all_lists_share_one_copy(monkeypatch):
-    copies, deepcopy = [], copy.deepcopy
+    made = []
+
+    def counted(repository):
+        made.append(repository)
+        return CachingConfigRepository(repository)
+
     with initialize_config_dir(str(CONF), version_base="1.3"):
         expected, of_a_command = lists(), lists("train", ["act=elu"])
         assert "relu" in expected["act"]
-        monkeypatch.setattr(
-            "hydra._internal.config_repository.copy.deepcopy", lambda it: copies.append(it) or deepcopy(it)
-        )
+        monkeypatch.setattr(config_loader_impl, "CachingConfigRepository", counted)
         with quick_group_options():
             assert lists() == expected
-            assert len(copies) == 1
+            assert len(made) == 1
             assert lists("train", ["act=elu"]) == of_a_command
-            assert len(copies) < 5
+            assert len(made) == 2
 
 
 def test_a_search_path_that_is_typed_counts(tmp_path):

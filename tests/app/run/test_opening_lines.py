@@ -17,8 +17,7 @@ OF_A_SWEEP = Job(Path("logs/x/0"), Overrides(), SweepContext(Path("logs/x"), {})
 
 @pytest.fixture(params=[True, False], ids=["terminal", "pipe"])
 def is_terminal(request, monkeypatch, capsys):
-    for stream in (sys.stdout, sys.stderr):
-        monkeypatch.setattr(stream, "isatty", lambda: request.param)
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda stream: request.param)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "80")
     return request.param
