@@ -5,6 +5,8 @@
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(if $(shell $(p) -c 'import sys, venv; sys.exit(not (3,11) <= sys.version_info < (3,14))' 2>/dev/null && echo ok),$(p))))
 BIN := .venv/bin
 READY := .venv/.ready
+READY_DEV := .venv/.ready-dev
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 help: ## list the targets
@@ -12,37 +14,43 @@ help: ## list the targets
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "gradvitals needs Python 3.11, 3.12 or 3.13 with venv; found none. Set PYTHON=/path/to/python"; exit 1; }
+	@echo "installing   what training needs into .venv; once, it takes some minutes"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(PIP_INSTALL) --editable .
 	@touch $(READY)
 
-setup: $(READY) ## make .venv with what constraints.txt pins and this project, editable
+$(READY_DEV): $(READY)
+	@echo "installing   the tools of the tests; once"
+	$(PIP_INSTALL) --editable ".[dev]"
+	@touch $(READY_DEV)
+
+setup: $(READY_DEV) ## make .venv with this project, editable, what it needs, and the tools of the tests
 
 train: $(READY) ## train: make train ARGS="model=bn act=elu"
 	$(BIN)/python src/train.py $(ARGS)
 
-test: $(READY) ## run the tests
+test: $(READY_DEV) ## run the tests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-slow: $(READY) ## run the slow tests too
+test-slow: $(READY_DEV) ## run the slow tests too
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "slow or not slow" $(ARGS)
 
-bench: $(READY) ## time steps, start, sweeps and growth beside what people use: a quarter of an hour, nothing else running
+bench: $(READY_DEV) ## time steps, start, sweeps and growth beside what people use: a quarter of an hour, nothing else running
 	$(BIN)/python benchmarks/speed $(ARGS)
 
-zoo: $(READY) ## diagnose and cure sick networks, beside the rules of others: half an hour, goes on where it was stopped
+zoo: $(READY_DEV) ## diagnose and cure sick networks, beside the rules of others: half an hour, goes on where it was stopped
 	$(BIN)/python benchmarks/zoo --write benchmarks/ZOO.md
 
-wild: $(READY) ## try the verdict on what people really train: some minutes, resumes where it was stopped
+wild: $(READY_DEV) ## try the verdict on what people really train: some minutes, resumes where it was stopped
 	$(BIN)/python benchmarks/wild --auto-stop --write benchmarks/WILD.md
 
-programs: $(READY) ## try the verdict on real faulty programs and on silent faults: a quarter of an hour, resumes
+programs: $(READY_DEV) ## try the verdict on real faulty programs and on silent faults: a quarter of an hour, resumes
 	$(BIN)/python benchmarks/programs --write benchmarks/PROGRAMS.md
 
 tensorboard: $(READY) ## open TensorBoard on the newest runs, on this machine only: ARGS="--newest 300", ARGS=DIR
 	$(BIN)/python src/board.py $(ARGS)
 
-check: $(READY) ## lint, format and types
+check: $(READY_DEV) ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

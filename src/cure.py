@@ -1,17 +1,24 @@
-"""Cure a network that does not learn: ``python src/cure.py model=plain act=sigmoid model.depth=12``."""
+"""Cures a network that does not learn: ``python src/cure.py model=plain act=sigmoid model.depth=12``."""
 
-import hydra
-from omegaconf import DictConfig
+from __future__ import annotations
 
-from gradvitals.app.commands.entry_point import launch
-from gradvitals.app.cure.cure import cure
+from typing import TYPE_CHECKING
+
+from gradvitals.app.commands.loading_line import announce_loading
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="cure")
 def main(config: DictConfig) -> None:
     """Cures one config; see :func:`gradvitals.app.cure.cure.cure`."""
+    from gradvitals.app.cure.cure import cure
+
     cure(config)
 
 
 if __name__ == "__main__":
-    launch(main)
+    announce_loading("Hydra, torch and Lightning, to diagnose and cure")
+    from gradvitals.app.commands.entry_point import launch
+
+    launch(main, "cure")

@@ -1,17 +1,24 @@
-"""Look at a network before it is trained: ``python src/preflight.py model=plain act=sigmoid model.depth=30``."""
+"""Looks at a network before it is trained: ``python src/preflight.py model=plain act=sigmoid model.depth=30``."""
 
-import hydra
-from omegaconf import DictConfig
+from __future__ import annotations
 
-from gradvitals.app.commands.entry_point import launch
-from gradvitals.app.commands.preflight import preflight
+from typing import TYPE_CHECKING
+
+from gradvitals.app.commands.loading_line import announce_loading
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="preflight")
 def main(config: DictConfig) -> None:
     """One network; see :func:`gradvitals.app.commands.preflight.preflight`."""
+    from gradvitals.app.commands.preflight import preflight
+
     preflight(config)
 
 
 if __name__ == "__main__":
-    launch(main)
+    announce_loading("Hydra, torch and Lightning, to look at one batch")
+    from gradvitals.app.commands.entry_point import launch
+
+    launch(main, "preflight")

@@ -1,7 +1,12 @@
-"""One page of one run or of many: ``python src/report.py DIR... [-o report.html]``.
+"""Writes one page about a run, or one that compares many.
 
-DIR is a run directory, or a folder that contains some at any depth, such as a sweep. The page of one run goes into its
-directory, that of several into the folder that contains all of them.
+  python src/report.py RUN_DIR                   RUN_DIR/report.html
+  python src/report.py logs/train -o all.html    all runs in a folder
+  python src/report.py SWEEP_DIR RUN_DIR         a sweep beside another run
+
+DIR is a run directory, or a folder that contains some at any depth, such as a
+sweep. The page of one run goes into its directory, that of several into the
+folder that contains all of them.
 """
 
 from __future__ import annotations
@@ -25,8 +30,7 @@ T = TypeVar("T")
 
 def main() -> None:
     """Write the page and say where it is."""
-    summary, _, more = str(__doc__).partition("\n\n")
-    parser = argparse.ArgumentParser(description=f"{summary} {more}")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run directories, or folders of them")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"where to write the page ({PAGE})")
     arguments = parser.parse_args()

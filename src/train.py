@@ -1,17 +1,24 @@
-"""Train one network, or a sweep of them: ``python src/train.py model=bn act=elu``."""
+"""Trains one network, or a sweep of them: ``python src/train.py model=bn act=elu``."""
 
-import hydra
-from omegaconf import DictConfig
+from __future__ import annotations
 
-from gradvitals.app.commands.entry_point import launch
-from gradvitals.app.commands.train import train
+from typing import TYPE_CHECKING
+
+from gradvitals.app.commands.loading_line import announce_loading
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(config: DictConfig) -> float | None:
     """One job; see :func:`gradvitals.app.commands.train.train`."""
+    from gradvitals.app.commands.train import train
+
     return train(config)
 
 
 if __name__ == "__main__":
-    launch(main, resumes=True)
+    announce_loading("Hydra, torch and Lightning, to train")
+    from gradvitals.app.commands.entry_point import launch
+
+    launch(main, "train", resumes=True)

@@ -5,7 +5,7 @@ import shlex
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, OverrideParseException
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from gradvitals.app.config.error_messages import explain
@@ -67,3 +67,11 @@ def test_a_comma_is_a_sweep_a_list_or_a_name():
     message = explain(refused.value)
     assert "several values need -m" in message
     assert message.endswith("""a list is typed 'data.target=[a,b]', and a single name 'data.target="a,b"'""")
+
+
+def test_a_launcher_that_is_not_installed_says_how_to_install_it():
+    error = MissingConfigException("Could not find", "hydra/launcher/joblib", ["basic", "ray"])
+    assert explain(error) == (
+        'hydra/launcher=joblib needs a package: hydra-joblib-launcher. Install it by pip install ".[joblib]"'
+    )
+    assert "no such option" in explain(MissingConfigException("Could not find", "hydra/launcher/rai", ["basic", "ray"]))

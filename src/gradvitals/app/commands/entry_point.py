@@ -9,12 +9,17 @@ import re
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 from unittest.mock import patch
+
+import hydra
+from omegaconf import DictConfig
 
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.checkout import read_checkout
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
+from gradvitals.app.config.group_options import quick_group_options
+from gradvitals.app.config.help_text import register_help
 from gradvitals.app.config.hydra_targets import checked_targets
 from gradvitals.app.config.offers import ALL, instead, no_such_key
 from gradvitals.app.config.other_templates import OWN_GROUPS
@@ -36,12 +41,22 @@ HYDRA_KEYS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydr
 REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which Lightning starts the other processes
 
 
-def launch(main: Callable[[], object], resumes: bool = False) -> None:
-    """Runs a ``@hydra.main`` function so that a wrong override ends in one line and exit code 1."""
+def launch(task: Callable[[DictConfig], Any], config_name: str, resumes: bool = False) -> None:
+    """Runs a script as a Hydra application in which a wrong override ends in one line and exit code 1.
+
+    The function is decorated here and not in the script, which prints its first line before Hydra is imported.
+
+    Args:
+        task: the script's own function, beside whose file Hydra looks for ``../conf``.
+        config_name: of the config in that folder.
+        resumes: whether ``resume``, ``resume_sweep`` and ``join_sweep`` rewrite the command line.
+    """
+    main = hydra.main(version_base="1.3", config_path="../conf", config_name=config_name)(task)
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
     read_checkout()
     disable_telemetry()
     register_names()
+    register_help()
     # Only under this variable Hydra raises an error instead of printing it; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -54,7 +69,7 @@ def launch(main: Callable[[], object], resumes: bool = False) -> None:
         if not is_first_process():
             sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRA_KEYS)), *ASIDE]
         _refuse_groups_of_others(sys.argv[1:])
-        with checked_targets(), patch.object(ArgumentParser, "error", _wrong_flag):
+        with checked_targets(), quick_group_options(), patch.object(ArgumentParser, "error", _wrong_flag):
             main()
     except AlreadyCompleted as done:
         if is_first_process():

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import prepare
 from gradvitals.app.run.job import Job
+from gradvitals.app.run.opening_lines import announce_run, show_config
 from gradvitals.errors import ConfigError
 from gradvitals.report.tables.preflight import table
 from gradvitals.results.files import write_json
@@ -34,6 +35,8 @@ def preflight(config: DictConfig) -> None:
         run_config = job.config(config)
         if idle := [key for key in _keys(run_config) if key in IDLE]:
             raise ConfigError(f"{idle[0]}: has no part in a preflight, which does not train; leave it out")
+        announce_run(job)
+        show_config(job, run_config)
         found = look(prepare(run_config))
         write_json(job.run_dir / "preflight.json", content(found))
         log.info(table(found, job.run_dir))

@@ -16,6 +16,7 @@ from gradvitals.app.config.error_messages import explain
 from gradvitals.app.processes.signals import Signals
 from gradvitals.app.run.environment import prepare
 from gradvitals.app.run.job import Job, discard
+from gradvitals.app.run.opening_lines import announce_run, show_config
 from gradvitals.app.sweep.sweep_job import reserve_gpu, resume_from, run_in_sweep
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED, ConfigError
@@ -45,6 +46,9 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
         config = job.config(composed)
         if previous is not None:
             config = resume_from(config, previous)
+        if not config["look"]:  # which writes nothing
+            announce_run(job)
+        show_config(job, config)
         if job.sweep is not None:
             config = stack.enter_context(reserve_gpu(config))
         config = prepare(config)
@@ -70,6 +74,7 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
             warn_if_guessed(config["objective"], config["objective_mode"])
         stages.show_table(run, config)
         earlier = Result.read(job.run_dir)
+        announce_run(job, begun=True)
         try:
             with stages.processes(run, job, composed, config["ckpt_path"]):
                 stages.fit(run, config, job, signals)

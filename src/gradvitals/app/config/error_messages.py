@@ -24,6 +24,7 @@ from gradvitals.formatting import as_typed, setting, visible
 HINT = "HYDRA_FULL_ERROR=1 shows the traceback"
 AMBIGUOUS = re.compile(r"Ambiguous value for argument '(.*?)'\n", re.DOTALL)  # Hydra's words about a comma
 ITEM = re.compile(r"""\s*("(\\.|[^"\\])*"|'(\\.|[^'\\])*')\s*(?=,|$)|[^,]+""")  # of a list as it was typed
+JOBLIB = "hydra/launcher=joblib"  # an option that its package brings; the other launchers have a file in conf
 VERBOSE = "GRADVITALS_FULL_ERROR"  # the user's own HYDRA_FULL_ERROR, which processes that this one starts see too
 
 
@@ -99,6 +100,8 @@ def _shortened(part: str, longest: int = 200) -> str:
 
 def _missing_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
+    if f"{group}={option}" == JOBLIB:
+        return f'{JOBLIB} needs a package: hydra-joblib-launcher. Install it by pip install ".[joblib]"'
     return no_such_option(group, option, error.options or ()) if group else str(error).partition("\n")[0]
 
 

@@ -29,7 +29,8 @@ HARMLESS = re.compile(
 )
 
 LONGEST = 100  # characters of what was typed in a directory's name; file systems refuse names of more than 255
-ELSEWHERE = ("paths.", "task_name", "hydra.", "hydra/", "resume")  # keys that name a folder, and no setting of a run
+# Keys that name a folder or show something, and are no setting of a run.
+ELSEWHERE = ("paths.", "task_name", "hydra.", "hydra/", "resume", "print_config")
 
 
 class Overrides(tuple[str, ...]):

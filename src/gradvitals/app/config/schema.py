@@ -62,6 +62,7 @@ RULES: dict[str, Constraint] = {
     "on_failure": one_of("continue", "stop"),
     "on_write_error": one_of("continue", "stop"),
     "report": boolean,
+    "print_config": boolean,
     "threads": either(integer(1, MANY), one_of("auto")),
     "compile": optional(one_of("default", "reduce-overhead", "max-autotune")),
     "ckpt_path": optional(name),

@@ -21,6 +21,7 @@ from gradvitals.app.cure.options import CureOptions
 from gradvitals.app.cure.search import search
 from gradvitals.app.cure.trial import Trial, run_trial
 from gradvitals.app.run.job import Job
+from gradvitals.app.run.opening_lines import announce_run, show_config
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy, prescribe
 from gradvitals.errors import ConfigError
@@ -31,6 +32,7 @@ from gradvitals.results.objective import AUTO
 log = logging.getLogger(__name__)
 
 NOTHING_HELPED = 3  # exit code
+WITHOUT_PART = ("cure.", "task_name=", "print_config=")  # overrides of this command alone
 BY_RATE = ("stalled", "unstable", "non_finite")  # verdicts that call for a range test
 BY_CODE = ("no_update", "replicas")  # what no config mends
 LOSS = Remedy(("loss=auto",), "the loss that fits the targets", "Goodfellow, Bengio & Courville (2016)")
@@ -47,9 +49,12 @@ def cure(config: DictConfig) -> None:
         settings, conf = job.config(config), conf_folder()
         options = CureOptions.checked(settings["cure"], settings.overrides.typed_keys)
         _check_settings(settings, conf)
+        announce_run(job)
+        show_config(job, settings)
         overrides = sick_overrides(settings)
         log.info(f"sick         {' '.join(overrides) or 'the default config'}: training until it is diagnosed")
         state = CureState(overrides, _diagnosed(run_trial(overrides, conf=conf)))
+        announce_run(job, begun=True)
         if state.sick.verdict == UNDECIDED:
             state.longer = longer(without_paths(overrides), settings.values, state.sick.steps)
         elif state.sick.verdict != HEALTHY:
@@ -81,8 +86,8 @@ def _check_settings(settings: RunConfig, conf: Path) -> None:
 
 
 def sick_overrides(settings: RunConfig) -> list[str]:
-    """Returns the overrides without the cure's own keys, and with a seed that all trainings share."""
-    words = [word for word in settings.overrides if not word.lstrip("+~").startswith(("cure.", "task_name="))]
+    """Returns the overrides without those of this command alone, and with a seed that all trainings share."""
+    words = [word for word in settings.overrides if not word.lstrip("+~").startswith(WITHOUT_PART)]
     return words if settings["seed"] is not None else [*words, f"seed={secrets.randbelow(2**32)}"]
 
 

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from gradvitals.app.config.overrides import quoted
 from gradvitals.app.config.run_directory import candidates, is_named_by_overrides
 from gradvitals.app.config.validate import check_values
+from gradvitals.app.run.opening_lines import announce_directory
 from gradvitals.checkpoints.locate import newest
 from gradvitals.distributed.cluster_environment import ClusterEnvironment
 from gradvitals.errors import ConfigError
@@ -35,6 +36,7 @@ def begin_sweep(config: DictConfig, is_known: bool) -> Path:
         ConfigError: another sweep has the directory, or a launcher of processes has started this command.
     """
     sweep_dir = claim_directory(Path(config.hydra.sweep.dir), config, is_known)
+    announce_directory("sweep", sweep_dir)
     config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(sweep_dir.absolute())}")
     warn_if_guessed(*(str(config.get(key, AUTO)) for key in ("objective", "objective_mode")))
     return sweep_dir

@@ -1,0 +1,34 @@
+"""The first line of a command: what is being loaded, said before anything is.
+
+The module itself imports nothing heavy, so that the line comes within a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from gradvitals.distributed.cluster_environment import is_first_process
+
+# Hydra's flags that show something and load neither torch nor Lightning.
+SHOW = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
+
+
+def announce_loading(what: str) -> None:
+    """Prints on a terminal what is being loaded; nothing in a pipe or file, and nothing where a flag only shows.
+
+    Args:
+        what: the packages, and what for.
+    """
+    if sys.stderr.isatty() and is_first_process() and not only_shows(sys.argv[1:]):
+        print(f"loading      {what} ...", file=sys.stderr, flush=True)
+
+
+def only_shows(arguments: Sequence[str]) -> bool:
+    """Returns whether a command line asks for help, a config or shell completion, and for no run.
+
+    Example:
+        >>> only_shows(["model=bn", "--cfg", "job"]), only_shows(["--cfg=job"]), only_shows(["-m", "seed=0,1"])
+        (True, True, False)
+    """
+    return any(argument.partition("=")[0] in SHOW for argument in arguments)

@@ -1,0 +1,137 @@
+"""What ``--help`` says of the groups and of a command's own keys, from the comments of the config files.
+
+The comment behind a group in the defaults list of ``conf/train.yaml`` is its phrase; the comment behind a key of
+``conf/COMMAND.yaml`` says what the key does.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.plugins.config_source import ConfigSource
+from omegaconf import DictConfig, OmegaConf
+
+from gradvitals.formatting import as_typed
+
+WIDTH, GROUP, KEY = 80, 14, 27  # columns: of a terminal, and where phrases of groups and of keys begin
+DEFAULT = re.compile(r"  - (?:override |optional )*/?(\w+): *(\w+) *(?:# *(.*))?")
+SETTING = re.compile(r"( *)(\w+):(?: +([^#]*?))? *(?:# *(.*))?")
+
+
+def register_help() -> None:
+    """Registers the resolvers of ``hydra.help.template``."""
+    OmegaConf.register_new_resolver("gradvitals.groups", _groups, replace=True)
+    OmegaConf.register_new_resolver("gradvitals.own_keys", _own_keys, replace=True)
+
+
+def phrases(text: str) -> dict[str, str]:
+    """Returns the phrase of each group in the defaults list of a config file.
+
+    Example:
+        >>> phrases("defaults:\\n  - _self_\\n  - act: relu             # the activation\\n")
+        {'act': 'the activation'}
+    """
+    return {found[1]: found[3] or "" for line in text.splitlines() if (found := DEFAULT.fullmatch(line))}
+
+
+def described_keys(text: str) -> dict[str, str]:
+    """Returns the keys of a config file that have a comment behind them, with that comment; none of Hydra's.
+
+    Example:
+        >>> described_keys("task_name: cure\\nseed: 0   # of weights\\ncure:\\n  share: 0.1  # of the length\\n")
+        {'seed': 'of weights', 'cure.share': 'of the length'}
+    """
+    found, parent = {}, ""
+    for indent, key, value, comment in (line.groups() for line in map(SETTING.fullmatch, text.splitlines()) if line):
+        if not indent:
+            parent = "" if value else f"{key}."
+        if comment and value and parent != "hydra." and len(indent) == (2 if parent else 0):
+            found[f"{parent}{key}"] = comment
+    return found
+
+
+def groups_text(options: Mapping[str, Iterable[str]], about: Mapping[str, str], chosen: Mapping[str, str]) -> str:
+    """Returns the lines about groups, those with a phrase first, and of each group the chosen option first.
+
+    Example:
+        >>> print(groups_text({"act": ["elu", "relu"]}, {"act": "the activation"}, {"act": "relu"}))
+          act         the activation
+                      relu, elu
+    """
+    order = [*(group for group in about if group in options), *(group for group in options if group not in about)]
+    return "\n".join(
+        line
+        for group in order
+        for line in (
+            *([f"  {group:<{GROUP - 2}}{about[group]}"] if about.get(group) else [f"  {group}"]),
+            _wrapped(", ".join(sorted(options[group], key=lambda name: name != chosen.get(group))), " " * GROUP, GROUP),
+        )
+    )
+
+
+def keys_text(about: Mapping[str, str], config: DictConfig) -> str:
+    """Returns the lines about keys, with their values.
+
+    Example:
+        >>> print(keys_text({"seed": "of weights"}, OmegaConf.create({"seed": 3})))
+          seed=3                   of weights
+    """
+    return "\n".join(_key(f"{key}={as_typed(OmegaConf.select(config, key))}", about[key]) for key in about)
+
+
+def _key(typed: str, comment: str) -> str:
+    if len(typed) + 4 > KEY:
+        return f"  {typed}\n{_wrapped(comment, ' ' * KEY, KEY)}"
+    return _wrapped(comment, f"  {typed}".ljust(KEY), KEY)
+
+
+def _wrapped(text: str, first: str, indent: int) -> str:
+    return textwrap.fill(text, WIDTH - 1, initial_indent=first, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def _groups(*, _root_: DictConfig) -> str:
+    sources = GlobalHydra.instance().config_loader().get_sources()
+    chosen = OmegaConf.to_container(_root_.hydra.runtime.choices)
+    options = {
+        group: found
+        for group in sorted({name for source in sources for name in _listed(source, "", ObjectType.GROUP)} - {"hydra"})
+        if (found := dict.fromkeys(sorted(name for source in sources for name in _options(source, group))))
+    }
+    return _for_a_template(groups_text(options, phrases(_text_of("train")), chosen))  # type: ignore[arg-type]
+
+
+def _options(source: ConfigSource, group: str) -> list[str]:
+    """The options of a group in one place, and those in the folders inside it."""
+    inside = _listed(source, group, ObjectType.GROUP)
+    own = _listed(source, group, ObjectType.CONFIG)
+    return [
+        *own,
+        *(f"{name}/{option}" for name in inside for option in _listed(source, f"{group}/{name}", ObjectType.CONFIG)),
+    ]
+
+
+def _listed(source: ConfigSource, path: str, kind: ObjectType) -> list[str]:
+    is_there = source.available() and (not path or source.is_group(path))
+    return source.list(path, kind) if is_there else []
+
+
+def _own_keys(command: str, *, _root_: DictConfig) -> str:
+    """Keys with a heading; nothing for a command that has no key of its own."""
+    about = described_keys(_text_of(command))
+    return _for_a_template(f"Keys (KEY=VALUE):\n\n{keys_text(about, _root_)}\n" if about else "")
+
+
+def _text_of(name: str) -> str:
+    sources = GlobalHydra.instance().config_loader().get_sources()
+    folder = next(source.path for source in sources if source.provider == "main")
+    return (Path(folder) / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _for_a_template(text: str) -> str:
+    """Hydra puts the rest into ``string.Template``."""
+    return text.replace("$", "$$")
