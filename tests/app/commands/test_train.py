@@ -435,13 +435,13 @@ def test_metrics_serve_as_objective_in_early_stopping_and_for_the_best_checkpoin
     [
         (
             ["objective=val/aucc", ALL_METRICS],
-            "objective: expected auto or one of train/loss, val/loss, val/acc, val/f1, val/auroc, val/balanced_acc; got "
+            "objective: expected auto or one of train/acc, train/loss, val/loss, val/acc, val/f1, val/auroc, val/balanced_acc; got "
             "'val/aucc'. For example: objective=val/acc",
             ["objective=val/acc"],
         ),
         (
             ["objective=val/f1"],
-            "objective: expected auto or one of train/loss, val/loss, val/acc; got 'val/f1'. To log it, add "
+            "objective: expected auto or one of train/acc, train/loss, val/loss, val/acc; got 'val/f1'. To log it, add "
             "metrics=[acc,f1]",
             ["objective=val/f1", "metrics=[acc,f1]"],
         ),
@@ -456,7 +456,7 @@ def test_metrics_serve_as_objective_in_early_stopping_and_for_the_best_checkpoin
             "metrics: expected some of acc, f1, auroc, balanced_acc for a multiclass task; got 'aucc'. Set metrics=auto",
             ["metrics=auto"],
         ),
-        (["objective=val/r2"], "objective: expected auto or one of train/loss, val/loss, val/acc; got 'val/r2'", []),
+        (["objective=val/r2"], "objective: expected auto or one of train/acc, train/loss, val/loss, val/acc; got 'val/r2'", []),
     ],
 )
 def test_a_metric_that_will_not_be_logged_is_refused_with_one_that_will(
