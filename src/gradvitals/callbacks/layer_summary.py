@@ -12,8 +12,6 @@ from torch.nn.modules import loss
 from torch.nn.parameter import is_lazy
 from torchmetrics import Metric
 
-from gradvitals.formatting import visible
-
 WIDTH = 80  # columns of a terminal
 NO_LAYERS = (Metric, nn.Identity, nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
@@ -105,7 +103,7 @@ def _totals(module: nn.Module) -> str:
 def _aligned(rows: Sequence[Row]) -> list[str]:
     kind, weight, parameters = (max(len(row[i]) for row in rows) for i in (1, 2, 3))
     most = max(WIDTH - kind - weight - parameters - 6, 8)
-    names = [name if len(name) <= most else f"...{name[3 - most :]}" for name in (visible(row.name) for row in rows)]
+    names = [name if len(name) <= most else f"...{name[3 - most :]}" for name, *_ in rows]
     name = max(map(len, names))
     return [
         f"{label:<{name}}  {row.kind:<{kind}}  {row.weight:>{weight}}  {row.parameters:>{parameters}}".rstrip()

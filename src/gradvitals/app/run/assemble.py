@@ -37,6 +37,7 @@ class Run:
     history: MetricHistory
     monitor: GradientVitals | None
     start: StartingPoint
+    chance: float | None  # the loss of the best constant output; None: not known
 
     @property
     def began(self) -> bool:
@@ -88,4 +89,4 @@ def assemble(config: RunConfig) -> Run:
     monitor = monitor_of(trainer)
     if monitor is not None:
         monitor.announces = False  # the closing lines of a run say it
-    return Run(model, data, trainer, history, monitor, start)
+    return Run(model, data, trainer, history, monitor, start, chance)
