@@ -30,6 +30,14 @@ def test_the_training_table_is_tested_on_its_test_split(colors_run):
     assert str(found).startswith("rows         80, the test split of ")
 
 
+@pytest.mark.parametrize(("split", "remarks"), [("true", 0), ("false", 1)])
+def test_training_rows_that_are_tested_are_called_so(train_here, tmp_path, split, remarks):
+    train_here("data=iris", f"data.split={split}", "trainer.max_epochs=1", "monitor=off", "logger=none", "report=false")
+    found = evaluate(tmp_path)
+    assert len(found.remarks) == remarks
+    assert ("the training rows: these data have no test rows of their own" in str(found)) == remarks
+
+
 def test_every_row_of_another_table_is_tested(tested):
     found = tested(colors(120, seed=1))
     assert str(found).startswith("rows         120, all of ")

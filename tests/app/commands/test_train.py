@@ -282,6 +282,21 @@ def test_small_data_trains(train_here, data, model):
     assert result(train_here(f"data={data}", f"model={model}", "trainer.max_epochs=1"))["status"] == "completed"
 
 
+@pytest.mark.parametrize(
+    ("data", "rows"), [("iris", "test"), ("iris data.split=false", "train"), ("circles", "val"), ("noise", "test")]
+)
+def test_the_result_names_the_rows_that_were_tested(train_here, tmp_path, data, rows):
+    short = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "monitor=off", "logger=none")
+    train_here(f"data={data.split()[0]}", *data.split()[1:], *short)
+    assert result(tmp_path)["tested_on"] == rows
+    log = tmp_path / "report.html"
+    assert ("rows: these data have no test rows of their own" in log.read_text()) == (rows != "test")
+
+
+def test_the_result_names_no_rows_where_nothing_was_tested(train_here):
+    assert result(train_here("trainer.fast_dev_run=1", "monitor=off", "test=false"))["tested_on"] is None
+
+
 @pytest.mark.parametrize("debug", ["one_batch", "overfit", "limit"])
 def test_debug_configs_run(train_here, debug):
     found = result(train_here(f"debug={debug}"))
