@@ -61,7 +61,7 @@ def test_frozen_shared_lazy_and_own_parameters():
         ["(itself)", "Net", "5"],
         ["frozen", "Linear", "2", "x", "2", "6", "frozen"],
         ["lazy", "LazyLinear", "not", "known", "yet"],
-        "11 parameters, of which 6 are frozen".split(),
+        ["11", "parameters,", "of", "which", "6", "are", "frozen"],
     ]
 
 

@@ -208,7 +208,15 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     found = {}
-    for cases in (clipped(), synchronized(), precisions(), saved(folder), accuracies(folder), commands(folder), norms()):
+    for cases in (
+        clipped(),
+        synchronized(),
+        precisions(),
+        saved(folder),
+        accuracies(folder),
+        commands(folder),
+        norms(),
+    ):
         found |= dict(cases)
     if dist.get_rank() == 0:
         (folder / "found.json").write_text(json.dumps(found))

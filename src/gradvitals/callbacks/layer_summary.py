@@ -79,7 +79,9 @@ def _rows(module: nn.Module) -> Iterator[Row]:
         own = list(layer.parameters(recurse=False))
         if own or not (list(layer.children()) or _is_no_layer(layer)):
             weight = getattr(layer, "weight", None)
-            shape = " x ".join(map(str, weight.shape)) if isinstance(weight, nn.Parameter) and not is_lazy(weight) else ""
+            shape = (
+                " x ".join(map(str, weight.shape)) if isinstance(weight, nn.Parameter) and not is_lazy(weight) else ""
+            )
             yield Row(name or "(itself)", type(layer).__name__, shape, _number(own))
 
 

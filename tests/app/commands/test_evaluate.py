@@ -9,7 +9,7 @@ import torch
 from gradvitals.app.commands.evaluate import evaluate
 from gradvitals.classifier import Classifier
 from gradvitals.errors import ConfigError
-from tests.app.commands.conftest import colors, houses
+from tests.app.commands.conftest import SHORT, colors, houses, train_as_typed
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def test_the_training_table_is_tested_on_its_test_split(colors_run):
 
 @pytest.mark.parametrize(("split", "remarks"), [("true", 0), ("false", 1)])
 def test_training_rows_that_are_tested_are_called_so(train_here, tmp_path, split, remarks):
-    train_here("data=iris", f"data.split={split}", "trainer.max_epochs=1", "monitor=off", "logger=none", "report=false")
-    found = evaluate(tmp_path)
+    words = ("data=iris", f"data.split={split}", "trainer.max_epochs=1", *SHORT)
+    found = evaluate(train_as_typed(tmp_path, train_here, *words))
     assert len(found.remarks) == remarks
     assert ("the training rows: these data have no test rows of their own" in str(found)) == remarks
 

@@ -471,7 +471,11 @@ def test_metrics_serve_as_objective_in_early_stopping_and_for_the_best_checkpoin
             "metrics: expected some of acc, f1, auroc, balanced_acc for a multiclass task; got 'aucc'. Set metrics=auto",
             ["metrics=auto"],
         ),
-        (["objective=val/r2"], "objective: expected auto or one of train/acc, train/loss, val/loss, val/acc; got 'val/r2'", []),
+        (
+            ["objective=val/r2"],
+            "objective: expected auto or one of train/acc, train/loss, val/loss, val/acc; got 'val/r2'",
+            [],
+        ),
     ],
 )
 def test_a_metric_that_will_not_be_logged_is_refused_with_one_that_will(

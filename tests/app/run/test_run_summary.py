@@ -26,7 +26,12 @@ def lines(tmp_path):
     metrics = {f"val/a_metric_{i}": MetricSummary(0.5, 0.25) for i in range(5)}
     result = Result(Status.INTERRUPTED, metrics=metrics, steps=1, epochs=1, seconds=1.0)
     remedies = [Remedy(("act=elu", "init=auto"), "an activation " * 6, "Somebody")] * 2
-    return summary(result, SimpleNamespace(monitor=monitor, model=None, trainer=SimpleNamespace(overfit_batches=0)), remedies, tmp_path).splitlines()
+    return summary(
+        result,
+        SimpleNamespace(monitor=monitor, model=None, trainer=SimpleNamespace(overfit_batches=0)),
+        remedies,
+        tmp_path,
+    ).splitlines()
 
 
 def test_lines_are_narrow_and_continue_under_their_text(lines):

@@ -6,7 +6,7 @@ from gradvitals.formatting import number
 
 MEMORIZED, LEARNED_NOTHING = 0.05, 0.5  # of the loss of guessing: at most, at least
 LOOK_AT = "Look at the verdict, at optimizer.lr, at the labels, and at whether output and loss fit"
-OTHER_CAUSE = "If the whole training set is not learned, look at its labels, at optimizer.lr and at the number of epochs"
+OTHER_CAUSE = "If the whole training set is not learned, look at its labels, at optimizer.lr and at the epochs"
 
 
 def overfit_answer(loss: float | None, guessing: float | None, steps: int) -> str:
