@@ -29,7 +29,7 @@ from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.distributed.sharding import shard
 from gradvitals.losses import loss_function
 from gradvitals.lr_schedule import FitLength, LRSchedule
-from gradvitals.metrics import MeanLoss, chosen_metrics, metric_collection
+from gradvitals.metrics import MeanLoss, RunningAccuracy, chosen_metrics, metric_collection
 from gradvitals.nets.init import LAYERS, initialize
 
 if TYPE_CHECKING:
@@ -41,10 +41,19 @@ log = logging.getLogger(__name__)
 ROWS = 8192  # of a table that are predicted at once
 
 
+def _largest(outputs: Tensor) -> Tensor:
+    return outputs.argmax(1)
+
+
+def _positive(outputs: Tensor) -> Tensor:
+    return outputs.squeeze(1) > 0
+
+
 class Classifier(LightningModule):
     """Trains a network for multiclass or binary classification, or for regression.
 
-    Logs ``train/loss`` every ``log_every_n_steps``, and ``val/loss``, ``test/loss`` with the metrics per epoch.
+    Logs ``train/loss`` every ``log_every_n_steps``, and ``val/loss``, ``test/loss`` with the metrics per epoch. Where
+    ``acc`` is one of them, ``train/acc`` is the accuracy over the samples of the epoch, while the network learns.
 
     Args:
         model: spec of the network (see :func:`gradvitals.build.build`); it receives ``in_features``, ``out_features``
@@ -107,6 +116,8 @@ class Classifier(LightningModule):
         self.metric_names = chosen_metrics(task, metrics)
         self.val_metrics = metric_collection(task, num_classes, metrics)
         self.test_metrics = self.val_metrics.clone()
+        self.classes_of = _largest if task == "multiclass" else _positive
+        self._begin_epoch()
         self.mean_losses = nn.ModuleDict({stage: MeanLoss() for stage in ("val", "test")})
         self.total_norms: list[float] = []  # ascending, for clip=percentile
 
@@ -120,12 +131,37 @@ class Classifier(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         x, y = batch
-        loss = self.loss(self.net(x), y)
+        outputs = self.net(x)
+        loss = self.loss(outputs, y)
+        if "acc" in self.metric_names:
+            self.train_accuracy.add(batch_idx, self.classes_of(outputs), y)
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         step = self.trainer.global_step
         if step == 0 or (step + 1) % every == 0:  # self.log costs more than a small net's step
             self.log("train/loss", loss.detach(), sync_dist=self.trainer.world_size > 1)
         return loss
+
+    def setup(self, stage: str) -> None:
+        self._begin_epoch()  # an epoch that was interrupted is not counted, unless the fit resumes it
+
+    def _begin_epoch(self) -> None:
+        self.train_accuracy = RunningAccuracy()
+        self.counted_before = (0, 0)  # the right samples of the epoch and all, of all processes, before a resume
+
+    def on_train_epoch_end(self) -> None:
+        right, samples = self._counted()
+        if samples:
+            self.log("train/acc", right / samples, sync_dist=True)
+        self._begin_epoch()
+
+    def _counted(self) -> tuple[Tensor, int]:
+        """Returns the right training samples of the epoch and all of them. A collective call."""
+        right, samples = self.train_accuracy.right, self.train_accuracy.samples
+        if self.trainer.world_size > 1:
+            both = torch.stack([right.to(self.device), torch.tensor(samples, device=self.device)])
+            right, samples = self.trainer.strategy.reduce(both, reduce_op="sum")  # type: ignore[misc]
+        right_before, samples_before = self.counted_before
+        return right + right_before, int(samples) + samples_before
 
     @property
     def metric_name(self) -> str:
@@ -328,6 +364,9 @@ class Classifier(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["total_norms"] = list(self.total_norms)
+        checkpoint["train_accuracy"] = [int(count) for count in self._counted()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.total_norms = list(checkpoint.get("total_norms", []))
+        right, samples = checkpoint.get("train_accuracy", (0, 0))
+        self.counted_before = (right, samples)

@@ -22,6 +22,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from gradvitals.app.commands.train import train
 from gradvitals.app.config.run_directory import register_names
+from gradvitals.callbacks.last_checkpoint import LastCheckpoint
 from gradvitals.distributed.sync_batch_norm import desynchronize, synchronize
 from tests.conftest import CONF
 from tests.distributed import process_group
@@ -94,6 +95,16 @@ def saved(folder: Path) -> Iterator[tuple[str, Any]]:
                 module = model(optimizer=optimizer, seed=1)  # another net, which the file must overwrite
                 fit(module, trainer(strategy, 2 * STEPS), STEPS, folder / f"{source}-{name}" / "last.ckpt")
                 yield f"resumed {source} {strategy} {name}", lists(module.net.state_dict())
+
+
+def accuracies(folder: Path) -> Iterator[tuple[str, Any]]:
+    """``train/acc`` of an epoch at one go, and of one that was resumed after two of its three steps."""
+    for strategy in ("ddp", "fsdp"):
+        for name, ckpt_path in (("straight", None), ("resumed", folder / f"accuracy-{strategy}" / "last-1.ckpt")):
+            run = trainer(strategy, STEPS)
+            run.callbacks.append(LastCheckpoint(folder / f"accuracy-{strategy}", keep=2, every_n_steps=2))  # type: ignore[attr-defined]
+            fit(model(), run, STEPS, ckpt_path)
+            yield f"accuracy {strategy} {name}", run.callback_metrics["train/acc"].item()
 
 
 def commands(folder: Path) -> Iterator[tuple[str, Any]]:
@@ -197,7 +208,15 @@ def main(folder: Path) -> None:
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     found = {}
-    for cases in (clipped(), synchronized(), precisions(), saved(folder), commands(folder), norms()):
+    for cases in (
+        clipped(),
+        synchronized(),
+        precisions(),
+        saved(folder),
+        accuracies(folder),
+        commands(folder),
+        norms(),
+    ):
         found |= dict(cases)
     if dist.get_rank() == 0:
         (folder / "found.json").write_text(json.dumps(found))

@@ -63,6 +63,16 @@ def test_a_fit_in_parts_goes_on_in_one_process(straight, optimizer):
     assert distance(module.net.state_dict(), straight[optimizer]) < 1e-5
 
 
+@pytest.mark.parametrize("name", ["straight", "resumed"])
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_the_training_accuracy_is_that_of_all_samples(strategy, name):
+    run = trainer("one", STEPS)
+    fit(model(), run, STEPS)
+    expected = run.callback_metrics["train/acc"].item()
+    assert 0 < expected < 1
+    assert pair().found[f"accuracy {strategy} {name}"] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_file_is_the_one_that_a_single_process_writes(optimizer):
     parts, one = (

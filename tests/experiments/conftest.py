@@ -45,11 +45,17 @@ class Outcome:
 
 
 @pytest.fixture
-def outcome(train_here, tmp_path_factory):
+def outcome(outcome_of):
     """Train ``experiment=NAME`` with what else is typed."""
+    return lambda name, *typed: outcome_of(f"experiment={name}", *typed)
 
-    def run(name: str, *typed: str) -> Outcome:
-        run_dir = train_here(f"experiment={name}", *typed, run_dir=tmp_path_factory.mktemp(name))
+
+@pytest.fixture
+def outcome_of(train_here, tmp_path_factory):
+    """Train with what is typed."""
+
+    def run(*typed: str) -> Outcome:
+        run_dir = train_here(*typed, run_dir=tmp_path_factory.mktemp("run"))
         files = (json.loads((run_dir / file).read_text()) for file in ("result.json", "vitals.json"))
         return Outcome(run_dir, *files)
 

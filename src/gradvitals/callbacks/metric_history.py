@@ -78,6 +78,9 @@ class MetricHistory(Callback):
         self.samples += _samples_of_an_epoch(trainer)
         self.record(trainer.callback_metrics)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.record(trainer.callback_metrics)  # with what the module logged at the end of the last epoch
+
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.record(trainer.callback_metrics)
 

@@ -44,6 +44,11 @@ class Split:
     def __getitem__(self, rows: Any) -> Split:
         return Split(self.x[rows], self.y[rows])
 
+    def equals(self, other: Split) -> bool:
+        """Returns whether the samples are the same, in the same order."""
+        alike = self.x.shape == other.x.shape and self.y.shape == other.y.shape
+        return alike and torch.equal(self.y, other.y) and torch.equal(self.x, other.x)
+
     def to(self, device: torch.device) -> Split:
         return Split(self.x.to(device), self.y.to(device))
 
@@ -67,6 +72,12 @@ class Splits:
     task: str
     num_classes: int
     metrics: tuple[str, ...] | None = None
+
+    @property
+    def tested_on(self) -> str:
+        """``test``, or ``train`` or ``val`` where a test has the samples of that split."""
+        same = (name for name in ("train", "val") if getattr(self, name).equals(self.test))
+        return next(same, "test")
 
 
 class TensorDataset(Dataset):

@@ -56,6 +56,8 @@ class Result:
         skipped_steps: steps that were left out because a gradient was not finite.
         non_finite: the first number that was not finite; None where all were.
         parameters: of the network; None where there is no result.
+        tested_on: ``train``, ``val`` or ``test``, the rows whose metrics are ``test/...``; None where they are not known,
+            or nothing was tested.
         table: what was read of a table, as plain values; None where the data are no table.
         git: the commit; ``+`` behind it where files differ from it.
 
@@ -81,6 +83,7 @@ class Result:
     skipped_steps: int = 0
     non_finite: FirstNonFinite | None = None
     parameters: Parameters | None = None
+    tested_on: str | None = None
     table: dict[str, Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
     git: str | None = None
@@ -129,6 +132,17 @@ class Result:
         if self.status is Status.DIVERGED:
             return objective.worst
         return self.metrics[objective.tag].best if objective.tag in self.metrics else None
+
+
+def borrowed_test(tested_on: str | None) -> str:
+    """Returns a remark on test metrics of rows that are no test rows; empty where they are.
+
+    Example:
+        >>> borrowed_test("train"), borrowed_test("test")
+        ('the training rows: these data have no test rows of their own', '')
+    """
+    rows = {"train": "training", "val": "validation"}.get(tested_on or "")
+    return f"the {rows} rows: these data have no test rows of their own" if rows else ""
 
 
 def _shaped(shape: type[Shape], content: object) -> Shape:

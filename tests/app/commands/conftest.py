@@ -35,14 +35,20 @@ def train_table(folder: Path, table: pd.DataFrame, target: str, train_here, *typ
     """Trains on a table that is written to a folder, and returns the run directory."""
     file, run_dir = folder / "train.csv", folder / "run"
     table.to_csv(file, index=False)
-    words = ["data=csv", f"data.path='{file}'", f"data.target={target}", *SHORT, *typed]
+    return train_as_typed(
+        run_dir, train_here, "data=csv", f"data.path='{file}'", f"data.target={target}", *SHORT, *typed
+    )
+
+
+def train_as_typed(run_dir: Path, train_here, *words: str) -> Path:
+    """Trains, and saves the config and what was typed, as Hydra does."""
     train_here(*words, run_dir=run_dir)
     config = compose_variant(words)
     (run_dir / ".hydra").mkdir(exist_ok=True)
     OmegaConf.save(
         OmegaConf.masked_copy(config, [key for key in config if key != "paths"]), run_dir / ".hydra/config.yaml"
     )
-    OmegaConf.save(OmegaConf.create(words), run_dir / ".hydra/overrides.yaml")
+    OmegaConf.save(OmegaConf.create(list(words)), run_dir / ".hydra/overrides.yaml")
     return run_dir
 
 

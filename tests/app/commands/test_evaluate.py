@@ -9,7 +9,7 @@ import torch
 from gradvitals.app.commands.evaluate import evaluate
 from gradvitals.classifier import Classifier
 from gradvitals.errors import ConfigError
-from tests.app.commands.conftest import colors, houses
+from tests.app.commands.conftest import SHORT, colors, houses, train_as_typed
 
 
 @pytest.fixture
@@ -28,6 +28,14 @@ def test_the_training_table_is_tested_on_its_test_split(colors_run):
     assert found.metrics == pytest.approx({tag: result[tag]["final"] for tag in found.metrics})
     assert found.metrics["test/acc"] == 1.0
     assert str(found).startswith("rows         80, the test split of ")
+
+
+@pytest.mark.parametrize(("split", "remarks"), [("true", 0), ("false", 1)])
+def test_training_rows_that_are_tested_are_called_so(train_here, tmp_path, split, remarks):
+    words = ("data=iris", f"data.split={split}", "trainer.max_epochs=1", *SHORT)
+    found = evaluate(train_as_typed(tmp_path, train_here, *words))
+    assert len(found.remarks) == remarks
+    assert ("the training rows: these data have no test rows of their own" in str(found)) == remarks
 
 
 def test_every_row_of_another_table_is_tested(tested):

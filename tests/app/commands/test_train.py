@@ -282,6 +282,21 @@ def test_small_data_trains(train_here, data, model):
     assert result(train_here(f"data={data}", f"model={model}", "trainer.max_epochs=1"))["status"] == "completed"
 
 
+@pytest.mark.parametrize(
+    ("data", "rows"), [("iris", "test"), ("iris data.split=false", "train"), ("circles", "val"), ("noise", "test")]
+)
+def test_the_result_names_the_rows_that_were_tested(train_here, tmp_path, data, rows):
+    short = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "monitor=off", "logger=none")
+    train_here(f"data={data.split()[0]}", *data.split()[1:], *short)
+    assert result(tmp_path)["tested_on"] == rows
+    log = tmp_path / "report.html"
+    assert ("rows: these data have no test rows of their own" in log.read_text()) == (rows != "test")
+
+
+def test_the_result_names_no_rows_where_nothing_was_tested(train_here):
+    assert result(train_here("trainer.fast_dev_run=1", "monitor=off", "test=false"))["tested_on"] is None
+
+
 @pytest.mark.parametrize("debug", ["one_batch", "overfit", "limit"])
 def test_debug_configs_run(train_here, debug):
     found = result(train_here(f"debug={debug}"))
@@ -435,13 +450,13 @@ def test_metrics_serve_as_objective_in_early_stopping_and_for_the_best_checkpoin
     [
         (
             ["objective=val/aucc", ALL_METRICS],
-            "objective: expected auto or one of train/loss, val/loss, val/acc, val/f1, val/auroc, val/balanced_acc; got "
+            "objective: expected auto or one of train/acc, train/loss, val/loss, val/acc, val/f1, val/auroc, val/balanced_acc; got "
             "'val/aucc'. For example: objective=val/acc",
             ["objective=val/acc"],
         ),
         (
             ["objective=val/f1"],
-            "objective: expected auto or one of train/loss, val/loss, val/acc; got 'val/f1'. To log it, add "
+            "objective: expected auto or one of train/acc, train/loss, val/loss, val/acc; got 'val/f1'. To log it, add "
             "metrics=[acc,f1]",
             ["objective=val/f1", "metrics=[acc,f1]"],
         ),
@@ -456,7 +471,11 @@ def test_metrics_serve_as_objective_in_early_stopping_and_for_the_best_checkpoin
             "metrics: expected some of acc, f1, auroc, balanced_acc for a multiclass task; got 'aucc'. Set metrics=auto",
             ["metrics=auto"],
         ),
-        (["objective=val/r2"], "objective: expected auto or one of train/loss, val/loss, val/acc; got 'val/r2'", []),
+        (
+            ["objective=val/r2"],
+            "objective: expected auto or one of train/acc, train/loss, val/loss, val/acc; got 'val/r2'",
+            [],
+        ),
     ],
 )
 def test_a_metric_that_will_not_be_logged_is_refused_with_one_that_will(

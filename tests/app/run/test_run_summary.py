@@ -26,7 +26,12 @@ def lines(tmp_path):
     metrics = {f"val/a_metric_{i}": MetricSummary(0.5, 0.25) for i in range(5)}
     result = Result(Status.INTERRUPTED, metrics=metrics, steps=1, epochs=1, seconds=1.0)
     remedies = [Remedy(("act=elu", "init=auto"), "an activation " * 6, "Somebody")] * 2
-    return summary(result, SimpleNamespace(monitor=monitor, model=None), remedies, tmp_path).splitlines()
+    return summary(
+        result,
+        SimpleNamespace(monitor=monitor, model=None, trainer=SimpleNamespace(overfit_batches=0)),
+        remedies,
+        tmp_path,
+    ).splitlines()
 
 
 def test_lines_are_narrow_and_continue_under_their_text(lines):
@@ -40,6 +45,39 @@ def test_lines_are_narrow_and_continue_under_their_text(lines):
     assert "profile even: at step 0 layer 0 receives 1.0 times" in text
     assert all(f"val/a_metric_{i} 0.5 (best 0.25)" in "\n".join(lines) for i in range(5))  # never broken
     assert "python src/cure.py" in "\n".join(lines)
+
+
+def closing(tmp_path, overfit_batches=0, chance=None, **result) -> str:
+    """The closing lines of a run without a monitor, each on one line."""
+    run = SimpleNamespace(
+        monitor=None, model=None, chance=chance, trainer=SimpleNamespace(overfit_batches=overfit_batches)
+    )
+    known = {"steps": 200, "epochs": 200, "seconds": 1.0}
+    return " ".join(summary(Result(Status.COMPLETED, **known | result), run, [], tmp_path).split())
+
+
+@pytest.mark.parametrize(
+    ("loss", "chance", "answer"),
+    [
+        (0.0003, 2.302, "overfit yes: train/loss is 0.0003 after 200 steps, and 2.302 by guessing"),
+        (0.0, 1.02, "overfit yes: "),  # a regression
+        (2.29, 2.302, "overfit no: train/loss is 2.29 after 200 steps, and 2.302 by guessing"),
+        (0.4, 2.302, "overfit not yet: "),
+        (None, 2.302, "overfit no: train/loss is not finite after 200 steps"),
+        (0.1, None, "overfit train/loss is 0.1 after 200 steps; the network has memorized the batch if"),
+    ],
+)
+def test_whether_the_batch_was_memorized(tmp_path, loss, chance, answer):
+    metrics = {"train/loss": MetricSummary(loss, loss)}
+    assert answer in closing(tmp_path, 1, chance, metrics=metrics)
+    assert "overfit" not in closing(tmp_path, 0, chance, metrics=metrics)
+    assert "overfit" not in closing(tmp_path, 1, chance)  # a module that logs another name
+
+
+@pytest.mark.parametrize(("rows", "words"), [("train", "the training rows"), ("val", "the validation rows")])
+def test_metrics_of_rows_that_are_no_test_rows_say_so(tmp_path, rows, words):
+    assert f"tested on {words}: these data have no test rows of their own" in closing(tmp_path, tested_on=rows)
+    assert "tested on" not in closing(tmp_path, tested_on="test")
 
 
 @pytest.mark.parametrize(

@@ -189,3 +189,9 @@ def test_a_hostile_or_damaged_table_stays_text(tmp_path):
         page = text_of(a_run(tmp_path / str(i), a_result(table=CHURN.to_dict() | damaged)))
         assert "has a shape that is not known" in page
     assert "Table</h2>" not in text_of(a_run(tmp_path / "text", a_result(table="x")))
+
+
+def test_test_metrics_of_training_rows_say_so(tmp_path):
+    remark = "test/ is of the training rows: these data have no test rows of their own."
+    assert remark in text_of(a_run(tmp_path / "a", a_result(tested_on="train")))
+    assert remark not in text_of(a_run(tmp_path / "b", a_result(tested_on="test")))

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from gradvitals.app.commands.trained_run import TrainedRun
 from gradvitals.app.run.lazy_imports import import_lightning
 from gradvitals.errors import ConfigError
+from gradvitals.results.result import borrowed_test
 
 if TYPE_CHECKING:
-    from lightning import LightningModule
+    from lightning import LightningDataModule, LightningModule
 
     from gradvitals.data.csv import Csv
 
@@ -67,7 +68,15 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     remarks = _prepared(table, model, run, spec) if table is not None else ()
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
     metrics = trainer.test(model, datamodule=data, verbose=False)
+    if table is None:
+        remarks = _borrowed(data)
     return Evaluation({tag: float(value) for tag, value in metrics[0].items()}, remarks)
+
+
+def _borrowed(data: LightningDataModule) -> tuple[str, ...]:
+    """Returns that the test rows are no test rows, where that is so."""
+    remark = borrowed_test(getattr(getattr(data, "splits", None), "tested_on", None))
+    return (f"tested on    {remark}",) if remark else ()
 
 
 def _prepared(table: Csv, model: LightningModule, run: TrainedRun, spec: dict) -> tuple[str, ...]:

@@ -187,6 +187,7 @@ RULES: dict[str, Constraint] = {
     "callbacks.picture.limits": optional(list_of(number(above=0), length=2)),
     "callbacks.picture.enabled": optional(boolean),
     "callbacks.progress.refresh_rate": number(0),
+    "callbacks.summary.max_rows": integer(2),
     "callbacks.early_stopping.monitor": name,
     "callbacks.early_stopping.mode": one_of("min", "max"),
     "callbacks.early_stopping.patience": integer(0),

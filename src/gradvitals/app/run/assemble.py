@@ -36,6 +36,7 @@ class Run:
     trainer: Trainer
     history: MetricHistory
     monitor: GradientVitals | None
+    chance: float | None  # the loss of the best constant output; None: not known
 
     @property
     def began(self) -> bool:
@@ -87,4 +88,4 @@ def assemble(config: RunConfig) -> Run:
     monitor = monitor_of(trainer)
     if monitor is not None:
         monitor.announces = False  # the closing lines of a run say it
-    return Run(model, data, trainer, history, monitor)
+    return Run(model, data, trainer, history, monitor, chance)

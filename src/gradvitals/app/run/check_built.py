@@ -66,7 +66,7 @@ def _check_monitored(model: Classifier, trainer: Trainer, scheduler: Spec) -> No
 
 def _check_objective(model: Classifier, trainer: Trainer, tag: str) -> None:
     """A callback of the user may log the objective; a run in which nothing has logged it warns at its end."""
-    logged = _logged(model, "val")
+    logged = [*(["train/acc"] if "acc" in model.metric_names else []), *_logged(model, "val")]
     own = [c for c in trainer.callbacks if not type(c).__module__.startswith(KNOWN_CALLBACKS)]  # type: ignore[attr-defined]
     if tag in (AUTO, *logged, *_logged(model, "test")) or own:
         return

@@ -43,10 +43,16 @@ def result(run: Run, config: RunConfig, interrupted: bool = False, failure: str 
         skipped_steps=monitor.skipped_steps if monitor else 0,
         non_finite=FirstNonFinite(*monitor.non_finite) if monitor and monitor.non_finite else None,
         parameters=Parameters(counted.trained, counted.frozen, counted.statistics),
+        tested_on=_tested_on(run),
         table=table.to_dict() if table else None,
         versions=versions(),
         git=git_commit(),
     )
+
+
+def _tested_on(run: Run) -> str | None:
+    splits = getattr(run.data, "splits", None)  # of our data modules
+    return getattr(splits, "tested_on", None) if any(tag.startswith("test/") for tag in run.history.metrics) else None
 
 
 def _ended_because(run: Run) -> str | None:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.given_preparation import was_trained_on_a_table
+from gradvitals.app.run.overfit_answer import overfit_answer
 from gradvitals.callbacks.announcer import advice_of
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.formatting import in_shell, short, visible, wrapped
 from gradvitals.report.pictures.gradient_by_layer import title
-from gradvitals.results.result import MetricSummary, Parameters, Result
+from gradvitals.results.result import MetricSummary, Parameters, Result, borrowed_test
 from gradvitals.results.status import Status
 
 INDENT = 13
@@ -31,6 +32,8 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     """
     monitor = run.monitor
     lines = [_status_line(result), _metrics_line(result.metrics)]
+    if borrowed := borrowed_test(result.tested_on):
+        lines.append(f"tested on    {borrowed}")
     if result.parameters:
         lines.append(_parameters_line(result.parameters))
     if monitor is not None:
@@ -39,6 +42,9 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
         lines.append(f"profile      {': '.join(title(monitor.profiles))}")
     if monitor is not None and monitor.clipped_fraction is not None:
         lines.append(_clipping_line(monitor.clipped_fraction, monitor.start))
+    if run.trainer.overfit_batches and "train/loss" in result.metrics:  # type: ignore[attr-defined]
+        answer = overfit_answer(result.metrics["train/loss"].final, run.chance, result.steps or 0)
+        lines.append(f"overfit      {answer}")
     if result.non_finite:
         skipped = f"; steps skipped: {result.skipped_steps}" if result.skipped_steps else ""
         lines.append(f"not finite   from step {result.non_finite.step}: {result.non_finite.where}{skipped}")

@@ -15,6 +15,7 @@ from gradvitals.report.pages.heat_maps import by_layer_and_step
 from gradvitals.report.pages.page import Html, details, figure, join, note, row, section, table
 from gradvitals.results.curves import ByLayer, Curves, by_layer
 from gradvitals.results.record import Record
+from gradvitals.results.result import borrowed_test
 
 GRADIENT = "activation_grad_norm"
 
@@ -78,7 +79,9 @@ def metrics(record: Record, curves_of: Curves) -> Html:
     found = sorted(record.result.metrics.items())
     rows = [[name, _or_not_finite(values.best), _or_not_finite(values.final)] for name, values in found]
     last = table(["metric", "best", "final"], rows) if rows else note("No metric was logged.")
-    return section("Curves", row(drawn) if drawn else note(NO_FILES), last)
+    borrowed = borrowed_test(record.result.tested_on)
+    notes = [note(f"test/ is of {borrowed}.")] if borrowed else []
+    return section("Curves", row(drawn) if drawn else note(NO_FILES), last, *notes)
 
 
 def _or_not_finite(value: float | None) -> float | str:

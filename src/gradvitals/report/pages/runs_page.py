@@ -24,6 +24,7 @@ MOST_KEYS = 24  # that differ
 WANTED = ("train/", "val/", f"{GRADIENT}/")
 DRAWN = {  # tag -> title and axis
     "train/loss": ("Training loss", "loss"),
+    "train/acc": ("Training accuracy", "accuracy"),
     "val/loss": ("Validation loss", "loss"),
     "val/acc": ("Validation accuracy", "accuracy"),
     "val/r2": ("Validation R²", "R²"),
