@@ -56,7 +56,7 @@ def tensorboard(folder: Path) -> Iterator[str]:
 def hparams(page: Any) -> bytes:
     """Shows the overrides beside the metrics; other columns are removed, so that the metrics fit."""
     page.locator("vaadin-grid-cell-content", has_text="sigmoid").first.wait_for()
-    for other in ("clip", "clip.val", "data", "data.batch_size", "model"):  # the last one is shown
+    for other in ("act.alpha", "clip", "clip.val", "data", "model"):  # the last one is not shown yet
         page.locator("tf-hparams-query-pane paper-checkbox").get_by_text(other, exact=True).click()
     return shot(page, 345)
 
