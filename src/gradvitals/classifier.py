@@ -158,7 +158,7 @@ class Classifier(LightningModule):
         right, samples = self.train_accuracy.right, self.train_accuracy.samples
         if self.trainer.world_size > 1:
             both = torch.stack([right.to(self.device), torch.tensor(samples, device=self.device)])
-            right, samples = self.trainer.strategy.reduce(both, reduce_op="sum")  # type: ignore[misc]
+            right, samples = self.trainer.strategy.reduce(both, reduce_op="sum")
         right_before, samples_before = self.counted_before
         return right + right_before, int(samples) + samples_before
 
