@@ -78,11 +78,11 @@ def _rows(module: nn.Module) -> Iterator[Row]:
     for name, layer in module.named_modules():
         own = list(layer.parameters(recurse=False))
         if own or not (list(layer.children()) or _is_no_layer(layer)):
-            weight = getattr(layer, "weight", None)
-            shape = (
-                " x ".join(map(str, weight.shape)) if isinstance(weight, nn.Parameter) and not is_lazy(weight) else ""
-            )
-            yield Row(name or "(itself)", type(layer).__name__, shape, _number(own))
+            yield Row(name or "(itself)", type(layer).__name__, _shape(getattr(layer, "weight", None)), _number(own))
+
+
+def _shape(weight: object) -> str:
+    return " x ".join(map(str, weight.shape)) if isinstance(weight, nn.Parameter) and not is_lazy(weight) else ""
 
 
 def _is_no_layer(module: nn.Module) -> bool:

@@ -56,8 +56,8 @@ class Result:
         skipped_steps: steps that were left out because a gradient was not finite.
         non_finite: the first number that was not finite; None where all were.
         parameters: of the network; None where there is no result.
-        tested_on: ``train``, ``val`` or ``test``, the rows that were tested; None where they are not known,
-            or nothing was tested.
+        tested_on: ``train``, ``val`` or ``test``, the rows whose metrics are ``test/...``; None where nothing was
+            tested, or with data of the user.
         table: what was read of a table, as plain values; None where the data are no table.
         git: the commit; ``+`` behind it where files differ from it.
 
