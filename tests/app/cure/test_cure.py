@@ -441,7 +441,7 @@ def test_the_command_line_cures_and_the_experiment_trains(cure_command, tmp_path
     assert (found["outcome"], found["verdict"], found["overrides"]) == ("cured", "vanishing", SQUEEZED)
     assert found["cost"] == pytest.approx(sum(found["steps"].values()) / 66)
     assert (run_dir / "cure.png").read_bytes().startswith(b"\x89PNG")
-    assert "<title>Cured by init.gain=1</title>" in (run_dir / "cure.html").read_text()
+    assert f"<title>Cured by {' '.join(found['cured'])}</title>" in (run_dir / "cure.html").read_text()
     written = tmp_path / "conf/experiment/cured/it.yaml"
     assert (run_dir / "cured.yaml").read_text() == written.read_text()
     assert "experiment   conf/experiment/cured/it.yaml, which git ignores" in done.stdout
