@@ -24,12 +24,12 @@ from gradvitals.app.cure.experiment_file import _comment, experiment
 from gradvitals.app.sweep.progress import line
 from gradvitals.app.sweep.sweep_summary import Summary, _print, summarize
 from gradvitals.formatting import FORMULA, visible
-from gradvitals.report.pages.cure_page import Side, cure_page
+from gradvitals.report.pages.cure_page import cure_page
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.report.pages.sweep_page import sweep_page
 from gradvitals.report.pictures import gradient_by_layer, gradient_heatmap, small_multiples
-from gradvitals.report.pictures.cure import picture
+from gradvitals.report.pictures.cure import Side, picture
 from gradvitals.report.tables.sweep import as_csv, markdown, text
 from gradvitals.results.aggregate import fold
 from gradvitals.results.record import Record, read
@@ -258,7 +258,7 @@ def test_pictures(tally):
     profiles, points = {0: [0.1, 0.2], 9: [0.2, 0.3]}, [(0, 1.0), (9, 0.5)]
     tried = [word for word in HOSTILE if "$" in word]
     for word in [*tried, " ".join(HOSTILE)]:
-        side = {"profiles": profiles, "curves": {word: points}}
+        side = Side(profiles, {word: points})
         assert picture(side, side, (word, word)).startswith(b"\x89PNG")
         assert small_multiples.small_multiples([(word, [Record(Path("a"))])]).startswith(b"\x89PNG")
         for draw in (gradient_by_layer.gradient_by_layer, gradient_heatmap.gradient_heatmap):

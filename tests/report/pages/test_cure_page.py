@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from gradvitals.report.pages.cure_page import Side, cure_page
+from gradvitals.report.pages.cure_page import cure_page
+from gradvitals.report.pictures.cure import Side
 
 BEFORE = Side({0: [1e-6, 1e-3], 50: [1e-6, 1e-2]}, {"val/acc": [(40, 0.1), (80, 0.1)], "val/loss": [(40, 2.3)]})
 AFTER = Side({0: [0.1, 0.2]}, {"val/acc": [(40, 0.8), (80, 0.9)]})

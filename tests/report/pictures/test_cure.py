@@ -4,9 +4,9 @@ import io
 
 from matplotlib import image
 
-from gradvitals.report.pictures.cure import picture
+from gradvitals.report.pictures.cure import Side, picture
 
-SIDE = {"profiles": {0: [1e-6, 1e-3], 50: [1e-6, 1e-2]}, "curves": {"val/acc": [(40, 0.1)], "val/loss": [(40, 2.3)]}}
+SIDE = Side({0: [1e-6, 1e-3], 50: [1e-6, 1e-2]}, {"val/acc": [(40, 0.1)], "val/loss": [(40, 2.3)]})
 
 
 def test_a_picture_of_both():
@@ -18,10 +18,8 @@ def test_a_picture_of_both():
 
 
 def test_a_picture_of_a_run_that_never_validated():
-    assert picture({"profiles": {0: [1.0, 1.0]}, "curves": {}}, SIDE, ("a", "b"))
+    assert picture(Side({0: [1.0, 1.0]}, {}), SIDE, ("a", "b"))
 
 
 def test_a_net_without_a_finite_gradient():
-    assert picture(
-        {"profiles": {0: [float("nan"), None, 0.0]}, "curves": {"val/loss": [(1, float("nan"))]}}, SIDE, ("a", "b")
-    )
+    assert picture(Side({0: [float("nan"), None, 0.0]}, {"val/loss": [(1, float("nan"))]}), SIDE, ("a", "b"))

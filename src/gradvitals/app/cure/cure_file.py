@@ -16,7 +16,7 @@ from gradvitals.formatting import train_command, typed
 from gradvitals.results.files import write_json
 
 if TYPE_CHECKING:
-    from gradvitals.report.pages.cure_page import Side
+    from gradvitals.report.pictures.cure import Side
 
 PAGE = "cure.html"
 
@@ -33,13 +33,13 @@ def write_results(state: CureState, run_dir: Path, experiment: Path | None, seco
     (run_dir / PAGE).write_text(cure_page(found, before, cured), encoding="utf-8")
     if cured and before.profiles:
         titles = (" ".join(found["overrides"]), str(after))
-        (run_dir / "cure.png").write_bytes(picture(before._asdict(), cured._asdict(), titles))
+        (run_dir / "cure.png").write_bytes(picture(before, cured, titles))
     if experiment:
         copyfile(experiment, run_dir / FILE)
 
 
 def _side(trial: Trial) -> Side:
-    from gradvitals.report.pages.cure_page import Side
+    from gradvitals.report.pictures.cure import Side
 
     tags = dict.fromkeys((str(trial.objective), "val/loss"))
     return Side(trial.profiles, {tag: trial.curves[tag] for tag in tags if tag in trial.curves})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradvitals.formatting import duration, number, train_command
 from gradvitals.report.pages import phrases
@@ -25,7 +25,8 @@ from gradvitals.report.pages.page import (
     tag,
 )
 from gradvitals.report.pages.run_sections import NAMES
-from gradvitals.results.curves import ByLayer, Curves
+from gradvitals.report.pictures.cure import Side
+from gradvitals.results.curves import ByLayer
 
 FILE = "cured.yaml"  # the cured experiment, beside the page
 HEADLINES = {"nothing to cure": "Healthy: nothing to cure", "undecided": "Undecided: not known whether it is sick"}
@@ -34,18 +35,6 @@ NOTHING_HELPED = (
     "None of the known remedies gave a healthy run that is clearly better. Start from the one that came nearest. Then "
     "try a longer training (trainer.max_epochs) and another seed, and check the data."
 )
-
-
-class Side(NamedTuple):
-    """A training before or after the cure.
-
-    Attributes:
-        profiles: step -> norms of dL/dh by layer, input side first.
-        curves: validation tag -> points of step and value.
-    """
-
-    profiles: Mapping[int, Sequence[float | None]]
-    curves: Curves
 
 
 def cure_page(found: Mapping[str, Any], before: Side, after: Side | None = None) -> str:

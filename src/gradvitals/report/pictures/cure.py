@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from gradvitals.formatting import visible
 from gradvitals.report.pictures.gradient_by_layer import (
@@ -19,24 +19,35 @@ from gradvitals.report.pictures.gradient_by_layer import (
     title,
 )
 from gradvitals.report.steps import spaced
+from gradvitals.results.curves import Curves, Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 BEFORE, AFTER = "#D55E00", "#0072B2"  # vermilion and blue, distinct with any color vision (Okabe & Ito, 2008)
 SHOWN = 5  # steps of a training, so that a legend can name each
-Point = tuple[int, float]
 
 
-def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[str, str]) -> bytes:
+class Side(NamedTuple):
+    """A training before or after the cure.
+
+    Attributes:
+        profiles: step -> norms of dL/dh by layer, input side first.
+        curves: validation tag -> points of step and value.
+    """
+
+    profiles: Mapping[int, Sequence[float | None]]
+    curves: Curves
+
+
+def picture(before: Side, after: Side, titles: tuple[str, str]) -> bytes:
     """Returns a PNG: the gradient by layer before and after, on one scale; below, the validation curves of both.
 
     Args:
-        before, after: ``profiles`` (step -> norms by layer) and ``curves`` (tag -> points of step and value).
         titles: what each is.
 
     Example:
-        >>> side = {"profiles": {0: [0.1, 0.2]}, "curves": {"val/loss": [(10, 0.5)]}}
+        >>> side = Side({0: [0.1, 0.2]}, {"val/loss": [(10, 0.5)]})
         >>> picture(side, side, ("act=relu", "act=elu"))[:4]
         b'\\x89PNG'
     """
@@ -45,11 +56,11 @@ def picture(before: Mapping[str, Any], after: Mapping[str, Any], titles: tuple[s
     figure = Figure(figsize=(11, 8))
     tops = [figure.add_axes((left, 0.52, 0.4, 0.34)) for left in (0.08, 0.57)]
     for axes, side, name, words in zip(tops, (before, after), ("before", "after"), titles, strict=True):
-        _gradients(axes, side["profiles"], name, words)
+        _gradients(axes, side.profiles, name, words)
     same_limits(tops)
-    tags = list({**before["curves"], **after["curves"]})
+    tags = list({**before.curves, **after.curves})
     for tag, left in zip(tags, (0.08, 0.57), strict=False):
-        _curves(figure.add_axes((left, 0.08, 0.4, 0.33)), tag, before["curves"].get(tag), after["curves"].get(tag))
+        _curves(figure.add_axes((left, 0.08, 0.4, 0.33)), tag, before.curves.get(tag), after.curves.get(tag))
     return png(figure)
 
 
