@@ -74,7 +74,7 @@ def fit(model: Counted, *callbacks: Callback, loops=lean, ckpt_path=None, **opti
         {"limit_train_batches": 2},
         {"max_steps": 12, "max_epochs": -1},  # ends inside an epoch
     ],
-    ids=str,
+    ids=lambda options: ", ".join(options) or "plain",
 )
 @pytest.mark.parametrize("task", ["multiclass", "binary"])
 def test_it_is_the_accuracy_over_the_samples_of_an_epoch(task, options):
