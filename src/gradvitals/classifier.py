@@ -116,6 +116,7 @@ class Classifier(LightningModule):
         self.metric_names = chosen_metrics(task, metrics)
         self.val_metrics = metric_collection(task, num_classes, metrics)
         self.test_metrics = self.val_metrics.clone()
+        self.processes = 1  # until a Trainer says how many train
         self.classes_of = _largest if task == "multiclass" else _positive
         self._begin_epoch()
         self.mean_losses = nn.ModuleDict({stage: MeanLoss() for stage in ("val", "test")})
@@ -142,6 +143,7 @@ class Classifier(LightningModule):
         return loss
 
     def setup(self, stage: str) -> None:
+        self.processes = self.trainer.world_size
         self._begin_epoch()  # an epoch that was interrupted is not counted, unless the fit resumes it
 
     def _begin_epoch(self) -> None:
@@ -157,7 +159,7 @@ class Classifier(LightningModule):
     def _counted(self) -> tuple[Tensor, int]:
         """Returns the right training samples of the epoch and all of them. A collective call."""
         right, samples = self.train_accuracy.right, self.train_accuracy.samples
-        if self.trainer.world_size > 1:
+        if self.processes > 1:
             both = torch.stack([right.to(self.device), torch.tensor(samples, device=self.device)])
             right, samples = self.trainer.strategy.reduce(both, reduce_op="sum")
         right_before, samples_before = self.counted_before

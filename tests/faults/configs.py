@@ -16,6 +16,7 @@ USUAL = {
     for item in OmegaConf.load(CONF / "train.yaml").defaults
     if not isinstance(item, str)
     for group, option in item.items()
+    if not group.startswith("optional ")
 }
 
 # Several processes, and other people's servers: run by themselves, or not at all.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -69,7 +70,9 @@ def routes(model: Classifier, run_dir: Path) -> list[Callable[[], object]]:
 
 
 def in_one_line(ended: as_typed.Ended) -> bool:
-    return ended.code == 1 and ended.err.startswith("gradvitals: ") and ended.err.strip().count("\n") == 0
+    """What Lightning refuses while it restores comes after the line that names the run directory."""
+    error = re.sub(r"^run          \S+\n", "", ended.err)
+    return ended.code == 1 and error.startswith("gradvitals: ") and error.strip().count("\n") == 0
 
 
 def cut_off(content: bytes) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from gradvitals.distributed.collectives import Collectives
+from gradvitals.loops.resumable import RestPoint
 from gradvitals.results.objective import Objective
 
 
@@ -76,10 +77,11 @@ class MetricHistory(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pause()
         self.samples += _samples_of_an_epoch(trainer)
-        self.record(trainer.callback_metrics)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.record(trainer.callback_metrics)  # with what the module logged at the end of the last epoch
+    def at_rest(self, trainer: Trainer, moment: RestPoint) -> None:
+        """Records what was logged by the end of an epoch, before a checkpoint is taken."""
+        if moment == "epoch":
+            self.record(trainer.callback_metrics)
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.record(trainer.callback_metrics)

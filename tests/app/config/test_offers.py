@@ -58,7 +58,7 @@ REFUSED = [
     ("debug=fdr", "debug=fdr: no such option; expected debug=one_batch"),
     ("model=elu", "model=elu: no such option; expected act=elu"),
     ("experiment=vanish", "experiment=vanish: no such option; expected experiment=vanishing"),
-    ("experiment=qqq", "experiment=qqq: no such option; python src/train.py --help lists all"),
+    ("act=nope", "act=nope: no such option; expected act=prelu, act=softplus or act=erf"),
     ("logger=[csv,comet]", "logger=comet: no such option; expected logger=csv, logger=many, logger=mlflow"),
 ]
 

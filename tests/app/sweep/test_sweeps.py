@@ -86,7 +86,7 @@ def test_a_sweep_with_a_failing_job_is_killed_and_resumed(command, tmp_path):
     ]
     assert {(row["model"], row["ended"]) for row in table[:2]} == {("plain", "2"), ("bn", "2")}
     for row in table[:2]:  # mean and deviation of what the jobs' files say
-        files = sweep_dir.glob(f"*model={row['model']},optimizer.lr=0.001*/result.json")
+        files = sweep_dir.glob(f"*model-{row['model']}_optimizer.lr-0.001*/result.json")
         best = [json.loads(file.read_text())["metrics"]["val/acc"]["best"] for file in files]
         assert float(row["val/acc best mean"]) == pytest.approx(sum(best) / 2)
         assert float(row["val/acc best sd"]) == pytest.approx(abs(best[0] - best[1]) / 2**0.5)

@@ -70,7 +70,8 @@ def no_such_option(group: str, option: str, options: Sequence[str] = (), conf: P
         return f"{refused}; expected {habit}"
     close = [f"{group}={name}" for name in get_close_matches(option, options, n=MOST, cutoff=0.5)]
     elsewhere = [f"{other}={option}" for other, names in _groups(conf).items() if other != group and option in names]
-    found = [*elsewhere, *close][:MOST] or [f"{group}={name}" for name in options if len(options) <= 3 * MOST]
+    near = options if len(options) <= 3 * MOST else get_close_matches(option, options, n=MOST, cutoff=0.0)
+    found = [*elsewhere, *close][:MOST] or [f"{group}={name}" for name in near]
     more = ""
     if group == "logger" and not close and option.isidentifier():
         content = f"{option}: {{_target_: {LOGGERS.get(option, 'package.module.Class')}}}"
