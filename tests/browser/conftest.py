@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 from gradvitals.app.config.overrides import slug
+from tests.app.commands.test_board import address_of
 from tests.conftest import ROOT
 
 
@@ -49,7 +49,7 @@ def two_runs(chromium, tmp_path_factory) -> tuple[Path, Path]:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
     runs = [subprocess.Popen(call, cwd=folder, env=env, stdout=subprocess.DEVNULL) for call in calls]
     assert [run.wait(timeout=240) for run in runs] == [0, 0]
-    (sick,), (healthy,) = (list((folder / "logs/train/runs").glob(f"*{slug(words[:1])}*")) for words in typed)
+    (sick,), (healthy,) = (list((folder / "logs/train/runs").glob(f"*{slug(words)}_*")) for words in typed)
     return sick, healthy
 
 
@@ -67,7 +67,6 @@ def tensorboard(logs: Path) -> Iterator[str]:
     call = [sys.executable, "-m", "tensorboard.main", f"--logdir={logs}", *options]
     with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
         try:
-            said = iter(process.stderr)
-            yield next(found.group() for line in said if (found := re.search(r"http://\S+", line)))
+            yield address_of(process, r"(http://\S+)")
         finally:
-            process.terminate()
+            process.kill()  # it has no files of its own, and can lose a SIGTERM

@@ -158,7 +158,7 @@ def test_a_group_per_quantity_and_layers_by_depth(visit, two_runs):
 
 def test_runs_are_named_by_what_they_changed(visit, two_runs):
     names = visit("text", ".item-label-container").locator(".item-label-container").all_inner_texts()
-    for run, typed in zip(two_runs, ("act=sigmoid,model.depth=12,", "act=elu,model=bn,"), strict=True):
-        (name,) = [words.strip() for words in names if typed in words]
+    for run, changed in zip(two_runs, ("act-sigmoid_model.depth-12", "model-bn_act-elu"), strict=True):
+        (name,) = [words.strip() for words in names if changed in words]
         assert name == shown_name(run)
-        assert name.endswith(f"_{typed}trainer.max_epochs=3")
+        assert name.startswith(f"train/runs/trainer.max_epochs-3_{changed}_20")  # in the typed order, then the date

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -38,26 +41,52 @@ def a_logged_run(folder: Path, *tags: str, age: float = 0) -> Path:
 def served(*words: str | Path) -> Iterator[str]:
     """The address of TensorBoard once it has read a run."""
     call = [sys.executable, str(ROOT / "src/board.py"), *map(str, words)]
-    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process, ended(process):
+        address = address_of(process, r"at (http://\S+/)")
+        deadline = time.monotonic() + 60
+        while not runs_of(address):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield address
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Ends a server by SIGTERM when its test is over; kills one that does not end, and fails."""
+    try:
+        yield
+    finally:
+        process.terminate()
         try:
-            address = next(found[1] for line in process.stderr if (found := re.search(r"at (http://\S+/)", line)))
-            deadline = time.monotonic() + 60
-            while not runs_of(address):
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            yield address
-        finally:
-            process.terminate()
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            pytest.fail("the server was still there 20 seconds after SIGTERM")
+
+
+def address_of(process: subprocess.Popen[str], pattern: str) -> str:
+    """The first match in what a server prints to stderr within a minute."""
+    killer = threading.Timer(60, process.kill)  # closes the pipe
+    killer.start()
+    said = []
+    try:
+        for line in process.stderr or ():
+            said.append(line)
+            if found := re.search(pattern, line):
+                return found[1]
+    finally:
+        killer.cancel()
+    pytest.fail("no address of a server in a minute, but " + "".join(said))
 
 
 def runs_of(address: str) -> list[str]:
-    with urllib.request.urlopen(f"{address}data/runs") as answer:
+    with urllib.request.urlopen(f"{address}data/runs", timeout=30) as answer:
         return sorted(json.loads(answer.read()))
 
 
 def opened(address: str) -> list[str]:
     """The tags of the cards on the page that the root leads to."""
-    with urllib.request.urlopen(address) as page:
+    with urllib.request.urlopen(address, timeout=30) as page:
         assert "<title>TensorBoard" in page.read().decode()
         (cards,) = parse_qs(urlsplit(page.url).query)["pinnedCards"]
     found = json.loads(cards)
@@ -92,6 +121,67 @@ def test_of_many_runs_the_newest_are_shown(tmp_path):
     assert [run.name for run in runs_below([tmp_path])] == ["100", "200", "300"]
     with served(tmp_path / "runs", "--newest", "2") as address:
         assert runs_of(address) == ["100", "200"]
+
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+# The server itself, and a signal while its main thread is in a callback, where Python ignores exceptions.
+IN_A_CALLBACK = """
+import os, runpy, weakref
+from tensorboard import program
+
+class Thing: pass
+
+def serve_forever(server):
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: os.kill(os.getpid(), int(os.environ["TEST_SIGNAL"])))
+    del thing
+    print("goes on")
+
+program.WerkzeugServer.serve_forever = serve_forever
+runpy.run_path(os.environ["TEST_SCRIPT"], run_name="__main__")
+"""
+
+
+def environment(temporary: Path, **more: str) -> dict[str, str]:
+    temporary.mkdir()
+    return os.environ | {"TMPDIR": str(temporary)} | more
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_no_callback_loses_the_signal_that_ends_it(tmp_path, number):
+    run = a_logged_run(tmp_path / "runs" / "a")
+    env = environment(tmp_path / "temporary", TEST_SIGNAL=str(int(number)), TEST_SCRIPT=str(ROOT / "src/board.py"))
+    call = [sys.executable, "-c", IN_A_CALLBACK, str(run)]
+    done = subprocess.run(call, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_while_it_loads_ends_it_and_removes_its_links(tmp_path, number):
+    run = a_logged_run(tmp_path / "runs" / "a")
+    temporary = tmp_path / "temporary"
+    call = [sys.executable, str(ROOT / "src/board.py"), str(run)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(call, env=environment(temporary), text=True, **pipes) as process:
+        deadline = time.monotonic() + 60
+        while not list(temporary.glob("board-*")):
+            assert time.monotonic() < deadline
+        process.send_signal(number)
+        assert process.communicate(timeout=20) == ("", "")
+    assert process.returncode == 0
+    assert list(temporary.iterdir()) == []
+    assert list(run.iterdir())
+
+
+def test_a_port_in_use_is_an_error(tmp_path):
+    run = a_logged_run(tmp_path / "runs" / "a")
+    with socket.create_server(("localhost", 0)) as other:
+        call = [sys.executable, str(ROOT / "src/board.py"), str(run), f"--port={other.getsockname()[1]}"]
+        done = subprocess.run(call, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "already in use" in done.stderr
 
 
 @pytest.mark.parametrize("folders", [[], ["nowhere"]])

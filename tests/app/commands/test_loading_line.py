@@ -47,6 +47,7 @@ COMMANDS = {
     "eval.py": ("nowhere", "torch and Lightning, to test"),
     "predict.py": ("nowhere", "torch and Lightning, to predict"),
     "export.py": ("nowhere", "torch, to export"),
+    "board.py": ("nowhere", "TensorBoard"),
 }
 
 
@@ -98,7 +99,7 @@ def test_the_run_is_named_before_torch_is_imported(script, tmp_path):
     refused = ("data=csv", "data.path=nope.csv", "data.target=x")
     _, lines = on_a_terminal(script, *refused, cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
     (first,) = (number for number, line in enumerate(lines) if line.startswith("run  "))
-    assert lines[first].startswith(f"run          logs/{script[:-3]}/runs/20")
+    assert lines[first].startswith(f"run          logs/{script[:-3]}/runs/data-csv_data.path-nope.csv_")
     assert not {line.rpartition("|")[2].strip() for line in lines[:first]} & {"torch", "lightning", "numpy"}
     assert "torch" in {line.rpartition("|")[2].strip() for line in lines[first:]}
 

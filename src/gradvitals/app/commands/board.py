@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
+import shutil
+import signal
+import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 ALWAYS = ("train/loss", "val/loss")  # pinned before the first event is there: the cards appear with their curves
@@ -20,7 +23,7 @@ App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def serve(folders: Collection[Path], newest: int, port: int | None) -> None:
-    """Serves TensorBoard for this machine until it is interrupted.
+    """Serves TensorBoard for this machine until a signal ends this process.
 
     Args:
         folders: run directories, or folders that contain some at any depth.
@@ -29,21 +32,55 @@ def serve(folders: Collection[Path], newest: int, port: int | None) -> None:
 
     Raises:
         ValueError: there are no events in the folders.
+        SystemExit: TensorBoard cannot serve, and has printed why.
     """
-    runs = runs_below(folders)
-    if not runs:
-        names = " ".join(map(str, folders))
-        raise ValueError(f"no TensorBoard events in {names}: expected run directories, or folders that contain some")
-    if len(runs) > newest:
-        print(
-            f"board        the newest {newest} of {len(runs)} runs; --newest {len(runs)} shows all, slowly", flush=True
-        )
-    from tensorboard import program
+    with _ended_by_signals() as temporary:
+        runs = runs_below(folders)
+        if not runs:
+            names = " ".join(map(str, folders))
+            raise ValueError(
+                f"no TensorBoard events in {names}: expected run directories, or folders that contain some"
+            )
+        if len(runs) > newest:
+            hint = f"--newest {len(runs)} shows all, slowly"
+            print(f"board        the newest {newest} of {len(runs)} runs; {hint}", flush=True)
+        from tensorboard import program
 
-    with _log_directory(folders, runs, newest) as folder:
+        folder = _log_directory(folders, runs, newest, temporary)
         board = program.TensorBoard(server_class=_server)
         board.configure(["board", f"--logdir={folder}", "--host=localhost", *([f"--port={port}"] if port else [])])
-        board.main()
+        if board.main():
+            raise SystemExit(1)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[Path]:
+    """A folder for all temporary files of this process, which Ctrl-C, SIGTERM and a closed terminal remove.
+
+    They end the process at once, because an exception of a signal handler can be lost: Python prints and ignores it
+    where the main thread is in the callback of a weak reference, as in an import or when the server starts a thread.
+    """
+    folder = Path(tempfile.gettempdir()) / f"board-{secrets.token_hex(8)}"  # a name before the handlers, which need it
+
+    def end(number: int, frame: object) -> NoReturn:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(0)
+
+    signals = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in signals}
+    elsewhere = tempfile.tempdir
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # as below nohup
+            signal.signal(number, end)
+    try:
+        folder.mkdir(mode=0o700)
+        tempfile.tempdir = str(folder)  # for TensorBoard's own temporary files
+        yield folder
+    finally:
+        tempfile.tempdir = elsewhere
+        shutil.rmtree(folder, ignore_errors=True)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def runs_below(folders: Iterable[Path]) -> list[Path]:
@@ -55,25 +92,22 @@ def runs_below(folders: Iterable[Path]) -> list[Path]:
     return sorted(written, key=lambda run: written[run], reverse=True)
 
 
-@contextmanager
-def _log_directory(folders: Collection[Path], runs: list[Path], newest: int) -> Iterator[Path]:
+def _log_directory(folders: Collection[Path], runs: list[Path], newest: int, temporary: Path) -> Path:
     """A folder with all runs, where later ones will be found too; or else one with links to the chosen runs.
 
     TensorBoard calls a run by its path below this folder, and ``.`` a run that is this folder itself.
     """
     parent = Path(os.path.commonpath([folder.absolute() for folder in folders]))
     if len(runs) <= newest and len(folders) == 1 and parent not in runs:
-        yield parent
-        return
+        return parent
     shown = set(runs[:newest])
     root = parent.parent if parent in shown else parent
-    with TemporaryDirectory(prefix="board-") as temporary:
-        for run in shown:
-            if shown.isdisjoint(run.parents):  # otherwise it is behind the link of its parent
-                link = Path(temporary) / run.relative_to(root)
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(run, target_is_directory=True)
-        yield Path(temporary)
+    for run in shown:
+        if shown.isdisjoint(run.parents):  # otherwise it is behind the link of its parent
+            link = temporary / "runs" / run.relative_to(root)
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(run, target_is_directory=True)
+    return temporary / "runs"
 
 
 def _server(app: App, flags: Namespace) -> Any:
