@@ -2,6 +2,8 @@
 
 import io
 
+import pytest
+import rich
 import torch
 from lightning import LightningModule
 from torch.utils.data import DataLoader, TensorDataset
@@ -70,3 +72,13 @@ def test_it_shows_the_loss_though_nobody_asked_for_that():
 def test_without_a_rate_there_is_no_bar():
     bar = fitted(Counting(refresh_rate=0))
     assert (bar.told, bar.ends) == (0, [])
+
+
+@pytest.mark.parametrize(("width", "is_timed"), [(80, False), (120, True)])
+def test_a_narrow_terminal_shows_the_metrics_instead_of_the_time(width, is_timed):
+    try:
+        rich.reconfigure(width=width)
+        columns = ProgressBar().configure_columns(None)
+    finally:
+        rich.reconfigure()
+    assert any(type(column).__name__ == "CustomTimeColumn" for column in columns) is is_timed

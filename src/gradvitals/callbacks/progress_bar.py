@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import rich
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks.progress.rich_progress import CustomTimeColumn
+from rich.progress import BarColumn
 
 LOSS = "train/loss"
+NARROW_BAR = 12  # columns
+WIDE = 100  # columns of a terminal in which all columns of the bar fit on one line
 
 
 class ProgressBar(RichProgressBar):
@@ -45,6 +50,15 @@ class ProgressBar(RichProgressBar):
         if self.is_enabled and (at_an_end or now - self._updated_at >= 1 / self.refresh_rate):
             self._updated_at = now
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def configure_columns(self, trainer: Trainer) -> list:
+        """Returns Lightning's columns; in a narrow terminal without the time, so that the metrics fit on the line."""
+        columns = super().configure_columns(trainer)
+        if rich.get_console().width >= WIDE:
+            return columns
+        for bar in (each for each in columns if isinstance(each, BarColumn)):
+            bar.bar_width = NARROW_BAR
+        return [each for each in columns if not isinstance(each, CustomTimeColumn)]
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         return self._loss | super().get_metrics(trainer, pl_module)

@@ -20,6 +20,7 @@ from gradvitals.results.record import below
 from gradvitals.results.status import Status
 
 log = logging.getLogger(__name__)
+PAGE = "sweep.html"
 Figures = Sequence[tuple[str, dict[str, Any]]]  # heading and Plotly figure
 
 
@@ -81,7 +82,9 @@ def summarize(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summar
     names = _write_all(sweep, sweep_dir, figures)
     best = next((run for row in sweep.rows for run in row.ended), None)
     again = [f"the best     {train_command(alone(best))}"] if best else []
-    lines = ["", text(sweep), answer(sweep), *again, f"sweep        {in_shell(sweep_dir)}: {', '.join(names)}"]
+    page = [f"report       {in_shell(sweep_dir / PAGE)}"] if PAGE in names else []
+    files = f"files        {', '.join(name for name in names if name != PAGE)}"
+    lines = ["", text(sweep), answer(sweep), *again, f"sweep        {in_shell(sweep_dir)}", files, *page]
     return Summary("\n".join(lines), sweep.statuses[Status.FAILED])
 
 
@@ -111,7 +114,7 @@ def _write_all(sweep: Sweep, sweep_dir: Path, figures: Callable[[], Figures]) ->
         "sweep.csv": lambda: as_csv(sweep),
         "sweep.md": lambda: markdown(sweep),
         "sweep.png": picture,
-        "sweep.html": page,  # contains sweep.png
+        PAGE: page,  # contains sweep.png
     }
     return [name for name, content in contents.items() if _is_written(sweep_dir / name, content)]
 
