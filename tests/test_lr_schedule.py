@@ -59,6 +59,7 @@ def trainer(batches: float, max_epochs: int | None, max_steps: int = -1, epoch: 
         (trainer(20, 8, epoch=4, step=160), 8, 240),  # with batches of twice the size since
         (trainer(math.inf, -1, max_steps=7), 1, 7),
         (trainer(40, 0), 1, 1),
+        (trainer(0, 4), 4, 4),  # limit_train_batches=0
     ],
 )
 def test_the_length_of_a_fit(fit, epochs, steps):

@@ -44,7 +44,7 @@ class FitLength:
             raise ValueError("a schedule needs to know the end: set trainer.max_epochs or trainer.max_steps")
         if not math.isfinite(trainer.num_training_batches):
             return cls(1, max(trainer.max_steps, 1))
-        per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        per_epoch = max(math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches), 1)
         # Earlier epochs may have had other numbers of steps: cut by max_steps, or with another data.batch_size.
         epoch, step = trainer.current_epoch, trainer.global_step
         within = step - epoch * per_epoch
