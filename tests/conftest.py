@@ -26,6 +26,7 @@ from tests.faults.table import pytest_terminal_summary  # noqa: F401
 TOGETHER = (
     "tests/app/sweep/test_ray",
     "tests/browser",
+    "tests/loggers/test_hparams",
     "tests/monitor/test_processes",
     "tests/distributed/test_runs",
     "tests/distributed/test_same_numbers",
@@ -109,6 +110,12 @@ def data_root() -> Path:
     if not root:
         pytest.skip("real data: set GRADVITALS_DATA to a folder that holds FashionMNIST/raw and water_potability.csv")
     return Path(root)
+
+
+def pytest_sessionstart() -> None:
+    """Refuses the files of this checkout's owner, which every command reads and which change numbers and messages."""
+    if own := [name for name in ("conf/local/default.yaml", ".env") if (ROOT / name).is_file()]:
+        raise pytest.UsageError(f"{' and '.join(own)}: the tests would read it; move it away while they run")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

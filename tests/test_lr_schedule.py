@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning import LightningModule, Trainer
+from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals.lr_schedule import FitLength, LRSchedule
 
@@ -43,27 +45,31 @@ def trainer(batches: float, max_epochs: int | None, max_steps: int = -1, epoch: 
         current_epoch=epoch,
         global_step=step,
         estimated_stepping_batches=1 if known else math.inf,
+        fit_loop=SimpleNamespace(setup_data=lambda: None),
     )
 
 
 @pytest.mark.parametrize(
-    ("fit", "epochs", "steps"),
+    ("fit", "began", "epochs", "steps"),
     [
-        (trainer(40, 4), 4, 160),
-        (trainer(41, 4, accumulate=2), 4, 84),  # the last batch of an epoch steps alone
-        (trainer(40, 20, max_steps=80), 2, 80),
-        (trainer(40, -1, max_steps=50), 2, 50),  # the second epoch is cut
-        (trainer(40, 4, epoch=2, step=80), 4, 160),  # resumed between epochs
-        (trainer(40, 4, epoch=1, step=55), 4, 160),  # and within one
-        (trainer(40, -1, max_steps=200, epoch=2, step=50), 6, 200),  # the second was cut: four more are to come
-        (trainer(20, 8, epoch=4, step=160), 8, 240),  # with batches of twice the size since
-        (trainer(math.inf, -1, max_steps=7), 1, 7),
-        (trainer(40, 0), 1, 1),
-        (trainer(0, 4), 4, 4),  # limit_train_batches=0
+        (trainer(40, 4), 0, 4, 160),
+        (trainer(41, 4, accumulate=2), 0, 4, 84),  # the last batch of an epoch steps alone
+        (trainer(40, 20, max_steps=80), 0, 2, 80),
+        (trainer(40, -1, max_steps=50), 0, 2, 50),  # the second epoch is cut
+        (trainer(40, 4, epoch=2, step=80), 80, 4, 160),  # resumed between epochs
+        (trainer(40, 4, epoch=1, step=55), 40, 4, 160),  # and within one
+        (trainer(40, 4, epoch=1, step=55), None, 4, 160),  # from a checkpoint that does not say when the epoch began
+        (trainer(40, -1, max_steps=200, epoch=2, step=50), 50, 6, 200),  # the second was cut: four more are to come
+        (trainer(40, -1, max_steps=200, epoch=2, step=85), 50, 6, 200),  # killed within the third
+        (trainer(20, 8, epoch=4, step=160), 160, 8, 240),  # with batches of twice the size since
+        (trainer(20, 8, epoch=5, step=187), 180, 8, 240),
+        (trainer(math.inf, -1, max_steps=7), 0, 1, 7),
+        (trainer(40, 0), 0, 1, 1),
+        (trainer(0, 4), 0, 4, 4),  # limit_train_batches=0
     ],
 )
-def test_the_length_of_a_fit(fit, epochs, steps):
-    assert FitLength.of(fit) == FitLength(epochs, steps)
+def test_the_length_of_a_fit(fit, began, epochs, steps):
+    assert FitLength.of(fit, began) == FitLength(epochs, steps)
 
 
 @pytest.mark.parametrize("fit", [trainer(40, -1), trainer(math.inf, 3)])
@@ -140,3 +146,24 @@ def test_the_same_length_changes_nothing():
     state, before = scheduler.state_dict(), rate(opt)
     assert schedule.follow(scheduler, optimizer(), FitLength(1, 4), FitLength(0, 2)) is None
     assert (scheduler.state_dict(), rate(opt)) == (state, before)
+
+
+def test_a_fit_that_steps_alone_limit_has_epochs_too():
+    """Lightning counts the batches late where ``max_epochs`` is -1."""
+    found = []
+
+    class Model(LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = torch.nn.Linear(2, 1)
+
+        def training_step(self, batch, batch_idx):
+            return self.net(batch[0]).square().mean()
+
+        def configure_optimizers(self):
+            found.append(FitLength.of(self.trainer))
+            return torch.optim.SGD(self.parameters(), lr=1e-3)
+
+    data = DataLoader(TensorDataset(torch.zeros(8, 2)), batch_size=2)
+    Trainer(max_steps=8, accelerator="cpu", logger=False, barebones=True).fit(Model(), data)
+    assert found == [FitLength(2, 8)]

@@ -117,6 +117,7 @@ class Classifier(LightningModule):
         self.val_metrics = metric_collection(task, num_classes, metrics)
         self.test_metrics = self.val_metrics.clone()
         self.processes = 1  # until a Trainer says how many train
+        self.epoch_began: int | None = 0  # at which step; None: resumed from a checkpoint that does not say it
         self.classes_of = _largest if task == "multiclass" else _positive
         self._begin_epoch()
         self.mean_losses = nn.ModuleDict({stage: MeanLoss() for stage in ("val", "test")})
@@ -143,7 +144,7 @@ class Classifier(LightningModule):
         return loss
 
     def setup(self, stage: str) -> None:
-        self.processes = self.trainer.world_size
+        self.processes, self.epoch_began = self.trainer.world_size, 0
         self._begin_epoch()  # an epoch that was interrupted is not counted, unless the fit resumes it
 
     def _begin_epoch(self) -> None:
@@ -155,6 +156,7 @@ class Classifier(LightningModule):
         if samples:
             self.log("train/acc", right / samples, sync_dist=True)
         self._begin_epoch()
+        self.epoch_began = self.trainer.global_step
 
     def _counted(self) -> tuple[Tensor, int]:
         """Returns the right training samples of the epoch and all of them. A collective call."""
@@ -287,7 +289,7 @@ class Classifier(LightningModule):
         optimizer = self._optimizer(parameters, fused=not unfused)
         if self.lr_schedule is None:
             return optimizer
-        scheduler = self.lr_schedule.build(optimizer, FitLength.of(self.trainer))
+        scheduler = self.lr_schedule.build(optimizer, FitLength.of(self.trainer, self.epoch_began))
         timing = {
             "interval": self.lr_schedule.interval,
             "monitor": self.lr_schedule.monitor,
@@ -300,7 +302,8 @@ class Classifier(LightningModule):
         if self.lr_schedule is None or not self.trainer.global_step:
             return
         like = self._optimizer([nn.Parameter(torch.zeros(1))])
-        length, trained = FitLength.of(self.trainer), FitLength(self.trainer.current_epoch, self.trainer.global_step)
+        length = FitLength.of(self.trainer, self.epoch_began)
+        trained = FitLength(self.trainer.current_epoch, self.trainer.global_step)
         for config in self.trainer.lr_scheduler_configs:
             decided = self.lr_schedule.follow(config.scheduler, like, length, trained)
             if decided and self.trainer.is_global_zero:
@@ -366,9 +369,11 @@ class Classifier(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["total_norms"] = list(self.total_norms)
+        checkpoint["epoch_began"] = self.epoch_began
         checkpoint["train_accuracy"] = [int(count) for count in self._counted()]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.total_norms = list(checkpoint.get("total_norms", []))
+        self.epoch_began = checkpoint.get("epoch_began")
         right, samples = checkpoint.get("train_accuracy", (0, 0))
         self.counted_before = (right, samples)

@@ -34,21 +34,25 @@ class FitLength:
     steps: int
 
     @classmethod
-    def of(cls, trainer: Trainer) -> FitLength:
+    def of(cls, trainer: Trainer, epoch_began: int | None = None) -> FitLength:
         """Returns the length of a fit, what was trained before it was resumed included.
+
+        Args:
+            trainer: in a fit.
+            epoch_began: the step at which the current epoch began. Earlier epochs may have had other numbers of steps:
+                cut by ``max_steps``, or with another batch size. None: they had as many as this one.
 
         Raises:
             ValueError: neither ``max_epochs`` nor ``max_steps`` ends it.
         """
-        if not math.isfinite(trainer.estimated_stepping_batches):  # which also sets up the data
+        trainer.fit_loop.setup_data()  # which counts the batches
+        if not math.isfinite(trainer.estimated_stepping_batches):
             raise ValueError("a schedule needs to know the end: set trainer.max_epochs or trainer.max_steps")
         if not math.isfinite(trainer.num_training_batches):
             return cls(1, max(trainer.max_steps, 1))
         per_epoch = max(math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches), 1)
-        # Earlier epochs may have had other numbers of steps: cut by max_steps, or with another data.batch_size.
-        epoch, step = trainer.current_epoch, trainer.global_step
-        within = step - epoch * per_epoch
-        began = step - within if 0 <= within <= per_epoch else step  # the step at which this epoch did
+        epoch = trainer.current_epoch
+        began = epoch * per_epoch if epoch_began is None else epoch_began
         is_limited = trainer.max_epochs is not None and trainer.max_epochs >= 0
         limits = [began + (trainer.max_epochs - epoch) * per_epoch] if is_limited else []  # type: ignore[operator]
         limits += [trainer.max_steps] if trainer.max_steps >= 0 else []

@@ -15,7 +15,7 @@ def checkout(tmp_path):
     """A checkout with an own package; returns what calls one of its commands from another folder."""
     root, elsewhere = tmp_path / "checkout", tmp_path / "elsewhere"
     shutil.copytree(ROOT / "src", root / "src", ignore=shutil.ignore_patterns("*.egg-info"))
-    shutil.copytree(CONF, root / "conf")
+    shutil.copytree(CONF, root / "conf", ignore=shutil.ignore_patterns("local"))
     (root / "src/own_nets.py").write_text("import torch\nclass Net(torch.nn.Linear): ...\n")
     elsewhere.mkdir()
 

@@ -19,18 +19,18 @@ def overfit_answer(loss: float | None, guessing: float | None, steps: int) -> st
 
     Example:
         >>> overfit_answer(0.0003, 2.302, 200).partition(". ")[0]
-        'yes: train/loss is 0.0003 after 200 steps, and 2.302 by guessing: the network can memorize a batch'
+        'yes: train/loss is 0.0003 after 200 steps, and 2.302 by guessing: the network can memorize these samples'
         >>> overfit_answer(2.3, 2.302, 200).partition(". ")[0]
-        'no: train/loss is 2.3 after 200 steps, and 2.302 by guessing: the network does not memorize even one batch'
+        'no: train/loss is 2.3 after 200 steps, and 2.302 by guessing: the network does not memorize even these samples'
     """
     if loss is None:
         return f"no: train/loss is not finite after {steps} steps. {LOOK_AT}"
     found = f"train/loss is {number(loss)} after {steps} steps"
     if not guessing:
-        return f"{found}; the network has memorized the batch if this is nearly 0"
+        return f"{found}; the network has memorized the samples if this is nearly 0"
     found = f"{found}, and {number(guessing)} by guessing"
     if loss <= MEMORIZED * guessing:
-        return f"yes: {found}: the network can memorize a batch. {OTHER_CAUSE}"
+        return f"yes: {found}: the network can memorize these samples. {OTHER_CAUSE}"
     if loss >= LEARNED_NOTHING * guessing:
-        return f"no: {found}: the network does not memorize even one batch. {LOOK_AT}"
+        return f"no: {found}: the network does not memorize even these samples. {LOOK_AT}"
     return f"not yet: {found}. Try more steps by trainer.max_epochs=1000, or another optimizer.lr"
