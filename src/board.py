@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--newest", type=int, default=NEWEST, metavar="N", help=f"how many runs to show ({NEWEST})")
     parser.add_argument("--port", type=int, help="6006, or the next free one")
     arguments = parser.parse_args()
+    if arguments.newest < 1:
+        parser.error(f"--newest: expected a number of 1 or more; got {arguments.newest}")
     announce_loading("TensorBoard")
     try:
         serve(arguments.folders, arguments.newest, arguments.port)

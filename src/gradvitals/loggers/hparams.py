@@ -26,7 +26,8 @@ def hyperparameters(
             nor filter a column in which a run has a string and another one a number.
 
     Returns:
-        name -> value; None where a number is null, so that the column has numbers alone. Any other null is a string.
+        name -> value; None where a number is null, so that the column has numbers alone. A null string is ``null``, and
+        a null of an unknown type is left out.
 
     Example:
         >>> config = dict.fromkeys(GROUPS, {}) | {"tags": ["a"], "seed": 1, "loss": "auto", "clip": {"val": None}}
@@ -39,7 +40,9 @@ def hyperparameters(
     return chosen | {
         key: _plain(value, types.get(key))
         for key, value in settings.items()
-        if not key.endswith((".name", "._target_")) and not isinstance(value, Mapping)  # a group without keys
+        if not key.endswith((".name", "._target_"))
+        and not isinstance(value, Mapping)  # a group without keys
+        and not (value is None and key not in types)
     }
 
 

@@ -17,7 +17,8 @@ from gradvitals.results.status import Status
 CONFIG = ".hydra/config.yaml"
 OTHER_COMMANDS = ("preflight.json", "cure.json")  # their directories have a `.hydra`, too
 NO_RUNS_BELOW = ("checkpoints", ".hydra")
-RUN_KEYS = ("ckpt_path", "resume", "data.changed")  # how a run was resumed, which is no setting of it
+# How a run was resumed, and what it printed: no settings of it.
+RUN_KEYS = ("ckpt_path", "resume", "data.changed", "print_config")
 
 
 @dataclass(frozen=True)

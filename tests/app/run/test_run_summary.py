@@ -64,7 +64,7 @@ def closing(tmp_path, overfit_batches=0, chance=None, **result) -> str:
         (2.29, 2.302, "overfit no: train/loss is 2.29 after 200 steps, and 2.302 by guessing"),
         (0.4, 2.302, "overfit not yet: "),
         (None, 2.302, "overfit no: train/loss is not finite after 200 steps"),
-        (0.1, None, "overfit train/loss is 0.1 after 200 steps; the network has memorized the batch if"),
+        (0.1, None, "overfit train/loss is 0.1 after 200 steps; the network has memorized the samples if"),
     ],
 )
 def test_whether_the_batch_was_memorized(tmp_path, loss, chance, answer):

@@ -87,7 +87,7 @@ def runs_below(folders: Iterable[Path]) -> list[Path]:
     """Returns the directories with events in some folders, the newest first."""
     written: dict[Path, float] = {}
     for folder in folders:
-        for file in folder.absolute().rglob(EVENTS):
+        for file in Path(os.path.abspath(folder)).rglob(EVENTS):
             written[file.parent] = max(file.stat().st_mtime, written.get(file.parent, 0.0))
     return sorted(written, key=lambda run: written[run], reverse=True)
 
@@ -97,16 +97,19 @@ def _log_directory(folders: Collection[Path], runs: list[Path], newest: int, tem
 
     TensorBoard calls a run by its path below this folder, and ``.`` a run that is this folder itself.
     """
-    parent = Path(os.path.commonpath([folder.absolute() for folder in folders]))
+    parent = Path(os.path.commonpath([os.path.abspath(folder) for folder in folders]))
     if len(runs) <= newest and len(folders) == 1 and parent not in runs:
         return parent
     shown = set(runs[:newest])
     root = parent.parent if parent in shown else parent
-    for run in shown:
-        if shown.isdisjoint(run.parents):  # otherwise it is behind the link of its parent
-            link = temporary / "runs" / run.relative_to(root)
-            link.parent.mkdir(parents=True, exist_ok=True)
-            link.symlink_to(run, target_is_directory=True)
+    try:
+        for run in shown:
+            if shown.isdisjoint(run.parents):  # otherwise it is behind the link of its parent
+                link = temporary / "runs" / run.relative_to(root)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(run, target_is_directory=True)
+    except OSError:  # Windows lets only some users make links
+        return parent
     return temporary / "runs"
 
 

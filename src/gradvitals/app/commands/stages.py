@@ -77,7 +77,7 @@ def test(run: Run, config: RunConfig) -> None:
 
 
 def keep(earlier: Result, run_dir: Path) -> None:
-    """Writes the result of a run that was over again, where the longer fit failed or never began."""
+    """Restores the result of a run that had ended before, where its longer fit failed or never began."""
     earlier.write(run_dir)
     log.info(f"{short(run_dir)} stays {earlier.status}, as it was after {earlier.steps} steps")
 

@@ -1,7 +1,7 @@
 """What the owner of a checkout sets for all commands: variables in ``.env``, admitted packages in ``pyproject.toml``.
 
-Both files are read from the root of the checkout whose script was called, and from nowhere else. The working folder may
-contain somebody else's run, and nothing that travels with a run may admit code.
+Both files are read from the root of the checkout that gradvitals is imported from, and from nowhere else. The working
+folder may contain somebody else's run, and nothing that travels with a run may admit code.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class PreRunCheck(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             PreRunCheck.passed = self.checked(config)
-            if is_first_process() and _claims_another(config):
+            if is_first_process() and _claim_run_directory(config):
                 PreRunCheck.passed = _resolved(config)
         except (ValueError, OSError, OmegaConfBaseException) as error:
             leave(explain(error))
@@ -40,8 +40,8 @@ class PreRunCheck(Callback):
         return _resolved(config).validate()
 
 
-def _claims_another(config: DictConfig) -> bool:
-    """Makes the run directory, and returns whether its name had to be changed because another run has it.
+def _claim_run_directory(config: DictConfig) -> bool:
+    """Makes the run directory, and returns whether it got another name because another run has that one.
 
     Raises:
         ConfigError: the user named a directory that contains a run.

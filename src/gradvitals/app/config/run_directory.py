@@ -31,13 +31,15 @@ def make_new(folder: Path) -> Path:
     Of several processes that make the same one at once, each gets its own.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for name in candidates(folder):
-        try:
-            name.mkdir()
-        except FileExistsError:
-            continue
-        return name
-    raise AssertionError("endless")
+    return next(filter(_is_made, candidates(folder)))
+
+
+def _is_made(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
 
 
 def candidates(folder: Path) -> Iterator[Path]:

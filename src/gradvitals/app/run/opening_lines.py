@@ -22,7 +22,8 @@ def announce_run(job: Job, begun: bool = False) -> None:
         begun: False before torch is imported, where a terminal gets the line; True when nothing can be refused anymore,
             where a log gets it: a refusal remains one line there.
     """
-    if is_first_process() and job.sweep is None and sys.stderr.isatty() is not begun:
+    is_due = not begun if sys.stderr.isatty() else begun
+    if is_first_process() and job.sweep is None and is_due:
         announce_directory("run", job.run_dir)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from gradvitals.callbacks.announcer import advice_of
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
-from gradvitals.formatting import in_shell, short, visible, wrapped
+from gradvitals.formatting import in_shell, visible, wrapped
 from gradvitals.report.pictures.gradient_by_layer import title
 from gradvitals.results.result import MetricSummary, Parameters, Result, borrowed_test
 from gradvitals.results.status import Status
@@ -56,7 +55,7 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     if (run_dir / "report.html").exists():
         lines.append(_command("report", in_shell(run_dir / "report.html")))
     if any(run_dir.glob("events.out.tfevents.*")):
-        lines.append(_command("tensorboard", f"{_board()} {shlex.quote(short(run_dir))}"))
+        lines.append(_command("tensorboard", f"{_board()} {in_shell(run_dir)}"))
     return "\n".join(wrapped(visible(" ".join(line.splitlines())), INDENT).replace(TOGETHER, " ") for line in lines)
 
 
@@ -131,4 +130,4 @@ def _clipping_line(fraction: float, start: dict[str, float]) -> str:
 def _board() -> str:
     """The script with this Python, which a shell finds by name only where the environment is activated."""
     script = Path(__file__).parents[3] / "board.py"
-    return f"{shlex.quote(short(Path(sys.executable)))} {shlex.quote(short(script))}"
+    return f"{in_shell(Path(sys.executable))} {in_shell(script)}"

@@ -307,6 +307,6 @@ def integer_ticks(values: Iterable[Any]) -> dict[str, Any]:
         ({'dtick': 1}, {}, {})
     """
     known = [value for value in values if value is not None]
-    if not all(isinstance(value, (int, float)) and value == round(value) for value in known if math.isfinite(value)):
+    if not all(isinstance(each, (int, float)) and math.isfinite(each) and each == round(each) for each in known):
         return {}
     return {"dtick": 1} if known and max(known) - min(known) <= FEW_INTEGERS else {}
