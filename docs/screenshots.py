@@ -56,8 +56,11 @@ def tensorboard(folder: Path) -> Iterator[str]:
 def hparams(page: Any) -> bytes:
     """Shows the overrides beside the metrics; other columns are removed, so that the metrics fit."""
     page.locator("vaadin-grid-cell-content", has_text="sigmoid").first.wait_for()
-    for other in ("act.alpha", "clip", "clip.val", "data", "model"):  # the last one is not shown yet
-        page.locator("tf-hparams-query-pane paper-checkbox").get_by_text(other, exact=True).click()
+    boxes = page.locator("tf-hparams-query-pane paper-checkbox")
+    for name in ("act.alpha", "clip", "clip.val", "data", "data.batch_size", "model"):
+        box = boxes.filter(has=page.get_by_text(name, exact=True)).first
+        if box.count() and (box.get_attribute("checked") is None) == (name == "model"):  # which is not shown yet
+            box.click()
     return shot(page, 345)
 
 
