@@ -123,6 +123,14 @@ def test_of_many_runs_the_newest_are_shown(tmp_path):
         assert runs_of(address) == ["100", "200"]
 
 
+@pytest.fixture(autouse=True)
+def heeded_interrupts():
+    """Ctrl-C is ignored in what a shell starts in the background, and so it is in all processes below."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 # The server itself, and a signal while its main thread is in a callback, where Python ignores exceptions.
 IN_A_CALLBACK = """
@@ -164,7 +172,7 @@ def test_a_signal_while_it_loads_ends_it_and_removes_its_links(tmp_path, number)
     temporary = tmp_path / "temporary"
     call = [sys.executable, str(ROOT / "src/board.py"), str(run)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(call, env=environment(temporary), text=True, **pipes) as process:
+    with subprocess.Popen(call, env=environment(temporary), text=True, **pipes) as process, ended(process):
         deadline = time.monotonic() + 60
         while not list(temporary.glob("board-*")):
             assert time.monotonic() < deadline
