@@ -115,6 +115,21 @@ def test_one_line_says_what_was_decided_and_a_resume_of_the_same_length_says_not
     assert line.endswith("CosineAnnealingLR ends at epoch 4 instead of 2; the rate changes from 0 to 0.0005 at epoch 2")
 
 
+@pytest.mark.parametrize("name", ["onecycle", "cosine by epoch"])
+def test_a_longer_fit_that_is_killed_within_an_epoch_resumes_as_it_was(name, run):
+    """After six steps, of which the last two are a cut epoch: its epochs no longer begin at multiples of four."""
+    first, longer = "trainer.max_steps=6", "trainer.max_steps=24"
+    words = [*FIT, *SCHEDULES[name], "callbacks.last.every_n_steps=1"]
+    for folder in ("whole", "killed"):
+        run(folder, *words, first)
+    whole = run("whole", "resume=latest", longer)
+    run("killed", "resume=latest", longer, code=-signal.SIGKILL, fault=killed_at(13))
+    killed = run("killed", "resume=latest")
+    assert rates(killed) == rates(whole)
+    assert status(killed) == status(whole) == ("completed", 24)
+    assert forked.said(killed.parents[3]).count("\nscheduler    ") == 1
+
+
 def test_a_longer_fit_that_fails_leaves_the_completed_run(run):
     run_dir = run("run", *FIT, "trainer.max_epochs=2")
     before = (run_dir / "result.json").read_text()
