@@ -126,6 +126,7 @@ def test_a_longer_fit_that_is_killed_within_an_epoch_resumes_as_it_was(name, run
     run("killed", "resume=latest", longer, code=-signal.SIGKILL, fault=killed_at(13))
     killed = run("killed", "resume=latest")
     assert rates(killed) == rates(whole)
+    assert min(rates(whole).values()) > 0  # the seventh epoch is the last one of the schedule, too
     assert status(killed) == status(whole) == ("completed", 24)
     assert forked.said(killed.parents[3]).count("\nscheduler    ") == 1
 
