@@ -78,7 +78,10 @@ def run(tmp_path):
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name in ("step", "plateau", "none") else name for name in SCHEDULES],
+)
 def test_a_longer_fit_has_the_rates_of_one_that_was_this_long_from_its_start(name, length, run):
     """Completed after 8 steps, or killed in the sixth: from the step at which it resumes."""
     first, longer = LENGTHS[length]

@@ -35,7 +35,7 @@ def pasted(out: str, name: str) -> str:
     return shlex.split(line)[1]
 
 
-@pytest.fixture(params=[*LOGS, OLD])
+@pytest.fixture(params=[*(pytest.param(name, marks=pytest.mark.slow) for name in LOGS[:-1]), LOGS[-1], OLD])
 def trained(tmp_path, request) -> tuple[Path, str]:
     """A folder and the directory of a run in it, as the summary prints it."""
     where = f"hydra.run.dir='{OLD}'" if request.param == OLD else f"paths.logs={request.param}"
