@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradvitals.app.config.help_text import DEFAULT, phrases
+from gradvitals.app.config.compose import CONF, options_of_groups, usual_choices
+from gradvitals.app.config.help_text import phrases
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- groups: made by docs/groups.py -->", "<!-- /groups -->"
@@ -14,19 +15,12 @@ ORDER = (
 )
 
 
-def defaults() -> dict[str, str]:
-    """Returns the default option of each group, from the defaults list of ``conf/train.yaml``."""
-    lines = (ROOT / "conf/train.yaml").read_text(encoding="utf-8").splitlines()
-    return {found[1]: found[2] for line in lines if (found := DEFAULT.fullmatch(line))}
-
-
 def table() -> str:
     """Returns one row per group, the default option first and bold."""
-    chosen, about = defaults(), phrases((ROOT / "conf/train.yaml").read_text(encoding="utf-8"))
+    chosen, about = usual_choices(CONF), phrases((CONF / "train.yaml").read_text(encoding="utf-8"))
     rows = ["| group | what | options |", "| --- | --- | --- |"]
     for group in ORDER:
-        options = sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
-        options.sort(key=lambda option: option != chosen.get(group))
+        options = sorted(options_of_groups(CONF)[group], key=lambda option: option != chosen.get(group))
         cells = [f"**`{option}`**" if option == chosen.get(group) else f"`{option}`" for option in options]
         rows.append(f"| `{group}` | {about[group]} | {' '.join(cells)} |")
     return "\n".join(rows)

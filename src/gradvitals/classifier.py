@@ -112,6 +112,7 @@ class Classifier(LightningModule):
         takes_act = "act" in accepts(resolve(model["_target_"], nn.Module))[0]
         if takes_act or init["name"] != "auto":  # a user's network without the argument `act` keeps its own weights
             initialize(self.net, act=act, **init)
+        self.lr_schedule = LRSchedule(scheduler) if scheduler and scheduler.get("_target_") else None  # None: constant
         self._check_optimizer_and_scheduler()
         self.metric_names = chosen_metrics(task, metrics)
         self.val_metrics = metric_collection(task, num_classes, metrics)
@@ -324,12 +325,6 @@ class Classifier(LightningModule):
         optimizer = self._optimizer([nn.Parameter(torch.zeros(1))])
         if self.lr_schedule is not None:
             self.lr_schedule.build(optimizer, FitLength(epochs=10, steps=10))
-
-    @property
-    def lr_schedule(self) -> LRSchedule | None:
-        """How the learning rate changes; None: it is constant."""
-        spec = self.hparams["scheduler"] or {}
-        return LRSchedule(spec) if spec.get("_target_") else None
 
     @property
     def clips(self) -> bool:

@@ -79,3 +79,11 @@ def usual_choices(conf: Path) -> dict[str, str]:
     listed = OmegaConf.load(conf / "train.yaml").defaults
     pairs = [pair for item in listed if not isinstance(item, str) for pair in item.items()]
     return {str(key).removeprefix("optional "): option for key, option in pairs}
+
+
+@cache
+def options_of_groups(conf: Path) -> dict[str, list[str]]:
+    """Returns group -> its options, of all groups but ``local``, which belongs to one checkout."""
+    groups = (*usual_choices(conf), "hydra/launcher", "hydra/sweeper")
+    names = {group: sorted(file.stem for file in (conf / group).glob("*.yaml")) for group in groups}
+    return {group: options for group, options in names.items() if options and group != "local"}

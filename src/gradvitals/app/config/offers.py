@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher, get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.compose import CONF, FLATTENED, usual_choices
+from gradvitals.app.config.compose import CONF, FLATTENED, options_of_groups, usual_choices
 from gradvitals.app.config.other_templates import EXPLAINED, KEYS, LOGGERS, OPTIONS
 from gradvitals.app.config.overrides import key_of
 from gradvitals.app.config.schema import RULES
@@ -65,11 +64,12 @@ def no_such_option(group: str, option: str, options: Sequence[str] = (), conf: P
         >>> print(no_such_option("optimizer", "cosine"))
         optimizer=cosine: no such option; expected scheduler=cosine
     """
-    refused, options = f"{group}={option}: no such option", options or _groups(conf).get(group, ())
+    groups = options_of_groups(conf)
+    refused, options = f"{group}={option}: no such option", options or groups.get(group, ())
     if (habit := OPTIONS.get(f"{group}={option}")) is not None:
         return f"{refused}; expected {habit}"
     close = [f"{group}={name}" for name in get_close_matches(option, options, n=MOST, cutoff=0.5)]
-    elsewhere = [f"{other}={option}" for other, names in _groups(conf).items() if other != group and option in names]
+    elsewhere = [f"{other}={option}" for other, names in groups.items() if other != group and option in names]
     near = options if len(options) <= 3 * MOST else get_close_matches(option, options, n=MOST, cutoff=0.0)
     found = [*elsewhere, *close][:MOST] or [f"{group}={name}" for name in near]
     more = ""
@@ -112,10 +112,10 @@ class _Known:
     @classmethod
     def read(cls, root: DictConfig | None, conf: Path) -> _Known:
         if root is None:
-            return cls(dict.fromkeys(RULES, UNKNOWN), _groups(conf), conf)
+            return cls(dict.fromkeys(RULES, UNKNOWN), options_of_groups(conf), conf)
         plain: Any = OmegaConf.to_container(root, resolve=False)
         plain.pop("hydra", None)
-        return cls({**dict(_flat(plain)), "hydra.run.dir": UNKNOWN}, _groups(conf), conf)
+        return cls({**dict(_flat(plain)), "hydra.run.dir": UNKNOWN}, options_of_groups(conf), conf)
 
     def offers(self, key: str, value: str | None) -> list[str]:
         if key in self.values or key in self.groups:  # typed as a flag
@@ -200,14 +200,6 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-@cache
-def _groups(conf: Path) -> dict[str, list[str]]:
-    """Group -> its options."""
-    groups = (*usual_choices(conf), "hydra/launcher", "hydra/sweeper")
-    names = {group: sorted(file.stem for file in (conf / group).glob("*.yaml")) for group in groups}
-    return {group: options for group, options in names.items() if options and group != "local"}
 
 
 def _content(conf: Path, group: str, option: str) -> dict[str, Any]:

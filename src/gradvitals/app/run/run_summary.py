@@ -15,6 +15,7 @@ from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.formatting import in_shell, visible, wrapped
+from gradvitals.report.pages.phrases import PAGE
 from gradvitals.report.pictures.gradient_by_layer import title
 from gradvitals.results.result import MetricSummary, Parameters, Result, borrowed_test
 from gradvitals.results.status import Status
@@ -52,8 +53,8 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
         lines.append(_command("resume", f"python src/train.py resume={in_shell(run_dir)}"))
     if was_trained_on_a_table(run.model) and (run_dir / "checkpoints" / "best.ckpt").exists():
         lines.append(_command("predict", f"python src/predict.py {in_shell(run_dir)} data.path=NEW.csv"))
-    if (run_dir / "report.html").exists():
-        lines.append(_command("report", in_shell(run_dir / "report.html")))
+    if (run_dir / PAGE).exists():
+        lines.append(_command("report", in_shell(run_dir / PAGE)))
     if any(run_dir.glob("events.out.tfevents.*")):
         lines.append(_command("tensorboard", f"{_board()} {in_shell(run_dir)}"))
     return "\n".join(wrapped(visible(" ".join(line.splitlines())), INDENT).replace(TOGETHER, " ") for line in lines)
