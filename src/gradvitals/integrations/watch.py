@@ -24,17 +24,18 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from gradvitals.displayed_monitor import DisplayedMonitor
 from gradvitals.integrations.forward_hook import ForwardHook, hooks_of
 from gradvitals.integrations.loop_hooks import LoopHooks
 from gradvitals.integrations.unwrap import network_of, optimizers_of, processes_of
 from gradvitals.loops.torch_loop import TorchLoop
-from gradvitals.monitor.monitor import Monitor
+from gradvitals.monitor.collectors.optimizer_step import parameters
 from gradvitals.monitor.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-class Vitals(Monitor):
+class Vitals(DisplayedMonitor):
     """Watches a model in a training loop of one's own; :func:`watch` makes it.
 
     Attributes:
@@ -50,6 +51,11 @@ class Vitals(Monitor):
         self._start()
 
     def _start(self) -> None:
+        if not any(True for _ in self._network.parameters()):
+            log.warning(
+                f"gradvitals: watch expected a model with parameters; {type(self._network).__name__} has no parameters"
+            )
+            return
         self.begin(self._loop, self._network)
         if self.session:
             self._hooks = LoopHooks(self.session, self._loop, self._network, self.close)
@@ -82,10 +88,16 @@ class Vitals(Monitor):
             log.warning(f"gradvitals: vitals.log expected a loss of one number, such as loss.mean(); got {came}")
         return None
 
-    def close(self) -> None:
-        """Judges what came last, removes every hook, and closes the files of numbers. Later calls do nothing."""
+    def close(self) -> bool:
+        """Judges what came last, removes every hook, and closes the files of numbers.
+
+        Returns:
+            Whether the watch was still going on.
+        """
+        was_open = self._hooks is not None
         self.finish()
         self._stop()
+        return was_open
 
     def _stop(self) -> None:
         if self._hooks is not None:
@@ -168,8 +180,26 @@ def watch(
         raise ValueError(
             "noise_scale: expected False in watch: a plain loop shows no unclipped gradient of two steps in a row"
         )
-    loop = TorchLoop(optimizers_of(optimizer), total_steps, scaler, accumulate_grad_batches, processes_of(model))
+    optimizers = optimizers_of(optimizer)
+    _end_earlier(network)
+    _check_parameters(network, optimizers)
+    active = scaler if scaler is not None and scaler.is_enabled() else None
+    return Vitals(
+        network, TorchLoop(optimizers, total_steps, active, accumulate_grad_batches, processes_of(model)), chosen
+    )
+
+
+def _end_earlier(network: nn.Module) -> None:
     for hook in hooks_of(network).values():
-        if isinstance(hook, ForwardHook):
-            hook.end()
-    return Vitals(network, loop, chosen)
+        if isinstance(hook, ForwardHook) and hook.end():
+            log.warning(f"gradvitals: this {type(network).__name__} is watched already; the earlier watch ends here")
+
+
+def _check_parameters(network: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+    own = {id(parameter) for parameter in network.parameters()}
+    held = {id(parameter) for optimizer in optimizers for parameter in parameters(optimizer)}
+    if own and own.isdisjoint(held):
+        log.warning(
+            "gradvitals: watch expected the optimizer of the model; it holds none of the parameters of "
+            f"{type(network).__name__}. Make it with torch.optim.Adam(model.parameters())"
+        )
