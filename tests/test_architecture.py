@@ -119,6 +119,7 @@ NO_LIGHTNING = {
     "results",
     "report",
     "tabular",
+    "loggers",
 }
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from gradvitals import GradientVitals
 from gradvitals.callbacks.announcer import Announcer
-from gradvitals.loggers.tensorboard import publish_picture, publish_text
+from gradvitals.loggers.publish import publish_picture, publish_text
 from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, png
 from tests.callbacks.test_verdict import Net, fit
 

@@ -25,15 +25,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.optim import Optimizer
 
 from gradvitals.callbacks.announcer import Announcer
 from gradvitals.callbacks.logged_metrics import mode_for, witnesses
 from gradvitals.loggers.custom_scalars import layout
+from gradvitals.loggers.open_loggers import OpenLogger, open_loggers
+from gradvitals.loggers.publish import publish, publish_histograms, publish_layout, publish_text
 from gradvitals.loggers.tags import by_block, tagged, untagged
-from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
 from gradvitals.loops.lightning_loop import LightningLoop
 from gradvitals.monitor.isolation import report
 from gradvitals.monitor.measurement import Measurement
@@ -104,7 +104,7 @@ class GradientVitals(Monitor, Callback):
         if self.settings.metric is not None:
             mode_for(self.settings.metric, self.settings.mode)
         self._seen_metrics: dict[str, Tensor] = {}  # the latest value of each
-        self._loggers: Sequence[Logger] = []
+        self._loggers: Sequence[OpenLogger] = []
         self._announcer = Announcer()
         self._fitting = self.announces = True
         self._was_measured = False  # in this batch
@@ -123,7 +123,7 @@ class GradientVitals(Monitor, Callback):
             self.reset()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._loggers = trainer.loggers
+        self._loggers = open_loggers(logger=trainer.loggers) if trainer.is_global_zero else []
         self._announcer = Announcer(self.diagnosis.verdict)
         try:
             loop = LightningLoop(trainer, pl_module)
