@@ -21,14 +21,14 @@ class EventFile(Destination):
     """
 
     def __init__(self, writer: Any, is_ours: bool = False) -> None:
-        self._writer, self._is_ours = writer, is_ours
+        self.writer, self._is_ours = writer, is_ours
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         """Writes one event with many values; one event for each would cost half a training step."""
         summary = _summary(tuple(values))
         for place, number in zip(summary.value, values.values(), strict=True):
             place.simple_value = number
-        speed_up(self._writer._get_file_writer())
+        speed_up(self.writer._get_file_writer())
         self._add(summary, step)
 
     def text(self, tag: str, text: str, step: int) -> None:
@@ -59,14 +59,14 @@ class EventFile(Destination):
 
     def close(self) -> None:
         if self._is_ours:
-            self._writer.close()
+            self.writer.close()
         else:
-            self._writer.flush()
+            self.writer.flush()
 
     def _add(self, summary: Any, step: int | None) -> None:
-        self._writer._get_file_writer().add_summary(summary, step)
+        self.writer._get_file_writer().add_summary(summary, step)
         if self._is_ours:
-            self._writer.flush()
+            self.writer.flush()
 
 
 def _proto(found: Histogram) -> Any:
