@@ -114,5 +114,5 @@ def _name_of(logger: Any) -> str:
 
 def _first_line(error: Exception) -> str:
     reason = error.strerror if isinstance(error, OSError) else None
-    first = next(iter(str(reason or error).splitlines()), "")
+    first = next(iter(str(reason or error).splitlines()), "").rstrip(".")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
