@@ -122,6 +122,7 @@ NO_LIGHTNING = {
     "report",
     "tabular",
     "displayed_monitor",
+    "loggers",
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from torch import nn
 
 from gradvitals.loggers.custom_scalars import layout
+from gradvitals.loggers.publish import publish, publish_histograms, publish_layout, publish_text
 from gradvitals.loggers.tags import by_block, tagged
-from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
 from gradvitals.monitor.announcer import Announcer
 from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
 from gradvitals.callbacks.vitals_content import vitals
-from gradvitals.loggers.tensorboard import publish_picture
+from gradvitals.loggers.publish import publish_picture
 from gradvitals.results.files import write_json
 
 log = logging.getLogger(__name__)
