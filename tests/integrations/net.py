@@ -1,0 +1,73 @@
+"""A small network, its batches, and what plain autograd in float64 finds in each step of its training."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from tests.callbacks.twin import Twin
+
+SIZE, RATE, MOST = 4, 0.1, 0.05  # samples of a micro-batch, learning rate, norm from which clipping begins
+NAMES, AFTER = ["body.0", "body.2"], {"body.0": "body.1"}
+Batch = tuple[Tensor, Tensor]
+
+
+class Net(nn.Module):
+    """Returns its loss where it is given labels, as models of Hugging Face do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Any:
+        logits = self.body(x)
+        return logits if labels is None else {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def batches(number: int) -> list[Batch]:
+    generator = torch.Generator().manual_seed(1)
+    return [(torch.randn(SIZE, 5, generator=generator), torch.arange(SIZE) % 3) for _ in range(number)]
+
+
+def expected(net: Net, micro_batches: Sequence[Batch], per_step: int, clips: float | None = MOST) -> list[dict[str, float]]:
+    """The numbers of each step of SGD, from the network before the training."""
+    net, found = copy.deepcopy(net).double(), []
+    for at in range(0, len(micro_batches), per_step):
+        step = micro_batches[at : at + per_step]
+        twin = Twin(net, NAMES, AFTER).backward(step, nn.functional.cross_entropy)
+        numbers = twin.before()
+        if clips is not None:
+            numbers |= twin.after_clipping(lambda parameters: clip_grad_norm_(parameters, clips))
+        numbers |= twin.step(lambda parameters: torch.optim.SGD(parameters, lr=RATE))
+        net.load_state_dict(twin.net.state_dict())
+        found.append(numbers)
+    return found
+
+
+class Kept:
+    """A logger that keeps the numbers of each step."""
+
+    def __init__(self) -> None:
+        self.steps: dict[int, dict[str, float]] = {}
+
+    def __call__(self, step: int, numbers: Mapping[str, float]) -> None:
+        self.steps.setdefault(step, {}).update(numbers)
+
+    def assert_agrees(self, steps: Sequence[Mapping[str, float]], rel: float = 1e-5) -> None:
+        """Asserts that these are the numbers, and that clipping was seen in those steps only in which it is."""
+        assert sorted(self.steps) == list(range(len(steps)))
+        for number, of_step in enumerate(steps):
+            found = {tag: value for tag, value in self.steps[number].items() if tag in of_step}
+            assert found == pytest.approx(dict(of_step), rel=rel, abs=1e-7)
+            assert ("grad_norm_clipped/total" in self.steps[number]) == ("grad_norm_clipped/total" in of_step)
+
+
+def hooks_of(net: nn.Module) -> int:
+    kinds = ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return sum(len(getattr(module, kind)) for module in net.modules() for kind in kinds)
