@@ -19,20 +19,33 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Net(nn.Module):
-    """Returns its loss where it is given labels, as models of Hugging Face do."""
+    """Returns its loss where it is given labels, as models of Hugging Face do.
+
+    Attributes:
+        logits: of all forward passes of training.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.logits: list[Tensor] = []
         self.body = nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Linear(8, 3))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Any:
         logits = self.body(x)
+        if self.training:
+            self.logits.append(logits.detach())
         return logits if labels is None else {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
 
 
 def batches(number: int) -> list[Batch]:
     generator = torch.Generator().manual_seed(1)
     return [(torch.randn(SIZE, 5, generator=generator), torch.arange(SIZE) % 3) for _ in range(number)]
+
+
+def losses_of(net: Net) -> list[float]:
+    """The loss of each batch that a training has shown."""
+    pairs = zip(net.logits, batches(len(net.logits)), strict=True)
+    return [nn.functional.cross_entropy(logits, y).item() for logits, (_, y) in pairs]
 
 
 def expected(net: Net, micro_batches: Sequence[Batch], per_step: int, clips: float | None = MOST) -> list[dict[str, float]]:
