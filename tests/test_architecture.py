@@ -43,7 +43,9 @@ ARROWS = {
     "checkpoints": {"distributed", "classifier", "results", "loggers", "errors", "formatting"},
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
+    "displayed_monitor": {"monitor", "loggers"},
     "callbacks": {
+        "displayed_monitor",
         "monitor",
         "checkpoints",
         "results",
@@ -119,6 +121,7 @@ NO_LIGHTNING = {
     "results",
     "report",
     "tabular",
+    "displayed_monitor",
 }
 
 

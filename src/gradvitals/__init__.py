@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from gradvitals.callbacks.gradient_vitals import GradientVitals
     from gradvitals.classifier import Classifier
     from gradvitals.diagnosis.diagnose import diagnose
+    from gradvitals.integrations.watch import Vitals, watch
     from gradvitals.nets.mlp import MLP
     from gradvitals.signal_propagation.preflight import preflight
 
-__all__ = ["MLP", "Classifier", "GradientPicture", "GradientVitals", "diagnose", "preflight"]
+__all__ = ["MLP", "Classifier", "GradientPicture", "GradientVitals", "Vitals", "diagnose", "preflight", "watch"]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -24,6 +25,8 @@ _HOMES = {
     "diagnose": "gradvitals.diagnosis.diagnose",
     "preflight": "gradvitals.signal_propagation.preflight",
     "MLP": "gradvitals.nets.mlp",
+    "Vitals": "gradvitals.integrations.watch",
+    "watch": "gradvitals.integrations.watch",
 }
 
 

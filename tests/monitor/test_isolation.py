@@ -63,13 +63,13 @@ PARTS = {
     "histograms": ["monitor.collectors.optimizer_step:histogram"],
     "verdict": ["monitor.verdict:OnlineDiagnosis.take", "monitor.verdict:OnlineDiagnosis.take_last"],
     "preflight": ["monitor.first_batch:FirstBatch.found", "monitor.monitor:predicted_decades"],
-    "publishing": ["callbacks.gradient_vitals:publish", "callbacks.gradient_vitals:publish_text"],
+    "publishing": ["displayed_monitor:publish", "displayed_monitor:publish_text"],
     "network": ["vitals.layers:ForwardOrder._called"],
     None: ["monitor.network:WatchedNetwork.layers_in", "monitor.network:WatchedNetwork.refresh"],  # by the time
     "all": [
         "monitor.network:is_compiled",
         "monitor.collectors.optimizer_step:Trained.__init__",
-        "monitor.gradient_history:GradientHistory.add",
+        "monitor.measurement_history:MeasurementHistory.add",
         "monitor.session:Session._count_missed",
         "callbacks.gradient_vitals:LightningLoop",
     ],

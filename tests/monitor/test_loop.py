@@ -18,7 +18,7 @@ class ByHand:
     """A training loop of one's own, as little of one as the monitor needs."""
 
     processes, scaler, clips, can_repeat, should_stop, planned_steps = ALONE, None, True, False, False, 8
-    accumulates = 1
+    accumulates, passes_labels, ends_together = 1, True, True
 
     def __init__(self, optimizer: torch.optim.Optimizer) -> None:
         self.optimizers, self.step, self.optimizer_steps = [optimizer], 0, 0

@@ -21,23 +21,18 @@ is measured there is what the user's clipping left.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gradvitals.callbacks.announcer import Announcer
 from gradvitals.callbacks.logged_metrics import mode_for, witnesses
-from gradvitals.loggers.custom_scalars import layout
-from gradvitals.loggers.tags import by_block, tagged, untagged
-from gradvitals.loggers.tensorboard import publish, publish_histograms, publish_layout, publish_text
+from gradvitals.displayed_monitor import DisplayedMonitor
+from gradvitals.loggers.tags import untagged
 from gradvitals.loops.lightning_loop import LightningLoop
 from gradvitals.monitor.isolation import report
 from gradvitals.monitor.measurement import Measurement
-from gradvitals.monitor.monitor import Monitor
 from gradvitals.monitor.session import METRICS, SESSION
 from gradvitals.monitor.settings import Settings, takes_settings
 
@@ -50,7 +45,7 @@ def monitor_of(trainer: Trainer) -> GradientVitals | None:
     return next((callback for callback in callbacks if isinstance(callback, GradientVitals)), None)
 
 
-class GradientVitals(Monitor, Callback):
+class GradientVitals(DisplayedMonitor, Callback):
     """Logs the gradients, activations and updates of every layer of any LightningModule.
 
     LAYER in a tag is ``{index}.{dotted name}``, the index in order of the first forward pass. A layer is a module with
@@ -98,24 +93,16 @@ class GradientVitals(Monitor, Callback):
         >>> trainer = Trainer(callbacks=[GradientVitals(every_n_steps=50)], logger=False, accelerator="cpu")
     """
 
+    information: ClassVar[logging.Logger] = logging.getLogger("lightning.pytorch.gradvitals")  # it has a handler
+
     @takes_settings
     def __init__(self, every_n_steps: int = 50, **settings: Any) -> None:
         super().__init__(Settings.of({"every_n_steps": every_n_steps, **settings}))
         if self.settings.metric is not None:
             mode_for(self.settings.metric, self.settings.mode)
         self._seen_metrics: dict[str, Tensor] = {}  # the latest value of each
-        self._loggers: Sequence[Logger] = []
-        self._announcer = Announcer()
-        self._fitting = self.announces = True
+        self._fitting = True
         self._was_measured = False  # in this batch
-
-    @property
-    def start(self) -> dict[str, float]:
-        return tagged(self.first.by_layer, self.first.totals)
-
-    @property
-    def end(self) -> dict[str, float]:
-        return tagged(self.latest.by_layer, self.latest.totals)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._fitting = stage == "fit"
@@ -123,8 +110,7 @@ class GradientVitals(Monitor, Callback):
             self.reset()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._loggers = trainer.loggers
-        self._announcer = Announcer(self.diagnosis.verdict)
+        self._loggers = list(trainer.loggers)
         try:
             loop = LightningLoop(trainer, pl_module)
         except Exception as error:
@@ -179,7 +165,6 @@ class GradientVitals(Monitor, Callback):
 
     def close(self) -> None:
         super().close()
-        self._loggers = []
         self._seen_metrics = {}
 
     def _take_metrics(self, trainer: Trainer, ahead: int = 0) -> None:
@@ -199,22 +184,7 @@ class GradientVitals(Monitor, Callback):
 
     def publish(self, measurement: Measurement, is_first: bool) -> None:
         self._was_measured = True
-        loggers, layers = self._loggers, measurement.layers
-        by_layer, most = measurement.labelled, self.settings.max_layers or len(layers)
-        shown = by_block(by_layer, layers, most) if len(layers) > most else by_layer
-        numbers = tagged(shown, measurement.totals)
-        if is_first:
-            publish_layout(loggers, layout(numbers))
-        publish(loggers, numbers, measurement.step)
-        publish_histograms(loggers, measurement.histograms, measurement.step)
-
-    def publish_verdict(self, step: int, is_final: bool) -> None:
-        found = self.diagnosis
-        if is_final and found.severity is not None:
-            publish(self._loggers, {"vitals/severity": found.severity}, step)
-        publish_text(self._loggers, "vitals/verdict", str(found), step)
-        if self.announces:
-            self._announcer.end(found, self.stopped_it) if is_final else self._announcer.change(found, step)
+        super().publish(measurement, is_first)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers

@@ -42,6 +42,11 @@ class Diagnosis:
         """Whether something is wrong: a cause, or that nothing is learned."""
         return self.verdict not in (HEALTHY, UNDECIDED)
 
+    @property
+    def advice(self) -> str:
+        """What may help against the cause, in words for any project; empty where nothing is known."""
+        return self.findings[0].advice if self.findings else ""
+
     def __str__(self) -> str:
         if not self.findings:
             at = f" at step {self.step}" if self.step is not None else ""

@@ -22,6 +22,8 @@ from gradvitals.distributed.collectives import Collectives
 class LightningLoop:
     """Answers what :class:`gradvitals.monitor.loop.TrainingLoop` asks, for a Trainer and its module."""
 
+    passes_labels = ends_together = True
+
     def __init__(self, trainer: Trainer, module: LightningModule) -> None:
         self._trainer, self._module = trainer, module
         self._epoch_loop = trainer.fit_loop.epoch_loop

@@ -26,6 +26,8 @@ class TrainingLoop(Protocol):
         planned_steps: optimizer steps of the whole fit; None: not known.
         accumulates: batches whose losses are added up, each divided by their number, before a step.
         can_repeat: whether :meth:`repeat` works.
+        passes_labels: whether batches contain the labels; else the loss functions that are called show them.
+        ends_together: whether all processes end the fit at one step, so that they can add up what is left.
         should_stop: whether the loop was asked to end; setting it asks.
     """
 
@@ -34,6 +36,8 @@ class TrainingLoop(Protocol):
     clips: bool
     accumulates: int
     can_repeat: bool
+    passes_labels: bool
+    ends_together: bool
     should_stop: bool
 
     @property

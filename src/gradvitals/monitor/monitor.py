@@ -13,10 +13,10 @@ from gradvitals.diagnosis.diagnose import Diagnosis
 from gradvitals.diagnosis.metric import Metric
 from gradvitals.monitor.collectors.non_finite import warning
 from gradvitals.monitor.first_batch import predicted_decades
-from gradvitals.monitor.gradient_history import GradientHistory
 from gradvitals.monitor.isolation import report
 from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement, Numbers
+from gradvitals.monitor.measurement_history import GRADIENT, MeasurementHistory
 from gradvitals.monitor.session import NON_FINITE, PREFLIGHT, PUBLISHING, SESSION, VERDICT, Session
 from gradvitals.monitor.settings import Settings
 from gradvitals.monitor.verdict import OnlineDiagnosis
@@ -32,7 +32,7 @@ class Monitor:
     Attributes:
         layers: the layers by depth, known after the first step.
         first, latest: the first and the latest value of each number.
-        history: the activation gradients by layer of every measured step, thinned where there are many.
+        history: the numbers of every measured step, thinned where there are many.
         non_finite: step and place of the first number that was not finite; None: all were finite.
         preflight: what the first batch showed beside what theory expects; None before it, where ``activations`` is off,
             and with several optimizers.
@@ -48,7 +48,7 @@ class Monitor:
     def reset(self) -> None:
         self.layers: list[Layer] = []
         self.first, self.latest = Numbers(), Numbers()
-        self.history = GradientHistory()
+        self.history = MeasurementHistory()
         self.stopped_it = False
         self.seconds_saved: float | None = None
         self.preflight: Preflight | None = None
@@ -76,8 +76,16 @@ class Monitor:
     @property
     def profiles(self) -> dict[int, list[float | None]]:
         """Step -> norms of dL/dh by layer, input side first; None where a layer had no gradient."""
+        return self.by_layer(GRADIENT)
+
+    def by_layer(self, quantity: str) -> dict[int, list[float | None]]:
+        """Returns measured step -> a quantity by layer, input side first; None where it was not measured.
+
+        Args:
+            quantity: the first part of a tag, such as ``update_ratio``.
+        """
         labels = [layer.label for layer in self.layers]
-        steps = self.history.values if labels else {}
+        steps = self.history.of(quantity) if labels else {}
         return {step: [values.get(label) for label in labels] for step, values in steps.items()}
 
     @property
@@ -151,7 +159,7 @@ class Monitor:
         self.first.add(by_layer, measurement.totals, overwrite=False)
         self.latest.add(by_layer, measurement.totals)
         self._latest_step = measurement.step
-        self.history.add(measurement.step, by_layer.get("activation_grad_norm", {}))
+        self.history.add(measurement.step, by_layer, measurement.totals)
         call(PUBLISHING, self.publish, measurement, is_first)
 
     def _judge(self, measurement: Measurement) -> None:

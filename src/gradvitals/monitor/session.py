@@ -10,10 +10,11 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from gradvitals.distributed.collectives import ALONE
 from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.dead_units import DeadUnitCollector
-from gradvitals.monitor.collectors.grad_scaler import GradScalerState, gradient_scale, loss_scale
+from gradvitals.monitor.collectors.grad_scaler import GradScalerState, gradient_scale, loss_scale, scale_in_step
 from gradvitals.monitor.collectors.identical_units import IdenticalUnits
 from gradvitals.monitor.collectors.layer_hooks import HOOKS, PARTS, LayerHooks
 from gradvitals.monitor.collectors.loss_buffer import LossBuffer
@@ -44,7 +45,8 @@ class Session:
     """Hooks into a network for measured batches and hands on each measurement.
 
     The training loop calls, in this order: :meth:`batch_begins`, :meth:`before_backward`, :meth:`before_step` (once per
-    optimizer step, before clipping), :meth:`batch_ends`; and :meth:`close` at last, whatever happened.
+    optimizer step, before clipping), :meth:`batch_ends`; and :meth:`close` at last, whatever happened. A loop that knows
+    of a step only when it has clipped calls :meth:`after_backward`, too.
 
     Args:
         hand_on: is given each measurement, once it is on the host.
@@ -91,7 +93,7 @@ class Session:
             "data": self.data,
             "first_batch": self.first_batch,
             "symmetric": IdenticalUnits(self.network),
-            "witness": LossWitness(loop),
+            "witness": LossWitness(loop, None if loop.passes_labels else self.data.add_labels),
             "state": TrainingStateCollector(self.network, loop),  # the last one: it uses what the others found
         }
         self._collectors: dict[str, Collector] = {key: c for key, c in collectors.items() if c is not None}
@@ -107,6 +109,7 @@ class Session:
         self._watch: LayerHooks | None = None
         self._entry: nn.Module | None = None
         self._trained: dict[int, Trained] = {}
+        self._unclipped: dict[int, OptimizerStep] = {}  # optimizer -> its gradients after the latest backward pass
         self._pending: dict[int, OptimizerStep] = {}
         if state:
             self._resume(state)
@@ -138,6 +141,11 @@ class Session:
         return self._guard.skipped if self._guard else 0
 
     @property
+    def is_due(self) -> bool:
+        """Whether the next batch is one to hook into."""
+        return not self._is_over and any(cadence.awaited for cadence in self._cadences)
+
+    @property
     def finding(self) -> tuple[int, str] | None:
         return self._guard.finding if self._guard else None
 
@@ -153,7 +161,7 @@ class Session:
                     begins(batch, batch_idx)
                 except Exception as error:
                     self.isolation.fails(key, error)
-            if self._hooks is None and any(cadence.awaited for cadence in self._cadences):
+            if self._hooks is None and self.is_due:
                 self._hook()
             if self._hooks is not None:
                 for key, begins in self._calls["measured_batch_begins"]:
@@ -188,6 +196,25 @@ class Session:
             except Exception as error:
                 self.isolation.fails(key, error)
 
+    def after_backward(self) -> None:
+        """Measures the gradients of optimizers whose step is due, as the clipping that may follow will not leave them."""
+        if self._is_over:
+            return
+        try:
+            for number, optimizer in enumerate(self.loop.optimizers):
+                if self._cadences[number].due and number not in self._stepped:
+                    layers = self.network.layers or self.network.layers_in()
+                    if step := self._begun(number, optimizer, layers, loss_scale(self.loop.scaler)):
+                        step.note_versions()
+                        self._unclipped[number] = step
+        except Exception as error:
+            self._fails(error)
+
+    def gradients_unscaled(self, optimizer: Optimizer) -> None:
+        """Takes note that a loss scaler, and no clipping, has changed the gradients."""
+        if step := self._unclipped.get(self.loop.optimizers.index(optimizer)):
+            step.note_versions()
+
     def before_step(self, optimizer: Optimizer) -> None:
         """Measures gradients that are complete and not yet clipped, where the step is due."""
         if self._is_over:
@@ -211,23 +238,16 @@ class Session:
             self._fails(error)
 
     def _measure(self, number: int, optimizer: Optimizer) -> None:
-        network = self.network
+        network, step = self.network, self._unclipped.pop(number, None)
         if not network.layers:
-            network.layers = network.layers_in()
-        trained = self._trained.get(number)
-        if trained is None or not trained.is_current(optimizer, network.layers):
-            trained = self._trained[number] = Trained(optimizer, network.layers)
-        if not trained.parameters:
+            network.layers = step.measurement.layers if step else network.layers_in()
+        if step is not None:
+            step.look_for_clipping()
+        else:
+            step = self._begun(number, optimizer, network.layers, gradient_scale(self.loop.scaler, optimizer))
+        if step is None:
             self._measure_without_gradients(number, optimizer)
             return
-        step = OptimizerStep(
-            trained,
-            Measurement(self._step, network.layers, f".{number}" if len(self._cadences) > 1 else ""),
-            Readings(self.loop.processes, trained.sharded, self.isolation),
-            gradient_scale(self.loop.scaler, optimizer),
-            self._settings,
-            self.loop.clips,
-        )
         for key, begins in self._calls["measured_step_begins"]:
             step.readings.gather(key, begins, step.readings, number, optimizer)
         if self._watch is not None:
@@ -237,6 +257,22 @@ class Session:
             self._pending[number] = step
         else:
             self._finish(number, step)
+
+    def _begun(self, number: int, optimizer: Optimizer, layers: list[Layer], scale: float) -> OptimizerStep | None:
+        """The step of an optimizer, measured before clipping; None where none of its parameters has a gradient."""
+        trained = self._trained.get(number)
+        if trained is None or not trained.is_current(optimizer, layers):
+            trained = self._trained[number] = Trained(optimizer, layers)
+        if not trained.parameters:
+            return None
+        return OptimizerStep(
+            trained,
+            Measurement(self._step, layers, f".{number}" if len(self._cadences) > 1 else ""),
+            Readings(self.loop.processes, trained.sharded, self.isolation),
+            scale,
+            self._settings,
+            self.loop.clips,
+        )
 
     def _measure_without_gradients(self, number: int, optimizer: Optimizer) -> None:
         """An optimizer none of whose parameters has a gradient changes nothing; only the losses and that are known."""
@@ -262,7 +298,7 @@ class Session:
             number = self.loop.optimizers.index(optimizer)
             step = self._pending.pop(number, None)
             if step is not None and not (self._guard and self._guard.dropped and GUARD not in self.isolation.off):
-                step.after()
+                step.after(scale_in_step(self.loop.scaler, optimizer))
                 self._finish(number, step)
         except Exception as error:
             self._fails(error)
@@ -308,7 +344,7 @@ class Session:
             if self._stepped:
                 self.has_players = len(self._cadences) > 1 and not self._share_a_loss
                 self._count_missed()
-                self._stepped = set()
+                self._stepped, self._unclipped = set(), {}
             self._backwards = 0
         except Exception as error:
             self._fails(error)
@@ -319,7 +355,8 @@ class Session:
 
     def late_losses(self) -> tuple[int | None, list[float]]:
         """Fetches the losses since the last measured step, and the step of the first that was not finite."""
-        return self.losses.look(Readings(self.loop.processes, isolation=self.isolation))
+        together = self.loop.processes if self.loop.ends_together else ALONE
+        return self.losses.look(Readings(together, isolation=self.isolation if together.total > 1 else None))
 
     def _count_missed(self) -> None:
         """Another optimizer's turn is over: one that was awaited and did not step missed it."""

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
+
+from gradvitals.vitals.function_modes import LooseMode
 
 EXCHANGES = 6  # permutations of a batch, whose losses scatter
 DIFFERENCES = {Tensor.sub, Tensor.__sub__, Tensor.__rsub__, torch.sub}
@@ -105,7 +106,7 @@ class LossCall:
         )
 
 
-class LossCalls(TorchFunctionMode):
+class LossCalls(LooseMode):
     """Records the calls of loss functions whose result has a gradient, and squared or absolute errors made by hand.
 
     Example:

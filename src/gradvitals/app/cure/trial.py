@@ -197,7 +197,6 @@ def _validate_last(run: Run, recorder: TrialRecorder) -> None:
 def _result(
     run: Run, recorder: TrialRecorder, settings: RunConfig, overrides: tuple[str, ...], reason: str | None
 ) -> Trial:
-    from gradvitals.callbacks.announcer import advice_of
 
     metrics, monitor = run.history.metrics, run.monitor
     found = monitor.diagnosis if monitor else None
@@ -212,7 +211,7 @@ def _result(
         severity=found.severity if found else None,
         verdict_step=found.step if found else None,
         evidence=str(found) if found else "",
-        advice=advice_of(found) if found else "",
+        advice=found.advice if found else "",
         steps_planned=recorder.steps_planned,
         steps=run.trainer.global_step,
         seconds=run.history.seconds,

@@ -10,7 +10,6 @@ from pathlib import Path
 from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.given_preparation import was_trained_on_a_table
 from gradvitals.app.run.overfit_answer import overfit_answer
-from gradvitals.callbacks.announcer import advice_of
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
@@ -92,7 +91,7 @@ def _verdict_lines(monitor: GradientVitals, remedies: Sequence[Remedy]) -> list[
         first, *others = remedies
         more = f", or {len(others)} more: {_together('python src/cure.py')} tries them" if others else ""
         lines.append(f"remedy       {_together(' '.join(first.overrides))}: {first.why}, {first.source}{more}")
-    elif advice := advice_of(monitor.diagnosis):
+    elif advice := monitor.diagnosis.advice:
         lines.append(f"advice       {advice}")
     return lines
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.measurement import Measurement
-from gradvitals.vitals.batch import ENOUGH_LABELS, faults, inputs_and_labels, largest_feature
+from gradvitals.vitals.batch import ENOUGH_LABELS, IGNORED, faults, inputs_and_labels, largest_feature
 from gradvitals.vitals.layers import outputs_of
 
 CLASSES = 1000  # counted in several processes, where the network's outputs do not show how many there are
@@ -83,6 +84,12 @@ class BatchStatistics(Collector):
         if self._mine is None:
             self._mine = _Seen()
         self._mine.update(_look(batch))
+
+    def add_labels(self, labels: Tensor) -> None:
+        """Counts integer labels ``(samples,)`` that a loss function was called with."""
+        if self._mine is None:
+            self._mine = _Seen()
+        self._mine.labels.update(labels[labels != IGNORED].tolist())
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
         self.share(readings, outputs_of(measurement.layers))

@@ -24,6 +24,11 @@ def gradient_scale(scaler: GradScaler | None, optimizer: Optimizer) -> float:
     return loss_scale(scaler) if getattr(optimizer, "_step_supports_amp_scaling", False) else 1.0
 
 
+def scale_in_step(scaler: GradScaler | None, optimizer: Optimizer) -> float:
+    """Returns the factor of the gradients within ``optimizer.step``: 1 unless the optimizer unscales them there."""
+    return loss_scale(scaler) if getattr(optimizer, "grad_scale", None) is not None else 1.0
+
+
 class GradScalerState(Collector):
     """Counts skipped steps by the falling scale, on the device, so that no step waits for it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -31,10 +31,11 @@ class LossWitness(Collector):
 
     Args:
         loop: whose steps are counted.
+        see_labels: is given the numbers of classes, ``(samples,)``, of each call that has them.
     """
 
-    def __init__(self, loop: TrainingLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: TrainingLoop, see_labels: Callable[[Tensor], None] | None = None) -> None:
+        self._loop, self._see_labels = loop, see_labels
         self._next = 0
         self._mode: LossCalls | None = None
         self._constants: dict[int, Constant] = {}
@@ -62,6 +63,8 @@ class LossWitness(Collector):
         found = compare(call, constant, self._generator)
         numbers = torch.stack([found.loss, found.constant, found.exchanged, found.scatter.square(), found.unit])
         self._indexed = self._indexed or call.is_indexed
+        if self._see_labels is not None and call.is_indexed and call.targets is not None and call.targets.ndim == 1:
+            self._see_labels(call.targets)
         row = torch.where(varies(call), numbers, torch.zeros_like(numbers))
         targets = call.targets.detach().double() if call.targets is not None and call.function in SYMMETRIC else None
         size = targets.square().mean().sqrt() if targets is not None else torch.zeros((), dtype=torch.float64)

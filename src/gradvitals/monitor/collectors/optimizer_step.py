@@ -64,7 +64,7 @@ class OptimizerStep:
     """Measures before clipping, when it is made, and after the step.
 
     Args:
-        scale: what the gradients are multiplied by.
+        scale: what the gradients are multiplied by before the step.
         settings: of which ``updates``, ``clip_cosine`` and ``histograms`` count; sharded weights have no histograms.
         clips: whether something may clip.
 
@@ -82,6 +82,8 @@ class OptimizerStep:
         clips: bool,
     ) -> None:
         self._trained, self._scale, self._clips = trained, scale, clips
+        self._scale_after = scale
+        self._seen: list[tuple[int, int]] = []
         self.measurement, self.readings = measurement, readings
         self._before: list[float] = []
         self._old: list[Tensor] = []
@@ -92,7 +94,21 @@ class OptimizerStep:
         if settings.histograms:
             readings.gather(HISTOGRAMS, self._add_histograms)
 
-    def after(self) -> None:
+    def note_versions(self) -> None:
+        """Remembers the gradients as they are, to find out whether somebody changes them."""
+        self._seen = versions(self._trained.parameters)
+
+    def look_for_clipping(self) -> None:
+        """Decides whether something clips: whether the gradients were changed since :meth:`note_versions`."""
+        self._clips = self._seen != versions(self._trained.parameters)
+
+    def after(self, scale: float | None = None) -> None:
+        """Measures after the step.
+
+        Args:
+            scale: what the gradients are multiplied by now; None: by the same as before.
+        """
+        self._scale_after = self._scale if scale is None else scale
         if self._old:
             self.readings.gather(UPDATES, self._add_updates)
         if self._clips:
@@ -105,7 +121,7 @@ class OptimizerStep:
     def _add_after(self) -> None:
         self._add_gradients(self._finish_after)
         if self._copies:
-            self._add_cosines(self._copies, gradients(self._trained.parameters))
+            self._add_cosines(self._copies, gradients_or_zeros(self._trained.parameters))
 
     def _add_weights(self) -> None:
         self._old = self._trained.copy_weights()
@@ -130,7 +146,7 @@ class OptimizerStep:
     def _add_gradients(self, finish: Finish) -> None:
         """Norms of each weight's gradient, and in the last place of everything else together."""
         known = list[float]()
-        self.readings.add_norms(gradients(self._trained.weights), known.extend)
+        self.readings.add_norms(gradients_or_zeros(self._trained.weights), known.extend)
         rest = gradients(self._trained.others)
         self.readings.add_joint_norm(rest, lambda values: finish([*known, *values]))
 
@@ -142,7 +158,7 @@ class OptimizerStep:
         self.measurement.set_total("grad_norm/total", math.hypot(*self._before))
 
     def _finish_after(self, values: Sequence[float]) -> None:
-        after = [value / self._scale for value in values]
+        after = [value / self._scale_after for value in values]
         self._finish_layers("grad_norm_clipped", after[:-1])
         total_before, total = math.hypot(*self._before), math.hypot(*after)
         self.measurement.set_total("grad_norm_clipped/total", total)
@@ -195,3 +211,13 @@ def parameters(optimizer: Optimizer) -> list[nn.Parameter]:
 def gradients(parameters: Sequence[Tensor]) -> list[Tensor]:
     """Returns the gradients of those that have one."""
     return [gradient for p in parameters if (gradient := p.grad) is not None]
+
+
+def gradients_or_zeros(parameters: Sequence[Tensor]) -> list[Tensor]:
+    """Returns the gradients, and zeros where one was taken away after backward."""
+    return [p.grad if p.grad is not None else torch.zeros_like(p) for p in parameters]
+
+
+def versions(parameters: Sequence[Tensor]) -> list[tuple[int, int]]:
+    """Returns what changes with each gradient that is changed in place or replaced."""
+    return [(id(gradient), gradient._version) for gradient in gradients(parameters)]

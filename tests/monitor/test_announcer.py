@@ -10,23 +10,25 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, WandbLogger
 from torch import nn
 
 from gradvitals import GradientVitals
-from gradvitals.callbacks.announcer import Announcer
 from gradvitals.loggers.tensorboard import publish_picture, publish_text
+from gradvitals.monitor.announcer import Announcer
 from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, png
 from tests.callbacks.test_verdict import Net, fit
 
-INFO = "lightning.pytorch.utilities.rank_zero"  # whose logger has a handler by default
+INFO = GradientVitals.information.name
 
 
 class Told(SimpleNamespace):
     """A diagnosis with a verdict and a reason."""
+
+    advice = ""
 
     def __str__(self):
         return f"{self.verdict}: {self.reason}"
 
 
 def told(verdict, advice=""):
-    return Told(verdict=verdict, reason="because", findings=[SimpleNamespace(advice=advice)])
+    return Told(verdict=verdict, reason="because", advice=advice)
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def lines(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("lightning.pytorch"), "propagate", True)
     monkeypatch.setattr(logging.getLogger("lightning"), "propagate", True)
     caplog.set_level(logging.INFO)
-    for name in ("lightning", "lightning.pytorch", INFO):  # other tests set them
+    for name in ("lightning", "lightning.pytorch", INFO, "gradvitals"):  # other tests set them
         caplog.set_level(logging.INFO, logger=name)
     return lambda: [(r.levelname, r.getMessage()) for r in caplog.records if "gradvitals:" in r.getMessage()]
 
@@ -77,10 +79,7 @@ def test_a_command_of_this_project_says_it_itself(lines):
 
 
 def test_the_end_is_seen_under_pythons_default_logging():
-    code = (
-        "import logging; from gradvitals.callbacks.announcer import Announcer; "
-        "from gradvitals.diagnosis.diagnose import Diagnosis; Announcer().end(Diagnosis(), stopped=False)"
-    )
+    code = "from gradvitals import GradientVitals; GradientVitals().publish_verdict(1, is_final=True)"
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
     assert "gradvitals: the verdict at the end of the fit: undecided: no step was measured" in done.stderr + done.stdout
 
@@ -133,7 +132,7 @@ def test_wandb_and_mlflow_get_the_text_and_the_picture():
 
 
 def test_an_undecided_verdict_has_no_severity(monkeypatch):
-    from gradvitals.callbacks import gradient_vitals as module
+    from gradvitals import displayed_monitor as module
 
     logged = []
     monkeypatch.setattr(module, "publish", lambda loggers, numbers, step: logged.append(numbers))

@@ -1,0 +1,1 @@
+"""The monitor in training loops that are not Lightning's Trainer."""

@@ -1,0 +1,164 @@
+"""Hooks on model, optimizers and loss scaler, which show a session of the monitor what a training loop does."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+from weakref import WeakMethod
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradvitals.integrations.forward_hook import ForwardHook, Result, call_added, hooks_of
+from gradvitals.loops.torch_loop import TorchLoop
+from gradvitals.monitor.isolation import report
+from gradvitals.monitor.network import uncompiled
+from gradvitals.monitor.session import SESSION, Session
+from gradvitals.vitals.backward_calls import BackwardCalls
+from gradvitals.vitals.hooks import remove, tensors_in
+
+log = logging.getLogger(__name__)
+
+
+class LoopHooks:
+    """Calls the methods of a session at the places of a training loop where they belong.
+
+    A batch begins with the first forward call with gradients enabled after the batch before, and ends with
+    :meth:`batch_ends`, or where nobody calls it with the first forward call after all optimizers have stepped. A forward
+    call in evaluation mode begins no batch, unless the network trains in that mode. Where the network itself is never
+    called, because its parts or a compiled copy are, a batch begins when the one before ends, from the second on.
+
+    Args:
+        end: ends the watch.
+    """
+
+    def __init__(self, session: Session, loop: TorchLoop, network: nn.Module, end: Callable[[], None]) -> None:
+        self._session, self._loop, self._scaler = session, loop, loop.scaler
+        self._is_in_batch = self._is_in_scaler = False
+        self._calls_parts = self._trains_in_eval_mode = self._saw_eval_mode = False
+        self._batch_idx = 0
+        self._closure_of: Optimizer | None = None
+        self._of_batch = ExitStack()
+        hook = ForwardHook(self._forward_begins, end)
+        self._hooks = [network.register_forward_pre_hook(hook, with_kwargs=True)]
+        self._hooks += [one.register_step_pre_hook(self._step_begins) for one in loop.optimizers]
+        if self._scaler is not None:
+            vars(self._scaler).update(step=self._scaler_steps, unscale_=self._scaler_unscales)
+
+    # What the hooks see, in the order of a batch
+
+    def _forward_begins(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Result:
+        if not torch.is_grad_enabled() or (self._is_in_batch and not self._loop.all_have_stepped):
+            return None
+        if not (module.training or self._trains_in_eval_mode):
+            self._saw_eval_mode = True
+            return None
+        if self._is_in_batch:
+            self.batch_ends(None)
+        if self._is_in_batch:  # the next one begins by itself
+            return None
+        known = set(hooks_of(module))
+        self._safely(self._begin, next(tensors_in([*args, *kwargs.values()]), None))
+        return call_added(module, known, args, kwargs)
+
+    def _begin(self, x: Tensor | None) -> None:
+        self._is_in_batch = True
+        if self._session.is_due:
+            self._of_batch.enter_context(BackwardCalls(_weak(self._backward_begins), _weak(self._backward_ended)))
+            self._of_batch.enter_context(uncompiled(self._calls_parts and "torch._dynamo" in sys.modules))
+        self._session.batch_begins(() if x is None else (x,), self._batch_idx)
+
+    def _backward_begins(self, loss: Tensor) -> None:
+        self._safely(self._session.before_backward, loss)
+
+    def _backward_ended(self) -> None:
+        self._session.after_backward()
+        if self._closure_of is not None:
+            self._before_closures_step()
+
+    def _before_closures_step(self) -> None:
+        optimizer, self._closure_of = self._closure_of, None
+        if optimizer is not None:
+            self._session.before_step(optimizer)
+
+    def _step_begins(self, optimizer: Optimizer, args: tuple, kwargs: dict[str, Any]) -> None:
+        if not self._is_in_scaler:
+            self._safely(self._step, optimizer, any(callable(one) for one in (*args, *kwargs.values())))
+
+    def _step(self, optimizer: Optimizer, has_closure: bool) -> None:
+        self._before_closures_step()
+        self._loop.step_begins(optimizer)
+        if has_closure:
+            self._closure_of = optimizer
+        elif self._is_in_batch:
+            self._session.before_step(optimizer)
+        elif self._saw_eval_mode:
+            self._trains_in_eval_mode = True
+        else:
+            self._calls_parts = True
+
+    def _scaler_steps(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        assert self._scaler is not None
+        if optimizer not in self._loop.optimizers:
+            return type(self._scaler).step(self._scaler, optimizer, *args, **kwargs)
+        self._safely(self._step, optimizer, False)
+        self._is_in_scaler = True
+        try:
+            return type(self._scaler).step(self._scaler, optimizer, *args, **kwargs)
+        finally:
+            self._is_in_scaler = False
+
+    def _scaler_unscales(self, optimizer: Optimizer) -> None:
+        assert self._scaler is not None
+        type(self._scaler).unscale_(self._scaler, optimizer)
+        if optimizer in self._loop.optimizers:
+            self._safely(self._session.gradients_unscaled, optimizer)
+
+    def batch_ends(self, loss: Tensor | None) -> None:
+        """Ends a batch, with the loss of its backward pass; None: not known."""
+        self._safely(self._end, loss)
+
+    def _end(self, loss: Tensor | None) -> None:
+        self._before_closures_step()
+        is_in_batch, self._is_in_batch = self._is_in_batch, False
+        self._saw_eval_mode = False
+        self._batch_idx += 1
+        self._loop.batch_ends()
+        if is_in_batch:
+            self._session.batch_ends(loss)
+        self._of_batch.close()
+        if self._calls_parts:
+            self._begin(None)
+
+    def close(self) -> None:
+        """Removes every hook."""
+        self._of_batch.close()
+        remove(self._hooks)
+        for name in ("step", "unscale_") if self._scaler is not None else ():
+            vars(self._scaler).pop(name, None)
+
+    def _safely(self, function: Callable[..., None], *args: Any) -> None:
+        """Calls a function whose error must not end the training, unless other processes would wait for this one."""
+        try:
+            function(*args)
+        except Exception as error:
+            if self._loop.processes.total > 1:
+                raise
+            self.close()
+            self._session.close()
+            log.warning(report(SESSION, error))
+
+
+def _weak(method: Callable[..., None]) -> Callable[..., None]:
+    """Returns the same method of an object that it does not keep: torch keeps a mode that an error left behind."""
+    known = WeakMethod(method)
+
+    def call(*args: Any) -> None:
+        if (found := known()) is not None:
+            found(*args)
+
+    return call
