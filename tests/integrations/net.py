@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from tests.callbacks.twin import Twin
 
 SIZE, RATE, MOST = 4, 0.1, 0.05  # samples of a micro-batch, learning rate, norm from which clipping begins
+SCALE = 2.0**10  # of the loss
 NAMES, AFTER = ["body.0", "body.2"], {"body.0": "body.1"}
 Batch = tuple[Tensor, Tensor]
 
@@ -57,6 +59,7 @@ def expected(net: Net, micro_batches: Sequence[Batch], per_step: int, clips: flo
         numbers = twin.before()
         if clips is not None:
             numbers |= twin.after_clipping(lambda parameters: clip_grad_norm_(parameters, clips))
+            numbers["clip/fraction"] = float(clips < numbers["grad_norm/total"])
         numbers |= twin.step(lambda parameters: torch.optim.SGD(parameters, lr=RATE))
         net.load_state_dict(twin.net.state_dict())
         found.append(numbers)
@@ -79,6 +82,14 @@ class Kept:
             found = {tag: value for tag, value in self.steps[number].items() if tag in of_step}
             assert found == pytest.approx(dict(of_step), rel=rel, abs=1e-7)
             assert ("grad_norm_clipped/total" in self.steps[number]) == ("grad_norm_clipped/total" in of_step)
+
+
+def scaled(accelerator: Accelerator) -> None:
+    """Has an accelerator scale the loss in float32 on a CPU, for which it makes no scaler of its own."""
+    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=SCALE)
+    accelerator.native_amp = True  # it unscales where it believes that it runs in float16
+    accelerator.state._mixed_precision = "fp16"
+    accelerator.prepare_model = lambda model, **_: model  # without autocast, which is not exact
 
 
 def hooks_of(net: nn.Module) -> int:

@@ -13,7 +13,7 @@ from torch import nn
 
 import gradvitals
 from gradvitals.integrations.accelerate import watch_accelerator
-from tests.integrations.net import MOST, RATE, Kept, Net, batches, expected, hooks_of, losses_of
+from tests.integrations.net import MOST, RATE, SCALE, Kept, Net, batches, expected, hooks_of, losses_of, scaled
 
 STEPS = 6
 
@@ -56,14 +56,10 @@ def test_with_a_loss_scaler(accumulates):
     net, kept = Net(), Kept()
     steps = expected(net, batches(STEPS * accumulates), accumulates)
     accelerator = Accelerator(cpu=True, gradient_accumulation_steps=accumulates)
-    accelerator.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)  # Accelerate makes one on a GPU only,
-    accelerator.native_amp = True  # and unscales where it thinks that it runs in float16
-    accelerator.state._mixed_precision = "fp16"
-    net.forward = net.forward  # which keeps autocast, of half precision, away from the float64 reference
-    accelerator.prepare_model = lambda model, **_: model
+    scaled(accelerator)
     train(accelerator, net, kept, accumulates)
     kept.assert_agrees(steps)
-    assert kept.steps[1]["scaler/scale"] == 2.0**10
+    assert kept.steps[1]["scaler/scale"] == SCALE
     assert {"step", "unscale_"}.isdisjoint(vars(accelerator.scaler))
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 import gradvitals
 from gradvitals.integrations.fabric import watch_fabric
-from tests.integrations.net import MOST, RATE, Kept, Net, batches, expected, hooks_of, losses_of
+from tests.integrations.net import MOST, RATE, SCALE, Kept, Net, batches, expected, hooks_of, losses_of
 
 STEPS = 6
 
@@ -49,7 +49,7 @@ def test_the_numbers_are_those_of_autograd(accumulates):
 
 
 def test_with_a_loss_scaler():
-    precision = MixedPrecision("16-mixed", device="cpu", scaler=torch.amp.GradScaler("cpu", init_scale=2.0**10))
+    precision = MixedPrecision("16-mixed", device="cpu", scaler=torch.amp.GradScaler("cpu", init_scale=SCALE))
     precision._desired_input_dtype = torch.float32  # CPUs are slow and inexact in half precision
     fabric, net, kept = Fabric(accelerator="cpu", devices=1, plugins=precision), Net(), Kept()
     steps = expected(net, batches(STEPS), 1)
@@ -57,7 +57,7 @@ def test_with_a_loss_scaler():
     model, optimizer = set_up(fabric, net)
     train(fabric, model, optimizer, watch_fabric(fabric, model, optimizer, every_n_steps=1, logger=kept))
     kept.assert_agrees(steps)
-    assert kept.steps[1]["scaler/scale"] == 2.0**10
+    assert kept.steps[1]["scaler/scale"] == SCALE
 
 
 def test_numbers_go_to_the_loggers_of_fabric(tmp_path: Path):

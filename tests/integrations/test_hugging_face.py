@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+from math import inf
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISAB
 from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
 from gradvitals.integrations.hugging_face import GradientVitalsCallback
-from tests.integrations.net import MOST, RATE, SIZE, Kept, Net, batches, expected, hooks_of
+from tests.integrations.net import MOST, RATE, SCALE, SIZE, Kept, Net, batches, expected, hooks_of, scaled
 
 STEPS = 6
 
@@ -58,7 +60,7 @@ def watched(**settings: Any) -> tuple[GradientVitalsCallback, Kept]:
 def test_the_numbers_are_those_of_autograd(accumulates, clips, tmp_path):
     net, (callback, kept) = Net(), watched()
     micro = batches(STEPS * accumulates)
-    steps = expected(net, micro, accumulates, clips or None)
+    steps = expected(net, micro, accumulates, clips or inf)  # without clipping, the Trainer multiplies by one
     trainer = trainer_of(net, callback, tmp_path, gradient_accumulation_steps=accumulates, max_grad_norm=clips)
     trainer.train()
     kept.assert_agrees(steps)
@@ -70,10 +72,26 @@ def test_the_losses_of_all_steps_are_known(tmp_path):
     seen = []
     net.register_forward_hook(lambda _, __, output: seen.append(output["loss"].item()) if net.training else None)
     trainer_of(net, callback, tmp_path, gradient_accumulation_steps=2).train()
-    losses = callback.vitals.losses
-    known = {step: sum(map(len, (o.losses for o in callback.vitals._verdict.run.history.observations if o.step <= step))) for step in losses}
-    assert max(known.values()) >= 2 * (STEPS - 1)
-    assert losses[STEPS - 1] == pytest.approx(sum(seen[2:]) / len(seen[2:]), rel=1e-5)
+    of_all = {0: seen[0], STEPS - 1: mean(seen[1:-1]), STEPS: seen[-1]}  # measured in the midst of its last batch
+    assert callback.vitals.losses == pytest.approx(of_all, rel=1e-5)
+
+
+def test_with_a_loss_scaler(tmp_path):
+    net, (callback, kept) = Net(), watched()
+    steps = expected(net, batches(2 * STEPS), 2)
+    trainer = trainer_of(net, callback, tmp_path, gradient_accumulation_steps=2)
+    scaled(trainer.accelerator)
+    trainer.train()
+    kept.assert_agrees(steps)
+    assert kept.steps[1]["scaler/scale"] == SCALE
+
+
+def test_a_compiled_model(tmp_path):
+    net, (callback, kept) = Net(), watched()
+    steps = expected(net, batches(STEPS), 1)
+    trainer_of(net, callback, tmp_path, torch_compile=True, torch_compile_backend="eager").train()
+    kept.assert_agrees(steps)
+    assert hooks_of(net) == 0
 
 
 def test_evaluation_between_steps_changes_nothing_and_its_metrics_are_witnesses(tmp_path):
@@ -81,8 +99,8 @@ def test_evaluation_between_steps_changes_nothing_and_its_metrics_are_witnesses(
     steps = expected(net, batches(STEPS), 1)
     trainer_of(net, callback, tmp_path, eval_strategy="steps", eval_steps=2, logging_strategy="steps", logging_steps=2).train()
     kept.assert_agrees(steps)
-    metrics = {metric.name: metric.values for metric in callback.vitals._verdict.run.metrics}
-    assert [step for step, _ in metrics["eval_loss"]] == [2, 4, 6]
+    metrics = callback.vitals._verdict.run.history.metrics
+    assert [step for step, _ in metrics["eval_loss"].values] == [2, 4, 6]
 
 
 def test_a_training_that_fails_leaves_no_hook_after_close_and_the_next_one_is_right(tmp_path):
@@ -141,22 +159,25 @@ def test_models_of_transformers(kind, tmp_path):
         off = {"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0, "bos_token_id": 0, "eos_token_id": 0}
         net = GPT2LMHeadModel(GPT2Config(**small, n_embd=8, n_layer=2, n_head=2, n_positions=8, **off))
         data = [{"input_ids": row, "labels": row} for row in tokens]
-    by_hand = copy.deepcopy(net).double()
+    by_hand, inputs = copy.deepcopy(net).double(), []
+    net.register_forward_pre_hook(lambda _, __, given: inputs.append(given), with_kwargs=True)
     callback, kept = watched()
     trainer_of(net, callback, tmp_path, train_dataset=data, gradient_accumulation_steps=2).train()
-    batch = {key: torch.stack([torch.as_tensor(row[key]) for row in data[: 2 * SIZE]]) for key in data[0]}
-    by_hand(**batch).loss.backward()
-    norms = torch.stack([p.grad.norm() for p in by_hand.parameters() if p.grad is not None])
-    total = norms.norm().item()
+    losses = [by_hand(**given).loss for given in inputs[:2]]  # which the Trainer does not divide: see num_items_in_batch
+    assert all("num_items_in_batch" in given for given in inputs)
+    sum(losses).backward()
+    total = torch.stack([p.grad.norm() for p in by_hand.parameters() if p.grad is not None]).norm().item()
+    found = kept.steps[0]
     assert len(kept.steps) == STEPS
-    assert kept.steps[0]["grad_norm/total"] == pytest.approx(total, rel=1e-4)
-    assert kept.steps[0]["grad_norm_clipped/total"] == pytest.approx(min(total, MOST), rel=1e-4)
+    assert found["grad_norm/total"] == pytest.approx(total, rel=1e-4)
+    assert found["grad_norm_clipped/total"] == pytest.approx(min(total, MOST), rel=1e-4)
     modules = dict(by_hand.named_modules())
-    for layer in callback.vitals.layers:
-        if f"grad_norm/{layer.label}" in kept.steps[0]:
-            grad = modules[layer.name].weight.grad.norm().item()
-            assert kept.steps[0][f"grad_norm/{layer.label}"] == pytest.approx(grad, rel=1e-4, abs=1e-7)
-    assert callback.vitals.losses[0] == pytest.approx(by_hand(**batch).loss.item(), rel=1e-4)
+    of_layers = {layer.label: modules[layer.name] for layer in callback.vitals.layers if layer.name in modules}
+    assert len(of_layers) > 8
+    for label, module in of_layers.items():
+        norm = module.weight.grad.norm().item()
+        assert found[f"grad_norm/{label}"] == pytest.approx(norm, rel=1e-4, abs=1e-6)
+    assert callback.vitals.losses[0] == pytest.approx(2 * losses[0].item(), rel=1e-4)
     assert str(callback) == str(callback.vitals)
 
 
@@ -171,8 +192,6 @@ def test_the_norm_that_the_trainer_logs_is_the_one_before_clipping(tmp_path):
 def test_auto_stop_ends_the_training(tmp_path):
     net, callback = Net(), GradientVitalsCallback(every_n_steps=1)
     trainer = trainer_of(net, callback, tmp_path)
-    callback.on_log = lambda *_, **__: None
-
     def stop(args, state, control, **kwargs):
         callback.vitals.session.loop.should_stop = state.global_step == 1
 

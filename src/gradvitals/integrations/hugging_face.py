@@ -88,6 +88,7 @@ class GradientVitalsCallback(TrainerCallback):
             total_steps=state.max_steps,
             scaler=getattr(optimizer, "scaler", None),
             accumulate_grad_batches=args.gradient_accumulation_steps,
+            processes=Collectives(args.world_size, rank=args.process_index) if args.world_size > 1 else ALONE,
             **(self._targets if is_told else reporters(args, state)),
             **self._given,
         )

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from gradvitals.distributed.collectives import Collectives
 from gradvitals.integrations.forward_hook import ForwardHook, hooks_of
 from gradvitals.integrations.loop_hooks import LoopHooks
 from gradvitals.integrations.unwrap import network_of, optimizers_of, processes_of
@@ -40,7 +41,10 @@ class Vitals(Monitor):
     Attributes:
         layers, history, non_finite, diagnosis, preflight, stopped_it, seconds_saved: see
             :class:`gradvitals.monitor.monitor.Monitor`.
+        loss_divisor: by which backward divides the losses that :meth:`log` is given, where the loop does not do it.
     """
+
+    loss_divisor = 1
 
     def __init__(self, network: nn.Module, loop: TorchLoop, settings: Settings) -> None:
         super().__init__(settings)
@@ -72,10 +76,11 @@ class Vitals(Monitor):
             self._hooks.batch_ends(self._scalar(loss))
 
     def _scalar(self, loss: object) -> Tensor | None:
-        if isinstance(loss, Tensor) and loss.numel() == 1:
-            return loss.detach().reshape(())
         if isinstance(loss, int | float):
-            return torch.tensor(float(loss))
+            loss = torch.tensor(float(loss))
+        if isinstance(loss, Tensor) and loss.numel() == 1:
+            scalar = loss.detach().reshape(())
+            return scalar / self.loss_divisor if self.loss_divisor != 1 else scalar
         if loss is not None and not self._was_warned:
             self._was_warned = True
             came = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
@@ -121,6 +126,7 @@ def watch(
     total_steps: int | None = None,
     scaler: GradScaler | None = None,
     accumulate_grad_batches: int = 1,
+    processes: Collectives | None = None,
     every_n_steps: int = 50,
     **settings: Any,
 ) -> Vitals:
@@ -139,6 +145,7 @@ def watch(
         scaler: of a training in float16.
         accumulate_grad_batches: batches whose gradients are added up before a step, if the loss of each was divided by
             their number; 1 if it was not.
+        processes: those that share the batches; None: all, where DDP or FSDP2 is seen to divide them.
         every_n_steps: measure one step of each optimizer in so many.
         **settings: the other fields of :class:`gradvitals.monitor.settings.Settings`, by name.
 
@@ -168,7 +175,8 @@ def watch(
         raise ValueError(
             "noise_scale: expected False in watch: a plain loop shows no unclipped gradient of two steps in a row"
         )
-    loop = TorchLoop(optimizers_of(optimizer), total_steps, scaler, accumulate_grad_batches, processes_of(model))
+    share = processes or processes_of(model)
+    loop = TorchLoop(optimizers_of(optimizer), total_steps, scaler, accumulate_grad_batches, share)
     for hook in hooks_of(network).values():
         if isinstance(hook, ForwardHook):
             hook.end()
