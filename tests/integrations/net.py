@@ -75,12 +75,12 @@ class Kept:
     def __call__(self, step: int, numbers: Mapping[str, float]) -> None:
         self.steps.setdefault(step, {}).update(numbers)
 
-    def assert_agrees(self, steps: Sequence[Mapping[str, float]], rel: float = 1e-5) -> None:
+    def assert_agrees(self, steps: Sequence[Mapping[str, float]], first: int = 0) -> None:
         """Asserts that these are the numbers, and that clipping was seen in those steps only in which it is."""
-        assert sorted(self.steps) == list(range(len(steps)))
-        for number, of_step in enumerate(steps):
+        assert sorted(self.steps) == list(range(first, first + len(steps)))
+        for number, of_step in enumerate(steps, start=first):
             found = {tag: value for tag, value in self.steps[number].items() if tag in of_step}
-            assert found == pytest.approx(dict(of_step), rel=rel, abs=1e-7)
+            assert found == pytest.approx(dict(of_step), rel=1e-5, abs=1e-7)
             assert ("grad_norm_clipped/total" in self.steps[number]) == ("grad_norm_clipped/total" in of_step)
 
 

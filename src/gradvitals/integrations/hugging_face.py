@@ -39,8 +39,9 @@ class GradientVitalsCallback(TrainerCallback):
 
     The numbers go to TensorBoard, W&B or MLflow where the Trainer reports to these. Checkpoints contain the state of the
     monitor, and a resumed training continues it. The loss of each step is the one that the model returns; where it returns
-    none (label smoothing, ``compute_loss_func``), only the losses of measured steps are known. A Trainer announces no
-    error: after one, the next training or :meth:`close` removes the hooks.
+    none (label smoothing, ``compute_loss_func``, ``torch_compile``), only the losses of measured steps are known. A Trainer announces no
+    error: after one, the next training or :meth:`close` removes the hooks. With ``torch_compile`` the first step is not
+    measured.
 
     Args:
         every_n_steps: measure one optimizer step in so many.
