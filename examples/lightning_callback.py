@@ -9,6 +9,8 @@ from gradvitals import GradientVitals
 
 
 class Net(LightningModule):
+    """Three layers, and how they learn."""
+
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 5))

@@ -50,7 +50,9 @@ def losses_of(net: Net) -> list[float]:
     return [nn.functional.cross_entropy(logits, y).item() for logits, (_, y) in pairs]
 
 
-def expected(net: Net, micro_batches: Sequence[Batch], per_step: int, clips: float | None = MOST) -> list[dict[str, float]]:
+def expected(
+    net: Net, micro_batches: Sequence[Batch], per_step: int, clips: float | None = MOST
+) -> list[dict[str, float]]:
     """The numbers of each step of SGD, from the network before the training."""
     net, found = copy.deepcopy(net).double(), []
     for at in range(0, len(micro_batches), per_step):

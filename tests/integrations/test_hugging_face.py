@@ -15,7 +15,14 @@ from torch import nn
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
-from transformers import BertConfig, BertForSequenceClassification, GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+from transformers import (
+    BertConfig,
+    BertForSequenceClassification,
+    GPT2Config,
+    GPT2LMHeadModel,
+    Trainer,
+    TrainingArguments,
+)
 
 from gradvitals.integrations.hugging_face import GradientVitalsCallback
 from tests.integrations.net import MOST, RATE, SCALE, SIZE, Kept, Net, batches, expected, hooks_of, scaled
@@ -98,7 +105,9 @@ def test_a_compiled_model_is_measured_from_the_second_step_on(tmp_path):
 def test_evaluation_between_steps_changes_nothing_and_its_metrics_are_witnesses(tmp_path):
     net, (callback, kept) = Net(), watched()
     steps = expected(net, batches(STEPS), 1)
-    trainer_of(net, callback, tmp_path, eval_strategy="steps", eval_steps=2, logging_strategy="steps", logging_steps=2).train()
+    trainer_of(
+        net, callback, tmp_path, eval_strategy="steps", eval_steps=2, logging_strategy="steps", logging_steps=2
+    ).train()
     kept.assert_agrees(steps)
     metrics = callback.vitals._verdict.run.history.metrics
     assert [step for step, _ in metrics["eval_loss"].values] == [2, 4, 6]
@@ -134,7 +143,7 @@ def test_a_resumed_training_continues(tmp_path):
     first, whole = Net(), watched()
     start = copy.deepcopy(first.state_dict())
     trainer_of(first, whole[0], tmp_path / "whole").train()
-    net, (callback, kept) = Net(), watched()
+    net, (callback, _) = Net(), watched()
     net.load_state_dict(start)
     trainer_of(net, callback, tmp_path / "two", save_strategy="steps", save_steps=3, max_steps=STEPS).train()
     resumed, (again, rest) = Net(), watched()
@@ -164,7 +173,9 @@ def test_models_of_transformers(kind, tmp_path):
     net.register_forward_pre_hook(lambda _, __, given: inputs.append(given), with_kwargs=True)
     callback, kept = watched()
     trainer_of(net, callback, tmp_path, train_dataset=data, gradient_accumulation_steps=2).train()
-    losses = [by_hand(**given).loss for given in inputs[:2]]  # which the Trainer does not divide: see num_items_in_batch
+    losses = [
+        by_hand(**given).loss for given in inputs[:2]
+    ]  # which the Trainer does not divide: see num_items_in_batch
     assert all("num_items_in_batch" in given for given in inputs)
     sum(losses).backward()
     total = torch.stack([p.grad.norm() for p in by_hand.parameters() if p.grad is not None]).norm().item()
@@ -193,6 +204,7 @@ def test_the_norm_that_the_trainer_logs_is_the_one_before_clipping(tmp_path):
 def test_auto_stop_ends_the_training(tmp_path):
     net, callback = Net(), GradientVitalsCallback(every_n_steps=1)
     trainer = trainer_of(net, callback, tmp_path)
+
     def stop(args, state, control, **kwargs):
         callback.vitals.session.loop.should_stop = state.global_step == 1
 

@@ -24,4 +24,4 @@ def test_the_numbers_are_those_of_the_whole_batch(tmp_path):
         kept = Kept()
         kept.steps = {int(step): of_step for step, of_step in numbers.items()}
         kept.assert_agrees(steps)
-    assert others == dict.fromkeys(found, {})
+    assert others == {name: {} for name in found}

@@ -20,15 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
-from torch.optim import Optimizer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from gradvitals.callbacks.logged_metrics import mode_for, witnesses
 from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.integrations.reporting import reporters
 from gradvitals.integrations.returned_loss import ReturnedLoss
 from gradvitals.integrations.watch import Vitals, watch
+from gradvitals.monitor.logged_metrics import mode_for, witnesses
 from gradvitals.monitor.settings import Settings
 
 STATE = "gradvitals.pt"  # in the folder of a checkpoint
@@ -37,11 +35,13 @@ STATE = "gradvitals.pt"  # in the folder of a checkpoint
 class GradientVitalsCallback(TrainerCallback):
     """Watches the gradients, activations and updates of every layer in ``Trainer.train``.
 
-    The numbers go to TensorBoard, W&B or MLflow where the Trainer reports to these. Checkpoints contain the state of the
-    monitor, and a resumed training continues it. The loss of each step is the one that the model returns; where it returns
-    none (label smoothing, ``compute_loss_func``, ``torch_compile``), only the losses of measured steps are known. A Trainer announces no
-    error: after one, the next training or :meth:`close` removes the hooks. With ``torch_compile`` the first step is not
-    measured.
+    The numbers go to TensorBoard, W&B or MLflow where the Trainer reports to these. Checkpoints contain the state of
+    the monitor, and a resumed training continues it. Metrics of evaluations are witnesses of progress.
+
+    The loss of each step is the one that the model returns; where it returns none (label smoothing,
+    ``compute_loss_func``), only the losses of measured steps are known. With ``torch_compile`` the same holds, and the
+    first step is not measured. A Trainer announces no error: after one, the next training or :meth:`close` removes the
+    hooks.
 
     Args:
         every_n_steps: measure one optimizer step in so many.
@@ -73,15 +73,10 @@ class GradientVitalsCallback(TrainerCallback):
         self._loss = ReturnedLoss()
 
     def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: nn.Module,
-        optimizer: Optimizer,
-        **kwargs: Any,
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self.close()
+        model, optimizer = kwargs["model"], kwargs["optimizer"]
         is_told = any(target is not None for target in self._targets.values())
         self.vitals = watch(
             model,
@@ -109,16 +104,11 @@ class GradientVitalsCallback(TrainerCallback):
         if self.vitals and self.vitals.should_stop:
             control.should_training_stop = True
 
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: dict[str, float],
-        **kwargs: Any,
-    ) -> None:
-        for metric in witnesses(metrics, self._settings.metric, self._settings.mode) if self.vitals else ():
-            self.vitals.take_metric(metric, state.global_step, metrics[metric.name])
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        metrics = kwargs["metrics"]
+        if self.vitals:
+            for metric in witnesses(metrics, self._settings.metric, self._settings.mode):
+                self.vitals.take_metric(metric, state.global_step, metrics[metric.name])
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if self.vitals and (folder := _folder(args, state)).is_dir():

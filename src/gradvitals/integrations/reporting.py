@@ -20,7 +20,7 @@ def reporters(args: TrainingArguments, state: TrainerState) -> dict[str, Any]:
         >>> reporters(arguments, TrainerState())
         {'log_dir': None, 'logger': None}
     """
-    names = args.report_to if state.is_world_process_zero else []
+    names = (args.report_to or []) if state.is_world_process_zero else []
     run = getattr(sys.modules.get("wandb"), "run", None) if "wandb" in names else None
     mlflow = sys.modules.get("mlflow") if "mlflow" in names else None
     others = [one for one in (run, mlflow) if one is not None]
