@@ -41,7 +41,7 @@ ARROWS = {
         "tabular",
     },
     "checkpoints": {"distributed", "classifier", "results", "loggers", "errors", "formatting"},
-    "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
+    "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed", "results"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
     "displayed_monitor": {"monitor", "loggers"},
     "callbacks": {
@@ -56,6 +56,16 @@ ARROWS = {
         "diagnosis",
         "signal_propagation",
         "vitals",
+    },
+    "integrations": {
+        "displayed_monitor",
+        "monitor",
+        "loops",
+        "loggers",
+        "distributed",
+        "vitals",
+        "diagnosis",
+        "errors",
     },
     "app.config": {"build", "distributed", "errors", "formatting"},
     "app.run": {

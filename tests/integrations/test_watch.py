@@ -9,10 +9,9 @@ import weakref
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
 from lightning import LightningModule
+from torch import nn
 from torch.overrides import _get_current_function_mode_stack as stack_of_modes
-
 from torch.utils.data import DataLoader
 
 import gradvitals

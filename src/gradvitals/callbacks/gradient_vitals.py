@@ -27,12 +27,12 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gradvitals.callbacks.logged_metrics import mode_for, witnesses
 from gradvitals.displayed_monitor import DisplayedMonitor
 from gradvitals.loggers.open_loggers import open_loggers
 from gradvitals.loggers.tags import untagged
 from gradvitals.loops.lightning_loop import LightningLoop
 from gradvitals.monitor.isolation import report
+from gradvitals.monitor.logged_metrics import mode_for, witnesses
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.session import METRICS, SESSION
 from gradvitals.monitor.settings import Settings, takes_settings

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any, Self
 
 import torch
@@ -25,9 +26,11 @@ from torch.amp import GradScaler
 from torch.optim import Optimizer
 
 from gradvitals.displayed_monitor import DisplayedMonitor
+from gradvitals.distributed.collectives import Collectives
 from gradvitals.integrations.forward_hook import ForwardHook, hooks_of
 from gradvitals.integrations.loop_hooks import LoopHooks
 from gradvitals.integrations.unwrap import network_of, optimizers_of, processes_of
+from gradvitals.loggers.open_loggers import OpenLogger, close_loggers, open_loggers
 from gradvitals.loops.torch_loop import TorchLoop
 from gradvitals.monitor.collectors.optimizer_step import parameters
 from gradvitals.monitor.settings import Settings
@@ -41,11 +44,16 @@ class Vitals(DisplayedMonitor):
     Attributes:
         layers, history, non_finite, diagnosis, preflight, stopped_it, seconds_saved: see
             :class:`gradvitals.monitor.monitor.Monitor`.
+        loss_divisor: by which backward divides the losses that :meth:`log` is given, where the loop does not do it.
     """
 
-    def __init__(self, network: nn.Module, loop: TorchLoop, settings: Settings) -> None:
+    loss_divisor = 1
+
+    def __init__(
+        self, network: nn.Module, loop: TorchLoop, settings: Settings, loggers: Sequence[OpenLogger] = ()
+    ) -> None:
         super().__init__(settings)
-        self._network, self._loop = network, loop
+        self._network, self._loop, self._loggers = network, loop, list(loggers)
         self._hooks: LoopHooks | None = None
         self._was_warned = False
         self._start()
@@ -78,10 +86,11 @@ class Vitals(DisplayedMonitor):
             self._hooks.batch_ends(self._scalar(loss))
 
     def _scalar(self, loss: object) -> Tensor | None:
-        if isinstance(loss, Tensor) and loss.numel() == 1:
-            return loss.detach().reshape(())
         if isinstance(loss, int | float):
-            return torch.tensor(float(loss))
+            loss = torch.tensor(float(loss))
+        if isinstance(loss, Tensor) and loss.numel() == 1:
+            scalar = loss.detach().reshape(())
+            return scalar / self.loss_divisor if self.loss_divisor != 1 else scalar
         if loss is not None and not self._was_warned:
             self._was_warned = True
             came = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else type(loss).__name__
@@ -102,8 +111,9 @@ class Vitals(DisplayedMonitor):
     def _stop(self) -> None:
         if self._hooks is not None:
             self._hooks.close()
-        self._hooks = None
+        self._hooks, loggers = None, self._loggers
         super().close()
+        close_loggers(loggers)
 
     def __enter__(self) -> Self:
         return self
@@ -120,7 +130,10 @@ class Vitals(DisplayedMonitor):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resumes from a checkpoint of the same model; call it before the first batch."""
-        self._stop()
+        if self._hooks is not None:
+            self._hooks.close()
+        if self.session is not None:
+            self.session.close()
         super().load_state_dict(state)
         self._loop.step, self._loop.optimizer_steps = state["loop"]["step"], state["loop"]["optimizer_steps"]
         self._start()
@@ -133,6 +146,9 @@ def watch(
     total_steps: int | None = None,
     scaler: GradScaler | None = None,
     accumulate_grad_batches: int = 1,
+    log_dir: str | PathLike[str] | None = None,
+    logger: Any = None,
+    processes: Collectives | None = None,
     every_n_steps: int = 50,
     **settings: Any,
 ) -> Vitals:
@@ -151,6 +167,10 @@ def watch(
         scaler: of a training in float16.
         accumulate_grad_batches: batches whose gradients are added up before a step, if the loss of each was divided by
             their number; 1 if it was not.
+        log_dir: folder of event files for TensorBoard; None: none.
+        logger: where else to log, or a list of that: a ``SummaryWriter``, a run of W&B, the module ``mlflow``, a logger of
+            Lightning, a path that ends in ``.csv``, or a function ``(step, numbers) -> None``.
+        processes: those that share the batches; None: all, where DDP or FSDP2 is seen to divide them.
         every_n_steps: measure one step of each optimizer in so many.
         **settings: the other fields of :class:`gradvitals.monitor.settings.Settings`, by name.
 
@@ -180,13 +200,12 @@ def watch(
         raise ValueError(
             "noise_scale: expected False in watch: a plain loop shows no unclipped gradient of two steps in a row"
         )
-    optimizers = optimizers_of(optimizer)
+    optimizers, share = optimizers_of(optimizer), processes or processes_of(model)
     _end_earlier(network)
     _check_parameters(network, optimizers)
     active = scaler if scaler is not None and scaler.is_enabled() else None
-    return Vitals(
-        network, TorchLoop(optimizers, total_steps, active, accumulate_grad_batches, processes_of(model)), chosen
-    )
+    loop = TorchLoop(optimizers, total_steps, active, accumulate_grad_batches, share)
+    return Vitals(network, loop, chosen, open_loggers(log_dir, logger) if share.rank == 0 else [])
 
 
 def _end_earlier(network: nn.Module) -> None:

@@ -10,8 +10,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import GradientVitals
-from gradvitals.callbacks.logged_metrics import witnesses
 from gradvitals.diagnosis.metric import Metric
+from gradvitals.monitor.logged_metrics import witnesses
 from tests.callbacks.trainer import bare_trainer
 
 GENERATOR = torch.Generator().manual_seed(0)
