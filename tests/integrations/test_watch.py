@@ -5,6 +5,7 @@ import gc
 import io
 import math
 import weakref
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -74,6 +75,18 @@ def train(net, optimizer, vitals, steps=12, clip=None):
     return vitals
 
 
+def closure(net, optimizer, x, y):
+    """What L-BFGS calls several times in a step."""
+
+    def loss():
+        optimizer.zero_grad()
+        value = F.cross_entropy(net(x), y)
+        value.backward()
+        return value
+
+    return loss
+
+
 def watched(net: nn.Module):
     optimizer = adam(net)
     return train(net, optimizer, watch(net, optimizer, every_n_steps=1))
@@ -115,18 +128,11 @@ def test_the_training_is_bit_for_bit_the_same(make):
     for is_watched in (True, False):
         net = network()
         optimizer = make(net)
-        vitals = watch(net, optimizer, every_n_steps=2) if is_watched else None
-        for x, y in batches():
-
-            def closure(x=x, y=y):
-                optimizer.zero_grad()
-                loss = F.cross_entropy(net(x), y)
-                loss.backward()
-                return loss
-
-            loss = optimizer.step(closure)
-            if vitals:
-                vitals.log(loss)
+        with watch(net, optimizer, every_n_steps=2) if is_watched else nullcontext() as vitals:
+            for x, y in batches():
+                loss = optimizer.step(closure(net, optimizer, x, y))
+                if vitals:
+                    vitals.log(loss)
         trained.append(weights(net))
     assert trained[0] == trained[1]
 
@@ -136,14 +142,7 @@ def test_the_steps_of_closures_are_measured_once():
     optimizer = lbfgs(net)
     with watch(net, optimizer, every_n_steps=4, first_steps=0) as vitals:
         for x, y in batches():
-
-            def closure(x=x, y=y):
-                optimizer.zero_grad()
-                loss = F.cross_entropy(net(x), y)
-                loss.backward()
-                return loss
-
-            vitals.log(optimizer.step(closure))
+            vitals.log(optimizer.step(closure(net, optimizer, x, y)))
     assert list(vitals.profiles) == [0, 4, 8]
     # L-BFGS begins with the gradient at the weights before the step.
     reference, (x, y) = network(), batches()[0]
@@ -355,10 +354,15 @@ def test_a_copy_and_a_saved_model_are_not_watched():
 def test_an_error_in_the_loop_leaves_no_hook_behind():
     net, modes = network(), stack_of_modes()
     optimizer = adam(net)
-    with pytest.raises(ZeroDivisionError), watch(net, optimizer, every_n_steps=1) as vitals:
-        train(net, optimizer, vitals, steps=2)
-        net(batches()[0][0])
-        1 / 0
+
+    def fails():
+        with watch(net, optimizer, every_n_steps=1) as vitals:
+            train(net, optimizer, vitals, steps=2)
+            net(batches()[0][0])
+            1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert hooks(net) == 0
     assert not optimizer._optimizer_step_pre_hooks
     assert not optimizer._optimizer_step_post_hooks
@@ -444,7 +448,8 @@ def test_a_model_without_parameters(caplog):
 
 def test_an_optimizer_of_another_model(caplog):
     net, other = network(), network()
-    vitals = train(net, optimizer := adam(other), watch(net, optimizer, every_n_steps=1))
+    optimizer = adam(other)
+    train(net, optimizer, watch(net, optimizer, every_n_steps=1)).close()
     assert "none of the parameters" in caplog.messages[0]
     assert len(caplog.messages) <= 2  # the second is the verdict
 

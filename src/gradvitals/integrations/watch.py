@@ -66,7 +66,7 @@ class Vitals(DisplayedMonitor):
             return
         self.begin(self._loop, self._network)
         if self.session:
-            self._hooks = LoopHooks(self.session, self._loop, self._network, self.close)
+            self._hooks = LoopHooks(self.session, self._loop, self._network, self._end_for_another)
 
     @property
     def should_stop(self) -> bool:
@@ -97,15 +97,14 @@ class Vitals(DisplayedMonitor):
             log.warning(f"gradvitals: vitals.log expected a loss of one number, such as loss.mean(); got {came}")
         return None
 
-    def close(self) -> bool:
-        """Judges what came last, removes every hook, and closes the files of numbers.
-
-        Returns:
-            Whether the watch was still going on.
-        """
-        was_open = self._hooks is not None
+    def close(self) -> None:
+        """Judges what came last, removes every hook, and closes the files of numbers. A second call does nothing."""
         self.finish()
         self._stop()
+
+    def _end_for_another(self) -> bool:
+        was_open = self._hooks is not None
+        self.close()
         return was_open
 
     def _stop(self) -> None:
@@ -168,8 +167,8 @@ def watch(
         accumulate_grad_batches: batches whose gradients are added up before a step, if the loss of each was divided by
             their number; 1 if it was not.
         log_dir: folder of event files for TensorBoard; None: none.
-        logger: where else to log, or a list of that: a ``SummaryWriter``, a run of W&B, the module ``mlflow``, a logger of
-            Lightning, a path that ends in ``.csv``, or a function ``(step, numbers) -> None``.
+        logger: where else to log, or a list of that: a ``SummaryWriter``, a run of W&B, the module ``mlflow``, a
+            logger of Lightning, a path that ends in ``.csv``, or a function ``(step, numbers) -> None``.
         processes: those that share the batches; None: all, where DDP or FSDP2 is seen to divide them.
         every_n_steps: measure one step of each optimizer in so many.
         **settings: the other fields of :class:`gradvitals.monitor.settings.Settings`, by name.
