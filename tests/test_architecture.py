@@ -43,7 +43,7 @@ ARROWS = {
     "checkpoints": {"distributed", "classifier", "results", "loggers", "errors", "formatting"},
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
-    "displayed_monitor": {"monitor", "loggers"},
+    "displayed_monitor": {"monitor", "loggers", "report"},
     "callbacks": {
         "displayed_monitor",
         "monitor",

@@ -56,9 +56,9 @@ def gradient_by_layer(
     """
     if not profiles:
         raise ValueError("gradient_by_layer: expected at least one measured step; got none")
-    from matplotlib.figure import Figure
+    from gradvitals.report.pictures.shown_figure import ShownFigure
 
-    figure = Figure(figsize=(8, 4.8))
+    figure = ShownFigure(figsize=(8, 4.8))
     # Fixed places: letting matplotlib find room takes three times as long as the drawing.
     axes = figure.add_axes((0.1, 0.115, 0.5, 0.74))
     draw_lines(axes, profiles)
