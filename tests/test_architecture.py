@@ -44,6 +44,7 @@ ARROWS = {
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
     "displayed_monitor": {"monitor", "loggers", "report"},
+    "displayed_results": {"formatting", "report", "results", "signal_propagation"},
     "callbacks": {
         "displayed_monitor",
         "monitor",
@@ -122,6 +123,7 @@ NO_LIGHTNING = {
     "report",
     "tabular",
     "displayed_monitor",
+    "displayed_results",
 }
 
 

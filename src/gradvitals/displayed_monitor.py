@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from gradvitals.report.pictures.kinds import Drawn
+    from gradvitals.report.pictures.picture_kinds import Drawn
     from gradvitals.report.tables.vitals_summary import VitalsSummary
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class DisplayedMonitor(Monitor):
         """
         if find_spec("matplotlib") is None:
             raise ImportError(NO_MATPLOTLIB)
-        from gradvitals.report.pictures.kinds import picture_of
+        from gradvitals.report.pictures.picture_kinds import picture_of
 
         return picture_of(kind, self._drawn(), ax)
 
@@ -156,7 +156,7 @@ class DisplayedMonitor(Monitor):
         return VitalsSummary(self.diagnosis, layers, self.measured_steps, self.clipped_fraction)
 
     def _drawn(self) -> Drawn:
-        from gradvitals.report.pictures.kinds import Drawn
+        from gradvitals.report.pictures.picture_kinds import Drawn
 
         names = ("activation_grad_norm", "update_ratio", "activation_std", "dead_fraction", "saturated_fraction")
         by_layer = {name: self.by_layer(name) for name in names}

@@ -22,10 +22,10 @@ WIDTH = "max-width:60em;overflow-wrap:anywhere"
 COLORS: dict[Look, str] = {"good": "#1b7a3d", "bad": "#b3261e", "undecided": "#5f6368", "muted": "#5f6368"}
 BADGE = "display:inline-block;padding:1px 9px;border-radius:9px;color:#fff;font-weight:600;background:"
 NUMBER = "text-align:right;white-space:nowrap;padding:1px 0 1px 1.2em"
-NAME = "text-align:left;padding:1px 0 1px 1.2em;max-width:22em;overflow-wrap:anywhere;white-space:normal"
+NAME = "text-align:left;padding:1px 0 1px 1.2em;max-width:24em;word-break:break-all;white-space:normal"
 HEAD = ";border-bottom:1px solid currentColor;font-weight:600"
 PICTURE = "max-width:100%;background:#fff;border-radius:4px"
-LONGEST = 80  # characters of a name, whose end is shown
+LONGEST = 64  # characters of a name, whose end is shown
 MOST = 40  # rows of a table
 
 

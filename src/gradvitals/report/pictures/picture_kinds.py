@@ -72,7 +72,7 @@ def _activations(axes: Axes, drawn: Drawn) -> None:
 
 
 @dataclass(frozen=True)
-class Kind:
+class PictureKind:
     """A kind of picture.
 
     Attributes:
@@ -89,21 +89,21 @@ class Kind:
 
 
 KINDS = {
-    "gradients": Kind(
+    "gradients": PictureKind(
         "Gradient by layer",
         "activation_grad_norm",
         _gradients,
         lambda drawn: gradient_by_layer(drawn.profiles, drawn.losses),
     ),
-    "heatmap": Kind(
+    "heatmap": PictureKind(
         "Gradient norm by layer and step",
         "activation_grad_norm",
         lambda axes, drawn: draw_heatmap(axes, drawn.profiles),
         lambda drawn: gradient_heatmap(drawn.profiles),
     ),
-    "updates": Kind("Update-to-weight ratio by layer", "update_ratio", _updates),
-    "clipping": Kind("Gradient norm before and after clipping", "", _clipping),
-    "activations": Kind("Activations by layer, latest measured step", "activation_std", _activations),
+    "updates": PictureKind("Update-to-weight ratio by layer", "update_ratio", _updates),
+    "clipping": PictureKind("Gradient norm before and after clipping", "", _clipping),
+    "activations": PictureKind("Activations by layer, latest measured step", "activation_std", _activations),
 }
 SWITCHES = {"activation_grad_norm": "activations", "activation_std": "activations", "update_ratio": "updates"}
 
