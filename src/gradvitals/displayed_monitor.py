@@ -134,6 +134,10 @@ class DisplayedMonitor(Monitor):
 
         return text(self._summary())
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Is what IPython shows in a terminal."""
+        printer.text(str(self))
+
     def _repr_html_(self) -> str:
         from gradvitals.report.pages.notebook import vitals_card
 

@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from gradvitals.signal_propagation.preflight import Loss, OptimizerFactory
 
 
+class _InTerminal:
+    """What IPython shows in a terminal is the text."""
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+
 @dataclass(frozen=True)
-class DisplayedPreflight(Preflight):
+class DisplayedPreflight(_InTerminal, Preflight):
     """A pre-flight, which a notebook shows as a table of its layers."""
 
     def __str__(self) -> str:
@@ -52,7 +59,7 @@ def preflight(
 
 
 @dataclass(frozen=True)
-class DisplayedSweep:
+class DisplayedSweep(_InTerminal):
     """A sweep's runs, aggregated; a notebook shows them as a table, the best configuration first.
 
     Attributes:
