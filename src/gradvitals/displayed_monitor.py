@@ -141,14 +141,14 @@ class DisplayedMonitor(Monitor):
     def _repr_html_(self) -> str:
         from gradvitals.report.pages.notebook import vitals_card
 
-        has_picture, can_draw = any(self.profiles.values()), find_spec("matplotlib") is not None
+        has_picture, can_draw = any(map(any, self.profiles.values())), find_spec("matplotlib") is not None
         picture = self._picture() if has_picture and can_draw else None
         return vitals_card(self._summary(), picture, NO_MATPLOTLIB if has_picture and not can_draw else "")
 
     def _picture(self) -> bytes:
-        from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, png
+        from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, small_png
 
-        return png(gradient_by_layer(self.profiles, self.losses), DPI)
+        return small_png(gradient_by_layer(self.profiles, self.losses), DPI)
 
     def _summary(self) -> VitalsSummary:
         from gradvitals.report.tables.vitals_summary import LayerNumbers, VitalsSummary

@@ -226,3 +226,12 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=dpi, pil_kwargs={"compress_level": 3})  # the usual 6 takes thrice the time
     return stream.getvalue()
+
+
+def small_png(figure: Figure, dpi: int, colors: int = 64) -> bytes:
+    """Returns the bytes of a PNG file of few colors: a third of the size, and bounded where hundreds of lines cross."""
+    from PIL import Image
+
+    stream, picture = io.BytesIO(), Image.open(io.BytesIO(png(figure, dpi))).convert("RGB")
+    picture.quantize(colors, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
+    return stream.getvalue()
