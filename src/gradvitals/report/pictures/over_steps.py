@@ -70,9 +70,9 @@ def draw_clipping(
         of = f", optimizer {optimizer}" if optimizer else ""
         style = STYLES[place % len(STYLES)]
         name = "before clipping" if clips else "not clipped in this fit"
-        _line(axes, norms, color=BEFORE, linestyle=style, label=f"{name}{of}")
+        _line(axes, norms, color=BEFORE, linestyle=style, label=f"{name}{of}", linewidth=2.6)  # seen under the other
         if clipped := after.get(optimizer):
-            _line(axes, clipped, color=AFTER, linestyle=style, label=f"after clipping{of}")
+            _line(axes, clipped, color=AFTER, linestyle=style, label=f"after clipping{of}", linewidth=1.3)
     _style(axes, "L2 norm of the gradient of all parameters")
     if clips:
         _draw_coefficients(axes, before, after)
@@ -96,16 +96,20 @@ def _draw_coefficients(
 
 def _line(axes: Axes, norms: Mapping[int, float], **looks: Any) -> None:
     marker = "." if len(norms) == 1 else None
-    axes.plot(list(norms), heights(list(norms.values())), linewidth=1.4, marker=marker, **looks)
+    axes.plot(list(norms), heights(list(norms.values())), marker=marker, **looks)
 
 
 def _style(axes: Axes, label: str) -> None:
+    import numpy as np
     from matplotlib.ticker import MaxNLocator
 
-    from gradvitals.report.pictures.log_ticks import log_axis
+    from gradvitals.report.pictures.log_ticks import log_axis, span
 
     axes.set_yscale("log")
     log_axis(axes.yaxis)
+    known = [height for line in axes.lines for height in heights(np.asarray(line.get_ydata(), float).tolist())]
+    finite = [height for height in known if not math.isnan(height)]
+    axes.set_ylim(span(min(finite, default=1.0) / 1.3, max(finite, default=1.0) * 1.3, 1.2))  # so that it has ticks
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="step", ylabel=label)
     axes.spines["top"].set_visible(False)
@@ -114,5 +118,5 @@ def _style(axes: Axes, label: str) -> None:
 
 def _legend(axes: Axes) -> None:
     """Inside the axes, because above them is the place of their title."""
-    for text in axes.legend(framealpha=0.7, edgecolor="none", fontsize=8, loc="lower left").get_texts():
+    for text in axes.legend(framealpha=0.7, edgecolor="none", fontsize=8, loc="best").get_texts():
         text.set_parse_math(False)
