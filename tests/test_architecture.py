@@ -43,7 +43,8 @@ ARROWS = {
     "checkpoints": {"distributed", "classifier", "results", "loggers", "errors", "formatting"},
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed", "results"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
-    "displayed_monitor": {"monitor", "loggers"},
+    "displayed_monitor": {"monitor", "loggers", "report"},
+    "displayed_results": {"formatting", "report", "results", "signal_propagation"},
     "callbacks": {
         "displayed_monitor",
         "monitor",
@@ -133,6 +134,7 @@ NO_LIGHTNING = {
     "tabular",
     "displayed_monitor",
     "loggers",
+    "displayed_results",
 }
 
 

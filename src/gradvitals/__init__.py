@@ -11,11 +11,21 @@ if TYPE_CHECKING:
     from gradvitals.callbacks.gradient_vitals import GradientVitals
     from gradvitals.classifier import Classifier
     from gradvitals.diagnosis.diagnose import diagnose
+    from gradvitals.displayed_results import preflight, read_sweep
     from gradvitals.integrations.watch import Vitals, watch
     from gradvitals.nets.mlp import MLP
-    from gradvitals.signal_propagation.preflight import preflight
 
-__all__ = ["MLP", "Classifier", "GradientPicture", "GradientVitals", "Vitals", "diagnose", "preflight", "watch"]
+__all__ = [
+    "MLP",
+    "Classifier",
+    "GradientPicture",
+    "GradientVitals",
+    "Vitals",
+    "diagnose",
+    "preflight",
+    "read_sweep",
+    "watch",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -23,7 +33,8 @@ _HOMES = {
     "GradientPicture": "gradvitals.callbacks.gradient_picture",
     "GradientVitals": "gradvitals.callbacks.gradient_vitals",
     "diagnose": "gradvitals.diagnosis.diagnose",
-    "preflight": "gradvitals.signal_propagation.preflight",
+    "preflight": "gradvitals.displayed_results",
+    "read_sweep": "gradvitals.displayed_results",
     "MLP": "gradvitals.nets.mlp",
     "Vitals": "gradvitals.integrations.watch",
     "watch": "gradvitals.integrations.watch",

@@ -95,8 +95,8 @@ class MeasurementHistory:
             self._stride *= 2
 
     def _keep(self, step: int, found: ByLabel) -> None:
-        row = StepNumbers.of(found)
-        self._rows[step] = row._replace(layout=self._layouts.setdefault(row.layout, row.layout))
+        layout, numbers = StepNumbers.of(found)
+        self._rows[step] = StepNumbers(self._layouts.setdefault(layout, layout), numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns plain values; the numbers of a step are one string, because a checkpoint looks at each object."""
