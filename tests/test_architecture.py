@@ -44,6 +44,7 @@ ARROWS = {
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
     "callbacks": {
+        "errors",
         "monitor",
         "checkpoints",
         "results",

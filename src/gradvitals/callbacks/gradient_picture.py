@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
 from gradvitals.callbacks.vitals_content import vitals
+from gradvitals.errors import naming_extras
 from gradvitals.loggers.tensorboard import publish_picture
 from gradvitals.results.files import write_json
 
@@ -82,7 +83,8 @@ class GradientPicture(Callback):
         path = Path(self.path) if self.path else self._folder / NAME
         began = time.monotonic()
         try:
-            self._show(monitor, trainer, path if last else None)
+            with naming_extras("GradientPicture"):
+                self._show(monitor, trainer, path if last else None)
         except Exception as error:  # a picture must not cost the weights or hide the error that ended the fit
             log.warning(f"the picture of the gradients cannot be saved to {path}: {error}")
         self._drawing += time.monotonic() - began
