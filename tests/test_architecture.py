@@ -44,7 +44,6 @@ ARROWS = {
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
     "callbacks": {
-        "errors",
         "monitor",
         "checkpoints",
         "results",
@@ -55,6 +54,7 @@ ARROWS = {
         "diagnosis",
         "signal_propagation",
         "vitals",
+        "errors",
     },
     "app.config": {"build", "distributed", "errors", "formatting"},
     "app.run": {

@@ -53,14 +53,14 @@ class Environment:
 
     python: Path
 
-    def run(self, code: str, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        """Run a program in isolated mode, with warnings as errors."""
-        return self._call(["-W", "error", "-c", code, *words], cwd)
+    def run(self, code: str, *, cwd: Path, warnings: str = "error") -> subprocess.CompletedProcess[str]:
+        """Run a program."""
+        return self._call(["-W", warnings, "-c", code], cwd)
 
-    def gradvitals(self, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    def gradvitals(self, *words: str, cwd: Path, importtime: bool = False) -> subprocess.CompletedProcess[str]:
         """Run the console script, which pip would write."""
         code = "import sys; from gradvitals.app.commands.console import main; sys.argv[0] = 'gradvitals'; main()"
-        return self._call(["-c", code, *words], cwd)
+        return self._call([*(["-X", "importtime"] if importtime else []), "-c", code, *words], cwd)
 
     def _call(self, words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         passed = {key: value for key, value in os.environ.items() if not key.startswith(("GRADVITALS_", "HYDRA"))}

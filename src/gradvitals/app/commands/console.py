@@ -57,7 +57,7 @@ def main() -> None:
 def _run_script(command: str, words: list[str]) -> None:
     script = script_of(command)
     if script is None:
-        _refuse(NO_TEMPLATE.format(command=f"gradvitals {command}"))
+        _refuse(NO_TEMPLATE.format(command=command))
     sys.argv = [str(script), *words]  # with which a run starts its other processes
     sys.path.insert(0, str(script.parent))  # as Python does with a script: modules of the user's own are there
     runpy.run_path(str(script), run_name="__main__")

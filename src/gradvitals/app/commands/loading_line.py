@@ -30,7 +30,7 @@ def announce_loading(what: str) -> None:
 def missing_extra_in_one_line(command: str) -> Iterator[None]:
     """Ends a command that needs a package of an extra by one line and exit code 1."""
     try:
-        with naming_extras(command):
+        with naming_extras(command.removeprefix("gradvitals ")):
             yield
     except MissingExtra as error:
         print(f"gradvitals: {error}", file=sys.stderr)
