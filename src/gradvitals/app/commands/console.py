@@ -16,7 +16,7 @@ from gradvitals.app.config.conf_folder import script_of
 from gradvitals.errors import shown
 
 COMPOSED = {
-    "train": "trains one network, or a sweep of them: gradvitals train model=bn act=elu",
+    "train": "trains one network, or a sweep of them",
     "preflight": "sends one batch through a network before any training",
     "cure": "trains until a network is diagnosed, and tries the remedies",
 }
@@ -66,8 +66,8 @@ def _run_script(command: str, words: list[str]) -> None:
 def _listed() -> str:
     about = COMPOSED | {name: text for name, (_, text) in ON_RUNS.items()}
     lines = [f"  {name:<11}{text}" for name, text in about.items()]
-    more = "`gradvitals COMMAND --help` shows what a command takes."
-    return "\n".join(["usage: gradvitals COMMAND ...", "", *lines, "", more])
+    more = ["`gradvitals COMMAND --help` shows what a command takes, as in", "gradvitals train model=bn act=elu"]
+    return "\n".join(["usage: gradvitals COMMAND ...", "", *lines, "", *more])
 
 
 def _refuse(message: str) -> NoReturn:
