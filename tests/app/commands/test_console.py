@@ -92,10 +92,7 @@ def test_a_run_is_trained_made_longer_tested_and_reported(gradvitals, tmp_path):
     ((run, status),) = statuses(tmp_path / "here").items()
     assert status == "completed"
     folder = next((tmp_path / "here").rglob(run))
-    assert (
-        "epoch=1" in json.dumps([str(path) for path in folder.rglob("*.ckpt")])
-        or json.loads((folder / "result.json").read_text())["epochs"] == 2
-    )
+    assert json.loads((folder / "result.json").read_text())["epochs"] == 2
     assert "test/loss" in gradvitals("eval", str(folder)).stdout
     assert gradvitals("report", str(folder)).stdout.startswith("report ")
     assert gradvitals("export", str(folder)).stdout.startswith("weights ")
