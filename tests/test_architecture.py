@@ -57,6 +57,7 @@ ARROWS = {
         "diagnosis",
         "signal_propagation",
         "vitals",
+        "errors",
     },
     "integrations": {
         "displayed_monitor",

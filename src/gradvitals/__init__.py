@@ -1,10 +1,12 @@
-"""gradvitals: visible and healthy gradients for deep networks in PyTorch Lightning.
+"""gradvitals: visible and healthy gradients for deep networks in PyTorch, in any training loop.
 
 Names are imported at first use, so that ``import gradvitals`` costs nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from gradvitals.errors import naming_extras
 
 if TYPE_CHECKING:
     from gradvitals.callbacks.gradient_picture import GradientPicture
@@ -43,5 +45,6 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        with naming_extras(f"gradvitals.{name}"):
+            return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'gradvitals' has no attribute {name!r}")
