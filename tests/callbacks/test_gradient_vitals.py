@@ -341,6 +341,17 @@ def test_it_resumes_from_a_checkpoint_that_holds_tags():
     assert (resumed.first, resumed.latest) == (monitor.first, monitor.latest)
 
 
+def test_it_resumes_from_a_checkpoint_that_holds_only_profiles():
+    """As they were written before the numbers of all quantities were kept."""
+    monitor, resumed = GradientVitals(every_n_steps=1), GradientVitals(every_n_steps=1)
+    fit(classifier(), monitor, max_steps=2)
+    old = {"values": monitor.history.values, "seen": 2, "stride": 1}
+    resumed.load_state_dict(monitor.state_dict() | {"moments": old})
+    assert resumed.profiles == monitor.profiles
+    assert resumed.end == monitor.end
+    assert set(resumed.to_frame().quantity) == {"activation_grad_norm", "loss"}
+
+
 class Follows(Callback):
     """Registers a step hook of its own behind the monitor's."""
 

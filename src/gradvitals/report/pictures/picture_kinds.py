@@ -131,7 +131,7 @@ def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
         raise ValueError("plot: nothing was measured yet; the first training step is measured")
     if found.needs and not drawn.has(found.needs):
         switch = SWITCHES[found.needs]
-        raise ValueError(f"plot({kind!r}): {found.needs} was not measured in this fit; {switch}=True measures it")
+        raise ValueError(f"plot({kind!r}): {found.needs} was not measured: no layer has one, or {switch}=False")
     if axes is not None:
         found.draw(axes, drawn)
         return axes.get_figure(root=True)  # type: ignore[return-value]
