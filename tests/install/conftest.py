@@ -71,11 +71,11 @@ class Environment:
 
 @pytest.fixture(scope="session")
 def environment(archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environment]:
-    """Makes the environment of ``pip install gradvitals``, or with some extras."""
+    """Makes the environment of ``pip install gradvitals``, or with some extras, and with others beside it."""
     (wheel,) = archives.glob("*.whl")
 
     @cache
-    def made(*extras: str) -> Environment:
-        return Environment(linked.make(tmp_path_factory.mktemp("environment"), wheel, extras))
+    def made(*extras: str, others: tuple[str, ...] = ()) -> Environment:
+        return Environment(linked.make(tmp_path_factory.mktemp("environment"), wheel, extras, others))
 
     return made
