@@ -57,9 +57,13 @@ class Environment:
         """Run a program."""
         return self._call(["-W", warnings, "-c", code], cwd)
 
-    def gradvitals(self, *words: str, cwd: Path, importtime: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run the console script, which pip would write."""
-        code = "import sys; from gradvitals.app.commands.console import main; sys.argv[0] = 'gradvitals'; main()"
+    def gradvitals(
+        self, *words: str, cwd: Path, importtime: bool = False, checkout: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the console script, which pip would write; of a checkout that was installed as editable, if one is given."""
+        path = f"sys.path.insert(0, {str(checkout / 'src')!r}); " if checkout else ""
+        run = "from gradvitals.app.commands.console import main; sys.argv[0] = 'gradvitals'; main()"
+        code = f"import sys; {path}{run}"
         return self._call([*(["-X", "importtime"] if importtime else []), "-c", code, *words], cwd)
 
     def _call(self, words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -71,11 +75,11 @@ class Environment:
 
 @pytest.fixture(scope="session")
 def environment(archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Environment]:
-    """Makes the environment of ``pip install gradvitals``, or with some extras."""
+    """Makes the environment of ``pip install gradvitals``, or with some extras, and with others beside it."""
     (wheel,) = archives.glob("*.whl")
 
     @cache
-    def made(*extras: str) -> Environment:
-        return Environment(linked.make(tmp_path_factory.mktemp("environment"), wheel, extras))
+    def made(*extras: str, others: tuple[str, ...] = ()) -> Environment:
+        return Environment(linked.make(tmp_path_factory.mktemp("environment"), wheel, extras, others))
 
     return made

@@ -14,24 +14,28 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 
-def make(folder: Path, wheel: Path, extras: Iterable[str] = ()) -> Path:
-    """Makes an environment in a folder, with the wheel unpacked and its requirements linked; returns its Python."""
+def make(folder: Path, wheel: Path, extras: Iterable[str] = (), others: Iterable[str] = ()) -> Path:
+    """Makes an environment in a folder, with the wheel unpacked and its requirements linked; returns its Python.
+
+    ``others`` are distributions beside it, with what they need.
+    """
     call = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
     subprocess.run(call, check=True, capture_output=True)
     (site,) = folder.glob("lib/python*/site-packages")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    for name in sorted(needed(site, extras)):
+    for name in sorted(needed(site, extras, others)):
         link(metadata.distribution(name), site)
     subprocess.run([folder / "bin/python", "-m", "compileall", "-q", site / "gradvitals"], check=True)  # as pip does
     return folder / "bin/python"
 
 
-def needed(site: Path, extras: Iterable[str]) -> set[str]:
-    """Names of all distributions that the wheel in a folder needs in turn, on this machine."""
+def needed(site: Path, extras: Iterable[str], others: Iterable[str]) -> set[str]:
+    """Names of all distributions that the wheel in a folder and others need in turn, on this machine."""
     (own,) = metadata.distributions(name="gradvitals", path=[str(site)])
     name = canonicalize_name(own.name)
-    waiting, found = [(own, "")] + [(own, extra) for extra in extras], set()
+    waiting = [(own, extra) for extra in ("", *extras)] + [(metadata.distribution(other), "") for other in others]
+    found: set[tuple[str, str]] = set()
     while waiting:
         distribution, extra = waiting.pop()
         if (distribution.name, extra) in found:

@@ -7,6 +7,7 @@ import zipfile
 from email.parser import HeaderParser
 from pathlib import PurePosixPath
 
+from gradvitals import __version__
 from tests.conftest import ROOT
 
 
@@ -42,3 +43,4 @@ def test_the_wheel_contains_the_package_alone_and_its_types(archives):
     assert {"Typing :: Typed", "Intended Audience :: Science/Research"} <= set(fields.get_all("Classifier"))
     assert "plain" in fields["Summary"]
     assert fields["Keywords"]
+    assert fields["Version"] == __version__

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.install.conftest import Environment
 from tests.report.made import a_run
 
@@ -165,6 +166,19 @@ def test_a_command_without_its_extra_is_one_line(environment, tmp_path, words, p
     (tmp_path / "run/events.out.tfevents.1").touch()
     done = environment().gradvitals(*words, cwd=tmp_path)
     in_one_line(done, f'{words[0]} needs a package: {package}. Install it by pip install "gradvitals[{extra}]"')
+
+
+@pytest.mark.parametrize("command", ["train", "preflight", "cure"])
+def test_in_a_checkout_without_the_extra_a_command_is_one_line(environment, tmp_path, command):
+    done = environment().gradvitals(command, "model=bn", cwd=tmp_path, checkout=ROOT)
+    in_one_line(done, f'{command} needs a package: hydra. Install it by pip install "gradvitals[app]"')
+
+
+def test_a_page_without_plotly_is_one_line(environment, tmp_path):
+    a_run(tmp_path / "run")
+    done = environment("tensorboard", others=("matplotlib", "pyyaml")).gradvitals("report", "run", cwd=tmp_path)
+    in_one_line(done, 'report needs a package: plotly. Install it by pip install "gradvitals[report]"')
+    assert not (tmp_path / "run/report.html").exists()
 
 
 def test_report_works_anywhere_with_its_extra_alone(environment, tmp_path):

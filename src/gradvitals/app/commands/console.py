@@ -11,6 +11,7 @@ import sys
 from difflib import get_close_matches
 from typing import NoReturn
 
+import gradvitals
 from gradvitals.app.commands import run_commands
 from gradvitals.app.config.conf_folder import script_of
 from gradvitals.errors import shown
@@ -39,9 +40,7 @@ def main() -> None:
     if typed in ("--help", "-h", "help"):
         print(_listed())
     elif typed == "--version":
-        from gradvitals import __version__
-
-        print(f"gradvitals {__version__}")
+        print(f"gradvitals {gradvitals.__version__}")
     elif typed in ON_RUNS:
         sys.argv = [sys.argv[0], *words]
         ON_RUNS[typed][0](f"gradvitals {typed}")
