@@ -16,12 +16,12 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "gradvitals needs Python 3.11, 3.12 or 3.13 with venv; found none. Set PYTHON=/path/to/python"; exit 1; }
 	@echo "installing   what training needs into .venv; once, it takes some minutes"
 	$(PYTHON) -m venv .venv
-	$(PIP_INSTALL) --editable .
+	$(PIP_INSTALL) --editable ".[app]"
 	@touch $(READY)
 
 $(READY_DEV): $(READY)
 	@echo "installing   the tools of the tests; once"
-	$(PIP_INSTALL) --editable ".[dev]"
+	$(PIP_INSTALL) --editable ".[app,dev]"
 	@touch $(READY_DEV)
 
 setup: $(READY_DEV) ## make .venv with this project, editable, what it needs, and the tools of the tests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gradvitals.app.commands.loading_line import announce_loading
+from gradvitals.app.commands.loading_line import announce_loading, missing_extra_in_one_line
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -19,6 +19,7 @@ def main(config: DictConfig) -> float | None:
 
 if __name__ == "__main__":
     announce_loading("Hydra, torch and Lightning, to train")
-    from gradvitals.app.commands.entry_point import launch
+    with missing_extra_in_one_line("train"):
+        from gradvitals.app.commands.entry_point import launch
 
     launch(main, "train", resumes=True)

@@ -21,11 +21,12 @@ from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.config.run_directory import register_names
 from tests.faults.table import pytest_terminal_summary  # noqa: F401
 
-# Of tests whose names begin alike, which share trainings, or processes that train: each kind goes to one worker.
+# Of tests whose names begin alike, which share trainings, environments, or processes that train: each kind goes to one worker.
 # (pytest-xdist 3.8 has marks for this, which pytest 9.2 keeps from it.)
 TOGETHER = (
     "tests/app/sweep/test_ray",
     "tests/browser",
+    "tests/install",
     "tests/loggers/test_hparams",
     "tests/monitor/test_processes",
     "tests/distributed/test_runs",

@@ -43,7 +43,8 @@ ARROWS = {
     "checkpoints": {"distributed", "classifier", "results", "loggers", "errors", "formatting"},
     "monitor": {"vitals", "diagnosis", "signal_propagation", "distributed", "results"},
     "report": {"results", "diagnosis", "signal_propagation", "formatting", "tabular"},
-    "displayed_monitor": {"monitor", "loggers"},
+    "displayed_monitor": {"monitor", "loggers", "report"},
+    "displayed_results": {"formatting", "report", "results", "signal_propagation"},
     "callbacks": {
         "displayed_monitor",
         "monitor",
@@ -56,6 +57,7 @@ ARROWS = {
         "diagnosis",
         "signal_propagation",
         "vitals",
+        "errors",
     },
     "integrations": {
         "displayed_monitor",
@@ -132,6 +134,8 @@ NO_LIGHTNING = {
     "report",
     "tabular",
     "displayed_monitor",
+    "loggers",
+    "displayed_results",
 }
 
 

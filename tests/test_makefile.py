@@ -16,7 +16,7 @@ case "$1 $2" in
   "-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" && cp "$0" "$3/bin/ruff" && cp "$0" "$3/bin/mypy";;
 esac
 """
-TRAINING, TOOLS = "--editable .", "--editable .[dev]"
+TRAINING, TOOLS = "--editable .[app]", "--editable .[app,dev]"
 
 
 @pytest.fixture

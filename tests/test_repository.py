@@ -8,8 +8,17 @@ import pytest
 from tests.conftest import ROOT
 
 # What is at the top level on purpose; a file that a run left there is not.
-FOLDERS = {".ci", ".github", "benchmarks", "conf", "docs", "src", "tests"}
-FILES = {".gitignore", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "constraints.txt", "pyproject.toml"}
+FOLDERS = {".ci", ".github", "benchmarks", "conf", "docs", "examples", "src", "tests"}
+FILES = {
+    ".gitignore",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "MANIFEST.in",
+    "Makefile",
+    "README.md",
+    "constraints.txt",
+    "pyproject.toml",
+}
 POSIX_MODULES = {"fcntl", "grp", "posix", "pwd", "resource", "termios", "tty"}
 POSIX_NAMES = {
     "os": {"fork", "getuid", "geteuid", "killpg", "setsid", "sync", "statvfs"},

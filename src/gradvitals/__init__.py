@@ -1,4 +1,4 @@
-"""gradvitals: visible and healthy gradients for deep networks in PyTorch Lightning.
+"""gradvitals: visible and healthy gradients for deep networks in PyTorch, in any training loop.
 
 Names are imported at first use, so that ``import gradvitals`` costs nothing.
 """
@@ -6,16 +6,28 @@ Names are imported at first use, so that ``import gradvitals`` costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from gradvitals.errors import naming_extras
+
 if TYPE_CHECKING:
     from gradvitals.callbacks.gradient_picture import GradientPicture
     from gradvitals.callbacks.gradient_vitals import GradientVitals
     from gradvitals.classifier import Classifier
     from gradvitals.diagnosis.diagnose import diagnose
+    from gradvitals.displayed_results import preflight, read_sweep
     from gradvitals.integrations.watch import Vitals, watch
     from gradvitals.nets.mlp import MLP
-    from gradvitals.signal_propagation.preflight import preflight
 
-__all__ = ["MLP", "Classifier", "GradientPicture", "GradientVitals", "Vitals", "diagnose", "preflight", "watch"]
+__all__ = [
+    "MLP",
+    "Classifier",
+    "GradientPicture",
+    "GradientVitals",
+    "Vitals",
+    "diagnose",
+    "preflight",
+    "read_sweep",
+    "watch",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
@@ -23,7 +35,8 @@ _HOMES = {
     "GradientPicture": "gradvitals.callbacks.gradient_picture",
     "GradientVitals": "gradvitals.callbacks.gradient_vitals",
     "diagnose": "gradvitals.diagnosis.diagnose",
-    "preflight": "gradvitals.signal_propagation.preflight",
+    "preflight": "gradvitals.displayed_results",
+    "read_sweep": "gradvitals.displayed_results",
     "MLP": "gradvitals.nets.mlp",
     "Vitals": "gradvitals.integrations.watch",
     "watch": "gradvitals.integrations.watch",
@@ -32,5 +45,6 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        with naming_extras(f"gradvitals.{name}"):
+            return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'gradvitals' has no attribute {name!r}")

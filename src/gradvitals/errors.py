@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -18,6 +19,26 @@ OUT_OF_REACH = (
 
 FLOAT32_MAX = 3.4e38
 
+EXTRAS = {  # package -> the extra of pyproject.toml that installs it
+    "lightning": "lightning",
+    "tensorboard": "tensorboard",
+    "google_crc32c": "tensorboard",
+    "matplotlib": "report",
+    "plotly": "report",
+    "yaml": "report",
+    "hydra": "app",
+    "omegaconf": "app",
+    "torchvision": "app",
+    "torchmetrics": "app",
+    "sklearn": "app",
+    "pandas": "app",
+    "joblib": "app",
+    "filelock": "app",
+    "rich": "app",
+    "dotenv": "app",
+    "safetensors": "app",
+}
+
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
 
 
@@ -27,6 +48,36 @@ class ConfigError(ValueError):
 
 class LostProcess(RuntimeError):
     """Another process of the run has died."""
+
+
+class MissingExtra(ImportError):
+    """A package of an extra is not installed. The message contains the command that installs it."""
+
+
+@contextmanager
+def naming_extras(what: str) -> Iterator[None]:
+    """Names the extra where a package of one is not installed.
+
+    Args:
+        what: what needs the package.
+
+    Raises:
+        MissingExtra: in place of the error of the import.
+
+    Example:
+        >>> with naming_extras("a page"):
+        ...     raise ModuleNotFoundError("No module named 'plotly'", name="plotly")
+        Traceback (most recent call last):
+        gradvitals.errors.MissingExtra: a page needs a package: plotly. Install it by pip install "gradvitals[report]"
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        install = f'pip install "gradvitals[{EXTRAS[package]}]"'
+        raise MissingExtra(f"{what} needs a package: {package}. Install it by {install}", name=package) from None
 
 
 def out_of_reach(error: BaseException) -> bool:

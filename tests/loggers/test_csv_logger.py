@@ -7,7 +7,8 @@ import pytest
 from lightning.pytorch.loggers import CSVLogger
 
 from gradvitals.build import build
-from gradvitals.loggers.csv_logger import rows_before, write_whole
+from gradvitals.loggers.csv_file import rows_before
+from gradvitals.loggers.csv_logger import write_whole
 
 
 def csv_logger(spec, step):
@@ -59,7 +60,7 @@ def test_what_fails_is_tried_again(tmp_path, monkeypatch):
     logger.log_metrics({"loss": 0.5}, 0)
     logger.save()
     logger.log_metrics({"acc": 1}, 1)
-    monkeypatch.setattr("gradvitals.loggers.csv_logger.write_bytes", full)
+    monkeypatch.setattr("gradvitals.loggers.csv_file.write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         logger.save()
     monkeypatch.undo()

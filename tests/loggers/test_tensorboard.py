@@ -1,5 +1,6 @@
 """What loggers are given, and TensorBoard's event files."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -10,6 +11,8 @@ from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from gradvitals import GradientVitals
+from gradvitals.loggers import tensorboard
+from gradvitals.loggers.publish import publish
 from gradvitals.loggers.tensorboard import speed_up
 from tests.loggers.gathers import Gathers
 from tests.monitor.small_fit import Model, fit
@@ -44,6 +47,34 @@ def test_checksums_by_the_library_are_tensorboards(tmp_path):
     found = [event for event in EventFileLoader(str(file)).Load() if event.summary.value]
     assert [event.step for event in found] == [0, 1, 2]
     speed_up(SimpleNamespace())  # one that is built otherwise stays as it is
+
+
+def test_without_the_library_tensorboard_computes_its_own_checksums(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google_crc32c", None)  # its import fails
+    tensorboard._library.cache_clear()
+    try:
+        writer = SummaryWriter(str(tmp_path))
+        publish([writer], {"a": 0.5}, 3)
+        assert "write" not in vars(writer.file_writer.event_writer._async_writer._writer)
+        writer.close()
+    finally:
+        tensorboard._library.cache_clear()
+    (file,) = tmp_path.glob("events*")
+    assert [event.step for event in EventFileLoader(str(file)).Load() if event.summary.value] == [3]
+
+
+def test_one_logger_that_fails_does_not_silence_the_others(caplog):
+    own, broken = Gathers(), Gathers()
+
+    def fails(metrics, step=None):
+        if "grad_norm/total" in metrics:
+            raise ConnectionError("no route to host")
+
+    broken.log_metrics = fails
+    fit(Model(), GradientVitals(every_n_steps=5, first_steps=0), logger=[broken, own], log_every_n_steps=1)
+    assert [step for step, metrics in own.got if "grad_norm/total" in metrics] == [0, 5, 10]
+    told = [message for message in caplog.messages if "no route to host" in message]
+    assert told == ["cannot write to Gathers: ConnectionError: no route to host. It is off; training continues"]
 
 
 def test_event_files_stay_bounded(tmp_path):

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, WandbLogger
 from torch import nn
 
 from gradvitals import GradientVitals
-from gradvitals.loggers.tensorboard import publish_picture, publish_text
+from gradvitals.loggers.publish import publish_picture, publish_text
 from gradvitals.monitor.announcer import Announcer
 from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, png
 from tests.callbacks.test_verdict import Net, fit

@@ -66,7 +66,7 @@ def test_it_is_a_function_however_it_was_imported():
     import gradvitals.signal_propagation.preflight
     from gradvitals import preflight as again
 
-    assert again is gradvitals.signal_propagation.preflight.preflight
+    assert again is gradvitals.displayed_results.preflight
 
 
 def test_frozen_and_unused_layers_and_tokens():

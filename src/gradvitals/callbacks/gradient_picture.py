@@ -12,7 +12,8 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from gradvitals.callbacks.gradient_vitals import GradientVitals, monitor_of
 from gradvitals.callbacks.vitals_content import vitals
-from gradvitals.loggers.tensorboard import publish_picture
+from gradvitals.errors import MissingExtra, naming_extras
+from gradvitals.loggers.publish import publish_picture
 from gradvitals.results.files import write_json
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class GradientPicture(Callback):
         self.path, self.subtitle, self.limits, self.enabled = path, subtitle, limits, enabled
         self._began = self._drawing = 0.0  # seconds
         self._folder = Path()
+        self._can_draw = True
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._began, self._drawing = time.monotonic(), 0.0
@@ -77,12 +79,16 @@ class GradientPicture(Callback):
     @rank_zero_only
     def _draw(self, trainer: Trainer, last: bool = False) -> None:
         monitor = monitor_of(trainer)
-        if not self.enabled or monitor is None or not monitor.profiles or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not (self.enabled and self._can_draw) or monitor is None or not monitor.profiles or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         path = Path(self.path) if self.path else self._folder / NAME
         began = time.monotonic()
         try:
-            self._show(monitor, trainer, path if last else None)
+            with naming_extras("GradientPicture"):
+                self._show(monitor, trainer, path if last else None)
+        except MissingExtra as error:
+            self._can_draw = False
+            log.warning(str(error))
         except Exception as error:  # a picture must not cost the weights or hide the error that ended the fit
             log.warning(f"the picture of the gradients cannot be saved to {path}: {error}")
         self._drawing += time.monotonic() - began

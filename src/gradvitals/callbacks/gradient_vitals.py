@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gradvitals.displayed_monitor import DisplayedMonitor
+from gradvitals.loggers.open_loggers import open_loggers
 from gradvitals.loggers.tags import untagged
 from gradvitals.loops.lightning_loop import LightningLoop
 from gradvitals.monitor.isolation import report
@@ -110,7 +111,7 @@ class GradientVitals(DisplayedMonitor, Callback):
             self.reset()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._loggers = list(trainer.loggers)
+        self._loggers = open_loggers(logger=trainer.loggers) if trainer.is_global_zero else []
         try:
             loop = LightningLoop(trainer, pl_module)
         except Exception as error:

@@ -17,10 +17,10 @@ class ForwardHook:
 
     Args:
         begins: is given module, arguments and keyword arguments; returns others in their place, or None.
-        end: ends the watch that the hook belongs to.
+        end: ends the watch that the hook belongs to, and returns whether it was still going on.
     """
 
-    def __init__(self, begins: Begins, end: Callable[[], None]) -> None:
+    def __init__(self, begins: Begins, end: Callable[[], bool]) -> None:
         self._begins, self.end = begins, end
 
     def __call__(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Result:
@@ -41,7 +41,7 @@ def call_added(module: nn.Module, known: set[int], args: tuple, kwargs: dict[str
         if number in known:
             continue
         if number in module._forward_pre_hooks_with_kwargs:
-            changed: Any = hook(module, args, kwargs)  # type: ignore[call-arg]
+            changed: Any = hook(module, args, kwargs)
             args, kwargs = changed if changed is not None else (args, kwargs)
         else:
             hook(module, args)
@@ -57,5 +57,5 @@ def _ignore(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Result:
     return None
 
 
-def _nothing() -> None:
-    return None
+def _nothing() -> bool:
+    return False

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
-from weakref import WeakMethod
+from weakref import finalize
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from gradvitals.monitor.isolation import report
 from gradvitals.monitor.network import uncompiled
 from gradvitals.monitor.session import SESSION, Session
 from gradvitals.vitals.backward_calls import BackwardCalls
-from gradvitals.vitals.hooks import remove, tensors_in
+from gradvitals.vitals.hooks import remove, tensors_in, weak
 
 log = logging.getLogger(__name__)
 
@@ -27,32 +27,37 @@ log = logging.getLogger(__name__)
 class LoopHooks:
     """Calls the methods of a session at the places of a training loop where they belong.
 
-    A batch begins with the first forward call with gradients enabled after the batch before, and ends with
-    :meth:`batch_ends`, or where nobody calls it with the first forward call after all optimizers have stepped. A forward
-    call in evaluation mode begins no batch, unless the network trains in that mode. Where the network itself is never
-    called, because its parts or a compiled copy are, a batch begins when the one before ends, from the second on.
+    A batch begins with the first forward call with gradients enabled after the batch before. It ends with
+    :meth:`batch_ends`; where nobody calls that, with the first forward call after all optimizers have stepped.
+    A forward call in evaluation mode begins no batch, unless the network trains in that mode. Where the network itself
+    is never called, because its parts or a compiled copy are, each batch but the first begins when the one before ends.
 
     Args:
         end: ends the watch.
     """
 
-    def __init__(self, session: Session, loop: TorchLoop, network: nn.Module, end: Callable[[], None]) -> None:
+    def __init__(self, session: Session, loop: TorchLoop, network: nn.Module, end: Callable[[], bool]) -> None:
         self._session, self._loop, self._scaler = session, loop, loop.scaler
-        self._is_in_batch = self._is_in_scaler = False
-        self._calls_parts = self._trains_in_eval_mode = self._saw_eval_mode = False
+        self._is_in_batch = self._is_in_scaler = self._is_in_step = False
+        self._trains_in_eval_mode = self._saw_eval_mode = False
+        self._calls_parts = type(network).forward is nn.Module.forward  # it has none of its own
         self._batch_idx = 0
         self._closure_of: Optimizer | None = None
         self._of_batch = ExitStack()
         hook = ForwardHook(self._forward_begins, end)
         self._hooks = [network.register_forward_pre_hook(hook, with_kwargs=True)]
         self._hooks += [one.register_step_pre_hook(self._step_begins) for one in loop.optimizers]
+        self._hooks += [one.register_step_post_hook(self._step_ended) for one in loop.optimizers]
         if self._scaler is not None:
             vars(self._scaler).update(step=self._scaler_steps, unscale_=self._scaler_unscales)
+        if self._calls_parts:
+            self._safely(self._begin, None)
 
     # What the hooks see, in the order of a batch
 
     def _forward_begins(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Result:
-        if not torch.is_grad_enabled() or (self._is_in_batch and not self._loop.all_have_stepped):
+        goes_on = self._is_in_batch and (self._is_in_step or not self._loop.all_have_stepped)
+        if goes_on or not torch.is_grad_enabled():
             return None
         if not (module.training or self._trains_in_eval_mode):
             self._saw_eval_mode = True
@@ -68,7 +73,8 @@ class LoopHooks:
     def _begin(self, x: Tensor | None) -> None:
         self._is_in_batch = True
         if self._session.is_due:
-            self._of_batch.enter_context(BackwardCalls(_weak(self._backward_begins), _weak(self._backward_ended)))
+            calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
+            finalize(self, self._of_batch.enter_context(calls).leave)  # of a loop that was broken off
             self._of_batch.enter_context(uncompiled(self._calls_parts and "torch._dynamo" in sys.modules))
         self._session.batch_begins(() if x is None else (x,), self._batch_idx)
 
@@ -86,8 +92,12 @@ class LoopHooks:
             self._session.before_step(optimizer)
 
     def _step_begins(self, optimizer: Optimizer, args: tuple, kwargs: dict[str, Any]) -> None:
+        self._is_in_step = True
         if not self._is_in_scaler:
             self._safely(self._step, optimizer, any(callable(one) for one in (*args, *kwargs.values())))
+
+    def _step_ended(self, *_: Any) -> None:
+        self._is_in_step = False
 
     def _step(self, optimizer: Optimizer, has_closure: bool) -> None:
         self._before_closures_step()
@@ -96,10 +106,10 @@ class LoopHooks:
             self._closure_of = optimizer
         elif self._is_in_batch:
             self._session.before_step(optimizer)
-        elif self._saw_eval_mode:
-            self._trains_in_eval_mode = True
         else:
-            self._calls_parts = True
+            self._session.step_passed(optimizer)
+            self._trains_in_eval_mode = self._trains_in_eval_mode or self._saw_eval_mode
+            self._calls_parts = not self._saw_eval_mode
 
     def _scaler_steps(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         assert self._scaler is not None
@@ -127,9 +137,12 @@ class LoopHooks:
         is_in_batch, self._is_in_batch = self._is_in_batch, False
         self._saw_eval_mode = False
         self._batch_idx += 1
+        has_stepped = bool(self._loop.stepped)
         self._loop.batch_ends()
         if is_in_batch:
             self._session.batch_ends(loss)
+        if has_stepped:  # the model may be saved, copied or evaluated before the next step
+            self._session.unhook()
         self._of_batch.close()
         if self._calls_parts:
             self._begin(None)
@@ -151,14 +164,3 @@ class LoopHooks:
             self.close()
             self._session.close()
             log.warning(report(SESSION, error))
-
-
-def _weak(method: Callable[..., None]) -> Callable[..., None]:
-    """Returns the same method of an object that it does not keep: torch keeps a mode that an error left behind."""
-    known = WeakMethod(method)
-
-    def call(*args: Any) -> None:
-        if (found := known()) is not None:
-            found(*args)
-
-    return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import torch.distributed as dist
@@ -11,6 +12,9 @@ from torch.optim import Optimizer
 
 from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.distributed.dtensor import is_sharded
+from gradvitals.distributed.rendezvous import all_arrive
+
+log = logging.getLogger(__name__)
 
 
 def network_of(model: nn.Module) -> nn.Module:
@@ -48,10 +52,26 @@ def _inner(optimizer: Optimizer) -> Optimizer:
     return _inner(inner) if isinstance(inner, Optimizer) else optimizer
 
 
-def processes_of(model: nn.Module) -> Collectives:
-    """Returns the processes that share the batches of a model, which DDP or FSDP2 has divided among them."""
+def processes_of(model: nn.Module, wait: float = 60.0) -> Collectives:
+    """Returns the processes that share the batches of a model, which DDP or FSDP2 has divided among them.
+
+    Where not all of them watch, as where only the first one logs, they could not add up their numbers: then this one is
+    by itself, with a warning.
+
+    Args:
+        wait: seconds for the others to come.
+    """
     if not (dist.is_available() and dist.is_initialized()):
         return ALONE
     inner = getattr(model, "_forward_module", model)
     shares = isinstance(inner, DistributedDataParallel) or any(map(is_sharded, model.parameters()))
-    return Collectives(number=dist.get_world_size(), rank=dist.get_rank()) if shares else ALONE
+    if not shares:
+        return ALONE
+    together = Collectives(number=dist.get_world_size(), rank=dist.get_rank())
+    if all_arrive("watch", together, wait):
+        return together
+    log.warning(
+        f"gradvitals: watch expected a call in each of {together.total} processes; only some came within {wait:.0f} s. "
+        f"Losses and activations are those of process {together.rank} alone. Call watch and vitals.log in each process"
+    )
+    return ALONE

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from os import PathLike
 from typing import Any, Self
 
 import torch
@@ -24,18 +25,20 @@ from torch import Tensor, nn
 from torch.amp import GradScaler
 from torch.optim import Optimizer
 
+from gradvitals.displayed_monitor import DisplayedMonitor
 from gradvitals.distributed.collectives import Collectives
 from gradvitals.integrations.forward_hook import ForwardHook, hooks_of
 from gradvitals.integrations.loop_hooks import LoopHooks
 from gradvitals.integrations.unwrap import network_of, optimizers_of, processes_of
+from gradvitals.loggers.open_loggers import OpenLogger, close_loggers, open_loggers
 from gradvitals.loops.torch_loop import TorchLoop
-from gradvitals.monitor.monitor import Monitor
+from gradvitals.monitor.collectors.optimizer_step import parameters
 from gradvitals.monitor.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-class Vitals(Monitor):
+class Vitals(DisplayedMonitor):
     """Watches a model in a training loop of one's own; :func:`watch` makes it.
 
     Attributes:
@@ -46,17 +49,24 @@ class Vitals(Monitor):
 
     loss_divisor = 1
 
-    def __init__(self, network: nn.Module, loop: TorchLoop, settings: Settings) -> None:
+    def __init__(
+        self, network: nn.Module, loop: TorchLoop, settings: Settings, loggers: Sequence[OpenLogger] = ()
+    ) -> None:
         super().__init__(settings)
-        self._network, self._loop = network, loop
+        self._network, self._loop, self._loggers = network, loop, list(loggers)
         self._hooks: LoopHooks | None = None
         self._was_warned = False
         self._start()
 
     def _start(self) -> None:
+        if not any(True for _ in self._network.parameters()):
+            log.warning(
+                f"gradvitals: watch expected a model with parameters; {type(self._network).__name__} has no parameters"
+            )
+            return
         self.begin(self._loop, self._network)
         if self.session:
-            self._hooks = LoopHooks(self.session, self._loop, self._network, self.close)
+            self._hooks = LoopHooks(self.session, self._loop, self._network, self._end_for_another)
 
     @property
     def should_stop(self) -> bool:
@@ -88,15 +98,21 @@ class Vitals(Monitor):
         return None
 
     def close(self) -> None:
-        """Judges what came last, removes every hook, and closes the files of numbers. Later calls do nothing."""
+        """Judges what came last, removes every hook, and closes the files of numbers. A second call does nothing."""
         self.finish()
         self._stop()
+
+    def _end_for_another(self) -> bool:
+        was_open = self._hooks is not None
+        self.close()
+        return was_open
 
     def _stop(self) -> None:
         if self._hooks is not None:
             self._hooks.close()
-        self._hooks = None
+        self._hooks, loggers = None, self._loggers
         super().close()
+        close_loggers(loggers)
 
     def __enter__(self) -> Self:
         return self
@@ -113,7 +129,10 @@ class Vitals(Monitor):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resumes from a checkpoint of the same model; call it before the first batch."""
-        self._stop()
+        if self._hooks is not None:
+            self._hooks.close()
+        if self.session is not None:
+            self.session.close()
         super().load_state_dict(state)
         self._loop.step, self._loop.optimizer_steps = state["loop"]["step"], state["loop"]["optimizer_steps"]
         self._start()
@@ -126,6 +145,8 @@ def watch(
     total_steps: int | None = None,
     scaler: GradScaler | None = None,
     accumulate_grad_batches: int = 1,
+    log_dir: str | PathLike[str] | None = None,
+    logger: Any = None,
     processes: Collectives | None = None,
     every_n_steps: int = 50,
     **settings: Any,
@@ -145,6 +166,9 @@ def watch(
         scaler: of a training in float16.
         accumulate_grad_batches: batches whose gradients are added up before a step, if the loss of each was divided by
             their number; 1 if it was not.
+        log_dir: folder of event files for TensorBoard; None: none.
+        logger: where else to log, or a list of that: a ``SummaryWriter``, a run of W&B, the module ``mlflow``, a
+            logger of Lightning, a path that ends in ``.csv``, or a function ``(step, numbers) -> None``.
         processes: those that share the batches; None: all, where DDP or FSDP2 is seen to divide them.
         every_n_steps: measure one step of each optimizer in so many.
         **settings: the other fields of :class:`gradvitals.monitor.settings.Settings`, by name.
@@ -175,9 +199,25 @@ def watch(
         raise ValueError(
             "noise_scale: expected False in watch: a plain loop shows no unclipped gradient of two steps in a row"
         )
-    share = processes or processes_of(model)
-    loop = TorchLoop(optimizers_of(optimizer), total_steps, scaler, accumulate_grad_batches, share)
+    optimizers, share = optimizers_of(optimizer), processes or processes_of(model)
+    _end_earlier(network)
+    _check_parameters(network, optimizers)
+    active = scaler if scaler is not None and scaler.is_enabled() else None
+    loop = TorchLoop(optimizers, total_steps, active, accumulate_grad_batches, share)
+    return Vitals(network, loop, chosen, open_loggers(log_dir, logger) if share.rank == 0 else [])
+
+
+def _end_earlier(network: nn.Module) -> None:
     for hook in hooks_of(network).values():
-        if isinstance(hook, ForwardHook):
-            hook.end()
-    return Vitals(network, loop, chosen)
+        if isinstance(hook, ForwardHook) and hook.end():
+            log.warning(f"gradvitals: this {type(network).__name__} is watched already; the earlier watch ends here")
+
+
+def _check_parameters(network: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+    own = {id(parameter) for parameter in network.parameters()}
+    held = {id(parameter) for optimizer in optimizers for parameter in parameters(optimizer)}
+    if own and own.isdisjoint(held):
+        log.warning(
+            "gradvitals: watch expected the optimizer of the model; it holds none of the parameters of "
+            f"{type(network).__name__}. Make it with torch.optim.Adam(model.parameters())"
+        )

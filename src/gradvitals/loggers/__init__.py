@@ -1,1 +1,1 @@
-"""What TensorBoard and CSV files are given."""
+"""What TensorBoard, CSV files, W&B, MLflow and functions are given; no file here imports Lightning."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
+from gradvitals.loggers.recognize import is_lightnings
 from gradvitals.results.record import flat
 
 Parameter = bool | int | float | str | None
@@ -46,15 +44,14 @@ def hyperparameters(
     }
 
 
-@rank_zero_only
-def log_hparams(loggers: Iterable[Logger], params: dict[str, Parameter], metrics: Iterable[str]) -> None:
+def log_hparams(loggers: Iterable[Any], params: dict[str, Parameter], metrics: Iterable[str]) -> None:
     """Writes the hyperparameters; TensorBoard reads them once, so they come before everything else.
 
     The summaries are written alone: ``log_hyperparams`` would also write a point without a value into the curve of the
     metric. TensorBoard takes the columns from any one run: a number that is null in this run has its column too.
     """
     for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
+        if is_lightnings(logger, "TensorBoardLogger"):
             from torch.utils.tensorboard.summary import hparams
 
             columns = {name: 0.0 if value is None else value for name, value in params.items()}

@@ -1,99 +1,72 @@
-"""Many numbers to all loggers at once."""
+"""TensorBoard's event files: many numbers in one event, checksums by a library, and a full disk."""
 
 from __future__ import annotations
 
-import io
 import struct
-from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
-import google_crc32c
-from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
-from lightning.pytorch.utilities.rank_zero import rank_zero_only
-
+from gradvitals.loggers.destination import Destination
 from gradvitals.vitals import Histogram
 
 
-@rank_zero_only
-def publish(loggers: Iterable[Logger], values: Mapping[str, float], step: int) -> None:
-    """Writes tagged numbers of one step.
+class EventFile(Destination):
+    """What a ``torch.utils.tensorboard.SummaryWriter`` writes.
 
-    TensorBoard gets one event with many values; ``log_metrics`` would write an event for each and cost half a training
-    step. Every other logger gets ``log_metrics``.
+    Args:
+        writer: the writer.
+        is_ours: whether gradvitals has opened it: it is then flushed after each step and closed at the end.
     """
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            _one_event(logger, values, step)
+
+    def __init__(self, writer: Any, is_ours: bool = False) -> None:
+        self.writer, self._is_ours = writer, is_ours
+
+    def numbers(self, values: Mapping[str, float], step: int) -> None:
+        """Writes one event with many values; one event for each would cost half a training step."""
+        summary = _summary(tuple(values))
+        for place, number in zip(summary.value, values.values(), strict=True):
+            place.simple_value = number
+        speed_up(self.writer._get_file_writer())
+        self._add(summary, step)
+
+    def text(self, tag: str, text: str, step: int) -> None:
+        from torch.utils.tensorboard.summary import text as summary_of
+
+        summary = summary_of(tag, text)
+        summary.value[0].tag = tag  # torch's own ends with /text_summary
+        self._add(summary, step)
+
+    def picture(self, tag: str, png: bytes, step: int) -> None:
+        """Writes a PNG without decoding it."""
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        width, height = struct.unpack(">II", png[16:24])  # where the format has them
+        image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
+        self._add(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
+
+    def histograms(self, histograms: Mapping[str, Histogram], step: int) -> None:
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=tag, histo=_proto(found)) for tag, found in histograms.items()]
+        self._add(Summary(value=values), step)
+
+    def layout(self, layout: Mapping[str, Mapping[str, list[Any]]]) -> None:
+        from torch.utils.tensorboard.summary import custom_scalars
+
+        self._add(custom_scalars(layout), None)
+
+    def close(self) -> None:
+        if self._is_ours:
+            self.writer.close()
         else:
-            logger.log_metrics(dict(values), step)
+            self.writer.flush()
 
-
-@rank_zero_only
-def publish_picture(loggers: Iterable[Logger], tag: str, png: bytes, step: int) -> None:
-    """Logs a PNG: to TensorBoard without decoding it, to W&B as an image, to MLflow as the artifact ``TAG.png``."""
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            from tensorboard.compat.proto.summary_pb2 import Summary
-
-            width, height = struct.unpack(">II", png[16:24])  # where the format has them
-            image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
-            summary = Summary(value=[Summary.Value(tag=tag, image=image)])
-            logger.experiment._get_file_writer().add_summary(summary, step)
-        elif isinstance(logger, WandbLogger):
-            logger.log_image(tag, [_decoded(png)], step)
-        elif isinstance(logger, MLFlowLogger):
-            logger.experiment.log_image(logger.run_id, _decoded(png), f"{tag}.png")
-
-
-def _decoded(png: bytes) -> Any:
-    from PIL import Image
-
-    return Image.open(io.BytesIO(png))
-
-
-@rank_zero_only
-def publish_layout(loggers: Iterable[Logger], layout: Mapping[str, Mapping[str, list[Any]]]) -> None:
-    """Defines TensorBoard's page of custom scalars."""
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            from torch.utils.tensorboard.summary import custom_scalars
-
-            logger.experiment._get_file_writer().add_summary(custom_scalars(layout))
-
-
-@rank_zero_only
-def publish_text(loggers: Iterable[Logger], tag: str, text: str, step: int) -> None:
-    """Logs a text: to TensorBoard, to W&B as a table, to MLflow as the artifact ``TAG.txt``; the last one stays."""
-    for logger in loggers:
-        if isinstance(logger, TensorBoardLogger):
-            from torch.utils.tensorboard.summary import text as summary_of
-
-            summary = summary_of(tag, text)
-            summary.value[0].tag = tag  # torch's own ends with /text_summary
-            logger.experiment._get_file_writer().add_summary(summary, step)
-        elif isinstance(logger, WandbLogger):
-            logger.log_text(tag, columns=["step", "text"], data=[[str(step), text]], step=step)
-        elif isinstance(logger, MLFlowLogger):
-            logger.experiment.log_text(logger.run_id, f"step {step}: {text}\n", f"{tag}.txt")
-
-
-@rank_zero_only
-def publish_histograms(loggers: Iterable[Logger], histograms: Mapping[str, Histogram], step: int) -> None:
-    """Logs histograms to TensorBoard and W&B; the other loggers have none."""
-    for logger in loggers if histograms else ():
-        if isinstance(logger, TensorBoardLogger):
-            from tensorboard.compat.proto.summary_pb2 import Summary
-
-            values = [Summary.Value(tag=tag, histo=_proto(found)) for tag, found in histograms.items()]
-            logger.experiment._get_file_writer().add_summary(Summary(value=values), step)
-        elif isinstance(logger, WandbLogger):
-            import wandb
-
-            pairs = {tag: (found.counts, found.edges) for tag, found in histograms.items()}
-            shown = {tag: wandb.Histogram(np_histogram=pair) for tag, pair in pairs.items()}
-            logger.experiment.log(shown | {"trainer/global_step": step})
+    def _add(self, summary: Any, step: int | None) -> None:
+        self.writer._get_file_writer().add_summary(summary, step)
+        if self._is_ours:
+            self.writer.flush()
 
 
 def _proto(found: Histogram) -> Any:
@@ -111,15 +84,6 @@ def _proto(found: Histogram) -> Any:
     )
 
 
-def _one_event(logger: TensorBoardLogger, values: Mapping[str, float], step: int) -> None:
-    summary = _summary(tuple(values))
-    for place, number in zip(summary.value, values.values(), strict=True):
-        place.simple_value = number
-    writer = logger.experiment._get_file_writer()
-    speed_up(writer)
-    writer.add_summary(summary, step)
-
-
 @lru_cache(maxsize=16)
 def _summary(tags: tuple[str, ...]) -> Any:
     """A summary to be filled in; to build one of 200 values takes five times as long."""
@@ -133,11 +97,11 @@ def speed_up(writer: Any) -> None:
 
     TensorBoard computes the checksum of each record in pure Python: 3 ms for an event of 200 values, a quarter of a
     small network's step, in a thread that has the interpreter's lock meanwhile. A writer of an unknown version is not
-    changed.
+    changed, and none is where google-crc32c is not installed.
     """
-    records = records_of(writer)
-    if hasattr(records, "_writer") and "write" not in vars(records):
-        records.write = partial(_write, records._writer)
+    records, crc32c = records_of(writer), _library()
+    if crc32c and hasattr(records, "_writer") and "write" not in vars(records):
+        records.write = partial(_write, records._writer, crc32c)
 
 
 def records_of(writer: Any) -> Any:
@@ -146,12 +110,46 @@ def records_of(writer: Any) -> Any:
     return getattr(queue, "_writer", None)
 
 
-def _write(file: Any, data: bytes) -> None:
+def hold_errors_back(writer: Any, take: Callable[[OSError], None]) -> None:
+    """Keeps an error of writing from TensorBoard's thread, which it would end; nothing is written after the first.
+
+    Args:
+        writer: a ``torch.utils.tensorboard.FileWriter``; one of an unknown version is not changed.
+        take: is called with the first error, in TensorBoard's thread or in the caller's.
+    """
+    speed_up(writer)
+    records: Any = records_of(writer)
+    if records is None:
+        return
+    write, flush, broken = records.write, records.flush, False
+
+    def guarded(do: Callable[..., None], *args: Any) -> None:
+        nonlocal broken
+        if broken:  # readers stop at an incomplete record
+            return
+        try:
+            do(*args)
+        except OSError as error:
+            broken = True
+            take(error)
+
+    records.write, records.flush = partial(guarded, write), partial(guarded, flush)
+
+
+@cache
+def _library() -> Callable[[bytes], int] | None:
+    try:
+        import google_crc32c
+    except ImportError:
+        return None
+    return google_crc32c.value
+
+
+def _write(file: Any, crc32c: Callable[[bytes], int], data: bytes) -> None:
     length = struct.pack("<Q", len(data))
-    file.write(length + _checksum(length) + data + _checksum(data))
+    file.write(length + _checksum(crc32c(length)) + data + _checksum(crc32c(data)))
 
 
-def _checksum(data: bytes) -> bytes:
-    """Returns the CRC-32C, rotated and shifted as the file format defines."""
-    crc = google_crc32c.value(data)
+def _checksum(crc: int) -> bytes:
+    """Returns a CRC-32C, rotated and shifted as the file format defines."""
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
-
 from gradvitals.errors import ConfigError
-from gradvitals.loggers.tensorboard import records_of, speed_up
+from gradvitals.loggers.recognize import is_lightnings
+from gradvitals.loggers.tensorboard import hold_errors_back
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +57,11 @@ on_write_error=stop; what was saved before is whole
         if self._waiting is not None:
             raise self._waiting
 
-    def watch(self, logger: Logger) -> None:
-        """Sends a logger's errors here; TensorBoard writes in its own thread, which an error would end."""
-        if isinstance(logger, TensorBoardLogger):
-            self._watch_events(logger)
+    def watch(self, logger: Any) -> None:
+        """Sends the errors of a Lightning logger here; TensorBoard writes in its own thread."""
+        if is_lightnings(logger, "TensorBoardLogger"):
+            end = partial(self.take_elsewhere, "TensorBoard's events, whose curves end here")
+            hold_errors_back(logger.experiment._get_file_writer(), end)
         for name in WRITES:
             setattr(logger, name, self._guarded(type(logger).__name__, getattr(logger, name)))
 
@@ -69,26 +69,6 @@ on_write_error=stop; what was saved before is whole
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):
                 handler.handleError = partial(self._log_failed, handler.baseFilename)  # type: ignore[method-assign]
-
-    def _watch_events(self, logger: TensorBoardLogger) -> None:
-        writer = logger.experiment._get_file_writer()
-        speed_up(writer)
-        records: Any = records_of(writer)
-        if records is None:  # an unknown version
-            return
-        write, flush, broken = records.write, records.flush, False
-
-        def guarded(do: Callable[..., None], *args: Any) -> None:
-            nonlocal broken
-            if broken:  # readers stop at an incomplete record
-                return
-            try:
-                do(*args)
-            except OSError as error:
-                broken = True
-                self.take_elsewhere("TensorBoard's events, whose curves end here", error)
-
-        records.write, records.flush = partial(guarded, write), partial(guarded, flush)
 
     def _guarded(self, name: str, do: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(do)

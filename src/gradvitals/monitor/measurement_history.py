@@ -13,14 +13,14 @@ Layout = tuple[tuple[str, tuple[str, ...]], ...]  # quantity and the labels of i
 ByLabel = Mapping[str, Mapping[str, float]]  # quantity -> layer's label -> number
 
 
-class Row(NamedTuple):
+class StepNumbers(NamedTuple):
     """The numbers of one step, in the order of a layout that many steps share: eight bytes for each."""
 
     layout: Layout
     numbers: array[float]
 
     @classmethod
-    def of(cls, found: ByLabel) -> Row:
+    def of(cls, found: ByLabel) -> StepNumbers:
         layout = tuple((quantity, tuple(of_layers)) for quantity, of_layers in found.items() if of_layers)
         return cls(layout, array("d", [number for of_layers in found.values() for number in of_layers.values()]))
 
@@ -55,7 +55,7 @@ class MeasurementHistory:
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, StepNumbers] = {}
         self._layouts: dict[Layout, Layout] = {}
         self._seen, self._stride, self._latest = 0, 1, -1
 
@@ -95,8 +95,8 @@ class MeasurementHistory:
             self._stride *= 2
 
     def _keep(self, step: int, found: ByLabel) -> None:
-        row = Row.of(found)
-        self._rows[step] = row._replace(layout=self._layouts.setdefault(row.layout, row.layout))
+        layout, numbers = StepNumbers.of(found)
+        self._rows[step] = StepNumbers(self._layouts.setdefault(layout, layout), numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns plain values; the numbers of a step are one string, because a checkpoint looks at each object."""
@@ -117,7 +117,7 @@ class MeasurementHistory:
             return
         known = [tuple((quantity, tuple(labels)) for quantity, labels in layout) for layout in state["layouts"]]
         self._layouts = {layout: layout for layout in known}
-        self._rows = {step: Row(known[place], _decoded(text)) for step, (place, text) in state["rows"].items()}
+        self._rows = {step: StepNumbers(known[place], _decoded(text)) for step, (place, text) in state["rows"].items()}
 
 
 def _joined(known: ByLabel, new: ByLabel) -> ByLabel:

@@ -10,7 +10,6 @@ from typing import Any
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradvitals.distributed.collectives import ALONE
 from gradvitals.monitor.collectors.batch_statistics import BatchStatistics
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.dead_units import DeadUnitCollector
@@ -45,8 +44,8 @@ class Session:
     """Hooks into a network for measured batches and hands on each measurement.
 
     The training loop calls, in this order: :meth:`batch_begins`, :meth:`before_backward`, :meth:`before_step` (once per
-    optimizer step, before clipping), :meth:`batch_ends`; and :meth:`close` at last, whatever happened. A loop that knows
-    of a step only when it has clipped calls :meth:`after_backward`, too.
+    optimizer step, before clipping), :meth:`batch_ends`; and :meth:`close` at last, whatever happened. A loop that
+    calls :meth:`before_step` after clipping calls :meth:`after_backward`, too.
 
     Args:
         hand_on: is given each measurement, once it is on the host.
@@ -197,7 +196,7 @@ class Session:
                 self.isolation.fails(key, error)
 
     def after_backward(self) -> None:
-        """Measures the gradients of optimizers whose step is due, as the clipping that may follow will not leave them."""
+        """Measures the gradients of optimizers whose step is due, before something clips them."""
         if self._is_over:
             return
         try:
@@ -237,10 +236,14 @@ class Session:
         except Exception as error:
             self._fails(error)
 
+    def step_passed(self, optimizer: Optimizer) -> None:
+        """Counts a step of which nothing was seen."""
+        self._cadences[self.loop.optimizers.index(optimizer)].step_taken()
+
     def _measure(self, number: int, optimizer: Optimizer) -> None:
         network, step = self.network, self._unclipped.pop(number, None)
         if not network.layers:
-            network.layers = step.measurement.layers if step else network.layers_in()
+            network.layers = list(step.measurement.layers) if step else network.layers_in()
         if step is not None:
             step.look_for_clipping()
         else:
@@ -355,8 +358,9 @@ class Session:
 
     def late_losses(self) -> tuple[int | None, list[float]]:
         """Fetches the losses since the last measured step, and the step of the first that was not finite."""
-        together = self.loop.processes if self.loop.ends_together else ALONE
-        return self.losses.look(Readings(together, isolation=self.isolation if together.total > 1 else None))
+        if self.loop.processes.total > 1 and not self.loop.ends_together:
+            return self.losses.look()  # those of this process
+        return self.losses.look(Readings(self.loop.processes, isolation=self.isolation))
 
     def _count_missed(self) -> None:
         """Another optimizer's turn is over: one that was awaited and did not step missed it."""
@@ -367,7 +371,7 @@ class Session:
                 cadence.missed += 1
         idle = any(cadence.missed and not cadence.awaited for cadence in self._cadences)
         if idle or not any(cadence.awaited for cadence in self._cadences):
-            self._unhook()
+            self.unhook()
 
     # The end
 
@@ -382,7 +386,7 @@ class Session:
         self._is_over = True
         for key, close in self._calls["close"]:
             self.isolation.call(key, close)
-        self._unhook()
+        self.unhook()
         self.isolation.close()
 
     def _fails(self, error: Exception) -> None:
@@ -390,7 +394,8 @@ class Session:
         self.isolation.fails(SESSION, error)
         self.close()
 
-    def _unhook(self) -> None:
+    def unhook(self) -> None:
+        """Removes the hooks of measured batches; the next batch that is due adds them again."""
         hooks, self._hooks = self._hooks, None
         if hooks is not None:
             hooks.close()

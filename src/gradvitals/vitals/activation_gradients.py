@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
 
-from gradvitals.vitals.hooks import Wrap, on_forward, remove, taken, tensors_in, unchanged
+from gradvitals.vitals.hooks import Wrap, on_forward, remove, taken, tensors_in, unchanged, weak
 from gradvitals.vitals.layers import weights
 from gradvitals.vitals.norms import norm, total
 
@@ -46,14 +47,19 @@ class ActivationGradients:
         self._sharded = sharded
         self._norms: dict[nn.Module, list[Tensor]] = {}
         self._latest: dict[nn.Module, int] = {}  # the latest backward pass with a gradient
-        self._wrap = wrap
+        self._guarded = wrap(self._join)
         self._hooks = on_forward(layers, wrap(self.layer_called))
 
     def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         nodes = dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output))
         for node in nodes:  # all outputs of a recurrent layer have the same; in-place operations have their own
             if node is not None:
-                node.register_prehook(self._wrap(partial(self._join, layer)))
+                # Python's garbage collector sees no cycle that leads through the graph.
+                node.register_prehook(partial(weak(self._arrived), ref(layer)))
+
+    def _arrived(self, layer: ref[nn.Module], gradients: tuple[Tensor | None, ...]) -> None:
+        if (known := layer()) is not None:
+            self._guarded(known, gradients)
 
     def _join(self, layer: nn.Module, gradients: tuple[Tensor | None, ...]) -> None:
         if torch.is_grad_enabled():

@@ -30,10 +30,15 @@ class LooseMode(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def __exit__(self, *error: object) -> None:
-        modes = stack_of_modes()
-        if self in modes:
-            above = [_pop_mode() for _ in modes[modes.index(self) :]]
-            for mode in reversed(above[:-1]):
-                _push_mode(mode)
-        elif modes:
+        if not self.leave() and stack_of_modes():
             _pop_mode()
+
+    def leave(self) -> bool:
+        """Takes the mode off the stack of this thread; returns whether it was there."""
+        modes = stack_of_modes()
+        if self not in modes:
+            return False
+        above = [_pop_mode() for _ in modes[modes.index(self) :]]
+        for mode in reversed(above[:-1]):
+            _push_mode(mode)
+        return True

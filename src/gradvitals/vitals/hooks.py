@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from weakref import WeakMethod
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -21,12 +22,32 @@ def unchanged(hook: Callable[..., Any]) -> Callable[..., Any]:
 
 def on_forward(modules: Iterable[nn.Module], *hooks: Hook) -> list[RemovableHandle]:
     """Calls each ``hook(module, args, kwargs, output)`` after each forward call; torch sees one hook per module."""
+    together = _Calls(hooks)
+    return [module.register_forward_hook(together, with_kwargs=True) for module in modules]
 
-    def call_all(module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        for hook in hooks:
+
+class _Calls:
+    def __init__(self, hooks: tuple[Hook, ...]) -> None:
+        self._hooks = hooks
+
+    def __call__(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        for hook in self._hooks:
             hook(module, args, kwargs, output)
 
-    return [module.register_forward_hook(call_all, with_kwargs=True) for module in modules]
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Makes of a copy, as of ``copy.deepcopy(model)`` or ``torch.save(model)``, a hook that does nothing."""
+        return _Calls, ((),)
+
+
+def weak(method: Callable[..., None]) -> Callable[..., None]:
+    """Returns a method of an object that it does not keep, for what torch itself keeps; later calls do nothing."""
+    known = WeakMethod(method)
+
+    def call(*args: Any) -> None:
+        if (found := known()) is not None:
+            found(*args)
+
+    return call
 
 
 def taken(values: dict[nn.Module, T], layers: Iterable[nn.Module] | None) -> dict[nn.Module, T]:

@@ -36,7 +36,11 @@ class InputGradient:
         replace = wrap(self._replace)
         self._hooks = [module.register_forward_pre_hook(replace, with_kwargs=True) for module in modules]
 
-    def _replace(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict] | None:
+    def _replace(
+        self, module: nn.Module, args: tuple, kwargs: dict[str, Any] | None = None
+    ) -> tuple[tuple, dict] | None:
+        if kwargs is None:  # another hook of this call has removed this one, and torch calls it a last time
+            return None
         named: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
         key = next((key for key, x in named.items() if isinstance(x, Tensor)), None)
         if key is None or not torch.is_grad_enabled() or self.entry not in (None, module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from weakref import finalize
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from gradvitals.vitals.hooks import remove
+from gradvitals.vitals.hooks import remove, weak
 from gradvitals.vitals.norms import sums
 
 ADDS_DECAY_TO_THE_GRADIENT = (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam, torch.optim.Adamax)
@@ -101,7 +102,8 @@ class CalledModules:
         self._own = set(network.modules())
         self._seen: set[nn.Module] = set()  # keeps them alive, so that no two have one id
         if sees_strangers:
-            self._hooks = [register_module_forward_pre_hook(self._call)]
+            self._hooks = [register_module_forward_pre_hook(weak(self._call))]
+            finalize(self, self._hooks[0].remove)
         else:
             self._hooks = [module.register_forward_pre_hook(self._call) for module in self._own]
 

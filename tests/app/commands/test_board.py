@@ -21,7 +21,7 @@ import pytest
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from gradvitals.app.commands.board import MOST_PINS, pinned, pinning, runs_below
-from gradvitals.loggers.tensorboard import publish
+from gradvitals.loggers.publish import publish
 from tests.conftest import ROOT
 
 LAYERS = [f"activation_grad_norm/{i:02}.net" for i in range(3)]

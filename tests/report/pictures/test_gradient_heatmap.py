@@ -26,7 +26,8 @@ def test_a_row_per_layer_and_a_column_per_step_in_their_order():
     profiles = {50: [1e4, 1e5, 1e6], 0: [1e1, 1e2, 1e3]}
     assert cells(profiles).tolist() == [[1, 4], [2, 5], [3, 6]]
     figure = gradient_heatmap(profiles, subtitle="act=sigmoid")
-    axes, bar = figure.axes
+    (axes,) = figure.axes
+    (bar,) = axes.child_axes
     assert ticks_of(axes.xaxis) == ["0", "50"]
     assert axes.get_ylim() == (-0.5, 2.5)  # layer 0, next to the input, is at the bottom
     assert axes.get_xlabel() == "step (one column for each measured step)"
@@ -49,7 +50,7 @@ def test_colors_are_by_decades_over_all_that_is_finite():
 
 @pytest.mark.parametrize("norms", [RISING, [0.2, 0.21], [3.0], [1e-12, 2e-12]])
 def test_the_bar_names_two_sizes_at_least_and_all_within(norms):
-    bar = gradient_heatmap({0: norms}).axes[1]
+    bar = gradient_heatmap({0: norms}).axes[0].child_axes[0]
     low, high = bar.get_ylim()
     assert len(bar.get_yticks()) >= 2
     assert all(low <= tick <= high for tick in bar.get_yticks())

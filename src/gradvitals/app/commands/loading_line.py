@@ -1,4 +1,4 @@
-"""The first line of a command: what is being loaded, said before anything is.
+"""The first line of a command: what is being loaded, printed before anything is; and the only one where it is missing.
 
 The module itself imports nothing heavy, so that the line comes within a fraction of a second.
 """
@@ -6,9 +6,11 @@ The module itself imports nothing heavy, so that the line comes within a fractio
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from gradvitals.distributed.cluster_environment import is_first_process
+from gradvitals.errors import MissingExtra, naming_extras
 
 # Hydra's flags that show something and load neither torch nor Lightning.
 SHOW = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc"}
@@ -22,6 +24,17 @@ def announce_loading(what: str) -> None:
     """
     if sys.stderr.isatty() and is_first_process() and not only_shows(sys.argv[1:]):
         print(f"loading      {what} ...", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def missing_extra_in_one_line(command: str) -> Iterator[None]:
+    """Ends a command that needs a package of an extra by one line and exit code 1."""
+    try:
+        with naming_extras(command.removeprefix("gradvitals ")):
+            yield
+    except MissingExtra as error:
+        print(f"gradvitals: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def only_shows(arguments: Sequence[str]) -> bool:

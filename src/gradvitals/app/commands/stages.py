@@ -49,7 +49,7 @@ def fit(run: Run, config: RunConfig, job: Job, signals: Signals) -> None:
         return
     if is_first_process():
         mark_unfinished(job.run_dir)
-    if config["ckpt_path"] is None:
+    if config["ckpt_path"] is None and run.trainer.is_global_zero:
         metrics = [f"val/{getattr(run.model, 'metric_name', 'loss')}", "vitals/severity"]
         log_hparams(run.trainer.loggers, hyperparameters(config.values, config.choices, TYPES), metrics)
     errors = run.checkpoint_io.errors

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
-from gradvitals.app.config.compose import CONF
+from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.error_messages import errors_in_one_line
 from gradvitals.build import ALLOW, allowed
 from gradvitals.errors import ConfigError, shown

@@ -14,11 +14,11 @@ from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
+from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.overrides import Overrides, quoted
 from gradvitals.app.config.run_config import RunConfig, choices_of
 from gradvitals.app.config.run_directory import register_names
 
-CONF = Path(__file__).parents[4] / "conf"
 FLATTENED = ("experiment", "local", "debug", "sweep")  # groups whose files set values of the other groups, in turn
 
 

@@ -18,7 +18,7 @@ from omegaconf.errors import GrammarParseError, InterpolationResolutionError, Om
 from gradvitals.app.config.offers import as_it_was_typed, no_such_key, no_such_option
 from gradvitals.app.config.other_templates import SUBCOMMANDS
 from gradvitals.distributed.cluster_environment import rank
-from gradvitals.errors import LostProcess, out_of_reach
+from gradvitals.errors import LostProcess, MissingExtra, out_of_reach
 from gradvitals.formatting import as_typed, setting, visible
 
 HINT = "HYDRA_FULL_ERROR=1 shows the traceback"
@@ -47,7 +47,7 @@ def explain(error: BaseException) -> str:
         return f"trainer: {message}"
     if message.startswith("Config group override must be"):
         return _no_option(message)
-    if isinstance(error, (ValueError, OSError, LostProcess)):
+    if isinstance(error, (ValueError, OSError, LostProcess, MissingExtra)):
         return message
     if out_of_reach(error):
         return f"another process of this run has ended, or cannot be reached; its own message is above ({HINT})"

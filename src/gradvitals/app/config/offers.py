@@ -13,7 +13,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.compose import CONF, FLATTENED, options_of_groups, usual_choices
+from gradvitals.app.config.compose import FLATTENED, options_of_groups, usual_choices
+from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.other_templates import EXPLAINED, KEYS, LOGGERS, OPTIONS
 from gradvitals.app.config.overrides import key_of
 from gradvitals.app.config.schema import RULES

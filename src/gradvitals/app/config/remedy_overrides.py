@@ -10,7 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.compose import CONF, FLATTENED, usual_choices
+from gradvitals.app.config.compose import FLATTENED, usual_choices
+from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.overrides import key_of
 from gradvitals.formatting import as_typed
 

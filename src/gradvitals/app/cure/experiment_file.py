@@ -10,7 +10,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from gradvitals.app.config.compose import CONF, FLATTENED, compose
+from gradvitals.app.config.compose import FLATTENED, compose
+from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.cure.attempts import Attempt, CureState
 from gradvitals.formatting import train_command, visible

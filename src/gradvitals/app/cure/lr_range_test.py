@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gradvitals.app.config.compose import CONF, compose_run_config
+from gradvitals.app.config.compose import compose_run_config
+from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.error_messages import explain
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.trial import bare, signals_of_the_caller, silence

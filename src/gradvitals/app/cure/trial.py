@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradvitals.app.config.compose import CONF, compose_run_config
+from gradvitals.app.config.compose import compose_run_config
+from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.error_messages import explain
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import prepare

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import finalize
 
 import torch
 from torch import Tensor
@@ -48,6 +49,7 @@ class LossWitness(Collector):
         if self._mode is None and self._loop.optimizer_steps >= self._next:
             self._mode = LossCalls()
             self._mode.__enter__()
+            finalize(self, self._mode.leave)  # of a loop that was broken off
 
     def before_backward(self, loss: Tensor) -> None:
         if self._mode is not None:

@@ -160,9 +160,10 @@ def figure(drawing: Drawing, title: str, caption: object = "", choices: Sequence
     return tag("figure", tag("figcaption", tag("b", title), caption), select, plot, _json(drawing))
 
 
-def picture(png: bytes, description: str) -> Html:
-    """Returns a picture that is part of the page's file."""
-    return tag("img", src=f"data:image/png;base64,{base64.b64encode(png).decode()}", alt=description, class_="picture")
+def picture(png: bytes, description: str, style: str | None = None) -> Html:
+    """Returns a picture that is part of the page's file; ``style`` where there is no style sheet."""
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return tag("img", src=source, alt=description, class_=None if style else "picture", style=style)
 
 
 def _json(drawing: Drawing) -> Html:

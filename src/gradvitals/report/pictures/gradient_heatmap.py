@@ -35,18 +35,18 @@ def gradient_heatmap(profiles: Profiles, *, subtitle: str | None = None) -> Figu
     """
     if not profiles:
         raise ValueError("gradient_heatmap: expected at least one measured step; got none")
-    from matplotlib.figure import Figure
+    from gradvitals.report.pictures.shown_figure import ShownFigure
 
-    figure = Figure(figsize=(8, 4.8))
+    figure = ShownFigure(figsize=(8, 4.8))
     axes = figure.add_axes((0.09, 0.115, 0.77, 0.755))
-    _cells(axes, profiles)
+    draw_heatmap(axes, profiles)
     figure.text(0.03, 0.945, "Gradient norm by layer and step", fontsize=14, fontweight="bold")
     if subtitle:
         figure.text(0.03, 0.9, shortened(subtitle), fontsize=8.5, color="0.4", parse_math=False)
     return figure
 
 
-def _cells(axes: Axes, profiles: Profiles) -> None:
+def draw_heatmap(axes: Axes, profiles: Profiles) -> None:
     """Draws one column per measured step, all of one width: the first steps are the densest and need room."""
     from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
@@ -66,7 +66,7 @@ def _cells(axes: Axes, profiles: Profiles) -> None:
     named = evenly(len(steps), NAMED)
     axes.set_xticks(named, [str(steps[column]) for column in named])
     axes.set(xlabel="step (one column for each measured step)", ylabel=LAYERS)
-    bar = color_bar(axes.figure, (0.88, 0.115, 0.018, 0.755), colors, ends)
+    bar = color_bar(axes, colors, ends)
     norms = ticks(low, high)
     bar.set_yticks([math.log10(norm) for norm in norms], labels(norms))
     bar.set_ylabel("L2 norm of dL/dh (grey: none)")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
+from gradvitals.formatting import visible
+
 LONGEST = 32  # characters of a cell in aligned columns
 
 
@@ -31,3 +33,38 @@ def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         ['| act | n |', '| --- | --- |', '| relu | 12 |']
     """
     return "\n".join(f"| {' | '.join(line)} |" for line in [titles, ["---"] * len(titles), *rows])
+
+
+def percent(value: float | None) -> str:
+    """Returns a share as a cell.
+
+    Example:
+        >>> percent(0.254), percent(None)
+        ('25 %', '-')
+    """
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """Returns a number with its trailing zeros, because the numbers of a column are compared digit by digit.
+
+    Example:
+        >>> significant(0.1), significant(12), significant(1.5e-7), significant(None)
+        ('0.100', '12.0', '1.50e-07', '-')
+    """
+    if value is None:
+        return "-"
+    if 0 < abs(value) < 1e-3 or abs(value) >= 1e4:
+        return f"{value:.{digits - 1}e}"
+    return f"{value:#.{digits}g}".rstrip(".") if value else "0"
+
+
+def name_end(name: str, longest: int) -> str:
+    """Returns a layer's name; of one that is too long, the end, which distinguishes it from its neighbors.
+
+    Example:
+        >>> name_end("encoder.layers.11.linear", 12)
+        '…s.11.linear'
+    """
+    name = visible(name)
+    return name if len(name) <= longest else "…" + name[1 - longest :]

@@ -20,19 +20,25 @@ DEFAULT = "(default)"  # of a key that a configuration does not set
 
 def text(sweep: Sweep) -> str:
     """Returns the table and each key's effect, in aligned columns; long sweeps are cut, the files contain all rows."""
-    titles, rows = _cells(sweep)
+    titles, rows = table_cells(sweep)
     lines = aligned([titles, *rows[:MOST]], left=range(len(sweep.keys)))
     if len(rows) > MOST:
         lines.append(f"… and {len(rows) - MOST} more")
+    return "\n".join([*lines, *averaged_lines(sweep)])
+
+
+def averaged_lines(sweep: Sweep) -> list[str]:
+    """Returns each key's effect, on a line for each."""
+    lines = []
     for key, effects in averaged(sweep).items():
         parts = (f"{value or DEFAULT} {number(each.mean)}" for value, each in effects.items())
         lines.append(f"{key}, mean over the rest: {'  '.join(parts)}")
-    return "\n".join(lines)
+    return lines
 
 
 def markdown(sweep: Sweep) -> str:
     """Returns the best configuration, the table, each key's effect and what failed."""
-    titles, rows = _cells(sweep)
+    titles, rows = table_cells(sweep)
     parts = ["# Sweep", markdown_text(answer(sweep)), _escaped_table(titles, rows)]
     for key, effects in averaged(sweep).items():
         parts.append(f"## `{markdown_text(key)}`: mean over the rest")
@@ -85,12 +91,17 @@ def failures(sweep: Sweep) -> list[tuple[str, str]]:
 
 def as_csv(sweep: Sweep) -> str:
     """Returns one row for each configuration; text that a spreadsheet would take for a formula is quoted."""
-    rows = [_numbers(rank, row, sweep) for rank, row in enumerate(sweep.rows, start=1)]
+    rows = numbers(sweep)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     table: list[list[object]] = [[*rows[0]] if rows else [], *([*row.values()] for row in rows)]
     writer.writerows([spreadsheet_text(value) for value in cells] for cells in table)
     return stream.getvalue()
+
+
+def numbers(sweep: Sweep) -> list[dict[str, Any]]:
+    """Returns a row of columns and values for each configuration, the best first."""
+    return [_numbers(rank, row, sweep) for rank, row in enumerate(sweep.rows, start=1)]
 
 
 def _numbers(rank: int, row: Configuration, sweep: Sweep) -> dict[str, Any]:
@@ -111,7 +122,8 @@ def _numbers(rank: int, row: Configuration, sweep: Sweep) -> dict[str, Any]:
     return found | {"verdicts": counted(row.verdicts)}
 
 
-def _cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
+def table_cells(sweep: Sweep) -> tuple[list[str], list[list[str]]]:
+    """Returns the headings of the table, and its rows, the best configuration first."""
     own = sweep.objective != sweep.metric  # the objective is not the metric that is shown anyway
     titles = [*sweep.keys, *([f"{sweep.objective}"] if own else []), f"{sweep.metric}", "final"]
     titles += [*([f"{sweep.tested}"] if sweep.tested else []), "ended", "verdict", "gain/layer", "seconds"]

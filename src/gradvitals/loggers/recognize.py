@@ -1,0 +1,113 @@
+"""Which kind of logger something is, found out without importing the packages of any kind."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from gradvitals.errors import ConfigError, shown
+from gradvitals.loggers.csv_file import CsvFile
+from gradvitals.loggers.destination import Destination, Function, MetricsLogger
+from gradvitals.loggers.mlflow_run import LightningMlflow, MlflowModule
+from gradvitals.loggers.tensorboard import EventFile
+from gradvitals.loggers.wandb_run import LightningWandb, WandbRun
+
+LIGHTNING = ("lightning", "pytorch_lightning", "lightning_fabric")
+ACCEPTED = (
+    "a SummaryWriter of torch.utils.tensorboard, a run of W&B, the module wandb or mlflow, anything with "
+    "log_metrics(metrics, step), a path that ends in .csv, a function (step, numbers), or a list of these"
+)
+
+
+def destination_of(logger: Any) -> Destination:
+    """Returns what writes to a logger.
+
+    Raises:
+        TypeError: it is no logger.
+        ConfigError: it is one that cannot be written to now.
+
+    Example:
+        >>> destination_of(lambda step, numbers: print(step, numbers)).numbers({"grad_norm/total": 2.0}, 7)
+        7 {'grad_norm/total': 2.0}
+        >>> destination_of("runs/1")
+        Traceback (most recent call last):
+        ...
+        TypeError: logger: expected a SummaryWriter of torch.utils.tensorboard, a run of W&B, the module wandb or \
+mlflow, anything with log_metrics(metrics, step), a path that ends in .csv, a function (step, numbers), or a list of \
+these; got 'runs/1'. A folder for TensorBoard is log_dir
+    """
+    if isinstance(logger, (str, os.PathLike)):
+        return _of_path(logger)
+    found = _of_package(logger)
+    if found is None and callable(getattr(logger, "log_metrics", None)):
+        return MetricsLogger(logger)
+    if found is None and _takes_step_and_numbers(logger):
+        return Function(logger)
+    if found is None:
+        raise _refused(logger)
+    return found
+
+
+def is_lightnings(logger: Any, name: str) -> bool:
+    """Returns whether a logger is Lightning's or Fabric's of this name, or derived from it."""
+    return _is_a(logger, name, LIGHTNING)
+
+
+def _of_package(logger: Any) -> Destination | None:
+    """The destination of a logger that is of a known package."""
+    if _is_summary_writer(logger):
+        return EventFile(logger)
+    if is_lightnings(logger, "TensorBoardLogger") and _is_summary_writer(logger.experiment):  # not tensorboardX's
+        return EventFile(logger.experiment)
+    if is_lightnings(logger, "WandbLogger"):
+        return LightningWandb(logger)
+    if is_lightnings(logger, "MLFlowLogger"):
+        return LightningMlflow(logger)
+    if inspect.ismodule(logger) and logger is sys.modules.get("wandb"):
+        return _of_wandb(logger)
+    if _is_a(logger, "Run", ("wandb",)):
+        return WandbRun(logger)
+    if inspect.ismodule(logger) and logger is sys.modules.get("mlflow"):
+        return MlflowModule(logger)
+    return None
+
+
+def _of_path(path: str | os.PathLike) -> Destination:
+    file = Path(path)
+    if file.suffix.lower() != ".csv":
+        raise _refused(path, ". A folder for TensorBoard is log_dir")
+    return CsvFile(file)
+
+
+def _of_wandb(module: Any) -> Destination:
+    if module.run is None:
+        raise ConfigError("logger=wandb: expected a run; wandb.init(...) was not called, or the run has finished")
+    return WandbRun(module.run)
+
+
+def _is_summary_writer(logger: Any) -> bool:
+    return _is_a(logger, "SummaryWriter", ("torch",))
+
+
+def _is_a(thing: Any, name: str, packages: tuple[str, ...]) -> bool:
+    """Whether it is an instance of a class of this name from one of these packages."""
+    return any(kind.__name__ == name and kind.__module__.split(".")[0] in packages for kind in type(thing).__mro__)
+
+
+def _takes_step_and_numbers(function: Any) -> bool:
+    if not callable(function) or isinstance(function, type):
+        return False
+    try:
+        inspect.signature(function).bind(0, {})
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that has no signature
+        return True
+    return True
+
+
+def _refused(logger: Any, hint: str = "") -> TypeError:
+    return TypeError(f"logger: expected {ACCEPTED}; got {shown(logger)}{hint}")

@@ -1,0 +1,538 @@
+"""The monitor in a loop of one's own: the same numbers as Lightning's, whatever the loop does, and no harm to it."""
+
+import copy
+import gc
+import io
+import math
+import weakref
+from contextlib import nullcontext
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning import LightningModule
+from torch import nn
+from torch.overrides import _get_current_function_mode_stack as stack_of_modes
+from torch.utils.data import DataLoader
+
+import gradvitals
+from gradvitals import GradientVitals, watch
+from tests.callbacks.trainer import bare_trainer
+from tests.integrations.same_training import SETTINGS, Training, adam, batches, network
+
+EXACT = {"rel": 1e-6, "abs": 1e-12, "nan_ok": True}
+
+
+def sgd(net: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+
+
+def lbfgs(net: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.LBFGS(net.parameters(), lr=0.1, max_iter=3)
+
+
+def fused(net: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(net.parameters(), lr=0.01, fused=True)
+
+
+TRAININGS = {
+    "plain": Training(),
+    "clip by norm": Training(clip=0.1),
+    "clip by a norm that is never reached": Training(clip=1e6),
+    "clip by value": Training(clip=-0.01, optimizer=sgd),
+    "accumulate": Training(accumulate=3),
+    "accumulate and clip": Training(clip=0.1, accumulate=3),
+    "scaler": Training(scale=2.0**10),
+    "scaler and clip": Training(scale=2.0**10, clip=0.1),
+    "scaler that skips steps": Training(scale=2.0**25),
+    "scaler that skips steps, and clip": Training(scale=2.0**25, clip=0.1),
+    "scaler and fused optimizer": Training(scale=2.0**10, optimizer=fused),
+}
+
+
+@pytest.mark.parametrize("training", TRAININGS.values(), ids=TRAININGS)
+def test_a_plain_loop_has_the_numbers_of_lightning(training):
+    theirs, ours = training.by_lightning(), training.by_hand()
+    assert ours.end == pytest.approx(theirs.end, **EXACT)
+    assert ours.start == pytest.approx(theirs.start, **EXACT)
+    assert ours.measured_steps == theirs.measured_steps
+    assert list(ours.profiles) == list(theirs.profiles)
+    assert ours.diagnosis == theirs.diagnosis
+    assert ours.preflight == theirs.preflight
+    assert ours.clipped_fraction == theirs.clipped_fraction
+
+
+def train(net, optimizer, vitals, steps=12, clip=None):
+    """The loop of the README."""
+    for _, (x, y) in zip(range(steps), batches(), strict=False):
+        loss = F.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(net.parameters(), clip)
+        optimizer.step()
+        vitals.log(loss)
+    return vitals
+
+
+def closure(net, optimizer, x, y):
+    """What L-BFGS calls several times in a step."""
+
+    def loss():
+        optimizer.zero_grad()
+        value = F.cross_entropy(net(x), y)
+        value.backward()
+        return value
+
+    return loss
+
+
+def watched(net: nn.Module):
+    optimizer = adam(net)
+    return train(net, optimizer, watch(net, optimizer, every_n_steps=1))
+
+
+def hooks(net: nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) + len(m._backward_hooks) for m in net.modules())
+
+
+def weights(net: nn.Module) -> list:
+    return [p.tolist() for p in net.parameters()]
+
+
+def test_the_gradient_before_and_after_clipping_by_hand():
+    net = nn.Linear(2, 1, bias=False)
+    net.weight.data[:] = torch.tensor([[1.0, 1.0]])
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+    with watch(net, optimizer, every_n_steps=1) as vitals:
+        net(torch.tensor([[3.0, 4.0]])).sum().backward()  # the gradient is (3, 4)
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        vitals.log(None)
+    assert vitals.end["grad_norm/total"] == pytest.approx(5.0)
+    assert vitals.end["grad_norm_clipped/total"] == pytest.approx(1.0, rel=1e-5)
+    assert vitals.end["clip/coefficient"] == pytest.approx(0.2, rel=1e-5)
+    assert vitals.end["update_ratio/00."] == pytest.approx(1 / math.sqrt(2), rel=1e-5)
+
+
+def test_without_clipping_there_is_no_number_of_it():
+    net = network()
+    optimizer = adam(net)
+    vitals = train(net, optimizer, watch(net, optimizer, every_n_steps=1))
+    assert not [tag for tag in vitals.end if "clip" in tag]
+
+
+@pytest.mark.parametrize("make", [adam, sgd, lbfgs])
+def test_the_training_is_bit_for_bit_the_same(make):
+    trained = []
+    for is_watched in (True, False):
+        net = network()
+        optimizer = make(net)
+        with watch(net, optimizer, every_n_steps=2) if is_watched else nullcontext() as vitals:
+            for x, y in batches():
+                loss = optimizer.step(closure(net, optimizer, x, y))
+                if vitals:
+                    vitals.log(loss)
+        trained.append(weights(net))
+    assert trained[0] == trained[1]
+
+
+def test_the_steps_of_closures_are_measured_once():
+    net = network()
+    optimizer = lbfgs(net)
+    with watch(net, optimizer, every_n_steps=4, first_steps=0) as vitals:
+        for x, y in batches():
+            vitals.log(optimizer.step(closure(net, optimizer, x, y)))
+    assert list(vitals.profiles) == [0, 4, 8]
+    # L-BFGS begins with the gradient at the weights before the step.
+    reference, (x, y) = network(), batches()[0]
+    F.cross_entropy(reference(x), y).backward()
+    total = math.hypot(*(p.grad.norm().item() for p in reference.parameters()))
+    assert vitals.start["grad_norm/total"] == pytest.approx(total, rel=1e-6)
+
+
+def test_validation_between_steps_is_not_seen():
+    def fit(validates):
+        net = network()
+        optimizer = adam(net)
+        vitals = watch(net, optimizer, every_n_steps=1)
+        for x, y in batches():
+            train(net, optimizer, vitals, steps=0)
+            if validates:
+                net.eval()
+                net(100 * x)  # with gradients enabled, as beginners write it
+                with torch.no_grad():
+                    net(100 * x)
+                net.train()
+            loss = F.cross_entropy(net(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            vitals.log(loss)
+        return vitals.end
+
+    assert fit(True) == fit(False)
+
+
+def test_a_network_that_trains_in_evaluation_mode():
+    net = network().eval()
+    vitals = watched(net)
+    assert list(vitals.profiles) == list(range(1, 12))  # the first step shows that it does
+
+
+class Players(nn.Module):
+    """A generator and a discriminator, without a forward pass of both."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.g, self.d = nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1))
+
+    def optimizers_of_both(self):
+        return [torch.optim.Adam(self.d.parameters(), lr=0.01), torch.optim.Adam(self.g.parameters(), lr=0.01)]
+
+    def losses(self, x):
+        """Of each player in its turn."""
+        yield F.softplus(self.d(self.g(x).detach())).mean() + F.softplus(-self.d(x)).mean()
+        yield F.softplus(-self.d(self.g(x))).mean()
+
+
+class Adversaries(LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization, self.both = False, Players()
+
+    def configure_optimizers(self):
+        return self.both.optimizers_of_both()
+
+    def training_step(self, batch, batch_idx):
+        for loss, optimizer in zip(self.both.losses(batch[0]), self.optimizers(), strict=True):
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+
+
+def test_two_optimizers_have_the_numbers_of_lightning():
+    theirs = GradientVitals(**SETTINGS)
+    trainer = bare_trainer(theirs, max_epochs=1)
+    trainer.fit(Adversaries(), DataLoader(batches(), batch_size=None))
+    both = Players()
+    optimizers = both.optimizers_of_both()
+    with watch(both, optimizers, total_steps=24, **SETTINGS) as ours:
+        for x, _ in batches():
+            for loss, optimizer in zip(both.losses(x), optimizers, strict=True):
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            ours.log(None)
+    for known, found in ((theirs.start, ours.start), (theirs.end, ours.end)):
+        assert found == pytest.approx({tag.replace("both.", ""): value for tag, value in known.items()}, **EXACT)
+
+
+def test_parts_of_the_network_are_called():
+    class Parts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.head = nn.Linear(4, 8), nn.Linear(8, 3)
+
+        def encode(self, x):
+            return self.head(self.encoder(x).relu())
+
+    net = Parts()
+    optimizer = adam(net)
+    with watch(net, optimizer, every_n_steps=1) as vitals:
+        for x, y in batches():
+            loss = F.cross_entropy(net.encode(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            vitals.log(loss)
+    assert list(vitals.profiles) == list(range(12))
+    assert [layer.label for layer in vitals.layers] == ["00.encoder", "01.head"]
+    assert hooks(net) == 0
+
+
+def test_a_network_that_is_called_by_another_name():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = network()
+
+        def forward(self, x):
+            raise NotImplementedError
+
+        def score(self, x):
+            return self.net(x)
+
+    net = Named()
+    optimizer = adam(net)
+    with watch(net, optimizer, every_n_steps=1) as vitals:
+        for x, y in batches():
+            loss = F.cross_entropy(net.score(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            vitals.log(loss)
+    assert list(vitals.profiles) == list(range(1, 12))  # the first step shows it
+    assert hooks(net) == 0
+
+
+def test_parameters_that_are_added_later_are_measured():
+    net = network()
+    optimizer = adam(net)
+    vitals = train(net, optimizer, watch(net, optimizer, every_n_steps=1), steps=3)
+    net.append(nn.Tanh()).append(nn.Linear(3, 3))
+    optimizer.add_param_group({"params": net[-1].parameters()})
+    train(net, optimizer, vitals)
+    assert vitals.layers[-1].name == "7"
+    assert vitals.end["grad_norm/03.7"] > 0
+
+
+def test_steps_that_are_left_out_are_no_steps():
+    net = network()
+    optimizer = adam(net)
+    vitals = watch(net, optimizer, every_n_steps=1)
+    for index, (x, y) in enumerate(batches()):
+        loss = F.cross_entropy(net(x), y)
+        loss.backward()
+        if index % 2:
+            optimizer.step()
+        optimizer.zero_grad()
+        vitals.log(loss)
+    assert list(vitals.profiles) == list(range(6))
+
+
+def test_a_loop_that_never_logs_is_measured_without_its_losses():
+    net = network()
+    optimizer = adam(net)
+    vitals = watch(net, optimizer, every_n_steps=1)
+    for x, y in batches():
+        loss = F.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    vitals.close()
+    assert list(vitals.profiles) == list(range(12))
+    assert hooks(net) == 0
+
+
+def test_gradients_taken_away_after_backward():
+    """As DINO does with its last layer in the first epoch."""
+    net = network()
+    optimizer = adam(net)
+    with watch(net, optimizer, every_n_steps=1) as vitals:
+        for x, y in batches():
+            loss = F.cross_entropy(net(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            net[-1].weight.grad = None
+            optimizer.step()
+            vitals.log(loss)
+    assert vitals.end["grad_norm/02.5"] > 0
+    assert vitals.end["grad_norm_clipped/02.5"] == 0
+
+
+# What people do to models between steps
+
+
+def test_a_copy_and_a_saved_model_are_not_watched():
+    net = network()
+    optimizer = adam(net)
+    with watch(net, optimizer, every_n_steps=1) as vitals:
+        train(net, optimizer, vitals, steps=3)
+        twin, file = copy.deepcopy(net), io.BytesIO()
+        torch.save(net, file)
+        file.seek(0)
+        loaded = torch.load(file, weights_only=False)
+        for other in (twin, loaded):
+            other(batches()[0][0]).sum().backward()
+        train(net, optimizer, vitals, steps=3)
+    assert len(vitals.profiles) == 6
+    assert weights(twin) == weights(loaded)
+
+
+def test_an_error_in_the_loop_leaves_no_hook_behind():
+    net, modes = network(), stack_of_modes()
+    optimizer = adam(net)
+
+    def fails():
+        with watch(net, optimizer, every_n_steps=1) as vitals:
+            train(net, optimizer, vitals, steps=2)
+            net(batches()[0][0])
+            1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert hooks(net) == 0
+    assert not optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_post_hooks
+    assert stack_of_modes() == modes
+
+
+def test_an_error_within_forward_too():
+    net, modes = network(), stack_of_modes()
+    with pytest.raises(RuntimeError), watch(net, adam(net), every_n_steps=1):
+        net(torch.zeros(2, 5))
+    assert hooks(net) == 0
+    assert stack_of_modes() == modes
+
+
+def test_it_goes_with_the_model():
+    net = network()
+    vitals = watched(net)
+    known = [weakref.ref(net), weakref.ref(vitals)]
+    del net, vitals
+    gc.collect()
+    assert [ref() for ref in known] == [None, None]
+
+
+def test_a_loop_that_was_broken_off_leaves_nothing_behind_once_it_is_forgotten():
+    """As where a cell of a notebook was interrupted."""
+    modes, everywhere = stack_of_modes(), dict(torch.nn.modules.module._global_forward_pre_hooks)
+    net = network()
+    vitals = watch(net, adam(net), every_n_steps=1)
+    net(batches()[0][0])
+    assert len(stack_of_modes()) > len(modes)
+    del vitals, net
+    gc.collect()
+    assert stack_of_modes() == modes
+    assert torch.nn.modules.module._global_forward_pre_hooks == everywhere
+
+
+def test_a_loop_resumes_from_a_checkpoint():
+    net = network()
+    optimizer = adam(net)
+    straight = train(net, optimizer, watch(net, optimizer, every_n_steps=2))
+    net = network()
+    optimizer = adam(net)
+    begun = train(net, optimizer, watch(net, optimizer, every_n_steps=2), steps=6)
+    file = io.BytesIO()
+    torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "vitals": begun.state_dict()}, file)
+    file.seek(0)
+    saved = torch.load(file)
+    net = network()
+    optimizer = adam(net)
+    net.load_state_dict(saved["net"])
+    optimizer.load_state_dict(saved["optimizer"])
+    resumed = watch(net, optimizer, every_n_steps=2)
+    resumed.load_state_dict(saved["vitals"])
+    for x, y in batches()[6:]:
+        loss = F.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        resumed.log(loss)
+    assert resumed.end == pytest.approx(straight.end, **EXACT)
+    assert list(resumed.profiles) == list(straight.profiles)
+
+
+# Bad input: one line, and the training goes on
+
+
+def one_line(caplog) -> str:
+    assert len(caplog.records) == 1, caplog.messages
+    assert "\n" not in caplog.messages[0]
+    return caplog.messages[0]
+
+
+def test_a_model_without_parameters(caplog):
+    net = nn.Sequential(nn.Flatten())
+    other = nn.Linear(4, 3)
+    vitals = watch(net, adam(other))
+    assert "no parameters" in one_line(caplog)
+    for x, y in batches():
+        F.cross_entropy(other(net(x)), y).backward()
+        vitals.log(torch.zeros(()))
+    vitals.close()
+
+
+def test_an_optimizer_of_another_model(caplog):
+    net, other = network(), network()
+    optimizer = adam(other)
+    train(net, optimizer, watch(net, optimizer, every_n_steps=1)).close()
+    assert "none of the parameters" in caplog.messages[0]
+    assert len(caplog.messages) <= 2  # the second is the verdict
+
+
+@pytest.mark.parametrize("loss", [torch.zeros(3), "0.5", [1.0], {"loss": 1.0}])
+def test_a_loss_that_is_no_number(loss, caplog):
+    net = network()
+    vitals = watch(net, adam(net), every_n_steps=1)
+    for x, y in batches():
+        F.cross_entropy(net(x), y).backward()
+        vitals.log(loss)
+    vitals.close()
+    assert "expected a loss of one number" in caplog.messages[0]
+    assert len(caplog.messages) <= 2  # the second is the verdict
+
+
+def test_two_watches_of_one_model(caplog):
+    net = network()
+    optimizer = adam(net)
+    first = watch(net, optimizer, every_n_steps=1)
+    train(net, optimizer, first, steps=2)
+    second = watch(net, optimizer, every_n_steps=1)
+    assert "is watched already" in one_line(caplog)
+    train(net, optimizer, second, steps=3)
+    assert (len(first.profiles), len(second.profiles)) == (2, 3)
+    first.log(torch.zeros(()))
+    second.close()
+    assert hooks(net) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (lambda net, optimizer: (optimizer, net), "expected a torch.nn.Module and its optimizer; got Adam"),
+        (lambda net, optimizer: (net, net), "expected an optimizer of torch, or a list of them; got Sequential"),
+        (lambda net, optimizer: (net, []), "expected an optimizer of torch, or a list of them; got list"),
+        (lambda net, optimizer: (net, [optimizer, 1]), "got int"),
+    ],
+)
+def test_other_arguments_are_refused(arguments, message):
+    net = network()
+    with pytest.raises(TypeError, match=message):
+        watch(*arguments(net, adam(net)))
+
+
+def test_the_package_offers_it():
+    assert gradvitals.watch is watch
+    net = network()
+    with watch(net, adam(net)) as vitals:
+        assert isinstance(vitals, gradvitals.Vitals)
+
+
+def test_labels_of_one_class_are_read_from_the_loss():
+    net = network()
+    optimizer = adam(net)
+    vitals = watch(net, optimizer, every_n_steps=1)
+    for _ in range(60):
+        loss = F.cross_entropy(net(torch.randn(20, 4)), torch.zeros(20, dtype=torch.long))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        vitals.log(loss)
+    vitals.close()
+    assert "all labels seen so far are the same" in str(vitals.diagnosis)
+
+
+def test_a_mode_of_the_user_around_the_forward_pass_is_left_when_they_leave_it():
+    from torch.overrides import TorchFunctionMode
+
+    class Mine(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            return func(*args, **(kwargs or {}))
+
+    net, modes = network(), stack_of_modes()
+    optimizer = adam(net)
+    with watch(net, optimizer, every_n_steps=1) as vitals:
+        for x, y in batches():
+            with Mine():
+                out = net(x)
+            loss = F.cross_entropy(out, y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            vitals.log(loss)
+    assert stack_of_modes() == modes
+    assert len(vitals.profiles) > 0
