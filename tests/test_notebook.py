@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
+import nbclient
+import nbformat
 import pytest
-
-nbformat = pytest.importorskip("nbformat")
-nbclient = pytest.importorskip("nbclient")
-pytest.importorskip("ipykernel")
 
 SETUP = """
 import warnings

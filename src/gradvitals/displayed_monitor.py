@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gradvitals.report.tables.vitals_summary import VitalsSummary
 
 log = logging.getLogger(__name__)
-DPI = 90  # dots per inch of the picture in a notebook, where a cell is seldom wider
+DPI = 90  # dots per inch of the picture in a notebook: 720 points wide
 NO_MATPLOTLIB = 'pictures need matplotlib, which is not installed: pip install "gradvitals[report]"'
 BEFORE, AFTER = "grad_norm/total", "grad_norm_clipped/total"  # tags; of several optimizers, their number follows
 
@@ -35,8 +35,9 @@ class DisplayedMonitor(Monitor):
 
     Attributes:
         start, end: the first and the latest number of each tag.
-        announces: whether process 0 warns of a changed verdict, and says at the end of a fit what it was.
-        information: where it says what is no warning.
+        announces: whether process 0 warns of a changed verdict, and says at the end of a fit what it was; the commands
+            of this project say it themselves.
+        information: the logger of what is no warning.
     """
 
     information: ClassVar[logging.Logger] = log

@@ -79,11 +79,10 @@ class GradientVitals(DisplayedMonitor, Callback):
         **settings: the other fields of :class:`gradvitals.monitor.settings.Settings`, by name.
 
     Attributes:
-        start, end: the first and the latest number of each tag.
+        start, end, announces: see :class:`gradvitals.displayed_monitor.DisplayedMonitor`, which also has :meth:`plot`
+            and :meth:`to_frame`, and is what a notebook shows.
         layers, history, non_finite, diagnosis, preflight, stopped_it, seconds_saved: see
             :class:`gradvitals.monitor.monitor.Monitor`.
-        announces: whether process 0 warns of a changed verdict, and says at the end of a fit what it was; the commands
-            of this project say it themselves.
 
     Raises:
         TypeError: a name that is no setting.
@@ -94,7 +93,7 @@ class GradientVitals(DisplayedMonitor, Callback):
         >>> trainer = Trainer(callbacks=[GradientVitals(every_n_steps=50)], logger=False, accelerator="cpu")
     """
 
-    information: ClassVar[logging.Logger] = logging.getLogger("lightning.pytorch.gradvitals")  # it has a handler
+    information: ClassVar[logging.Logger] = logging.getLogger("lightning.pytorch.utilities.rank_zero")  # has a handler
 
     @takes_settings
     def __init__(self, every_n_steps: int = 50, **settings: Any) -> None:
