@@ -1,4 +1,4 @@
-"""A Hugging Face Trainer, with true gradient norms before and after its clipping."""
+"""A Hugging Face Trainer: gradient norms before and after clipping. Its default learning rate is for fine-tuning."""
 
 from tempfile import mkdtemp
 

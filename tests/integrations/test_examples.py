@@ -12,7 +12,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 ALONE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
-
 MOST_LINES = 25  # that contain code
 
 
@@ -41,6 +40,7 @@ def test_example_is_short(file):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # mypy reads torch and transformers
 def test_examples_are_typed():
     """Of the packages that they use, some have no types."""
     command = [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 from math import inf
 from pathlib import Path
 from statistics import mean
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -21,10 +23,12 @@ from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
     Trainer,
+    TrainerState,
     TrainingArguments,
 )
 
 from gradvitals.integrations.hugging_face import GradientVitalsCallback
+from gradvitals.integrations.reporting import reporters
 from tests.integrations.net import MOST, RATE, SCALE, SIZE, Kept, Net, batches, expected, hooks_of, scaled
 
 STEPS = 6
@@ -221,6 +225,27 @@ def test_numbers_go_where_the_trainer_reports(tmp_path):
     (folder,) = {file.parent for file in tmp_path.rglob("events.out.tfevents.*")}
     events = EventAccumulator(str(folder)).Reload()
     assert {"train/grad_norm", "grad_norm/total", "grad_norm_clipped/00.body.0"} <= set(events.Tags()["scalars"])
+
+
+def test_runs_of_other_trackers_are_found_where_the_trainer_has_begun_them(tmp_path, monkeypatch):
+    wandb, mlflow = ModuleType("wandb"), ModuleType("mlflow")
+    wandb.run = object()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    arguments = TrainingArguments(output_dir=str(tmp_path), report_to="none", use_cpu=True)
+    arguments.report_to = ["wandb", "mlflow"]
+    first, other = TrainerState(is_world_process_zero=True), TrainerState(is_world_process_zero=False)
+    assert reporters(arguments, first) == {"log_dir": None, "logger": [wandb.run, mlflow]}
+    assert reporters(arguments, other) == {"log_dir": None, "logger": None}
+
+
+def test_a_model_can_be_copied_within_the_training(tmp_path):
+    net, (callback, kept) = Net(), watched()
+    steps, copies = expected(net, batches(STEPS), 1), []
+    callback.on_step_begin = lambda *_, model, **__: copies.append(copy.deepcopy(model))
+    trainer_of(net, callback, tmp_path).train()
+    copies[-1].train()(*batches(1)[0])
+    kept.assert_agrees(steps)
 
 
 def test_settings_are_checked_when_the_callback_is_made():
