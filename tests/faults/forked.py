@@ -34,9 +34,7 @@ IMPORTED = (  # what a run imports, once for all processes
 )
 
 
-def start(
-    folder: Path, *words: str, script: str | Path = "train.py", fault: Callable[[], None] = lambda: None
-) -> int:
+def start(folder: Path, *words: str, script: str | Path = "train.py", fault: Callable[[], None] = lambda: None) -> int:
     """``python src/SCRIPT WORDS`` in a folder, in a process of its own.
 
     Args:
