@@ -178,7 +178,7 @@ def test_killed_again_and_again_at_any_moment(whole, tmp_path, tally):
     draw, kills, words = random.Random(9), 8, FIT
     for _ in range(kills):
         pid = forked.start(tmp_path, *words)
-        time.sleep(draw.uniform(0.3, 4))
+        time.sleep(draw.uniform(0.2, 2))  # a whole fit takes about two seconds
         os.kill(pid, signal.SIGKILL)
         forked.wait(pid)
         begun = [file for file in tmp_path.glob("logs/train/runs/*/.hydra/overrides.yaml") if file.stat().st_size]
