@@ -29,6 +29,9 @@ setup: $(READY_DEV) ## make .venv with this project, editable, what it needs, an
 train: $(READY) ## train: make train ARGS="model=bn act=elu"
 	$(BIN)/python src/train.py $(ARGS)
 
+# Workers share the cores: a thread that spins while it waits for another takes a core from a worker.
+test test-slow: export OMP_WAIT_POLICY := PASSIVE
+
 test: $(READY_DEV) ## run the tests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.config.run_directory import register_names
 from tests.faults.table import pytest_terminal_summary  # noqa: F401
+from tests.warm import WarmInterpreter
 
 # Of tests whose names begin alike, which share trainings, environments, or processes that train: each kind goes to one worker.
 # (pytest-xdist 3.8 has marks for this, which pytest 9.2 keeps from it.)
@@ -94,12 +95,34 @@ def command(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess]:
     """Run a script of src/ as a user does, in an empty folder."""
 
     def run(*words: str, script: str = "train.py", **environment: str) -> subprocess.CompletedProcess:
-        passed = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
-        env = passed | {"GRADVITALS_LAZY": os.environ.get("GRADVITALS_LAZY", "1")}
         call = [sys.executable, str(ROOT / "src" / script), *words]
-        return subprocess.run(
-            call, cwd=tmp_path, env=env | environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        env = environment_of_a_user() | environment
+        return subprocess.run(call, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+    return run
+
+
+def environment_of_a_user() -> dict[str, str]:
+    passed = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
+    return passed | {"GRADVITALS_LAZY": os.environ.get("GRADVITALS_LAZY", "1")}
+
+
+@pytest.fixture(scope="session")
+def warm_interpreter() -> Iterator[WarmInterpreter]:
+    interpreter = WarmInterpreter()
+    yield interpreter
+    interpreter.close()
+
+
+@pytest.fixture
+def warm_command(
+    warm_interpreter: WarmInterpreter, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., subprocess.CompletedProcess]:
+    """As ``command``, without the seconds that imports take: for what does not depend on how a process starts."""
+
+    def run(*words: str, script: str = "train.py") -> subprocess.CompletedProcess:
+        out = tmp_path_factory.mktemp("printed")
+        return warm_interpreter.run(ROOT / "src" / script, words, tmp_path, environment_of_a_user(), out)
 
     return run
 

@@ -27,7 +27,7 @@ from tests.distributed import process_group
 
 BATCH = 1000  # samples of a step in all processes: as many as it takes to call a unit dead
 ALWAYS = (
-    "logger=none callbacks=none data.shuffle=false optimizer=sgd optimizer.lr=0.1 trainer.limit_val_batches=0 "
+    "threads=1 logger=none callbacks=none data.shuffle=false optimizer=sgd optimizer.lr=0.1 trainer.limit_val_batches=0 "
     "trainer.max_steps=2 trainer.max_epochs=-1"
 )
 COMMANDS = {  # name -> what is typed beside the trainer

@@ -1,11 +1,8 @@
-"""One pair of processes for all tests of this folder's cases: starting one takes ten seconds."""
+"""One pair of processes for all tests of this folder's cases."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,9 +10,9 @@ from typing import Any
 
 from tests.distributed.cases import OPTIMIZERS, STEPS
 from tests.distributed.small_fit import fit, model, trainer
+from tests.faults import forked
 
 SCRIPT = Path(__file__).with_name("cases.py")
-ROOT = SCRIPT.parents[2]
 
 
 class Pair:
@@ -37,10 +34,7 @@ def pair() -> Pair:
 
 
 def launch(script: Path, *arguments: str) -> None:
-    """Run a script in two processes."""
-    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*call, *arguments], capture_output=True, text=True, timeout=240, env=environment, cwd=ROOT, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    """Runs a script in two processes."""
+    with TemporaryDirectory() as folder:
+        codes = forked.torchrun(Path(folder), 2, *arguments, script=script)
+        assert codes == [0, 0], forked.said(Path(folder))[-3000:]

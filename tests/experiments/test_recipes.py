@@ -152,8 +152,8 @@ def test_the_gradient_at_the_input_of_four_layers():
     assert mean(found["skip4"]) > mean(found["plain4"])
 
 
-def test_preflight_writes_the_gradient_at_the_input(command, tmp_path):
-    done = command("experiment=residual4", script="preflight.py")
+def test_preflight_writes_the_gradient_at_the_input(warm_command, tmp_path):
+    done = warm_command("experiment=residual4", script="preflight.py")
     assert done.returncode == 0, done.stderr
     (file,) = tmp_path.glob("logs/preflight/runs/*/preflight.json")
     written = json.loads(file.read_text())

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import runpy
 import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -32,13 +34,13 @@ IMPORTED = (  # what a run imports, once for all processes
 )
 
 
-def start(folder: Path, *words: str, script: str = "train.py", fault: Callable[[], None] = lambda: None) -> int:
+def start(folder: Path, *words: str, script: str | Path = "train.py", fault: Callable[[], None] = lambda: None) -> int:
     """``python src/SCRIPT WORDS`` in a folder, in a process of its own.
 
     Args:
         folder: where it is typed; what it prints goes to ``out.txt`` there.
         words: what is typed.
-        script: of ``src/``.
+        script: of ``src/``, or an absolute path.
         fault: called in the process before the script: puts into it what shall go wrong.
 
     Returns:
@@ -65,7 +67,7 @@ def start(folder: Path, *words: str, script: str = "train.py", fault: Callable[[
         os._exit(code)
 
 
-def _become(folder: Path, script: str, words: tuple[str, ...]) -> None:
+def _become(folder: Path, script: str | Path, words: tuple[str, ...]) -> None:
     """A process in which nothing of the tests is left but what was imported."""
     import torch
     from hydra.core.global_hydra import GlobalHydra
@@ -86,9 +88,9 @@ def _become(folder: Path, script: str, words: tuple[str, ...]) -> None:
     sys.argv = [str(ROOT / "src" / script), *words]
 
 
-def wait(pid: int) -> int:
+def wait(pid: int, limit: float = LIMIT) -> int:
     """The exit code; minus the signal's number where one killed it."""
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
@@ -102,6 +104,26 @@ def wait(pid: int) -> int:
 def run(folder: Path, *words: str, **how: object) -> int:
     """:func:`start` and :func:`wait`."""
     return wait(start(folder, *words, **how))  # type: ignore[arg-type]
+
+
+def torchrun(folder: Path, processes: int, *words: str, script: str | Path = "train.py") -> list[int]:
+    """Runs a script in several processes that find what torchrun tells its own; their exit codes."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    members = [partial(_in_torchrun, rank, processes, port) for rank in range(processes)]
+    started = [start(folder, *words, script=script, fault=member) for member in members]
+    return [wait(pid, 240) for pid in started]
+
+
+def _in_torchrun(rank: int, processes: int, port: int) -> None:
+    from lightning.pytorch.utilities.rank_zero import rank_zero_only
+
+    os.environ.pop("PL_GLOBAL_SEED", None)
+    ranks = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0}
+    sizes = {"WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes, "GROUP_WORLD_SIZE": 1}
+    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "forked"}
+    os.environ.update({key: str(value) for key, value in (ranks | sizes | place).items()})
+    rank_zero_only.rank = rank  # which Lightning took from the environment when it was imported
 
 
 def the_run(folder: Path) -> Path:

@@ -54,12 +54,12 @@ def test_random_command_lines(tmp_path: Path, tally, monkeypatch, part):
     tally(f"random configs {part + 1}", tried=LINES, survived=LINES - len(found))
 
 
-def test_typed_command_lines(command, tmp_path: Path, tally):
+def test_typed_command_lines(warm_command, tmp_path: Path, tally):
     """As a user types them, in processes of their own."""
     survived = 0
     for words in TYPED:
         before = set(tmp_path.rglob("*"))
-        done = command(*SHORT, *words)
+        done = warm_command(*SHORT, *words)
         wrong = verdict(Ended(done.returncode, done.stdout, done.stderr), tmp_path, before)
         print(words, wrong, done.stderr)
         survived += wrong is None

@@ -178,7 +178,7 @@ def test_killed_again_and_again_at_any_moment(whole, tmp_path, tally):
     draw, kills, words = random.Random(9), 8, FIT
     for _ in range(kills):
         pid = forked.start(tmp_path, *words)
-        time.sleep(draw.uniform(0.3, 4))
+        time.sleep(draw.uniform(0.2, 2))  # a whole fit takes about two seconds
         os.kill(pid, signal.SIGKILL)
         forked.wait(pid)
         begun = [file for file in tmp_path.glob("logs/train/runs/*/.hydra/overrides.yaml") if file.stat().st_size]
@@ -279,7 +279,7 @@ def weights(sweep: Path) -> list[dict[str, Any]]:
     return [{name: weight.tolist() for name, weight in one["state_dict"].items()} for one in saved]
 
 
-def test_two_processes_leave_together_and_go_on(command, tmp_path, tally):
+def test_two_processes_leave_together_and_go_on(warm_command, tmp_path, tally):
     """A signal that only the first is sent, as a scheduler may; on CPUs, by gloo."""
     words = [sys.executable, str(ROOT / "src/train.py"), "trainer=ddp_cpu", "trainer.max_epochs=1000", "report=false"]
     process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -291,7 +291,7 @@ def test_two_processes_leave_together_and_go_on(command, tmp_path, tally):
     assert process.returncode == 143, said
     run = forked.the_run(tmp_path)
     epochs = json.loads((run / "result.json").read_text())["epochs"] + 1
-    done = command("resume=latest", f"trainer.max_epochs={epochs}")
+    done = warm_command("resume=latest", f"trainer.max_epochs={epochs}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads((run / "result.json").read_text())["epochs"] == epochs
     tally("SIGTERM of one of two processes", tried=1, survived=1)

@@ -121,7 +121,7 @@ def watched(**settings) -> GradientVitals:
 def fitted(*monitors: Callback) -> Model:
     torch.manual_seed(0)
     model = Model(torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3))
-    fit(model, *monitors, gradient_clip_val=0.1, samples=520)
+    fit(model, *monitors, gradient_clip_val=0.1, samples=520, limit_val_batches=2)
     return model
 
 

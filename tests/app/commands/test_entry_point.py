@@ -64,8 +64,8 @@ def test_the_readmes_command(command, tmp_path):
     assert f"test/acc {metrics['test/acc']['final']:.4g}" in evaluated.stdout
 
 
-def test_a_multirun(command, tmp_path):
-    done = command("-m", "model=plain,bn", "act=relu,elu", TWO_EPOCHS)
+def test_a_multirun(warm_command, tmp_path):
+    done = warm_command("-m", "model=plain,bn", "act=relu,elu", TWO_EPOCHS)
     assert done.returncode == 0, done.stderr
     jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
     assert done.stderr == f"sweep        {jobs[0].parents[1].relative_to(tmp_path)}\n"  # once, and no line per job
@@ -89,35 +89,35 @@ hydra:
 """
 
 
-def test_an_experiment_may_be_a_sweep_and_one_of_it_typed(command, tmp_path):
+def test_an_experiment_may_be_a_sweep_and_one_of_it_typed(warm_command, tmp_path):
     (tmp_path / "mine/experiment").mkdir(parents=True)
     (tmp_path / "mine/experiment/race.yaml").write_text(SWEEP)
     where = f"hydra.searchpath=[file://{tmp_path}/mine]"
-    done = command("experiment=race", where)
+    done = warm_command("experiment=race", where)
     assert done.returncode == 0, done.stderr
     jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
     assert [job.parent.name for job in jobs] == ["0_init-he_normal_race", "1_init-default_race"]
     assert not runs(tmp_path)
-    assert command("experiment=race", where, "hydra.mode=RUN", "init=default").returncode == 0
+    assert warm_command("experiment=race", where, "hydra.mode=RUN", "init=default").returncode == 0
     assert len(runs(tmp_path)) == 1
 
 
-def test_a_failing_job_does_not_hide_the_others(command, tmp_path):
-    done = command("-m", "optimizer.lr=0.001,abc,0.002", TWO_EPOCHS)
+def test_a_failing_job_does_not_hide_the_others(warm_command, tmp_path):
+    done = warm_command("-m", "optimizer.lr=0.001,abc,0.002", TWO_EPOCHS)
     assert done.returncode == 1
     assert "optimizer.lr: expected a number of at least 0; got 'abc'" in done.stdout
     jobs = sorted(tmp_path.glob("logs/train/multiruns/*/*/result.json"))
     assert [json.loads(job.read_text())["status"] for job in jobs] == ["completed", "failed", "completed"]
 
 
-def test_resume_continues_in_the_same_directory(command, tmp_path):
-    assert command(TWO_EPOCHS).returncode == 0
+def test_resume_continues_in_the_same_directory(warm_command, tmp_path):
+    assert warm_command(TWO_EPOCHS).returncode == 0
     for typed in ([], [TWO_EPOCHS]):
-        again = command("resume=latest", *typed)
+        again = warm_command("resume=latest", *typed)
         assert again.returncode == 0
         assert "is complete" in again.stdout
     (run,) = runs(tmp_path)
-    longer = command(f"resume={run}", "trainer.max_epochs=4")
+    longer = warm_command(f"resume={run}", "trainer.max_epochs=4")
     assert longer.returncode == 0, longer.stderr
     assert runs(tmp_path) == [run]
     found = json.loads((run / "result.json").read_text())
@@ -163,16 +163,16 @@ def test_where_runs_are_is_typed_beside_latest_alone(tmp_path):
         rewrite(["train.py", f"resume={run}", "paths.logs=mine"])
 
 
-def test_a_resume_that_is_refused_leaves_the_run_whole(command, tmp_path):
+def test_a_resume_that_is_refused_leaves_the_run_whole(warm_command, tmp_path):
     table = tmp_path / "t.csv"
     table.write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(60)))
-    assert command("data=csv", f"data.path={table}", "data.target=y", TWO_EPOCHS).returncode == 0
+    assert warm_command("data=csv", f"data.path={table}", "data.target=y", TWO_EPOCHS).returncode == 0
     table.rename(tmp_path / "moved.csv")
-    refused = command("resume=latest", "trainer.max_epochs=3")
+    refused = warm_command("resume=latest", "trainer.max_epochs=3")
     assert refused.returncode == 1
     assert "there is none at" in refused.stderr
     (tmp_path / "moved.csv").rename(table)
-    assert command("resume=latest", "trainer.max_epochs=3").returncode == 0
+    assert warm_command("resume=latest", "trainer.max_epochs=3").returncode == 0
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -199,25 +199,25 @@ def test_two_processes_train_one_network(command, tmp_path):
     assert json.loads((run / "result.json").read_text())["steps"] == 40
 
 
-def test_paths_of_the_project_may_be_interpolated(command):
-    done = command("weights=${paths.logs}/none.ckpt")
+def test_paths_of_the_project_may_be_interpolated(warm_command):
+    done = warm_command("weights=${paths.logs}/none.ckpt")
     assert "there is no logs/none.ckpt" in done.stderr
 
 
-def test_weights_of_an_experiments_latest_run(command, tmp_path):
-    refused = command("weights=latest:iris_sigmoid")
+def test_weights_of_an_experiments_latest_run(warm_command, tmp_path):
+    refused = warm_command("weights=latest:iris_sigmoid")
     assert refused.returncode == 1
     assert "Train it by python src/train.py experiment=iris_sigmoid, or set weights=RUN_DIR" in refused.stderr
     assert runs(tmp_path) == []
-    assert command("experiment=iris_sigmoid", "seed=1").returncode == 0
+    assert warm_command("experiment=iris_sigmoid", "seed=1").returncode == 0
     (first,) = runs(tmp_path)
-    done = command("experiment=iris_sigmoid", "weights=latest:iris_sigmoid", "trainer.max_epochs=1")
+    done = warm_command("experiment=iris_sigmoid", "weights=latest:iris_sigmoid", "trainer.max_epochs=1")
     assert done.returncode == 0, done.stderr
     assert f"weights      {first.relative_to(tmp_path)}/checkpoints/best.ckpt" in done.stdout
 
 
-def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(command, tmp_path):
-    done = command("act=sigmoid", "model.depth=10", script="preflight.py")
+def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(warm_command, tmp_path):
+    done = warm_command("act=sigmoid", "model.depth=10", script="preflight.py")
     assert done.returncode == 0, done.stderr
     assert "vanishing: layer 0 receives" in done.stdout
     assert "expected 2.303 (log 10)" in done.stdout
@@ -234,7 +234,7 @@ def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(command, tm
     assert {path.name for path in run.iterdir()} == {".hydra", "preflight.json", "preflight.log"}
     assert done.stderr == ""
     for typed, words in ((["resume=latest"], "resume: has no part"), (["model.depth=abc"], "expected an integer")):
-        refused = command(*typed, script="preflight.py")
+        refused = warm_command(*typed, script="preflight.py")
         assert refused.returncode == 1
         assert words in refused.stderr
         assert len(refused.stderr.strip().splitlines()) == 1
@@ -301,9 +301,9 @@ def test_bad_input_leaves_no_half_made_directory(command, tmp_path, typed, words
     assert runs(tmp_path) == []
 
 
-def test_a_directory_that_holds_a_run_is_refused(command, tmp_path):
+def test_a_directory_that_holds_a_run_is_refused(warm_command, tmp_path):
     (tmp_path / "mine/.hydra").mkdir(parents=True)
-    done = command("hydra.run.dir=mine")
+    done = warm_command("hydra.run.dir=mine")
     assert done.returncode == 1
     assert "mine already contains a run. Continue it by resume=mine" in done.stderr
 

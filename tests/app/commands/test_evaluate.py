@@ -122,9 +122,9 @@ def test_a_checkpoint_without_preparation_is_tested_on_its_own_table_alone(train
         evaluate(run_dir, [f"data.path={tmp_path / 'new.csv'}"])
 
 
-def test_the_script_prints_what_was_tested(command, colors_run, tmp_path):
+def test_the_script_prints_what_was_tested(warm_command, colors_run, tmp_path):
     colors(120, seed=1).to_csv(tmp_path / "new # 1.csv", index=False)
-    done = command(str(colors_run), "data.path=new # 1.csv", script="eval.py")
+    done = warm_command(str(colors_run), "data.path=new # 1.csv", script="eval.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "rows         120, all of new # 1.csv"
     assert "test/acc 1" in done.stdout.splitlines()[1]

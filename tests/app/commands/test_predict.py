@@ -128,8 +128,8 @@ def test_a_missing_column_is_named(colors_run, file):
 @pytest.mark.parametrize(
     ("word", "expected"), [("model.depth=3", "expected data.KEY=VALUE"), ("data.path=none.csv", "none.csv")]
 )
-def test_what_is_refused_is_one_line(command, colors_run, word, expected):
-    done = command(str(colors_run), word, script="predict.py")
+def test_what_is_refused_is_one_line(warm_command, colors_run, word, expected):
+    done = warm_command(str(colors_run), word, script="predict.py")
     assert done.returncode == 1
     assert expected in done.stderr
     assert len(done.stderr.splitlines()) == 1
@@ -166,9 +166,9 @@ def test_a_module_of_the_users_own_is_refused(colors_run, tmp_path, monkeypatch)
     assert OmegaConf.load(run_dir / ".hydra/config.yaml").data.target == "label"
 
 
-def test_the_script_writes_and_prints(command, colors_run, tmp_path):
+def test_the_script_writes_and_prints(warm_command, colors_run, tmp_path):
     colors(30, seed=1).to_csv(tmp_path / "new.csv", index=False)
-    done = command(str(colors_run), "data.path=new.csv", "--output", "out.csv", script="predict.py")
+    done = warm_command(str(colors_run), "data.path=new.csv", "--output", "out.csv", script="predict.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "rows         30"
     assert done.stdout.splitlines()[-1] == "predictions  out.csv"

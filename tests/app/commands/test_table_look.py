@@ -54,22 +54,22 @@ def test_the_table_alone_of_other_data_is_refused(train_here, capsys):
     assert "debug=table: describes the table of data=csv; got data=iris" in capsys.readouterr().err
 
 
-def test_a_command_line_shows_the_table_alone(command, csv, tmp_path):
+def test_a_command_line_shows_the_table_alone(warm_command, csv, tmp_path):
     # In another process the data module is the real one.
-    done = command(*csv, "debug=table")
+    done = warm_command(*csv, "debug=table")
     assert (done.returncode, done.stderr) == (0, "")
     assert "small.csv" in done.stdout.splitlines()[0]
     assert not list(tmp_path.glob("logs/train/runs/*"))
 
 
 @pytest.mark.parametrize("script", ["preflight.py", "cure.py"])
-def test_other_commands_have_no_look_at_a_table(command, csv, script):
-    done = command(*csv, "debug=table", script=script)
+def test_other_commands_have_no_look_at_a_table(warm_command, csv, script):
+    done = warm_command(*csv, "debug=table", script=script)
     assert done.returncode == 1
     assert "look: has no part in" in done.stderr
 
 
-def test_a_sweep_has_no_look_at_a_table(command, csv):
-    done = command("-m", *csv, "debug=table", "seed=0,1")
+def test_a_sweep_has_no_look_at_a_table(warm_command, csv):
+    done = warm_command("-m", *csv, "debug=table", "seed=0,1")
     assert done.returncode == 1
     assert "debug=table: looks at the table of one run; leave out -m" in done.stdout

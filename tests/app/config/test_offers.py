@@ -76,7 +76,8 @@ def test_the_closest_are_offered_as_they_are_typed(word, message, monkeypatch):
             composes(offer)
 
 
-OFFERED = {instead(key, None, compose([]).config).removeprefix("expected ") for key in KEYS if key != "extras"}
+USUAL = compose([]).config
+OFFERED = {instead(key, None, USUAL).removeprefix("expected ") for key in KEYS if key != "extras"}
 OFFERED |= set(OPTIONS.values())
 
 

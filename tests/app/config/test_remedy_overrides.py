@@ -100,12 +100,12 @@ def test_the_options_are_those_that_hydra_chooses(name):
     assert found == {group: chosen[group] for group in found}
 
 
-def test_the_command_line_takes_what_a_page_recommends(command):
+def test_the_command_line_takes_what_a_page_recommends(warm_command):
     typed = TYPED["iris_leaky"]
     (words,) = recommended(
         typed, [remedy for remedy in remedies_of(typed) if remedy.overrides == ("act=elu", "init=auto")]
     )
-    done = command(*words, "trainer.max_epochs=1", "logger=none", "report=false")
+    done = warm_command(*words, "trainer.max_epochs=1", "logger=none", "report=false")
     assert done.returncode == 0, done.stderr
 
 

@@ -507,8 +507,8 @@ def test_a_validation_loss_that_is_not_finite_is_a_cause_whatever_the_outcome():
         assert module._diagnosed(replace(GOOD, status="diverged", verdict=verdict)).verdict == "non_finite"
 
 
-def test_a_healthy_net_needs_no_cure(cure_command):
-    done = cure_command("cure.py", *SMALL)
+def test_a_healthy_net_needs_no_cure(warm_command):
+    done = warm_command(*SMALL, script="cure.py")
     assert done.returncode == 0
     assert "nothing to cure" in done.stdout
 
@@ -524,8 +524,8 @@ def test_a_healthy_net_needs_no_cure(cure_command):
         (["weights=x"], "weights: has no part in a cure"),
     ],
 )
-def test_what_is_refused_leaves_no_directory(cure_command, tmp_path, words, message):
-    done = cure_command("cure.py", *words)
+def test_what_is_refused_leaves_no_directory(warm_command, tmp_path, words, message):
+    done = warm_command(*words, script="cure.py")
     assert done.returncode == 1
     assert message in done.stderr
     assert not list((tmp_path / "logs").rglob("cure.log"))

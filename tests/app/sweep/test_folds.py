@@ -25,8 +25,8 @@ def jobs(tmp_path: Path) -> list[dict]:
 
 
 @pytest.mark.parametrize("typed", [["data.folds=3", "data.fold=range(3)"], ["data.folds=3"]], ids=" ".join)
-def test_folds_are_one_row_of_the_sweep(command, tmp_path, typed):
-    done = command("-m", *TABLE, *typed, *SMALL)
+def test_folds_are_one_row_of_the_sweep(warm_command, tmp_path, typed):
+    done = warm_command("-m", *TABLE, *typed, *SMALL)
     assert done.returncode == 0, done.stderr
     found = jobs(tmp_path)
     fold_of = {word for result in found for word in result["overrides"] if word.startswith("data.fold=")}
@@ -41,25 +41,25 @@ def test_folds_are_one_row_of_the_sweep(command, tmp_path, typed):
     assert "over 3 folds. 3 runs of 1 configurations: 3 completed." in done.stdout
 
 
-def test_every_fold_of_every_configuration(command, tmp_path):
-    done = command("-m", *TABLE, "data.folds=2", "data.group=customer", "act=relu,elu", *SMALL)
+def test_every_fold_of_every_configuration(warm_command, tmp_path):
+    done = warm_command("-m", *TABLE, "data.folds=2", "data.group=customer", "act=relu,elu", *SMALL)
     assert done.returncode == 0, done.stderr
     assert len(jobs(tmp_path)) == 4
     assert "over 2 folds. 4 runs of 2 configurations: 4 completed." in done.stdout
 
 
-def test_one_fold_of_all_may_be_chosen(command, tmp_path):
-    done = command("-m", *TABLE, "data.folds=3", "data.fold=1", "seed=0,1", *SMALL)
+def test_one_fold_of_all_may_be_chosen(warm_command, tmp_path):
+    done = warm_command("-m", *TABLE, "data.folds=3", "data.fold=1", "seed=0,1", *SMALL)
     assert done.returncode == 0, done.stderr
     assert len(jobs(tmp_path)) == 2
 
 
-def test_folds_without_a_sweep_are_refused(command, tmp_path):
-    done = command(*TABLE, "data.folds=3", *SMALL)
+def test_folds_without_a_sweep_are_refused(warm_command, tmp_path):
+    done = warm_command(*TABLE, "data.folds=3", *SMALL)
     assert done.returncode == 1
     expected = (
         "gradvitals: data.folds=3: expected -m beside it, which trains every fold, or data.fold=0 ... 2, which trains "
         "one; got neither\n"
     )
     assert done.stderr == expected
-    assert command(*TABLE, "data.folds=3", "data.fold=2", *SMALL).returncode == 0
+    assert warm_command(*TABLE, "data.folds=3", "data.fold=2", *SMALL).returncode == 0

@@ -24,8 +24,8 @@ def test_a_ready_sweep_needs_no_flag_and_says_what_it_shows(name):
 
 
 @pytest.mark.slow
-def test_the_depth_that_trains_is_that_of_theory(command, tmp_path):
-    done = command("sweep=depth", "init.gain=0.7", "model.depth=4,32", "report=false")
+def test_the_depth_that_trains_is_that_of_theory(warm_command, tmp_path):
+    done = warm_command("sweep=depth", "init.gain=0.7", "model.depth=4,32", "report=false")
     assert done.returncode == 0, done.stderr
     (table,) = tmp_path.glob("logs/train/multiruns/*/sweep.csv")
     with table.open() as file:

@@ -59,12 +59,12 @@ def kill_halfway(tmp_path: Path, words: list[str], jobs: int) -> Path:
     return folder(tmp_path)
 
 
-def resumed_whole(command, tmp_path: Path, words: list[str], jobs: int, failing: int, kill_at: int) -> Path:
+def resumed_whole(warm_command, tmp_path: Path, words: list[str], jobs: int, failing: int, kill_at: int) -> Path:
     """Kill a sweep halfway and resume it; whatever had ended is as it was, byte for byte."""
     sweep_dir = kill_halfway(tmp_path, words, kill_at)
     before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in sweep_dir.glob("*/result.json")}
     assert kill_at <= len(before) < jobs
-    done = command(f"resume_sweep={sweep_dir}")
+    done = warm_command(f"resume_sweep={sweep_dir}")
     assert done.returncode == 1, done.stderr  # some jobs fail, as planted
     assert {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in before} == before
     ran = Counter(tuple(json.loads(file.read_text())["overrides"]) for file in sweep_dir.glob("*/result.json"))
@@ -76,9 +76,9 @@ def resumed_whole(command, tmp_path: Path, words: list[str], jobs: int, failing:
     return sweep_dir
 
 
-def test_a_sweep_with_a_failing_job_is_killed_and_resumed(command, tmp_path):
+def test_a_sweep_with_a_failing_job_is_killed_and_resumed(warm_command, tmp_path):
     words = ["-m", "model=plain,bn", BOTH, "seed=0,1", ONE_EPOCH]
-    sweep_dir = resumed_whole(command, tmp_path, words, jobs=8, failing=4, kill_at=3)
+    sweep_dir = resumed_whole(warm_command, tmp_path, words, jobs=8, failing=4, kill_at=3)
     table = rows(sweep_dir)
     assert [(row["model"], row["optimizer.lr"], row["ended"], row["failed"]) for row in table[2:]] == [
         ("plain", "-1", "0", "2"),
@@ -95,16 +95,16 @@ def test_a_sweep_with_a_failing_job_is_killed_and_resumed(command, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_seeds_by_models_sweep_is_killed_and_resumed(command, tmp_path):
+def test_the_seeds_by_models_sweep_is_killed_and_resumed(warm_command, tmp_path):
     grid = ["model=plain,bn,ln,residual", "act=sigmoid,relu,elu", "seed=0,1,2"]
     words = ["-m", *grid, "optimizer.lr=0.001,-1", ONE_EPOCH, "report=false"]
-    sweep_dir = resumed_whole(command, tmp_path, words, jobs=72, failing=36, kill_at=36)
+    sweep_dir = resumed_whole(warm_command, tmp_path, words, jobs=72, failing=36, kill_at=36)
     assert len(rows(sweep_dir)) == 24
     assert all(row["ended"] == ("0" if row["optimizer.lr"] == "-1" else "3") for row in rows(sweep_dir))
 
 
-def test_the_end_of_a_sweep_is_one_table(command, tmp_path):
-    done = command("-m", "model=plain,bn", "act=relu,elu", ONE_EPOCH, "report=false")
+def test_the_end_of_a_sweep_is_one_table(warm_command, tmp_path):
+    done = warm_command("-m", "model=plain,bn", "act=relu,elu", ONE_EPOCH, "report=false")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.partition("]")[0] for line in lines[:4]] == ["[1/4", "[2/4", "[3/4", "[4/4"]
@@ -121,25 +121,25 @@ def test_the_end_of_a_sweep_is_one_table(command, tmp_path):
     assert not list(folder(tmp_path).glob("*/report.html"))
 
 
-def test_on_failure_stop_starts_no_more_jobs(command, tmp_path):
-    done = command("-m", "optimizer.lr=0.001,-1,0.002,0.003", ONE_EPOCH, "on_failure=stop", "report=false")
+def test_on_failure_stop_starts_no_more_jobs(warm_command, tmp_path):
+    done = warm_command("-m", "optimizer.lr=0.001,-1,0.002,0.003", ONE_EPOCH, "on_failure=stop", "report=false")
     assert done.returncode == 1
     assert statuses(folder(tmp_path)) == {"completed": 1, "failed": 1}
     assert len(list(folder(tmp_path).glob("*/.hydra"))) <= 2
 
 
-def test_workers_share_the_sweep(command, tmp_path):
+def test_workers_share_the_sweep(warm_command, tmp_path):
     workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    done = command("-m", "optimizer.lr=0.001,-1", "seed=0,1", ONE_EPOCH, "report=false", *workers)
+    done = warm_command("-m", "optimizer.lr=0.001,-1", "seed=0,1", ONE_EPOCH, "report=false", *workers)
     assert done.returncode == 1, done.stderr
     assert statuses(folder(tmp_path)) == {"completed": 2, "failed": 2}
     assert rows(folder(tmp_path))[0]["ended"] == "2"
 
 
-def test_a_search_goes_on_after_a_kill(command, tmp_path):
+def test_a_search_goes_on_after_a_kill(warm_command, tmp_path):
     words = ["sweep=optuna", "hydra.sweeper.n_trials=5", "hydra.sweeper.startup_trials=2", ONE_EPOCH, "report=false"]
     sweep_dir = kill_halfway(tmp_path, [*words, "model.depth=2", "model.width=16"], 2)
-    done = command(f"resume_sweep={sweep_dir}")
+    done = warm_command(f"resume_sweep={sweep_dir}")
     assert done.returncode == 0, done.stderr
     ran = [json.loads(file.read_text())["overrides"] for file in sweep_dir.glob("*/result.json")]
     assert len(ran) == 5
@@ -149,17 +149,17 @@ def test_a_search_goes_on_after_a_kill(command, tmp_path):
     assert "Search history" in page
 
 
-def test_a_sweep_that_cannot_be_composed_begins_nothing(command, tmp_path):
-    done = command("-m", "act=relu,nope")
+def test_a_sweep_that_cannot_be_composed_begins_nothing(warm_command, tmp_path):
+    done = warm_command("-m", "act=relu,nope")
     assert done.returncode == 1
     assert done.stderr.startswith("gradvitals: act=nope: no such option; expected ")
     assert not (tmp_path / "logs").exists()
 
 
-def test_a_directory_that_holds_a_sweep_is_refused(command, tmp_path):
+def test_a_directory_that_holds_a_sweep_is_refused(warm_command, tmp_path):
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep/multirun.yaml").touch()
-    done = command("-m", "seed=0,1", "hydra.sweep.dir=sweep")
+    done = warm_command("-m", "seed=0,1", "hydra.sweep.dir=sweep")
     assert done.returncode == 1
     assert "sweep already contains a sweep. Resume it by resume_sweep=sweep" in done.stderr
 
