@@ -161,7 +161,7 @@ def report_command(command: str) -> None:
 def _parser(command: str, text: str) -> argparse.ArgumentParser:
     described = text.replace("COMMAND", command)
     kind = argparse.RawDescriptionHelpFormatter
-    return argparse.ArgumentParser(prog=command, description=described, formatter_class=kind)
+    return argparse.ArgumentParser(prog=command.rpartition("/")[2], description=described, formatter_class=kind)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
