@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from gradvitals.app.commands.loading_line import announce_loading, missing_extra_in_one_line
 
@@ -169,6 +169,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights; best")
 
 
-def _refuse(error: Exception) -> Any:
+def _refuse(error: Exception) -> NoReturn:
     print(f"gradvitals: {error}", file=sys.stderr)
     raise SystemExit(1) from None
