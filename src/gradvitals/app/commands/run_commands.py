@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from gradvitals.app.commands.loading_line import announce_loading, missing_extra_in_one_line
 
@@ -161,7 +161,7 @@ def report_command(command: str) -> None:
 def _parser(command: str, text: str) -> argparse.ArgumentParser:
     described = text.replace("COMMAND", command)
     kind = argparse.RawDescriptionHelpFormatter
-    return argparse.ArgumentParser(prog=command, description=described, formatter_class=kind)
+    return argparse.ArgumentParser(prog=command.rpartition("/")[2], description=described, formatter_class=kind)
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -169,6 +169,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights; best")
 
 
-def _refuse(error: Exception) -> Any:
+def _refuse(error: Exception) -> NoReturn:
     print(f"gradvitals: {error}", file=sys.stderr)
     raise SystemExit(1) from None
