@@ -19,6 +19,7 @@ SECTIONS = {
     "steps": "A step",
     "usual": "Against what people use",
     "monitor": "The monitor",
+    "own_loop": "A loop of one's own",
     "start": "Start",
     "sweeps": "Sweeps",
     "growth": "Growth",
