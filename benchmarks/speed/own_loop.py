@@ -19,14 +19,20 @@ from importlib.util import find_spec
 from statistics import median, quantiles
 from typing import NamedTuple
 
-import gradvitals
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import gradvitals
+
 TURN, BLOCK, RUN = 25, 200, 1000  # steps: two hundred hold one look for dead units and four measured steps
 EVERY, CLASSES, SAMPLES = 50, 10, 8192
 BARE = "nothing"
+WALL, CPU = 0, 1
+EXPLAINED = f"""A step: blocks of {BLOCK} steps over those of the bare loop, without the first of each run; medians,
+with quartiles in parentheses. A run: its first ten steps, which `watch` measures all by default, and `watch` and
+`close` included. CPU: seconds of all threads of this process, which other load disturbs less.
+"""
 
 
 class Watched(NamedTuple):
@@ -164,9 +170,6 @@ class Loop:
         return [block[clock] for number, block in enumerate(self.blocks) if number % (RUN // BLOCK)]
 
 
-WALL, CPU = 0, 1
-
-
 def _clock(seconds: list[float], function: Callable[[], None]) -> None:
     wall, cpu = time.perf_counter(), time.process_time()
     function()
@@ -215,17 +218,19 @@ class Rows(nn.Module):
 
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {  # how it is made, its batch, its runs
-    "MLP 3 x 100 with BatchNorm, batch 128": (mlp, 128, 6),
-    "transformer of 2 blocks of width 32, 28 tokens, batch 16": (Rows, 16, 3),
+    "MLP 3 x 100 with BatchNorm, batch 128": (mlp, 128, 5),
+    "transformer of 2 blocks of width 32, 28 tokens, batch 8": (Rows, 8, 2),
 }
 
 
 def images() -> tuple[Tensor, Tensor]:
-    """Images in the shape of Fashion-MNIST: ten patterns under noise, that can be learnt."""
+    """Images in the shape of Fashion-MNIST: ten patterns under noise, one label in ten at random."""
     generator = torch.Generator().manual_seed(0)
     y = torch.randint(CLASSES, (SAMPLES,), generator=generator)
     patterns = torch.rand(CLASSES, 1, 28, 28, generator=generator)
-    return (patterns[y] + torch.randn(SAMPLES, 1, 28, 28, generator=generator)) / 2, y
+    x = (patterns[y] + torch.randn(SAMPLES, 1, 28, 28, generator=generator)) / 2
+    y[::10] = torch.randint(CLASSES, (len(y[::10]),), generator=generator)
+    return x, y
 
 
 def measured(make: Callable[[], nn.Module], batch: int, runs: int) -> dict[str, Loop]:
@@ -278,9 +283,7 @@ def lines(runs: int | None = None) -> Iterator[str]:
         for name, (make, batch, usual) in MODELS.items():
             number = runs or usual
             yield f"{name}; torch's default Adam, one thread; {number} runs of {RUN} steps each, in turns of {TURN}."
-            yield f"A step: blocks of {BLOCK} steps over those of the bare loop, without the first of each run; medians,"
-            yield "with quartiles in parentheses. A run: its first steps, which are all measured, `watch` and `close`"
-            yield "included. CPU: seconds of all threads of this process, which other load disturbs less.\n"
+            yield EXPLAINED
             yield "| what watches | ms per step | a step | CPU | a run | CPU | asked |"
             yield "| --- | --- | --- | --- | --- | --- | --- |"
             yield from rows(measured(make, batch, number))
