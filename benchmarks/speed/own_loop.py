@@ -7,6 +7,7 @@ steps, which the default cadence measures all, are in each run, and so are ``wat
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import tempfile
@@ -241,6 +242,7 @@ def measured(make: Callable[[], nn.Module], batch: int, runs: int) -> dict[str, 
         warm = Loop(make, watch, x, y, batch)
         warm.turn(EVERY + 1)
         warm.end()
+    gc.collect()  # what the imports left behind takes half a second, once in a process, in whoever's turn it falls
     loops = {name: Loop(make, watch, x, y, batch) for name, watch in chosen.items()}
     train_in_turns(list(loops.values()), runs)
     return loops
