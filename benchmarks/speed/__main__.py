@@ -1,7 +1,7 @@
 """What the app costs and what it saves: ``make bench`` or ``python benchmarks/speed [SECTION...]``.
 
-Each section runs in a process of its own and is kept in ``logs/speed``; ``benchmarks/RESULTS.md`` is put together from
-them, so that one can be measured anew. Nothing else should run meanwhile.
+Each section runs in a process of its own and takes its place in ``benchmarks/RESULTS.md``; the others stay as they are
+there. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import argparse
 import os
 import subprocess
 import sys
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 
+from results_page import with_sections
+
 FOLDER = Path(__file__).parent
-KEPT = FOLDER.parents[1] / "logs" / "speed"
+PAGE = FOLDER.parent / "RESULTS.md"
 SECTIONS = {
     "steps": "A step",
     "usual": "Against what people use",
     "monitor": "The monitor",
+    "own_loop": "A loop of one's own",
     "start": "Start",
     "sweeps": "Sweeps",
     "growth": "Growth",
@@ -33,7 +37,7 @@ def measure(section: str) -> None:
 
 
 def measure_apart(section: str) -> None:
-    """The same in a process of its own; its lines are shown and kept."""
+    """The same in a process of its own; its lines are shown and written."""
     print(f"\n## {SECTIONS[section]}", flush=True)
     call = [sys.executable, str(FOLDER), "--in-this-process", section]
     with subprocess.Popen(call, stdout=subprocess.PIPE, text=True) as process:
@@ -43,8 +47,9 @@ def measure_apart(section: str) -> None:
             found.append(line)
     if process.returncode:
         raise SystemExit(f"{section}: failed with {process.returncode}")
-    KEPT.mkdir(parents=True, exist_ok=True)
-    (KEPT / f"{section}.md").write_text(f"Measured on {machine()}.\n\n" + "".join(found))
+    measured = {SECTIONS[section]: f"Measured on {date.today()} on {machine()}.\n\n" + "".join(found)}
+    end = (FOLDER / "tried.md").read_text()
+    PAGE.write_text(with_sections(PAGE.read_text(), list(SECTIONS.values()), measured, end))
 
 
 def machine() -> str:
@@ -63,19 +68,6 @@ def machine() -> str:
     )
 
 
-def results() -> str:
-    """The page, of the sections that were measured."""
-    parts = [
-        "# Speed",
-        "`make bench` writes this page. Everything that is compared does the same work and takes turns, block by block "
-        "or run by run, on the same machine. Ratios below 1 are faster.",
-    ]
-    for section, title in SECTIONS.items():
-        file = KEPT / f"{section}.md"
-        parts += [f"## {title}", file.read_text().strip() if file.exists() else "Not measured."]
-    return "\n\n".join([*parts, (FOLDER / "tried.md").read_text()])
-
-
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -84,11 +76,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.sections) - set(SECTIONS):
         parser.error(f"expected some of {', '.join(SECTIONS)}; got {', '.join(unknown)}")
-    sys.path.insert(0, str(FOLDER))
     for section in arguments.sections or SECTIONS:
         (measure if arguments.in_this_process else measure_apart)(section)
-    if not arguments.in_this_process:
-        (FOLDER.parent / "RESULTS.md").write_text(results())
 
 
 if __name__ == "__main__":

@@ -316,6 +316,21 @@ def test_a_loop_that_never_logs_is_measured_without_its_losses():
     assert hooks(net) == 0
 
 
+def test_a_backward_pass_that_nobody_sees_leaves_no_hook_behind():
+    def hooks_after_a_step(backward) -> int:
+        net, (x, y) = network(), batches()[0]
+        optimizer = adam(net)
+        with watch(net, optimizer, first_steps=1) as vitals:
+            loss = F.cross_entropy(net(x), y)
+            backward(loss)
+            optimizer.step()
+            vitals.log(loss)
+            assert vitals.end["grad_norm/total"] > 0
+            return hooks(net)
+
+    assert hooks_after_a_step(torch.autograd.backward) == hooks_after_a_step(torch.Tensor.backward)
+
+
 def test_gradients_taken_away_after_backward():
     """As DINO does with its last layer in the first epoch."""
     net = network()

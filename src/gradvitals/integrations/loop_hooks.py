@@ -66,6 +66,9 @@ class LoopHooks:
             self.batch_ends(None)
         if self._is_in_batch:  # the next one begins by itself
             return None
+        if not self._session.is_due:  # nothing looks at the input, and no hook is added
+            self._safely(self._begin, None)
+            return None
         known = set(hooks_of(module))
         self._safely(self._begin, next(tensors_in([*args, *kwargs.values()]), None))
         return call_added(module, known, args, kwargs)

@@ -86,10 +86,10 @@ class Vitals(DisplayedMonitor):
             self._hooks.batch_ends(self._scalar(loss))
 
     def _scalar(self, loss: object) -> Tensor | None:
-        if isinstance(loss, int | float):
+        if isinstance(loss, (int, float)):
             loss = torch.tensor(float(loss))
         if isinstance(loss, Tensor) and loss.numel() == 1:
-            scalar = loss.detach().reshape(())
+            scalar = loss.detach() if loss.ndim == 0 else loss.detach().reshape(())
             return scalar / self.loss_divisor if self.loss_divisor != 1 else scalar
         if loss is not None and not self._was_warned:
             self._was_warned = True

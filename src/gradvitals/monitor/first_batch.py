@@ -77,6 +77,10 @@ class FirstBatch(Collector):
         at_input = measurement.total("grad_norm/input")
         return assemble(layers, self._theory, measured, at_input, self._loss, expected)
 
+    def hooks_come_off(self) -> None:
+        """Ends the look at the first batch where nobody has seen its backward pass."""
+        self.close()
+
     def close(self) -> None:
         if self._chain is not None:
             self._chain.close()
