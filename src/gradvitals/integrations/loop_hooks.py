@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -16,7 +15,7 @@ from torch.optim import Optimizer
 from gradvitals.integrations.forward_hook import ForwardHook, Result, call_added, hooks_of
 from gradvitals.loops.torch_loop import TorchLoop
 from gradvitals.monitor.isolation import report
-from gradvitals.monitor.network import uncompiled
+from gradvitals.monitor.network import has_compiled, uncompiled, uncompiled_call
 from gradvitals.monitor.session import SESSION, Session
 from gradvitals.vitals.backward_calls import BackwardCalls
 from gradvitals.vitals.hooks import remove, tensors_in, weak
@@ -43,11 +42,13 @@ class LoopHooks:
         self._calls_parts = type(network).forward is nn.Module.forward  # it has none of its own
         self._batch_idx = 0
         self._closure_of: Optimizer | None = None
-        self._of_batch = ExitStack()
+        self._of_batch, self._entered = ExitStack(), list[BackwardCalls | uncompiled]()
+        finalize(self, _leave, self._entered)  # where the loop is broken off and forgotten
         hook = ForwardHook(self._forward_begins, end)
         self._hooks = [network.register_forward_pre_hook(hook, with_kwargs=True)]
-        self._hooks += [one.register_step_pre_hook(self._step_begins) for one in loop.optimizers]
-        self._hooks += [one.register_step_post_hook(self._step_ended) for one in loop.optimizers]
+        begins, ended = uncompiled_call(self._step_begins), uncompiled_call(self._step_ended)
+        self._hooks += [one.register_step_pre_hook(begins) for one in loop.optimizers]
+        self._hooks += [one.register_step_post_hook(ended) for one in loop.optimizers]
         if self._scaler is not None:
             vars(self._scaler).update(step=self._scaler_steps, unscale_=self._scaler_unscales)
         if self._calls_parts:
@@ -73,10 +74,12 @@ class LoopHooks:
     def _begin(self, x: Tensor | None) -> None:
         self._is_in_batch = True
         if self._session.is_due:
-            calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
-            finalize(self, self._of_batch.enter_context(calls).leave)  # of a loop that was broken off
-            self._of_batch.enter_context(uncompiled(self._calls_parts and "torch._dynamo" in sys.modules))
+            self._enter(BackwardCalls(weak(self._backward_begins), weak(self._backward_ended)))
+            self._enter(uncompiled(self._calls_parts and has_compiled()))
         self._session.batch_begins(() if x is None else (x,), self._batch_idx)
+
+    def _enter(self, context: BackwardCalls | uncompiled) -> None:
+        self._entered.append(self._of_batch.enter_context(context))
 
     def _backward_begins(self, loss: Tensor) -> None:
         self._safely(self._session.before_backward, loss)
@@ -110,6 +113,8 @@ class LoopHooks:
             self._session.step_passed(optimizer)
             self._trains_in_eval_mode = self._trains_in_eval_mode or self._saw_eval_mode
             self._calls_parts = not self._saw_eval_mode
+            network = self._session.network
+            network.is_compiled = network.is_compiled or (self._calls_parts and has_compiled())
 
     def _scaler_steps(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         assert self._scaler is not None
@@ -143,16 +148,20 @@ class LoopHooks:
             self._session.batch_ends(loss)
         if has_stepped:  # the model may be saved, copied or evaluated before the next step
             self._session.unhook()
-        self._of_batch.close()
+        self._leave()
         if self._calls_parts:
             self._begin(None)
 
     def close(self) -> None:
         """Removes every hook."""
-        self._of_batch.close()
+        self._leave()
         remove(self._hooks)
         for name in ("step", "unscale_") if self._scaler is not None else ():
             vars(self._scaler).pop(name, None)
+
+    def _leave(self) -> None:
+        self._of_batch.close()
+        self._entered.clear()
 
     def _safely(self, function: Callable[..., None], *args: Any) -> None:
         """Calls a function whose error must not end the training, unless other processes would wait for this one."""
@@ -164,3 +173,8 @@ class LoopHooks:
             self.close()
             self._session.close()
             log.warning(report(SESSION, error))
+
+
+def _leave(entered: list[BackwardCalls | uncompiled]) -> None:
+    for context in entered:
+        context.leave()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gradvitals.vitals.function_modes import LooseMode
@@ -34,7 +35,7 @@ class BackwardCalls(LooseMode):
         self._before, self._after = before, after
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func is not Tensor.backward:
+        if func is not Tensor.backward or torch.compiler.is_compiling():
             return func(*args, **(kwargs or {}))
         self._before(args[0])
         result = func(*args, **(kwargs or {}))
