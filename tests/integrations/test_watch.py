@@ -4,6 +4,7 @@ import copy
 import gc
 import io
 import math
+import threading
 import weakref
 from contextlib import nullcontext
 
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from lightning import LightningModule
 from torch import nn
 from torch.overrides import _get_current_function_mode_stack as stack_of_modes
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 import gradvitals
@@ -113,6 +115,35 @@ def test_the_gradient_before_and_after_clipping_by_hand():
     assert vitals.end["grad_norm_clipped/total"] == pytest.approx(1.0, rel=1e-5)
     assert vitals.end["clip/coefficient"] == pytest.approx(0.2, rel=1e-5)
     assert vitals.end["update_ratio/00."] == pytest.approx(1 / math.sqrt(2), rel=1e-5)
+
+
+def in_a_thread(loss):
+    thread = threading.Thread(target=loss.backward)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("is_checkpointed", [False, True])
+@pytest.mark.parametrize("backward", [lambda loss: torch.autograd.backward([loss]), in_a_thread])
+def test_the_gradient_before_clipping_however_backward_is_called(backward, is_checkpointed):
+    def fit(backward):
+        net = network()
+        optimizer = sgd(net)
+        with watch(net, optimizer, every_n_steps=1) as vitals:
+            for x, y in batches():
+                h = net[:4](x)
+                h = checkpoint(net[4:], h, use_reentrant=True) if is_checkpointed else net[4:](h)
+                loss = F.cross_entropy(h, y)
+                optimizer.zero_grad()
+                backward(loss)
+                torch.nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+                optimizer.step()
+                vitals.log(loss)
+        return vitals.end
+
+    known = fit(torch.Tensor.backward)
+    assert known["grad_norm/total"] > 0.11 > known["grad_norm_clipped/total"]
+    assert fit(backward) == pytest.approx(known, **EXACT)
 
 
 def test_without_clipping_there_is_no_number_of_it():

@@ -14,13 +14,16 @@ from torch.optim import Optimizer
 
 from gradvitals.integrations.forward_hook import ForwardHook, Result, call_added, hooks_of
 from gradvitals.loops.torch_loop import TorchLoop
+from gradvitals.monitor.collectors.optimizer_step import parameters
 from gradvitals.monitor.isolation import report
 from gradvitals.monitor.network import has_compiled, uncompiled, uncompiled_call
 from gradvitals.monitor.session import SESSION, Session
-from gradvitals.vitals.backward_calls import BackwardCalls
+from gradvitals.vitals.backward_calls import BackwardCalls, GradientsArrive
 from gradvitals.vitals.hooks import remove, tensors_in, weak
 
 log = logging.getLogger(__name__)
+
+Entered = BackwardCalls | GradientsArrive | uncompiled  # for a measured batch
 
 
 class LoopHooks:
@@ -42,7 +45,8 @@ class LoopHooks:
         self._calls_parts = type(network).forward is nn.Module.forward  # it has none of its own
         self._batch_idx = 0
         self._closure_of: Optimizer | None = None
-        self._of_batch, self._entered = ExitStack(), list[BackwardCalls | uncompiled]()
+        self._of_batch, self._entered = ExitStack(), list[Entered]()
+        self._calls: BackwardCalls | None = None
         finalize(self, _leave, self._entered)  # where the loop is broken off and forgotten
         hook = ForwardHook(self._forward_begins, end)
         self._hooks = [network.register_forward_pre_hook(hook, with_kwargs=True)]
@@ -74,11 +78,21 @@ class LoopHooks:
     def _begin(self, x: Tensor | None) -> None:
         self._is_in_batch = True
         if self._session.is_due:
-            self._enter(BackwardCalls(weak(self._backward_begins), weak(self._backward_ended)))
+            self._calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
+            self._enter(self._calls)
+            if self._loop.processes.total == 1:  # gradients that arrive are not yet those of all processes
+                self._enter(GradientsArrive(self._trained(), weak(self._gradients_arrived)))
             self._enter(uncompiled(self._calls_parts and has_compiled()))
         self._session.batch_begins(() if x is None else (x,), self._batch_idx)
 
-    def _enter(self, context: BackwardCalls | uncompiled) -> None:
+    def _trained(self) -> list[nn.Parameter]:
+        return [one for optimizer in self._loop.optimizers for one in parameters(optimizer) if one.requires_grad]
+
+    def _gradients_arrived(self) -> None:
+        if self._calls is not None and not self._calls.is_within:
+            self._safely(self._backward_ended)
+
+    def _enter(self, context: Entered) -> None:
         self._entered.append(self._of_batch.enter_context(context))
 
     def _backward_begins(self, loss: Tensor) -> None:
@@ -175,6 +189,6 @@ class LoopHooks:
             log.warning(report(SESSION, error))
 
 
-def _leave(entered: list[BackwardCalls | uncompiled]) -> None:
+def _leave(entered: list[Entered]) -> None:
     for context in entered:
         context.leave()

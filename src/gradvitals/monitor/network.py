@@ -76,7 +76,7 @@ def has_compiled() -> bool:
     return compiler is not None and bool(compiler.utils.counters["frames"])
 
 
-class uncompiled:  # noqa: N801 - a context, as those of contextlib
+class uncompiled:
     """A context in which compiled code runs eagerly, because it ignores hooks that come and go.
 
     Several may be left in any order, and one several times.
