@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradvitals.integrations.forward_hook import ForwardHook, Result, call_added, hooks_of
+from gradvitals.integrations.scaler_methods import ScalerMethod
 from gradvitals.loops.torch_loop import TorchLoop
 from gradvitals.monitor.collectors.optimizer_step import parameters
 from gradvitals.monitor.isolation import report
@@ -23,6 +25,7 @@ from gradvitals.vitals.hooks import remove, tensors_in, weak
 
 log = logging.getLogger(__name__)
 
+LEAST_SCALE = 2.0**7  # of a loss, from which on it is taken for that of a scaler
 Entered = BackwardCalls | GradientsArrive | uncompiled  # for a measured batch
 
 
@@ -45,6 +48,8 @@ class LoopHooks:
         self._calls_parts = type(network).forward is nn.Module.forward  # it has none of its own
         self._batch_idx = 0
         self._closure_of: Optimizer | None = None
+        self._of_backward: Tensor | None = None  # of a measured batch
+        self._has_looked_for_scaler = False
         self._of_batch, self._entered = ExitStack(), list[Entered]()
         self._calls: BackwardCalls | None = None
         finalize(self, _leave, self._entered)  # where the loop is broken off and forgotten
@@ -53,8 +58,10 @@ class LoopHooks:
         begins, ended = uncompiled_call(self._step_begins), uncompiled_call(self._step_ended)
         self._hooks += [one.register_step_pre_hook(begins) for one in loop.optimizers]
         self._hooks += [one.register_step_post_hook(ended) for one in loop.optimizers]
+        self._of_scaler: list[ScalerMethod] = []
         if self._scaler is not None:
-            vars(self._scaler).update(step=self._scaler_steps, unscale_=self._scaler_unscales)
+            calls = {"step": self._scaler_steps, "unscale_": self._scaler_unscales}
+            self._of_scaler = [ScalerMethod(self._scaler, name, call) for name, call in calls.items()]
         if self._calls_parts:
             self._safely(self._begin, None)
 
@@ -96,6 +103,7 @@ class LoopHooks:
         self._entered.append(self._of_batch.enter_context(context))
 
     def _backward_begins(self, loss: Tensor) -> None:
+        self._of_backward = loss
         self._safely(self._session.before_backward, loss)
 
     def _backward_ended(self) -> None:
@@ -130,20 +138,18 @@ class LoopHooks:
             network = self._session.network
             network.is_compiled = network.is_compiled or (self._calls_parts and has_compiled())
 
-    def _scaler_steps(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        assert self._scaler is not None
+    def _scaler_steps(self, step: Callable[..., Any], optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         if optimizer not in self._loop.optimizers:
-            return type(self._scaler).step(self._scaler, optimizer, *args, **kwargs)
+            return step(optimizer, *args, **kwargs)
         self._safely(self._step, optimizer, False)
         self._is_in_scaler = True
         try:
-            return type(self._scaler).step(self._scaler, optimizer, *args, **kwargs)
+            return step(optimizer, *args, **kwargs)
         finally:
             self._is_in_scaler = False
 
-    def _scaler_unscales(self, optimizer: Optimizer) -> None:
-        assert self._scaler is not None
-        type(self._scaler).unscale_(self._scaler, optimizer)
+    def _scaler_unscales(self, unscale: Callable[..., Any], optimizer: Optimizer) -> None:
+        unscale(optimizer)
         if optimizer in self._loop.optimizers:
             self._safely(self._session.gradients_unscaled, optimizer)
 
@@ -153,6 +159,7 @@ class LoopHooks:
 
     def _end(self, loss: Tensor | None) -> None:
         self._before_closures_step()
+        self._look_for_scaler(loss)
         is_in_batch, self._is_in_batch = self._is_in_batch, False
         self._saw_eval_mode = False
         self._batch_idx += 1
@@ -166,12 +173,29 @@ class LoopHooks:
         if self._calls_parts:
             self._begin(None)
 
+    def _look_for_scaler(self, loss: Tensor | None) -> None:
+        """Warns once where backward is called on the loss times a power of two, as a scaler chooses it.
+
+        Waits for the device, after a measured step, until a finite loss has shown it.
+        """
+        scaled, self._of_backward = self._of_backward, None
+        if scaled is None or loss is None or self._scaler is not None or self._has_looked_for_scaler:
+            return
+        ratio = scaled.detach().sum().item() / (loss.item() or math.nan)
+        self._has_looked_for_scaler = math.isfinite(ratio)
+        is_product = scaled.grad_fn is not None and scaled.grad_fn.name() == "MulBackward0"
+        if is_product and ratio >= LEAST_SCALE and abs(math.log2(ratio) - round(math.log2(ratio))) < 1e-3:
+            log.warning(
+                f"gradvitals: watch expected backward on the loss that vitals.log is given; it is {ratio:.0f} times "
+                "that, as by a GradScaler, and so is each gradient. Call watch(..., scaler=scaler)"
+            )
+
     def close(self) -> None:
         """Removes every hook."""
         self._leave()
         remove(self._hooks)
-        for name in ("step", "unscale_") if self._scaler is not None else ():
-            vars(self._scaler).pop(name, None)
+        for method in self._of_scaler:
+            method.remove()
 
     def _leave(self) -> None:
         self._of_batch.close()
