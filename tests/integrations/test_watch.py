@@ -689,3 +689,66 @@ def test_a_loss_of_numpy_is_a_number(caplog):
         net(x)
         vitals.log(np.float32(0.5))
     assert not caplog.messages
+
+
+# What a network or a user does that the watch must neither hinder nor change
+
+
+class ChangesItsInput(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x -= x.mean(0)
+        return self.layer(x)
+
+
+def test_a_network_that_changes_its_input_in_place_trains_as_without_watch():
+    trained, inputs = [], []
+    for is_watched in (True, False):
+        net = ChangesItsInput()
+        optimizer = adam(net)
+        with watch(net, optimizer, every_n_steps=2) if is_watched else nullcontext():
+            for x, _ in batches():
+                loss = F.mse_loss(net(x), x)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                inputs.append(x)
+        trained.append(weights(net))
+    assert trained[0] == trained[1]
+    assert all(map(torch.equal, inputs[:12], inputs[12:]))
+
+
+def test_a_lazy_network_whose_steps_are_guarded(caplog):
+    net = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.Tanh(), nn.LazyLinear(3))
+    optimizer = adam(net)
+    vitals = watch(net, optimizer, every_n_steps=1, on_non_finite="skip")
+    kept = []
+    for step, (x, y) in enumerate(batches()):
+        loss = F.cross_entropy(net(x if step != 5 else x * math.nan), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        vitals.log(loss)
+        kept.append(net[1].running_mean.clone())
+    assert vitals.skipped_steps == 1
+    assert torch.equal(kept[5], kept[4])
+    assert not [message for message in caplog.messages if "failed" in message]
+
+
+def test_a_scripted_network_is_refused():
+    with pytest.warns(FutureWarning, match="deprecated"):
+        net = torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)))
+    with pytest.raises(TypeError, match="got a ScriptModule"):
+        watch(net, adam(net))
+
+
+@pytest.mark.parametrize("state", [{}, None, {"net": 1}])
+def test_a_state_of_something_else_is_refused(state):
+    net = network()
+    vitals = watch(net, adam(net))
+    with pytest.raises(ValueError, match=r"expected what vitals.state_dict\(\) returned; got"):
+        vitals.load_state_dict(state)

@@ -11,6 +11,7 @@ from weakref import finalize
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from gradvitals.integrations.forward_hook import ForwardHook, Result, call_added, hooks_of
@@ -93,7 +94,12 @@ class LoopHooks:
         self._session.batch_begins(() if x is None else (x,), self._batch_idx)
 
     def _trained(self) -> list[nn.Parameter]:
-        return [one for optimizer in self._loop.optimizers for one in parameters(optimizer) if one.requires_grad]
+        return [
+            one
+            for optimizer in self._loop.optimizers
+            for one in parameters(optimizer)
+            if one.requires_grad and not is_lazy(one)
+        ]
 
     def _gradients_arrived(self) -> None:
         if self._calls is not None and not self._calls.is_within:

@@ -129,7 +129,14 @@ class Vitals(DisplayedMonitor):
         return super().state_dict() | {"loop": {"step": self._loop.step, "optimizer_steps": self._loop.optimizer_steps}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resumes from a checkpoint of the same model; call it before the first batch."""
+        """Resumes from a checkpoint of the same model; call it before the first batch.
+
+        Raises:
+            ValueError: the state is none of :meth:`state_dict`.
+        """
+        if not isinstance(state, dict) or not {"layers", "session", "loop"} <= state.keys():
+            came = f"a dict with {sorted(map(str, state))[:5]}" if isinstance(state, dict) else type(state).__name__
+            raise ValueError(f"vitals.load_state_dict: expected what vitals.state_dict() returned; got {came}")
         if self._hooks is not None:
             self._hooks.close()
         if self.session is not None:
@@ -195,6 +202,8 @@ def watch(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"watch: expected a torch.nn.Module and its optimizer; got {type(model).__name__}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError("watch: expected a model that takes hooks; got a ScriptModule. Use the model itself, compiled")
     chosen, network = Settings.of({"every_n_steps": every_n_steps, **settings}), network_of(model)
     if chosen.noise_scale:
         raise ValueError(
