@@ -4,15 +4,21 @@ import copy
 import gc
 import io
 import math
+import pickle
+import re
+import threading
 import weakref
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from lightning import LightningModule
 from torch import nn
+from torch.amp import GradScaler
 from torch.overrides import _get_current_function_mode_stack as stack_of_modes
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader
 
 import gradvitals
@@ -113,6 +119,35 @@ def test_the_gradient_before_and_after_clipping_by_hand():
     assert vitals.end["grad_norm_clipped/total"] == pytest.approx(1.0, rel=1e-5)
     assert vitals.end["clip/coefficient"] == pytest.approx(0.2, rel=1e-5)
     assert vitals.end["update_ratio/00."] == pytest.approx(1 / math.sqrt(2), rel=1e-5)
+
+
+def in_a_thread(loss):
+    thread = threading.Thread(target=loss.backward)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("is_checkpointed", [False, True])
+@pytest.mark.parametrize("backward", [lambda loss: torch.autograd.backward([loss]), in_a_thread])
+def test_the_gradient_before_clipping_however_backward_is_called(backward, is_checkpointed):
+    def fit(backward):
+        net = network()
+        optimizer = sgd(net)
+        with watch(net, optimizer, every_n_steps=1) as vitals:
+            for x, y in batches():
+                h = net[:4](x)
+                h = checkpoint(net[4:], h, use_reentrant=True) if is_checkpointed else net[4:](h)
+                loss = F.cross_entropy(h, y)
+                optimizer.zero_grad()
+                backward(loss)
+                torch.nn.utils.clip_grad_norm_(net.parameters(), 0.1)
+                optimizer.step()
+                vitals.log(loss)
+        return vitals.end
+
+    known = fit(torch.Tensor.backward)
+    assert known["grad_norm/total"] > 0.11 > known["grad_norm_clipped/total"]
+    assert fit(backward) == pytest.approx(known, **EXACT)
 
 
 def test_without_clipping_there_is_no_number_of_it():
@@ -551,3 +586,184 @@ def test_a_mode_of_the_user_around_the_forward_pass_is_left_when_they_leave_it()
             vitals.log(loss)
     assert stack_of_modes() == modes
     assert len(vitals.profiles) > 0
+
+
+# Loss scalers
+
+
+class Silent:
+    def log(self, loss):
+        pass
+
+
+def train_scaled(net, optimizer, scaler, vitals, some=None):
+    for x, y in some or batches():
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.float16):
+            loss = F.cross_entropy(net(x), y)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        vitals.log(loss)
+
+
+@pytest.mark.parametrize("scale", [2.0**10, 2.0**16])
+def test_a_scaler_that_watch_was_not_given(scale, caplog):
+    net = network()
+    optimizer = adam(net)
+    vitals = watch(net, optimizer, every_n_steps=2)
+    train_scaled(net, optimizer, GradScaler("cpu", init_scale=scale), vitals)
+    assert one_line(caplog).endswith("watch(..., scaler=scaler)")
+
+
+@pytest.mark.parametrize("factor", [1 / 16, 0.3, 3.0, 100.0])
+def test_other_factors_of_the_loss_are_no_scaler(factor, caplog):
+    net = network()
+    optimizer = adam(net)
+    vitals = watch(net, optimizer, every_n_steps=2)
+    for x, y in batches():
+        loss = F.cross_entropy(net(x), y)
+        optimizer.zero_grad()
+        (factor * loss).backward()
+        optimizer.step()
+        vitals.log(loss)
+    assert not caplog.messages
+
+
+def test_a_sum_over_the_batch_is_no_scaler(caplog):
+    net = network()
+    optimizer = adam(net)
+    vitals = watch(net, optimizer, every_n_steps=2)
+    for x, y in batches():
+        loss = F.cross_entropy(net(torch.cat([x] * 16)[:128]), torch.cat([y] * 16)[:128], reduction="sum")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        vitals.log(loss / 128)
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda scaler: pickle.loads(pickle.dumps(scaler))])
+def test_a_copied_scaler_is_not_watched(copied):
+    net, other = network(), network()
+    optimizer, scaler = adam(net), GradScaler("cpu", init_scale=2.0**10)
+    vitals = watch(net, optimizer, scaler=scaler, every_n_steps=1)
+    train_scaled(net, optimizer, scaler, vitals, batches()[:3])
+    twin = copied(scaler)
+    theirs = adam(other)
+    train_scaled(other, theirs, twin, Silent(), batches()[:3])
+    assert twin.get_scale() == scaler.get_scale()
+    assert twin.step.__self__ is twin
+    assert len(vitals.profiles) == 3
+
+
+@pytest.mark.parametrize("first_to_close", [0, 1])
+def test_two_watches_of_one_scaler(first_to_close):
+    nets = [network(), network()]
+    optimizers, scaler = [adam(net) for net in nets], GradScaler("cpu", init_scale=2.0**10)
+    both = [watch(n, o, scaler=scaler, every_n_steps=1) for n, o in zip(nets, optimizers, strict=True)]
+    for step, (x, y) in enumerate(batches()):
+        for net, optimizer, vitals in zip(nets, optimizers, both, strict=True):
+            loss = F.cross_entropy(net(x), y)
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            scaler.step(optimizer)
+            vitals.log(loss)
+        scaler.update()
+        if step == 5:
+            both[first_to_close].close()
+    other = both[1 - first_to_close]
+    assert list(other.profiles) == list(range(12))
+    assert "clip/coefficient" not in other.end
+    other.close()
+    assert not {"step", "unscale_"} & vars(scaler).keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"total_steps": "10"}, "total_steps: expected an integer of at least 1; got '10'"),
+        ({"total_steps": -1}, "total_steps: expected an integer of at least 1; got -1"),
+        ({"accumulate_grad_batches": 0}, "accumulate_grad_batches: expected an integer of at least 1; got 0"),
+        ({"scaler": True}, "scaler: expected a torch.amp.GradScaler; got bool"),
+        ({"log_dir": 3}, "log_dir: expected a path, such as 'runs/1'; got int"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments, message):
+    net = network()
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
+        watch(net, adam(net), **arguments)
+    assert hooks(net) == 0
+
+
+def test_a_loss_of_numpy_is_a_number(caplog):
+    net = network()
+    vitals = watch(net, adam(net), every_n_steps=1)
+    for x, _ in batches():
+        net(x)
+        vitals.log(np.float32(0.5))
+    assert not caplog.messages
+
+
+# What a network or a user does that the watch must neither hinder nor change
+
+
+class ChangesItsInput(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        x -= x.mean(0)
+        return self.layer(x)
+
+
+def test_a_network_that_changes_its_input_in_place_trains_as_without_watch():
+    trained, inputs = [], []
+    for is_watched in (True, False):
+        net = ChangesItsInput()
+        optimizer = adam(net)
+        with watch(net, optimizer, every_n_steps=2) if is_watched else nullcontext():
+            for x, _ in batches():
+                loss = F.mse_loss(net(x), x)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                inputs.append(x)
+        trained.append(weights(net))
+    assert trained[0] == trained[1]
+    assert all(map(torch.equal, inputs[:12], inputs[12:]))
+
+
+def test_a_lazy_network_whose_steps_are_guarded(caplog):
+    net = nn.Sequential(nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.Tanh(), nn.LazyLinear(3))
+    optimizer = adam(net)
+    vitals = watch(net, optimizer, every_n_steps=1, on_non_finite="skip")
+    kept = []
+    for step, (x, y) in enumerate(batches()):
+        loss = F.cross_entropy(net(x if step != 5 else x * math.nan), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        vitals.log(loss)
+        kept.append(net[1].running_mean.clone())
+    assert vitals.skipped_steps == 1
+    assert torch.equal(kept[5], kept[4])
+    assert not [message for message in caplog.messages if "failed" in message]
+
+
+def test_a_scripted_network_is_refused():
+    with pytest.warns(FutureWarning, match="deprecated"):
+        net = torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)))
+    with pytest.raises(TypeError, match="got a ScriptModule"):
+        watch(net, adam(net))
+
+
+@pytest.mark.parametrize("state", [{}, None, {"net": 1}])
+def test_a_state_of_something_else_is_refused(state):
+    net = network()
+    vitals = watch(net, adam(net))
+    with pytest.raises(ValueError, match=r"expected what vitals.state_dict\(\) returned; got"):
+        vitals.load_state_dict(state)

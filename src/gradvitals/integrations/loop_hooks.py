@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sys
+import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -11,17 +11,23 @@ from weakref import finalize
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from gradvitals.integrations.forward_hook import ForwardHook, Result, call_added, hooks_of
+from gradvitals.integrations.scaler_methods import ScalerMethod
 from gradvitals.loops.torch_loop import TorchLoop
+from gradvitals.monitor.collectors.optimizer_step import parameters
 from gradvitals.monitor.isolation import report
-from gradvitals.monitor.network import uncompiled
+from gradvitals.monitor.network import has_compiled, uncompiled, uncompiled_call
 from gradvitals.monitor.session import SESSION, Session
-from gradvitals.vitals.backward_calls import BackwardCalls
+from gradvitals.vitals.backward_calls import BackwardCalls, GradientsArrive
 from gradvitals.vitals.hooks import remove, tensors_in, weak
 
 log = logging.getLogger(__name__)
+
+LEAST_SCALE = 2.0**7  # of a loss, from which on it is taken for that of a scaler
+Entered = BackwardCalls | GradientsArrive | uncompiled  # for a measured batch
 
 
 class LoopHooks:
@@ -43,13 +49,20 @@ class LoopHooks:
         self._calls_parts = type(network).forward is nn.Module.forward  # it has none of its own
         self._batch_idx = 0
         self._closure_of: Optimizer | None = None
-        self._of_batch = ExitStack()
+        self._of_backward: Tensor | None = None  # of a measured batch
+        self._has_looked_for_scaler = False
+        self._of_batch, self._entered = ExitStack(), list[Entered]()
+        self._calls: BackwardCalls | None = None
+        finalize(self, _leave, self._entered)  # where the loop is broken off and forgotten
         hook = ForwardHook(self._forward_begins, end)
         self._hooks = [network.register_forward_pre_hook(hook, with_kwargs=True)]
-        self._hooks += [one.register_step_pre_hook(self._step_begins) for one in loop.optimizers]
-        self._hooks += [one.register_step_post_hook(self._step_ended) for one in loop.optimizers]
+        begins, ended = uncompiled_call(self._step_begins), uncompiled_call(self._step_ended)
+        self._hooks += [one.register_step_pre_hook(begins) for one in loop.optimizers]
+        self._hooks += [one.register_step_post_hook(ended) for one in loop.optimizers]
+        self._of_scaler: list[ScalerMethod] = []
         if self._scaler is not None:
-            vars(self._scaler).update(step=self._scaler_steps, unscale_=self._scaler_unscales)
+            calls = {"step": self._scaler_steps, "unscale_": self._scaler_unscales}
+            self._of_scaler = [ScalerMethod(self._scaler, name, call) for name, call in calls.items()]
         if self._calls_parts:
             self._safely(self._begin, None)
 
@@ -76,12 +89,30 @@ class LoopHooks:
     def _begin(self, x: Tensor | None) -> None:
         self._is_in_batch = True
         if self._session.is_due:
-            calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
-            finalize(self, self._of_batch.enter_context(calls).leave)  # of a loop that was broken off
-            self._of_batch.enter_context(uncompiled(self._calls_parts and "torch._dynamo" in sys.modules))
+            self._calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
+            self._enter(self._calls)
+            if self._loop.processes.total == 1:  # gradients that arrive are not yet those of all processes
+                self._enter(GradientsArrive(self._trained(), weak(self._gradients_arrived)))
+            self._enter(uncompiled(self._calls_parts and has_compiled()))
         self._session.batch_begins(() if x is None else (x,), self._batch_idx)
 
+    def _trained(self) -> list[nn.Parameter]:
+        return [
+            one
+            for optimizer in self._loop.optimizers
+            for one in parameters(optimizer)
+            if one.requires_grad and not is_lazy(one)
+        ]
+
+    def _gradients_arrived(self) -> None:
+        if self._calls is not None and not self._calls.is_within:
+            self._safely(self._backward_ended)
+
+    def _enter(self, context: Entered) -> None:
+        self._entered.append(self._of_batch.enter_context(context))
+
     def _backward_begins(self, loss: Tensor) -> None:
+        self._of_backward = loss
         self._safely(self._session.before_backward, loss)
 
     def _backward_ended(self) -> None:
@@ -113,21 +144,21 @@ class LoopHooks:
             self._session.step_passed(optimizer)
             self._trains_in_eval_mode = self._trains_in_eval_mode or self._saw_eval_mode
             self._calls_parts = not self._saw_eval_mode
+            network = self._session.network
+            network.is_compiled = network.is_compiled or (self._calls_parts and has_compiled())
 
-    def _scaler_steps(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        assert self._scaler is not None
+    def _scaler_steps(self, step: Callable[..., Any], optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         if optimizer not in self._loop.optimizers:
-            return type(self._scaler).step(self._scaler, optimizer, *args, **kwargs)
+            return step(optimizer, *args, **kwargs)
         self._safely(self._step, optimizer, False)
         self._is_in_scaler = True
         try:
-            return type(self._scaler).step(self._scaler, optimizer, *args, **kwargs)
+            return step(optimizer, *args, **kwargs)
         finally:
             self._is_in_scaler = False
 
-    def _scaler_unscales(self, optimizer: Optimizer) -> None:
-        assert self._scaler is not None
-        type(self._scaler).unscale_(self._scaler, optimizer)
+    def _scaler_unscales(self, unscale: Callable[..., Any], optimizer: Optimizer) -> None:
+        unscale(optimizer)
         if optimizer in self._loop.optimizers:
             self._safely(self._session.gradients_unscaled, optimizer)
 
@@ -137,6 +168,7 @@ class LoopHooks:
 
     def _end(self, loss: Tensor | None) -> None:
         self._before_closures_step()
+        self._look_for_scaler(loss)
         is_in_batch, self._is_in_batch = self._is_in_batch, False
         self._saw_eval_mode = False
         self._batch_idx += 1
@@ -146,16 +178,37 @@ class LoopHooks:
             self._session.batch_ends(loss)
         if has_stepped:  # the model may be saved, copied or evaluated before the next step
             self._session.unhook()
-        self._of_batch.close()
+        self._leave()
         if self._calls_parts:
             self._begin(None)
 
+    def _look_for_scaler(self, loss: Tensor | None) -> None:
+        """Warns once where backward is called on the loss times a power of two, as a scaler chooses it.
+
+        Waits for the device, after a measured step, until a finite loss has shown it.
+        """
+        scaled, self._of_backward = self._of_backward, None
+        if scaled is None or loss is None or self._scaler is not None or self._has_looked_for_scaler:
+            return
+        ratio = scaled.detach().sum().item() / (loss.item() or math.nan)
+        self._has_looked_for_scaler = math.isfinite(ratio)
+        is_product = scaled.grad_fn is not None and scaled.grad_fn.name() == "MulBackward0"
+        if is_product and ratio >= LEAST_SCALE and abs(math.log2(ratio) - round(math.log2(ratio))) < 1e-3:
+            log.warning(
+                f"gradvitals: watch expected backward on the loss that vitals.log is given; it is {ratio:.0f} times "
+                "that, as by a GradScaler, and so is each gradient. Call watch(..., scaler=scaler)"
+            )
+
     def close(self) -> None:
         """Removes every hook."""
-        self._of_batch.close()
+        self._leave()
         remove(self._hooks)
-        for name in ("step", "unscale_") if self._scaler is not None else ():
-            vars(self._scaler).pop(name, None)
+        for method in self._of_scaler:
+            method.remove()
+
+    def _leave(self) -> None:
+        self._of_batch.close()
+        self._entered.clear()
 
     def _safely(self, function: Callable[..., None], *args: Any) -> None:
         """Calls a function whose error must not end the training, unless other processes would wait for this one."""
@@ -167,3 +220,8 @@ class LoopHooks:
             self.close()
             self._session.close()
             log.warning(report(SESSION, error))
+
+
+def _leave(entered: list[Entered]) -> None:
+    for context in entered:
+        context.leave()

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from numbers import Integral, Real
 from os import PathLike
 from typing import Any, Self
 
@@ -86,7 +87,7 @@ class Vitals(DisplayedMonitor):
             self._hooks.batch_ends(self._scalar(loss))
 
     def _scalar(self, loss: object) -> Tensor | None:
-        if isinstance(loss, (int, float)):
+        if isinstance(loss, Real):  # numbers of numpy, too
             loss = torch.tensor(float(loss))
         if isinstance(loss, Tensor) and loss.numel() == 1:
             scalar = loss.detach() if loss.ndim == 0 else loss.detach().reshape(())
@@ -128,7 +129,14 @@ class Vitals(DisplayedMonitor):
         return super().state_dict() | {"loop": {"step": self._loop.step, "optimizer_steps": self._loop.optimizer_steps}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resumes from a checkpoint of the same model; call it before the first batch."""
+        """Resumes from a checkpoint of the same model; call it before the first batch.
+
+        Raises:
+            ValueError: the state is none of :meth:`state_dict`.
+        """
+        if not isinstance(state, dict) or not {"layers", "session", "loop"} <= state.keys():
+            came = f"a dict with {sorted(map(str, state))[:5]}" if isinstance(state, dict) else type(state).__name__
+            raise ValueError(f"vitals.load_state_dict: expected what vitals.state_dict() returned; got {came}")
         if self._hooks is not None:
             self._hooks.close()
         if self.session is not None:
@@ -175,7 +183,7 @@ def watch(
 
     Raises:
         TypeError: no module, no optimizer, or a name that is no setting.
-        ValueError: a setting out of range; ``noise_scale``, which only a loop that announces its steps can measure.
+        ValueError: a number out of range; ``noise_scale``, which only a loop that announces its steps can measure.
         UnmatchedPattern: a pattern of ``include`` or ``exclude`` matches no layer.
 
     Example:
@@ -194,17 +202,29 @@ def watch(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"watch: expected a torch.nn.Module and its optimizer; got {type(model).__name__}")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError("watch: expected a model that takes hooks; got a ScriptModule. Use the model itself, compiled")
     chosen, network = Settings.of({"every_n_steps": every_n_steps, **settings}), network_of(model)
     if chosen.noise_scale:
         raise ValueError(
             "noise_scale: expected False in watch: a plain loop shows no unclipped gradient of two steps in a row"
         )
+    _check_loop(total_steps, scaler, accumulate_grad_batches)
     optimizers, share = optimizers_of(optimizer), processes or processes_of(model)
     _end_earlier(network)
     _check_parameters(network, optimizers)
     active = scaler if scaler is not None and scaler.is_enabled() else None
     loop = TorchLoop(optimizers, total_steps, active, accumulate_grad_batches, share)
     return Vitals(network, loop, chosen, open_loggers(log_dir, logger) if share.rank == 0 else [])
+
+
+def _check_loop(total_steps: object, scaler: object, accumulate: object) -> None:
+    for name, number in (("total_steps", total_steps), ("accumulate_grad_batches", accumulate)):
+        is_known = number is not None or name != "total_steps"
+        if is_known and (not isinstance(number, Integral) or isinstance(number, bool) or number < 1):
+            raise ValueError(f"watch: {name}: expected an integer of at least 1; got {number!r}")
+    if scaler is not None and not hasattr(scaler, "is_enabled"):
+        raise TypeError(f"watch: scaler: expected a torch.amp.GradScaler; got {type(scaler).__name__}")
 
 
 def _end_earlier(network: nn.Module) -> None:

@@ -69,6 +69,8 @@ def open_loggers(log_dir: str | os.PathLike | None = None, logger: Any = None) -
     given = logger if isinstance(logger, (list, tuple)) else [] if logger is None else [logger]
     opened = [_opened(_name_of(each), partial(destination_of, each)) for each in given]
     if log_dir is not None:
+        if not isinstance(log_dir, (str, os.PathLike)):
+            raise TypeError(f"log_dir: expected a path, such as 'runs/1'; got {type(log_dir).__name__}")
         opened.append(_opened(f"log_dir={os.fspath(log_dir)}", partial(_event_file, Path(log_dir))))
     return [each for each in opened if each is not None]
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import nn
@@ -25,13 +24,14 @@ class WatchedNetwork:
         layers: by depth; empty until the first measured step has shown their order.
         hooked: modules of the layers, norms left out.
         activations: modules that are activations.
-        is_compiled: whether a part of it is.
+        is_compiled: whether a part of it is; a loop that sees that a compiled copy runs in its place sets it.
     """
 
     def __init__(self, module: nn.Module, settings: Settings, optimizers: Sequence[Optimizer]) -> None:
         self.module, self._settings = module, settings
         self.order: ForwardOrder | None = None
         self._parameters: list[int] | None = None
+        self.is_compiled = False
         self.refresh(optimizers)
 
     def refresh(self, optimizers: Sequence[Optimizer]) -> None:
@@ -43,7 +43,7 @@ class WatchedNetwork:
         self._parameters = [id(parameter) for optimizer in optimizers for parameter in parameters(optimizer)]
         if known == self._parameters:
             return
-        self.is_compiled = is_compiled(self.module)
+        self.is_compiled = self.is_compiled or is_compiled(self.module)
         found = [layer.module for layer in self.layers_in()]
         self.hooked = [module for module in found if module is not None and not isinstance(module, NORMS)]
         self.activations = [module for module in self.module.modules() if is_activation(module)]
@@ -70,10 +70,44 @@ def is_compiled(network: nn.Module) -> bool:
     return own or any(isinstance(m, wrapper) or m._compiled_call_impl is not None for m in network.modules())
 
 
-def uncompiled(compiled: bool) -> AbstractContextManager[Any]:
-    """Returns a context in which compiled code runs eagerly, because it ignores hooks that come and go.
+def has_compiled() -> bool:
+    """Whether ``torch.compile`` has compiled anything in this process."""
+    compiler = sys.modules.get("torch._dynamo")
+    return compiler is not None and bool(compiler.utils.counters["frames"])
+
+
+class uncompiled:
+    """A context in which compiled code runs eagerly, because it ignores hooks that come and go.
+
+    Several may be left in any order, and one several times.
 
     Args:
         compiled: whether there is any; if not, this costs nothing.
     """
-    return torch.compiler.set_stance("force_eager") if compiled else nullcontext()
+
+    _entered: ClassVar[dict[int, torch.compiler.set_stance]] = {}  # the first one has changed the stance
+
+    def __init__(self, compiled: bool) -> None:
+        self._compiled = compiled
+
+    def __enter__(self) -> Self:
+        if self._compiled:
+            held = self._entered
+            held[id(self)] = next(iter(held.values())) if held else torch.compiler.set_stance("force_eager")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        stance = self._entered.pop(id(self), None)
+        if stance is not None and not self._entered:
+            stance.__exit__(None, None, None)
+
+
+def uncompiled_call(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function that no compiled program includes, such as a hook of an optimizer whose step is compiled.
+
+    torch imports its compiler with the first optimizer; before that there is nothing to keep out of.
+    """
+    return torch.compiler.disable(function) if "torch._dynamo" in sys.modules else function

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from typing import Any
+from weakref import finalize
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -27,7 +28,7 @@ from gradvitals.monitor.first_batch import FirstBatch
 from gradvitals.monitor.isolation import Isolation
 from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement
-from gradvitals.monitor.network import WatchedNetwork, uncompiled
+from gradvitals.monitor.network import WatchedNetwork, uncompiled, uncompiled_call
 from gradvitals.monitor.schedule import Cadence
 from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import ForwardOrder, Layer
@@ -105,6 +106,8 @@ class Session:
         self._backwards = 0  # passes in this batch
         self.has_players = len(loop.optimizers) > 1
         self._hooks: ExitStack | None = None
+        self._eager = uncompiled(True)
+        finalize(self, self._eager.leave)  # of a loop that was broken off
         self._watch: LayerHooks | None = None
         self._entry: nn.Module | None = None
         self._trained: dict[int, Trained] = {}
@@ -172,14 +175,15 @@ class Session:
         optimizers, network = self.loop.optimizers, self.network
         self._hooks = ExitStack()
         self.isolation.call(NETWORK, network.refresh, optimizers)
-        self._hooks.enter_context(uncompiled(network.is_compiled))
+        if network.is_compiled:
+            self._hooks.enter_context(self._eager)
         if not network.layers:
             order = ForwardOrder(network.module, self.isolation.within(NETWORK))
             network.order = self._hooks.enter_context(closing(order))
         if self._settings.activations:
             self.isolation.call(HOOKS, self._watch_layers, self._hooks)
         for optimizer in optimizers if self._waits_for_steps else ():
-            self._hooks.callback(optimizer.register_step_post_hook(self._after_step).remove)
+            self._hooks.callback(optimizer.register_step_post_hook(uncompiled_call(self._after_step)).remove)
 
     def _watch_layers(self, hooks: ExitStack) -> None:
         network = self.network

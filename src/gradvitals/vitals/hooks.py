@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from weakref import WeakMethod
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -21,7 +22,10 @@ def unchanged(hook: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def on_forward(modules: Iterable[nn.Module], *hooks: Hook) -> list[RemovableHandle]:
-    """Calls each ``hook(module, args, kwargs, output)`` after each forward call; torch sees one hook per module."""
+    """Calls each ``hook(module, args, kwargs, output)`` after each forward call; torch sees one hook per module.
+
+    Not within a compiled program, which would be compiled again wherever what the hooks remember changes.
+    """
     together = _Calls(hooks)
     return [module.register_forward_hook(together, with_kwargs=True) for module in modules]
 
@@ -31,6 +35,8 @@ class _Calls:
         self._hooks = hooks
 
     def __call__(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        if torch.compiler.is_compiling():
+            return
         for hook in self._hooks:
             hook(module, args, kwargs, output)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from gradvitals.vitals.hooks import Wrap, remove, unchanged
 
@@ -14,8 +15,8 @@ class InputGradient:
     """Records dL/dx of the first tensor argument of a network.
 
     The first of ``modules`` that is called with a tensor is the entry. In each of its calls (accumulation), the tensor
-    is replaced by an equal one that keeps its gradient. Nothing is recorded for integers, tensors that require a
-    gradient already, and tensors of inference mode.
+    is replaced by an equal one that keeps its gradient; what the network changes in it in place, it changes in the
+    tensor, too. Nothing is recorded for integers, tensors that require a gradient already, and those of inference mode.
 
     Args:
         *modules: candidates for the entry: a network's ``modules()``, or the known entry.
@@ -33,12 +34,18 @@ class InputGradient:
     def __init__(self, *modules: nn.Module, wrap: Wrap = unchanged) -> None:
         self.entry: nn.Module | None = None
         self._inputs: list[Tensor] = []
+        self._lent: list[tuple[Tensor, Tensor, int]] = []  # given, its copy, and the version of that
+        self._returns: list[RemovableHandle] = []
+        give_back = wrap(self._return_changes)
+        self._give_back = lambda *_: give_back()
         replace = wrap(self._replace)
         self._hooks = [module.register_forward_pre_hook(replace, with_kwargs=True) for module in modules]
 
     def _replace(
         self, module: nn.Module, args: tuple, kwargs: dict[str, Any] | None = None
     ) -> tuple[tuple, dict] | None:
+        if torch.jit.is_tracing():
+            return None
         if kwargs is None:  # another hook of this call has removed this one, and torch calls it a last time
             return None
         named: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
@@ -51,8 +58,20 @@ class InputGradient:
             return None
         leaf = x.detach().requires_grad_()
         self._inputs.append(leaf)
-        named[key] = leaf.clone()  # in-place operations on a leaf are errors
+        named[key] = copy = leaf.clone()  # in-place operations on a leaf are errors
+        self._lent.append((x, copy, copy._version))
+        if not self._returns:
+            self._returns.append(module.register_forward_hook(self._give_back))
         return tuple(named[i] for i in range(len(args))), {key: named[key] for key in kwargs}
+
+    def _return_changes(self) -> None:
+        """Changes the tensor that was given as the network has changed its copy in place."""
+        remove(self._returns)
+        lent, self._lent = self._lent, []
+        with torch.no_grad():
+            for x, copy, version in lent:
+                if copy._version != version:
+                    x.copy_(copy)
 
     def take(self) -> list[Tensor]:
         """Returns the gradients since the last call, one tensor of the input's shape per call of the entry."""
@@ -61,4 +80,5 @@ class InputGradient:
 
     def close(self) -> None:
         remove(self._hooks)
-        self._inputs = []
+        remove(self._returns)
+        self._inputs, self._lent = [], []

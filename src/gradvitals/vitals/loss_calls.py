@@ -125,7 +125,7 @@ class LossCalls(LooseMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if self.error is None:
+        if self.error is None and not torch.compiler.is_compiling():
             try:
                 self._note(func, args, kwargs or {}, result)
             except Exception as error:  # a look must not end the step that is looked at

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from gradvitals.distributed.dtensor import is_sharded
@@ -55,13 +56,24 @@ class NonFiniteGuard(Collector):
         self._loop, self._network = loop, network
         self._batches: list[tuple[Any, int, Tensor]] = []
         self._has_stepped = False
-        self._statistics = [b for b in network.buffers() if b.is_floating_point() and b.ndim]
-        self._kept = [buffer.clone() for buffer in self._statistics]  # before the step; a forward spoils them at once
+        self._statistics: list[Tensor] = []
+        self._kept: list[Tensor] = []  # before the step; a forward spoils them at once
+        self._find_statistics()
         self._stop_watching: Callable[[], None] | None = loop.watch_clipping(
             self._isolation.within(GUARD)(self._see_norm)
         )
 
+    def _find_statistics(self) -> None:
+        """Finds the moving statistics; those of a lazy network exist from its first forward pass on."""
+        buffers = list(self._network.buffers())
+        self._is_lazy = any(map(is_lazy, buffers))
+        if not self._is_lazy:
+            self._statistics = [b for b in buffers if b.is_floating_point() and b.ndim]
+            self._kept = [buffer.clone() for buffer in self._statistics]
+
     def batch_begins(self, batch: Any, batch_idx: int) -> None:
+        if self._is_lazy:
+            self._find_statistics()
         if self._kept and not self._batches:
             torch._foreach_copy_(self._kept, self._statistics)
         if self._loop.can_repeat:
