@@ -61,7 +61,7 @@ class LoopHooks:
         self._hooks += [one.register_step_post_hook(ended) for one in loop.optimizers]
         self._of_scaler: list[ScalerMethod] = []
         if self._scaler is not None:
-            calls = {"step": self._scaler_steps, "unscale_": self._scaler_unscales}
+            calls: dict[str, Callable[..., Any]] = {"step": self._scaler_steps, "unscale_": self._scaler_unscales}
             self._of_scaler = [ScalerMethod(self._scaler, name, call) for name, call in calls.items()]
         if self._calls_parts:
             self._safely(self._begin, None)

@@ -85,7 +85,7 @@ class uncompiled:
         compiled: whether there is any; if not, this costs nothing.
     """
 
-    _entered: ClassVar[dict[int, torch.compiler.set_stance]] = {}  # the first one has changed the stance
+    _entered: ClassVar[dict[int, Any]] = {}  # the first one has changed the stance
 
     def __init__(self, compiled: bool) -> None:
         self._compiled = compiled
