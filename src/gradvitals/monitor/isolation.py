@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from gradvitals.distributed.collectives import ALONE, Collectives, is_collective
+from gradvitals.vitals.hooks import UncopiedHook
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Isolation:
 
     def within(self, part: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Returns a decorator for functions, such as hooks, that belong to a part."""
-        return lambda function: partial(self.call, part, function)
+        return lambda function: UncopiedHook(partial(self.call, part, function))
 
     def fails(self, part: str, error: Exception) -> None:
         """Reports an error of a part and switches it off.

@@ -26,23 +26,38 @@ def on_forward(modules: Iterable[nn.Module], *hooks: Hook) -> list[RemovableHand
 
     Not within a compiled program, which would be compiled again wherever what the hooks remember changes.
     """
-    together = _Calls(hooks)
+
+    def call_all(module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        if not torch.compiler.is_compiling():
+            for hook in hooks:
+                hook(module, args, kwargs, output)
+
+    together = UncopiedHook(call_all)
     return [module.register_forward_hook(together, with_kwargs=True) for module in modules]
 
 
-class _Calls:
-    def __init__(self, hooks: tuple[Hook, ...]) -> None:
-        self._hooks = hooks
+class UncopiedHook:
+    """A hook that does nothing in a copy of its module, as ``copy.deepcopy`` and ``torch.save`` make one.
 
-    def __call__(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        if torch.compiler.is_compiling():
-            return
-        for hook in self._hooks:
-            hook(module, args, kwargs, output)
+    Example:
+        >>> from copy import copy
+        >>> hook = UncopiedHook(lambda number: number + 1)
+        >>> hook(1), copy(hook)(1)
+        (2, None)
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Makes of a copy, as of ``copy.deepcopy(model)`` or ``torch.save(model)``, a hook that does nothing."""
-        return _Calls, ((),)
+        return UncopiedHook, (_nothing,)
+
+
+def _nothing(*args: Any) -> None:
+    return None
 
 
 def weak(method: Callable[..., None]) -> Callable[..., None]:

@@ -11,7 +11,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
-from gradvitals.vitals.hooks import remove, weak
+from gradvitals.vitals.hooks import UncopiedHook, remove, weak
 from gradvitals.vitals.norms import sums
 
 ADDS_DECAY_TO_THE_GRADIENT = (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam, torch.optim.Adamax)
@@ -105,7 +105,8 @@ class CalledModules:
             self._hooks = [register_module_forward_pre_hook(weak(self._call))]
             finalize(self, self._hooks[0].remove)
         else:
-            self._hooks = [module.register_forward_pre_hook(self._call) for module in self._own]
+            call = UncopiedHook(self._call)
+            self._hooks = [module.register_forward_pre_hook(call) for module in self._own]
 
     def _call(self, module: nn.Module, args: tuple) -> None:
         if module in self._own:
