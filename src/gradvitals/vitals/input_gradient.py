@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from gradvitals.vitals.hooks import Wrap, remove, unchanged
+from gradvitals.vitals.hooks import Wrap, on_forward, remove, unchanged
 
 
 class InputGradient:
@@ -36,8 +36,7 @@ class InputGradient:
         self._inputs: list[Tensor] = []
         self._lent: list[tuple[Tensor, Tensor, int]] = []  # given, its copy, and the version of that
         self._returns: list[RemovableHandle] = []
-        give_back = wrap(self._return_changes)
-        self._give_back = lambda *_: give_back()
+        self._give_back = wrap(self._return_changes)
         replace = wrap(self._replace)
         self._hooks = [module.register_forward_pre_hook(replace, with_kwargs=True) for module in modules]
 
@@ -61,10 +60,10 @@ class InputGradient:
         named[key] = copy = leaf.clone()  # in-place operations on a leaf are errors
         self._lent.append((x, copy, copy._version))
         if not self._returns:
-            self._returns.append(module.register_forward_hook(self._give_back))
+            self._returns = on_forward([module], self._give_back)
         return tuple(named[i] for i in range(len(args))), {key: named[key] for key in kwargs}
 
-    def _return_changes(self) -> None:
+    def _return_changes(self, *_: Any) -> None:
         """Changes the tensor that was given as the network has changed its copy in place."""
         remove(self._returns)
         lent, self._lent = self._lent, []
@@ -72,6 +71,10 @@ class InputGradient:
             for x, copy, version in lent:
                 if copy._version != version:
                     x.copy_(copy)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns what a copy of the network takes along, which may be made after a forward pass that failed."""
+        return vars(self) | {"_inputs": [], "_lent": [], "_returns": []}
 
     def take(self) -> list[Tensor]:
         """Returns the gradients since the last call, one tensor of the input's shape per call of the entry."""
