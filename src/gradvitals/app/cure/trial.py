@@ -198,7 +198,6 @@ def _validate_last(run: Run, recorder: TrialRecorder) -> None:
 def _result(
     run: Run, recorder: TrialRecorder, settings: RunConfig, overrides: tuple[str, ...], reason: str | None
 ) -> Trial:
-
     metrics, monitor = run.history.metrics, run.monitor
     found = monitor.diagnosis if monitor else None
     chance = monitor.settings.chance if monitor else None
