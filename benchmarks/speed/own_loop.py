@@ -105,7 +105,7 @@ ASKED = {"`gradvitals.watch`, every 50 steps (default)": "1.02"}
 
 @dataclass
 class Loop:
-    """A training that goes on where it was, and starts anew after each run.
+    """A training that resumes at its next step, and is built again after each run.
 
     Attributes:
         blocks: wall and CPU seconds of each block.

@@ -68,10 +68,10 @@ def test_a_plain_loop_has_the_numbers_of_lightning(training):
     assert ours.clipped_fraction == theirs.clipped_fraction
 
 
-def train(net, optimizer, vitals, steps=12, clip=None):
-    """The loop of the README."""
+def train(net, optimizer, vitals, steps=12, clip=None, forward=None):
+    """The loop of the README; ``forward`` is called in place of the network itself."""
     for _, (x, y) in zip(range(steps), batches(), strict=False):
-        loss = F.cross_entropy(net(x), y)
+        loss = F.cross_entropy((forward or net)(x), y)
         optimizer.zero_grad()
         loss.backward()
         if clip:
@@ -276,12 +276,7 @@ def test_parts_of_the_network_are_called():
     net = Parts()
     optimizer = adam(net)
     with watch(net, optimizer, every_n_steps=1) as vitals:
-        for x, y in batches():
-            loss = F.cross_entropy(net.encode(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            vitals.log(loss)
+        train(net, optimizer, vitals, forward=net.encode)
     assert list(vitals.profiles) == list(range(12))
     assert [layer.label for layer in vitals.layers] == ["00.encoder", "01.head"]
     assert hooks(net) == 0
@@ -302,12 +297,7 @@ def test_a_network_that_is_called_by_another_name():
     net = Named()
     optimizer = adam(net)
     with watch(net, optimizer, every_n_steps=1) as vitals:
-        for x, y in batches():
-            loss = F.cross_entropy(net.score(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            vitals.log(loss)
+        train(net, optimizer, vitals, forward=net.score)
     assert list(vitals.profiles) == list(range(1, 12))  # the first step shows it
     assert hooks(net) == 0
 
@@ -476,7 +466,7 @@ def test_a_loop_resumes_from_a_checkpoint():
     assert list(resumed.profiles) == list(straight.profiles)
 
 
-# Bad input: one line, and the training goes on
+# Bad input: one line, and training continues
 
 
 def one_line(caplog) -> str:

@@ -62,7 +62,7 @@ def main(folder: Path) -> None:
 
 
 def why_alone(model: DistributedDataParallel) -> str:
-    """What the first process is told if it is the only one that watches."""
+    """Returns the warning of the first process if it is the only one that calls watch."""
     if dist.get_rank():
         return ""
     told = StringIO()

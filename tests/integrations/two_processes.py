@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from accelerate import Accelerator
 from lightning import Fabric
 from torch import nn
 
+from gradvitals import Vitals
 from gradvitals.integrations.accelerate import watch_accelerator
 from gradvitals.integrations.fabric import watch_fabric
 from gradvitals.integrations.hugging_face import GradientVitalsCallback
@@ -22,6 +25,24 @@ from tests.integrations.test_hugging_face import STEPS, rows, trainer_of
 def seeded() -> Net:
     torch.manual_seed(0)
     return Net()
+
+
+def train(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    vitals: Vitals,
+    rank: int,
+    backward: Callable[[torch.Tensor], None],
+    clip: Callable[[], object],
+) -> None:
+    """What both loops have in common."""
+    for x, y in batches(2 * STEPS)[rank::2]:
+        loss = nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        backward(loss)
+        clip()
+        optimizer.step()
+        vitals.log(loss)
 
 
 def of_hugging_face(folder: Path) -> Kept:
@@ -35,13 +56,8 @@ def of_accelerate(rank: int) -> Kept:
     accelerator, net, kept = Accelerator(cpu=True), seeded(), Kept()
     model, optimizer = accelerator.prepare(net, torch.optim.SGD(net.parameters(), lr=RATE))
     with watch_accelerator(accelerator, model, optimizer, every_n_steps=1, logger=kept) as vitals:
-        for x, y in batches(2 * STEPS)[rank::2]:
-            loss = nn.functional.cross_entropy(model(x), y)
-            optimizer.zero_grad()
-            accelerator.backward(loss)
-            accelerator.clip_grad_norm_(model.parameters(), MOST)
-            optimizer.step()
-            vitals.log(loss)
+        clip = partial(accelerator.clip_grad_norm_, model.parameters(), MOST)
+        train(model, optimizer, vitals, rank, accelerator.backward, clip)
     return kept
 
 
@@ -50,13 +66,8 @@ def of_fabric(rank: int) -> Kept:
     fabric.launch()
     model, optimizer = fabric.setup(net, torch.optim.SGD(net.parameters(), lr=RATE))
     with watch_fabric(fabric, model, optimizer, every_n_steps=1, logger=kept) as vitals:
-        for x, y in batches(2 * STEPS)[rank::2]:
-            loss = nn.functional.cross_entropy(model(x), y)
-            optimizer.zero_grad()
-            fabric.backward(loss)
-            fabric.clip_gradients(model, optimizer, max_norm=MOST)
-            optimizer.step()
-            vitals.log(loss)
+        clip = partial(fabric.clip_gradients, model, optimizer, max_norm=MOST)
+        train(model, optimizer, vitals, rank, fabric.backward, clip)
     return kept
 
 

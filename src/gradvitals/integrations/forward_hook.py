@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from gradvitals.vitals.hooks import UncopiedHook
+
 Result = tuple[tuple, dict[str, Any]] | None
 Begins = Callable[[nn.Module, tuple, dict[str, Any]], Result]
 
 
-class ForwardHook:
+class ForwardHook(UncopiedHook):
     """Calls back before each forward call of a module, except within a compiled program.
 
     Args:
@@ -21,14 +23,11 @@ class ForwardHook:
     """
 
     def __init__(self, begins: Begins, end: Callable[[], bool]) -> None:
-        self._begins, self.end = begins, end
+        super().__init__(begins)
+        self.end = end
 
-    def __call__(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Result:
-        return None if torch.compiler.is_compiling() else self._begins(module, args, kwargs)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Makes of a copy, as of ``copy.deepcopy(model)`` or ``torch.save(model)``, a hook that does nothing."""
-        return ForwardHook, (_ignore, _nothing)
+    def __call__(self, *args: Any) -> Result:
+        return None if torch.compiler.is_compiling() else self._function(*args)
 
 
 def call_added(module: nn.Module, known: set[int], args: tuple, kwargs: dict[str, Any]) -> Result:
@@ -37,7 +36,7 @@ def call_added(module: nn.Module, known: set[int], args: tuple, kwargs: dict[str
     Args:
         known: ids of the hooks that were there before, see :func:`hooks_of`.
     """
-    for number, hook in list(module._forward_pre_hooks.items()):
+    for number, hook in hooks_of(module).items():
         if number in known:
             continue
         if number in module._forward_pre_hooks_with_kwargs:
@@ -51,11 +50,3 @@ def call_added(module: nn.Module, known: set[int], args: tuple, kwargs: dict[str
 def hooks_of(module: nn.Module) -> dict[int, Any]:
     """Returns the hooks before forward by their ids."""
     return dict(module._forward_pre_hooks)
-
-
-def _ignore(module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Result:
-    return None
-
-
-def _nothing() -> bool:
-    return False

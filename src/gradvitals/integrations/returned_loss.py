@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradvitals.vitals.hooks import UncopiedHook
+
 
 class ReturnedLoss:
     """Keeps the loss of the latest forward pass of training, as backward sees it, without waiting for the device.
@@ -38,9 +40,9 @@ class ReturnedLoss:
         """
         self.detach()
         self._divisor = divisor
-        self._hook = model.register_forward_hook(self, with_kwargs=True)
+        self._hook = model.register_forward_hook(UncopiedHook(self._returned), with_kwargs=True)
 
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+    def _returned(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if not module.training or torch.compiler.is_compiling():
             return
         first = output[0] if isinstance(output, tuple) and output else None
@@ -60,7 +62,3 @@ class ReturnedLoss:
         if self._hook is not None:
             self._hook.remove()
         self._hook = self._loss = None
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A copy of the model has a hook of its own, which nobody asks."""
-        return ReturnedLoss, ()

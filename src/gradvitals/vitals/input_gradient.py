@@ -72,10 +72,6 @@ class InputGradient:
                 if copy._version != version:
                     x.copy_(copy)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Returns what a copy of the network takes along, which may be made after a forward pass that failed."""
-        return vars(self) | {"_inputs": [], "_lent": [], "_returns": []}
-
     def take(self) -> list[Tensor]:
         """Returns the gradients since the last call, one tensor of the input's shape per call of the entry."""
         taken, self._inputs = self._inputs, []

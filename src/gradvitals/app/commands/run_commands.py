@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -88,14 +90,9 @@ def eval_command(command: str) -> None:
         "overrides", nargs="*", metavar="data.KEY=VALUE", help="data settings that differ from the run's"
     )
     arguments = parser.parse_args()
-    announce_loading("torch and Lightning, to test")
-    with missing_extra_in_one_line(command):
+    with _loaded(command, "torch and Lightning, to test"):
         from gradvitals.app.commands.evaluate import evaluate
-        from gradvitals.app.config.checkout import read_checkout
-        from gradvitals.app.config.error_messages import errors_in_one_line
 
-    read_checkout()
-    with errors_in_one_line():
         found = evaluate(arguments.run_dir, arguments.overrides, arguments.checkpoint)
     print(found)
 
@@ -106,15 +103,9 @@ def export_command(command: str) -> None:
     _add_run(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/CHECKPOINT.safetensors")
     arguments = parser.parse_args()
-    announce_loading("torch, to export")
-    with missing_extra_in_one_line(command):
-        from gradvitals.app.config.checkout import read_checkout
-        from gradvitals.app.config.error_messages import errors_in_one_line
-        from gradvitals.formatting import in_shell
-
-    read_checkout()
-    with errors_in_one_line():
+    with _loaded(command, "torch, to export"):
         from gradvitals.app.commands.export import export
+        from gradvitals.formatting import in_shell
 
         file = export(arguments.run_dir, arguments.checkpoint, arguments.output)
     print(f"weights      {in_shell(file)} ({file.stat().st_size / 1e6:.1f} MB)")
@@ -127,14 +118,9 @@ def predict_command(command: str) -> None:
     parser.add_argument("overrides", nargs="*", metavar="data.KEY=VALUE", help="data.path=FILE, and how it is read")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/predictions_NAME.csv")
     arguments = parser.parse_args()
-    announce_loading("torch and Lightning, to predict")
-    with missing_extra_in_one_line(command):
+    with _loaded(command, "torch and Lightning, to predict"):
         from gradvitals.app.commands.predict import predict
-        from gradvitals.app.config.checkout import read_checkout
-        from gradvitals.app.config.error_messages import errors_in_one_line
 
-    read_checkout()
-    with errors_in_one_line():
         found = predict(arguments.run_dir, arguments.overrides, arguments.checkpoint, arguments.output)
     print(found)
 
@@ -156,6 +142,19 @@ def report_command(command: str) -> None:
     except (ValueError, OSError) as error:
         _refuse(error)
     print(f"report       {in_shell(file)} ({file.stat().st_size / 1e6:.1f} MB)")
+
+
+@contextmanager
+def _loaded(command: str, what: str) -> Iterator[None]:
+    """Prints what the imports inside load, reads the checkout's settings, and ends every error in one line."""
+    announce_loading(what)
+    with missing_extra_in_one_line(command):
+        from gradvitals.app.config.checkout import read_checkout
+        from gradvitals.app.config.error_messages import errors_in_one_line
+
+    read_checkout()
+    with errors_in_one_line(), missing_extra_in_one_line(command):
+        yield
 
 
 def _parser(command: str, text: str) -> argparse.ArgumentParser:

@@ -49,7 +49,7 @@ class LossWitness(Collector):
         if self._mode is None and self._loop.optimizer_steps >= self._next:
             self._mode = LossCalls()
             self._mode.__enter__()
-            finalize(self, self._mode.leave)  # of a loop that was broken off
+            self._forgotten = finalize(self, self._mode.leave)  # with a loop that was broken off
 
     def before_backward(self, loss: Tensor) -> None:
         if self._mode is not None:
@@ -108,4 +108,5 @@ class LossWitness(Collector):
     def close(self) -> None:
         if self._mode is not None:
             self._mode.__exit__(None, None, None)
+            self._forgotten.detach()
         self._mode = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,15 +24,12 @@ def draw_activations(axes: Axes, std: Numbers, dead: Numbers, saturated: Numbers
     """
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    from gradvitals.report.pictures.log_ticks import log_axis, span
+    from gradvitals.report.pictures.log_ticks import log_heights
 
     axes.plot(
         range(len(std)), heights(std), color=STD, marker="o" if len(std) <= DOTS else None, markersize=4, linewidth=1.6
     )
-    axes.set_yscale("log")
-    log_axis(axes.yaxis)
-    known = [value for value in heights(std) if not math.isnan(value)]
-    axes.set_ylim(span(min(known, default=1.0) / 1.2, max(known, default=1.0) * 1.2, 1.2))  # so that it has ticks
+    log_heights(axes, heights(std), 1.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel=LAYERS, xlim=(-0.6, len(std) - 0.4))
     axes.set_ylabel("activation std", color=STD)

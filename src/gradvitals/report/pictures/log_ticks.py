@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import Formatter, Locator, NullLocator
 
@@ -91,3 +92,16 @@ def log_axis(axis: Axis) -> None:
     axis.set_major_locator(Decades())
     axis.set_major_formatter(Plain())
     axis.set_minor_locator(NullLocator())
+
+
+def log_heights(axes: Axes, heights: Sequence[float], margin: float) -> None:
+    """Makes the axis of heights logarithmic, long enough to have ticks.
+
+    Args:
+        heights: what is shown; nan where nothing is.
+        margin: factor that is left free below and above.
+    """
+    axes.set_yscale("log")
+    log_axis(axes.yaxis)
+    known = [height for height in heights if not math.isnan(height)]
+    axes.set_ylim(span(min(known, default=1.0) / margin, max(known, default=1.0) * margin, 1.2))

@@ -103,13 +103,10 @@ def _style(axes: Axes, label: str) -> None:
     import numpy as np
     from matplotlib.ticker import MaxNLocator
 
-    from gradvitals.report.pictures.log_ticks import log_axis, span
+    from gradvitals.report.pictures.log_ticks import log_heights
 
-    axes.set_yscale("log")
-    log_axis(axes.yaxis)
     known = [height for line in axes.lines for height in heights(np.asarray(line.get_ydata(), float).tolist())]
-    finite = [height for height in known if not math.isnan(height)]
-    axes.set_ylim(span(min(finite, default=1.0) / 1.3, max(finite, default=1.0) * 1.3, 1.2))  # so that it has ticks
+    log_heights(axes, known, 1.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="step", ylabel=label)
     axes.spines["top"].set_visible(False)
