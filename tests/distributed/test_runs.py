@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 import torch
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
-from tests.conftest import ROOT
+from tests.distributed.pair import torchrun
 from tests.faults import forked
 
 SHORT = ("data=iris", "data.batch_size=15", "trainer.max_epochs=2", "report=false", "callbacks.picture.enabled=false")
@@ -29,18 +28,6 @@ SLURM = {  # of `srun --ntasks-per-node=2`
     "SLURM_NODEID": "0",
     "SLURM_NODELIST": "127.0.0.1",
 }
-
-
-def torchrun(folder: Path, processes: int, *words: str) -> tuple[int, str]:
-    """Exit code, and what was said."""
-    call = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_", "PL_"))}
-    env = kept | {"OMP_NUM_THREADS": "1"}
-    train = [str(ROOT / "src" / "train.py"), *words]
-    done = subprocess.run(
-        [*call, *train], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def in_slurm(rank: int) -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from tests.distributed.pair import launch
+from tests.distributed.pair import torchrun
 from tests.integrations import two_processes
 from tests.integrations.net import Kept, Net, batches, expected
 from tests.integrations.test_hugging_face import STEPS
@@ -15,7 +15,8 @@ from tests.integrations.test_hugging_face import STEPS
 
 @pytest.mark.slow
 def test_the_numbers_are_those_of_the_whole_batch(tmp_path):
-    launch(two_processes.__file__, str(tmp_path))
+    code, printed = torchrun(tmp_path, 2, str(tmp_path), script=two_processes.__file__)
+    assert code == 0, printed[-3000:]
     torch.manual_seed(0)
     steps = expected(Net(), batches(2 * STEPS), 2)
     found, others = (json.loads((tmp_path / f"found-{rank}.json").read_text()) for rank in (0, 1))

@@ -27,7 +27,7 @@ class ForwardHook(UncopiedHook):
         self.end = end
 
     def __call__(self, *args: Any) -> Result:
-        return None if torch.compiler.is_compiling() else self._function(*args)
+        return None if torch.compiler.is_compiling() else self.function(*args)
 
 
 def call_added(module: nn.Module, known: set[int], args: tuple, kwargs: dict[str, Any]) -> Result:

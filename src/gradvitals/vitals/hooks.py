@@ -47,10 +47,10 @@ class UncopiedHook:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+        self.function = function
 
     def __call__(self, *args: Any) -> Any:
-        return self._function(*args)
+        return self.function(*args)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return UncopiedHook, (_nothing,)
