@@ -56,7 +56,7 @@ def of_accelerate(rank: int) -> Kept:
     accelerator, net, kept = Accelerator(cpu=True), seeded(), Kept()
     model, optimizer = accelerator.prepare(net, torch.optim.SGD(net.parameters(), lr=RATE))
     with watch_accelerator(accelerator, model, optimizer, every_n_steps=1, logger=kept) as vitals:
-        clip = partial(accelerator.clip_grad_norm_, model.parameters(), MOST)
+        clip = partial(accelerator.clip_grad_norm_, list(model.parameters()), MOST)
         train(model, optimizer, vitals, rank, accelerator.backward, clip)
     return kept
 
