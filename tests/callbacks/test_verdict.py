@@ -260,6 +260,28 @@ def test_the_verdict_of_a_fit_that_is_resumed(tmp_path):
     assert (second.diagnosis.verdict, second.diagnosis.step) == (whole.diagnosis.verdict, whole.diagnosis.step)
 
 
+def test_what_is_known_of_the_net_survives_a_resume(tmp_path):
+    """Of a layer that began at zero, whose first steps are any multiple of it; and where no step is measured since."""
+
+    def net() -> Net:
+        made = Net(depth=2)
+        nn.init.zeros_(made.net[2].weight)
+        return made
+
+    settings = {"every_n_steps": 10, "first_steps": 1}
+    first, second = GradientVitals(**settings), GradientVitals(**settings)
+    trainer = bare_trainer(first, max_steps=64)  # four epochs
+    trainer.fit(net())
+    trainer.save_checkpoint(tmp_path / "at_64.ckpt")
+    bare_trainer(second, max_steps=127).fit(net(), ckpt_path=tmp_path / "at_64.ckpt")
+    history = second._verdict.run.history
+    assert all(place != 1 for observed in history.observations for place, _ in observed.update or ())
+    examined = OnlineDiagnosis()
+    examined.load_state_dict(second._verdict.state_dict())
+    examined.take_last(127, [1.0], planned_steps=127)
+    assert examined.run.history.subject == history.subject
+
+
 # what the first batches tell
 
 

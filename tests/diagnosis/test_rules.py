@@ -261,7 +261,7 @@ def test_several_optimizers_are_not_judged_by_losses_that_do_not_fall():
 
 
 def test_the_verdict_survives_a_checkpoint():
-    examined, again = Examination(Subject(chance=CHANCE)), Examination(Subject(chance=CHANCE))
+    examined, again = Examination(Subject(chance=CHANCE)), Examination()
     for step in (0, 50, 100):
         examined.take(Observation.of(step, [CHANCE] * 50, numbers(VANISHED)))
     again.load_state_dict(examined.state_dict())

@@ -197,7 +197,7 @@ def test_a_gradient_that_vanished_before_is_the_cause():
 
 
 def test_the_state_survives_a_checkpoint():
-    examined, again = Examination(Subject(chance=CHANCE)), Examination(Subject(chance=CHANCE))
+    examined, again = Examination(Subject(chance=CHANCE)), Examination()
     for step in (0, 50, 100):
         examined.take(Observation.of(step, [CHANCE] * 50, numbers(), state=UNHELD))
     again.load_state_dict(examined.state_dict())

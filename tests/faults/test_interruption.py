@@ -140,6 +140,29 @@ def in_renaming(number: int) -> Callable[[], None]:
     return at_call(number, os, "replace", KILL)
 
 
+def after_the_last_step(name: str) -> Callable[[], None]:
+    """When the weights are trained, and a file of that name would be put in its place."""
+
+    def put_in() -> None:
+        from gradvitals.classifier import Classifier
+
+        replace, trained = os.replace, []
+        on_train_end = Classifier.on_train_epoch_end
+
+        def counted(module: Classifier) -> None:
+            on_train_end(module)
+            trained.extend([True] * (module.trainer.global_step == STEPS))
+
+        def looked(source: Any, place: Any) -> None:
+            if trained and Path(place).name == name:
+                KILL()
+            replace(source, place)
+
+        Classifier.on_train_epoch_end, os.replace = counted, looked
+
+    return put_in
+
+
 def chains(steps: list[int], length: int) -> list[list[Callable[[], None]]]:
     """One run each, killed at several steps in their order."""
     return [[in_step(step) for step in sorted(steps[i : i + length])] for i in range(0, len(steps), length)]
@@ -151,6 +174,9 @@ KILLED = {
     "kill -9 at a random step, more": RANDOM[2:],
     "kill -9 at an epoch's border": chains([0, 39, 40, 79, 80, 119], 6),
     "kill -9 in a checkpoint's write": [[in_write(n) for n in (1, 2, 9, 2)], [in_renaming(n) for n in (2, 3, 9)]],
+    "kill -9 after the last step": [
+        [after_the_last_step(name)] for name in ("best.ckpt", "last-1.ckpt", "last.ckpt", "result.json", "vitals.json")
+    ],
     "kill -9 in validation": [[in_validation(step) for step in (0, 40, 80, 120)]],
 }
 

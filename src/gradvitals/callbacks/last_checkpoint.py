@@ -88,8 +88,17 @@ class LastCheckpoint(Callback):
             return
         for logger in trainer.loggers:
             logger.save()  # what was logged so far is not logged again after a resume
-        new = Path(self.dirpath or Path(trainer.default_root_dir) / "checkpoints") / NEW
-        trainer.save_checkpoint(new, weights_only=False)
+        trainer.save_checkpoint(self._new(trainer), weights_only=False)
         self._saved_at, self._time = now, time.monotonic()
-        if trainer.is_global_zero and new.exists():
-            rotate(new, self.names)
+        self._rotate(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: Any) -> None:
+        """Puts the newest checkpoint in place where a kill came before that, and this fit had no step left to train."""
+        self._rotate(trainer)
+
+    def _rotate(self, trainer: Trainer) -> None:
+        if trainer.is_global_zero and self._new(trainer).exists():
+            rotate(self._new(trainer), self.names)
+
+    def _new(self, trainer: Trainer) -> Path:
+        return Path(self.dirpath or Path(trainer.default_root_dir) / "checkpoints") / NEW

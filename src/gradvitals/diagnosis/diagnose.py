@@ -108,11 +108,13 @@ class Examination:
             "moments": [o.plain() for o in self.history.observations],
             "diagnosis": asdict(self.diagnosis),
             "metrics": [asdict(metric) for metric in self.history.metrics.values()],
+            "subject": asdict(self.history.subject),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.history.observations = [Observation.from_dict(observation) for observation in state["moments"]]
         self.history.metrics = {m.name: m for m in map(Metric.from_dict, state.get("metrics", ()))}
+        self.history.subject = Subject.from_dict(state.get("subject", {}))
         findings = tuple(Finding(**finding) for finding in state["diagnosis"]["findings"])
         self.diagnosis = replace(Diagnosis(**state["diagnosis"]), findings=findings)
 

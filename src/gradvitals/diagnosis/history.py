@@ -48,6 +48,11 @@ class Subject:
     head: Sequence[HeadFact] = ()
     are_classes: bool = False
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Subject:
+        """Builds a subject from the plain values of a checkpoint; the training that resumes may have another length."""
+        return cls(**{**values, "head": [HeadFact(**fact) for fact in values.get("head", ())], "planned_steps": None})
+
     def name(self, layer: int) -> str:
         return f"layer {layer} ({self.layers[layer]})" if layer < len(self.layers) else f"layer {layer}"
 

@@ -131,7 +131,7 @@ class Monitor:
         step, losses = session.late_losses()
         if step is not None:
             call(NON_FINITE, self._warn, step, None)
-        call(VERDICT, self._verdict.take_last, taken, losses)
+        call(VERDICT, self._verdict.take_last, taken, losses, session.loop.planned_steps)
         call(PUBLISHING, self.publish_verdict, taken, True)
 
     def close(self) -> None:
@@ -199,7 +199,7 @@ class Monitor:
             "moments": self.history.state_dict(),
             "steps": self._steps,
             "clipped_steps": self._clipped_steps,
-            "examination": self._verdict.run.state_dict(),
+            "examination": self._verdict.state_dict(),
             "preflight": asdict(self.preflight) if self.preflight else None,
             "non_finite": self.non_finite or (self.session.finding if self.session else None),
             "latest": self._latest_step,
@@ -213,5 +213,5 @@ class Monitor:
         self._state, self._latest_step = state["session"], state["latest"]
         self.non_finite = tuple(state["non_finite"]) if state["non_finite"] else None
         self.history.load_state_dict(state["moments"])
-        self._verdict.run.load_state_dict(state["examination"])
+        self._verdict.load_state_dict(state["examination"])
         self.preflight = Preflight.of(state["preflight"]) if state["preflight"] else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from gradvitals.diagnosis.diagnose import Examination
 from gradvitals.diagnosis.history import Observation, Subject
@@ -57,8 +59,12 @@ class OnlineDiagnosis:
         others = [None if index in self._grown else ratio for index, ratio in enumerate(ratios)]
         return by_layer if all(ratio is None for ratio in others) else {**by_layer, "update_ratio": others}
 
-    def take_last(self, step: int, losses: list[float]) -> None:
+    def take_last(self, step: int, losses: list[float], planned_steps: int | None) -> None:
+        """Judges what came after the last measured step, where the training is over."""
         self.run.history.is_final = True
+        subject = self.run.history.subject
+        if subject.planned_steps is None:  # a fit that was resumed, and measured no step
+            self.run.history.subject = replace(subject, planned_steps=planned_steps)
         if losses or self.run.history.observations:
             self.run.take(Observation.of(step, losses, {}))
 
@@ -87,6 +93,13 @@ class OnlineDiagnosis:
             return None
         chance = sum(look.constant for look in looks) / len(looks)
         return chance if chance > 0 else None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**self.run.state_dict(), "grown": sorted(self._grown)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.run.load_state_dict(state)
+        self._grown = set(state.get("grown", ()))
 
     def is_hopeless(self) -> bool:
         """Whether a verdict has lasted as long again as it took to reach it, or no further step can help."""
