@@ -11,6 +11,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 from gradvitals import watch
+from gradvitals.vitals.trained_parameters import CalledModules
 from tests.integrations.same_training import adam, batches, network
 
 
@@ -66,6 +67,19 @@ def test_a_model_that_is_compiled_after_watch_is_compiled_once(make, before, rec
     assert set(vitals.profiles) >= {4, 8} - {before - before % 4}
     for step, profile in vitals.profiles.items():
         assert profile == pytest.approx(known.profiles[step], rel=1e-5)
+
+
+@pytest.mark.parametrize("make", [compiled, in_place, loss_of])
+def test_a_model_that_another_watch_has_seen_compiles(make, recwarn):
+    net = network()
+    optimizer = adam(net)
+    other = CalledModules(nn.Linear(2, 2), held=set())
+    net(batches()[0][0])  # of which the other watch knows nothing
+    with watch(net, optimizer, every_n_steps=4, first_steps=1) as vitals:
+        train(make(net), optimizer, vitals, batches())
+    other.close()
+    assert counters["stats"]["unique_graphs"] <= 1
+    assert other.strangers == ["Linear", "BatchNorm1d", "Linear", "Linear"]
 
 
 def test_an_optimizer_whose_step_is_compiled_is_measured():
