@@ -122,7 +122,6 @@ def _in_torchrun(rank: int, processes: int, port: int) -> None:
     ranks = {"RANK": rank, "LOCAL_RANK": rank, "GROUP_RANK": 0}
     sizes = {"WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes, "GROUP_WORLD_SIZE": 1}
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "TORCHELASTIC_RUN_ID": "forked"}
-    place["OMP_NUM_THREADS"] = 1  # torchrun's own choice, too
     os.environ.update({key: str(value) for key, value in (ranks | sizes | place).items()})
     rank_zero_only.rank = rank  # which Lightning took from the environment when it was imported
 

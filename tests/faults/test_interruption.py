@@ -146,12 +146,12 @@ def after_the_last_step(name: str) -> Callable[[], None]:
     def put_in() -> None:
         from gradvitals.classifier import Classifier
 
-        replace, trained = os.replace, []
-        on_train_end = Classifier.on_train_epoch_end
+        replace, on_train_end, trained = os.replace, Classifier.on_train_epoch_end, []
 
         def counted(module: Classifier) -> None:
             on_train_end(module)
-            trained.extend([True] * (module.trainer.global_step == STEPS))
+            if module.trainer.global_step == STEPS:
+                trained.append(module)
 
         def looked(source: Any, place: Any) -> None:
             if trained and Path(place).name == name:

@@ -62,9 +62,8 @@ class OnlineDiagnosis:
     def take_last(self, step: int, losses: list[float], planned_steps: int | None) -> None:
         """Judges what came after the last measured step, where the training is over."""
         self.run.history.is_final = True
-        subject = self.run.history.subject
-        if subject.planned_steps is None:  # a fit that was resumed, and measured no step
-            self.run.history.subject = replace(subject, planned_steps=planned_steps)
+        known = self.run.history.subject  # whose plan is not known where a fit was resumed and measured no step
+        self.run.history.subject = replace(known, planned_steps=known.planned_steps or planned_steps)
         if losses or self.run.history.observations:
             self.run.take(Observation.of(step, losses, {}))
 

@@ -4,8 +4,7 @@ torchmetrics imports torchvision, transformers and parts of SciPy for metrics of
 are installed. Lightning imports torch's compiler to recognize compiled modules, and an optimizer imports it to be
 skipped by it. Together they take longer than everything else. While Lightning is imported, stand-ins represent those
 packages: a stand-in knows a name and nothing more, and its first use imports the package. Afterwards the packages are
-imported as usual. ``GRADVITALS_LAZY=0`` in
-the environment turns all of this off.
+imported as usual. ``GRADVITALS_LAZY=0`` in the environment turns all of this off.
 """
 
 from __future__ import annotations
