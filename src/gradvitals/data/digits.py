@@ -67,5 +67,6 @@ class SequentialDigits(Digits):
 
     def load(self) -> Splits:
         splits, steps = super().load(), STEPS[self.read]
-        parts = (replace(part, x=part.x.unflatten(1, (steps, -1))) for part in (splits.train, splits.val, splits.test))
-        return replace(splits, **dict(zip(("train", "val", "test"), parts, strict=True)), shape=None)
+        parts = (splits.train, splits.val, splits.test)
+        train, val, test = (replace(part, x=part.x.unflatten(1, (steps, -1))) for part in parts)
+        return replace(splits, train=train, val=val, test=test, shape=None)

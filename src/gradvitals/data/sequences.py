@@ -57,9 +57,9 @@ class Adding(TensorDataModule):
 class Copy(TensorDataModule):
     """Ten symbols that are to be repeated after a pause (Hochreiter & Schmidhuber, 1997; Arjovsky et al., 2016).
 
-    A sequence of ``length + 20`` steps: ten of eight symbols, blanks, a marker at the tenth step before the end, blanks.
-    The target of each step is a blank but of the last ten, which repeat the symbols. Each step is one-hot. Without
-    memory, the best loss is ten guesses among eight symbols: 10 log 8 / (length + 20).
+    A sequence has ``length + 20`` steps: ten of eight symbols, blanks, a marker, and ten blanks. The target is a blank
+    at each step but the last ten, which repeat the symbols. Each step is one-hot. Without memory, the best loss is ten
+    guesses among eight symbols: 10 log 8 / (length + 20).
 
     Args:
         length: of the pause, in steps.

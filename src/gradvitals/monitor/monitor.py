@@ -92,6 +92,14 @@ class Monitor:
         return {step: [values.get(label) for label in labels] for step, values in steps.items()}
 
     @property
+    def time_factors(self) -> dict[str, float]:
+        """Label of a recurrent layer -> factor per time step of dL/dx that theory expects at the start."""
+        readings = self.preflight.through_time if self.preflight else ()
+        predicted = {reading.layer: reading.factor_predicted for reading in readings}
+        known = ((layer.label, predicted.get(layer.name)) for layer in self.layers)
+        return {label: factor for label, factor in known if factor is not None}
+
+    @property
     def losses(self) -> dict[int, float]:
         """Measured step -> mean of the losses since the one before it; nan where none is finite."""
         return {observed.step: observed.loss for observed in self._verdict.run.history.observations if observed.losses}

@@ -3,38 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import asdict
+from typing import Any
 
-MOST, POINTS = 64, 128  # training steps that are kept, and time steps of each
+from gradvitals.diagnosis.time_profile import TimeNorms
 
-
-@dataclass(frozen=True)
-class TimeNorms:
-    """Norms of dL/dx of one layer at one training step.
-
-    Attributes:
-        steps: how many time steps there are.
-        norms: at all of them, or at :data:`POINTS` of them, evenly spaced; the first and the last are among them.
-    """
-
-    steps: int
-    norms: Sequence[float]
-
-    @classmethod
-    def of(cls, norms: Sequence[float], points: int = POINTS) -> Self:
-        """Keeps some of the norms.
-
-        Example:
-            >>> TimeNorms.of([1.0, 2.0, 3.0, 4.0, 5.0], points=3)
-            TimeNorms(steps=5, norms=(1.0, 3.0, 5.0))
-        """
-        return cls(len(norms), tuple(norms[place] for place in _places(len(norms), points)))
-
-    @property
-    def places(self) -> list[int]:
-        """The time step of each norm, from 0."""
-        return _places(self.steps, len(self.norms))
+MOST = 64  # training steps that are kept
 
 
 class TimeHistory:
@@ -82,9 +56,3 @@ class TimeHistory:
         rows = state.get("rows", {})
         self.values = {step: {name: TimeNorms(**n) for name, n in found.items()} for step, found in rows.items()}
         self._seen, self._stride = state.get("seen", 0), state.get("stride", 1)
-
-
-def _places(steps: int, points: int) -> list[int]:
-    if steps <= points:
-        return list(range(steps))
-    return [round(point * (steps - 1) / (points - 1)) for point in range(points)]

@@ -48,7 +48,9 @@ class OnlineDiagnosis:
         losses = measurement.losses if measurement.diverged is None else [*measurement.losses, math.inf]
         clip = measurement.total("clip/coefficient")
         by_layer = self._without_grown(measurement.by_layer)
-        facts = (by_layer, clip, measurement.symmetric, measurement.witness, measurement.state)
+        by_label = {layer.label: layer.index for layer in measurement.layers}
+        through_time = {by_label[label]: norms for label, norms in measurement.through_time.items()}
+        facts = (by_layer, clip, measurement.symmetric, measurement.witness, measurement.state, through_time)
         self.run.take(Observation.of(measurement.step, losses, *facts))
 
     def _without_grown(self, by_layer: dict[str, list[float | None]]) -> Mapping[str, Sequence[float | None]]:

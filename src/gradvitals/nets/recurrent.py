@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from gradvitals.activations import activation
 from gradvitals.nets.recurrent_init import initialize_recurrent
 
-CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 NONLINEARITIES: dict[type[nn.Module], str] = {nn.Tanh: "tanh", nn.ReLU: "relu"}  # that torch's fused kernel has
 NORMS = (None, "layer")
 READOUTS = ("auto", "last", "mean", "each")
@@ -82,7 +82,7 @@ class Recurrent(nn.Module):
             self.layers.append(layer)
             self.norms.append(nn.LayerNorm(returned) if norm and place < depth - 1 else nn.Identity())
         self.head = nn.Linear(returned, out_features)
-        self.out_features = out_features
+        self.width, self.out_features = width, out_features
 
     def forward(self, x: Sequences) -> Tensor:
         for layer, norm in zip(self.layers, self.norms, strict=True):
@@ -95,8 +95,8 @@ class Recurrent(nn.Module):
         """The outputs ``(batch, width)`` of the last step; of the direction that reads backward, of the first one."""
         values, lengths = _padded(x)
         ends = values[torch.arange(len(values), device=values.device), lengths - 1]
-        width = self.layers[-1].hidden_size
-        return torch.cat([ends[:, :width], values[:, 0, width:]], dim=1)  # type: ignore[index]
+        width = self.width
+        return torch.cat([ends[:, :width], values[:, 0, width:]], dim=1)
 
 
 def _padded(x: Sequences) -> tuple[Tensor, Tensor]:

@@ -92,7 +92,9 @@ def net_of(config: RunConfig, decided: tuple[str, ...] = ()) -> Net:
     optimizing, scheduler = config["optimizer"], config.choices.get("scheduler") or "none"
     numbers = {"lr": optimizing.get("lr", 0.0), "gain": config["init"].get("gain", 1.0)}
     numbers["decay"] = optimizing.get("weight_decay") or 0.0
-    others = {"scaling": config["data"].get("scaling"), "scheduler": scheduler}
+    numbers["forget_bias"] = config["model"].get("forget_bias")
+    others = {"recurrent_init": config["model"].get("recurrent_init", "default")}
+    others |= {"scaling": config["data"].get("scaling"), "scheduler": scheduler}
     return Net(model, act, init, optimizer, clip, **numbers, **others, fixed=decided)
 
 

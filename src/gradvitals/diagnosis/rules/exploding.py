@@ -18,6 +18,11 @@ ADVICE = (
     "rate; or add shortcuts, x + block(x)."
 )
 EXPLAINS = ("non_finite", "unstable", "saturated", "dead_units", "overclipped", "stalled")
+THROUGH_TIME = "through time"
+ADVICE_THROUGH_TIME = (
+    "Clip the gradient by its norm, torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0), and draw orthogonal "
+    "recurrent weights, nn.init.orthogonal_(layer.weight_hh_l0)."
+)
 BOUND = "Use an activation that does not grow faster than its input: nn.ELU() or nn.ReLU()."
 OVERFLOWS = 1e3  # ratio of a layer's activation std to that of the previous layer
 
@@ -27,7 +32,7 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     broken = history.latest.worst == math.inf or history.latest.broken is not None
     if not (broken or does_not_learn(history, limits)):
         return None
-    return _backward(history, limits) or (_forward(history) if broken else None)
+    return _backward(history, limits) or _through_time(history, limits) or (_forward(history) if broken else None)
 
 
 def _backward(history: History, limits: Thresholds) -> Finding | None:
@@ -39,6 +44,18 @@ def _backward(history: History, limits: Thresholds) -> Finding | None:
             step, decades = history.latest.step, math.log10(gradients.ratio)
             return Finding(
                 "exploding", gradients.first, step, decades, limits.decades, gradients.evidence, cause, ADVICE
+            )
+    return None
+
+
+def _through_time(history: History, limits: Thresholds) -> Finding | None:
+    """Finds a gradient that grows over the time steps of a recurrent layer, at the start or now."""
+    for observation in (history.first, *reversed(history.observations[-2:])):
+        found = observation.through_time
+        if found is not None and found.ratio >= 10**limits.decades:
+            step, value = history.latest.step, math.log10(found.ratio)
+            return Finding(
+                "exploding", found.layer, step, value, limits.decades, found.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME
             )
     return None
 

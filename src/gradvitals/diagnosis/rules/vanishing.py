@@ -2,7 +2,8 @@
 
 |dL/dh| changes by a factor chi ** 0.5 per layer (Schoenholz et al., 2017). The gradients of weights may all have one
 size while dL/dh vanishes (Glorot & Bengio, 2010, eq. 14). Optimizers that rescale gradients train some of these nets,
-so the rule requires that the net does not learn.
+so the rule requires that the net does not learn. Over the time steps of a recurrent layer it shrinks likewise (Bengio,
+Simard & Frasconi, 1994; Pascanu, Mikolov & Bengio, 2013).
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ STANDS_STILL = 1e-5  # update-to-weight ratio
 ADVICE = (
     "Initialize for the activation, nn.init.kaiming_normal_(layer.weight) before nn.ReLU(); replace nn.Sigmoid() by "
     "nn.ELU(); or add shortcuts, x + block(x), or a norm, nn.LayerNorm(width)."
+)
+THROUGH_TIME = "through time"
+ADVICE_THROUGH_TIME = (
+    "Let the state pass unchanged: nn.init.orthogonal_(layer.weight_hh_l0), or nn.init.eye_ before ReLU; a forget bias "
+    "of 1 in nn.LSTM; nn.GRU in place of nn.RNN."
 )
 EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
@@ -37,7 +43,21 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
             f"the first layer receives no gradient, and theory predicts that dL/dh falls by {-predicted:.1f} decades"
         )
         return Finding("vanishing", 0, step, predicted, -limits.decades, evidence, "scale of the weights", ADVICE)
-    return None
+    return _through_time(history, limits)
+
+
+def _through_time(history: History, limits: Thresholds) -> Finding | None:
+    """Finds a gradient that vanishes over time steps, at the latest two observations and at most of all."""
+    profiles = [o.through_time for o in history.observations if o.through_time is not None]
+    vanish = [profile.ratio <= 10**-limits.decades for profile in profiles]
+    if not vanish or not all(vanish[-2:]) or sum(vanish) <= len(vanish) / 2:
+        return None
+    latest = profiles[-1]
+    value = math.log10(latest.ratio) if latest.ratio else -math.inf
+    step = history.latest.step
+    return Finding(
+        "vanishing", latest.layer, step, value, -limits.decades, latest.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME
+    )
 
 
 def _nothing_moves(history: History) -> bool:

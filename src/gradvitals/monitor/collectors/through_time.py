@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ class ThroughTime:
             if readings.processes.total > 1:
                 self._add_of_several(readings, measurement, layer, squares, scale)
             elif squares is not None:
-                readings.add_sums(squares, lambda values, of=layer: _store(measurement, of, values, scale))
+                readings.add_sums(squares, partial(_store, measurement, layer, scale))
 
     def _add_of_several(
         self, readings: Readings, measurement: Measurement, layer: Layer, squares: Tensor | None, scale: float
@@ -49,11 +50,14 @@ class ThroughTime:
         device = layer.weights[0].device
         known = torch.zeros(0, dtype=torch.float64, device=device) if squares is None else squares[-MOST:]
         exchanged = torch.zeros(2 * MOST, dtype=known.dtype, device=device)
-        exchanged[MOST - len(known) : MOST], exchanged[2 * MOST - len(known) :] = known, 1.0  # and where there is a step
+        exchanged[MOST - len(known) : MOST], exchanged[2 * MOST - len(known) :] = (
+            known,
+            1.0,
+        )  # and where there is a step
 
         def finish(values: Sequence[float]) -> None:
             steps = sum(count > 0 for count in values[MOST:])
-            _store(measurement, layer, values[MOST - steps : MOST], scale)
+            _store(measurement, layer, scale, values[MOST - steps : MOST])
 
         readings.add_sums(exchanged, finish)
 
@@ -61,7 +65,7 @@ class ThroughTime:
         self._gradients.close()
 
 
-def _store(measurement: Measurement, layer: Layer, squares: Sequence[float], scale: float) -> None:
+def _store(measurement: Measurement, layer: Layer, scale: float, squares: Sequence[float]) -> None:
     norms = [math.sqrt(square) / scale for square in squares]
     if len(norms) < 2:
         return
