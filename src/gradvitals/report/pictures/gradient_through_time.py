@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradvitals.diagnosis.time_profile import TimeNorms, time_profile
 from gradvitals.report.pictures.gradient_by_layer import heights, shortened, step_colors
-from gradvitals.report.steps import evenly
+from gradvitals.report.steps import evenly, spaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 OfLayer = Mapping[int, TimeNorms]  # measured step -> norms by time step
 TIME, NORM = "time step", "L2 norm of dL/dx at the step"
-MOST_LAYERS, FEW, NAMED = 3, 8, 6  # layers and lines of a figure, ticks of the measured steps
+MOST_LAYERS, FEW, NAMED = 3, 6, 6  # layers and lines of a figure, ticks of the measured steps
 ROW = 4.0  # inches
 THEORY = "#D55E00"  # vermilion, which is none of viridis
 LEAST = 2.0  # decades from the darkest to the brightest color
@@ -45,7 +45,7 @@ def gradient_through_time(
         raise ValueError("gradient_through_time: expected a measured recurrent layer; got none")
     from gradvitals.report.pictures.shown_figure import ShownFigure
 
-    tall = ROW * len(shown) + 0.8
+    tall = ROW * len(shown) + 0.4
     figure = ShownFigure(figsize=(9, tall))
     for place, (label, profiles) in enumerate(shown.items()):
         bottom, height = (ROW * (len(shown) - 1 - place) + 0.55) / tall, (ROW - 1.0) / tall
@@ -80,9 +80,8 @@ def draw_time_lines(axes: Axes, profiles: OfLayer, factor: float | None = None) 
 
     steps, colors = sorted(profiles), step_colors(profiles)
     axes.set(yscale="log", xlabel=TIME, ylabel=NORM)
-    for place in evenly(len(steps), FEW):
-        step, width = steps[place], 2 if place in (0, len(steps) - 1) else 0.9
-        norms = profiles[step]
+    for step in spaced(steps, FEW):
+        norms, width = profiles[step], 2 if step in (steps[0], steps[-1]) else 0.9
         axes.plot(norms.places, heights(norms.norms), color=colors[step], linewidth=width, label=f"step {step}")
     first = profiles[steps[0]]
     if factor and first.norms[-1] > 0:
