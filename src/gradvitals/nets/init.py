@@ -90,6 +90,27 @@ def orthogonal_(weight: Tensor) -> Tensor:
     return nn.init.orthogonal_(weight)
 
 
+@torch.no_grad()
+def delta_orthogonal_(weight: Tensor) -> Tensor:
+    """Draws kernels in place that are orthonormal at their center and 0 elsewhere (Xiao et al., 2018).
+
+    A convolution with them keeps the norm of each image, whatever its padding, where it has as many output channels as
+    input channels, or more. Linear weights are orthonormal.
+
+    Example:
+        >>> conv = nn.Conv2d(2, 2, 3, padding=1, bias=False)
+        >>> x = torch.randn(1, 2, 5, 5)
+        >>> _ = delta_orthogonal_(conv.weight)
+        >>> torch.allclose(conv(x).norm(), x.norm())
+        True
+    """
+    center = weight.zero_()
+    for size in weight.shape[2:]:
+        center = center.select(2, size // 2)
+    center.copy_(nn.init.orthogonal_(torch.empty_like(center)))
+    return weight
+
+
 INITIALIZERS: dict[str, Callable[..., Tensor]] = {
     "default": lambda weight: weight,  # torch has drawn U(+-1/sqrt(fan_in)) for weights and biases
     "he_uniform": partial(variance_scaling_, scale=2.0, distribution="uniform"),  # He et al., 2015
@@ -99,6 +120,7 @@ INITIALIZERS: dict[str, Callable[..., Tensor]] = {
     "lecun_uniform": partial(variance_scaling_, distribution="uniform"),  # LeCun et al., 1998
     "lecun_normal": variance_scaling_,
     "orthogonal": orthogonal_,
+    "delta_orthogonal": delta_orthogonal_,
     "variance_scaling": variance_scaling_,
     "uniform": uniform_,
     "normal": normal_,
