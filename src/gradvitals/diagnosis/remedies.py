@@ -225,7 +225,7 @@ CNN_NORM = _Candidate(
 CNN_RESIDUAL = _Candidate(
     "a shortcut around each block, and normalized pre-activations",
     "He et al. (2016)",
-    lambda net: ("model.norm=batch", "model.block=residual"),
+    lambda net: ("model.norm=batch", "model.residual=true"),
     families=(CONVOLUTION,),
 )
 OF_TIME = (ORTHOGONAL, IDENTITY, FORGET_BIAS, GATE)

@@ -92,22 +92,22 @@ def orthogonal_(weight: Tensor) -> Tensor:
 
 @torch.no_grad()
 def delta_orthogonal_(weight: Tensor) -> Tensor:
-    """Draws kernels in place that are orthonormal at their center and 0 elsewhere (Xiao et al., 2018).
+    """Draws a convolution that is an orthogonal map of each pixel in place (Xiao et al., 2018, arXiv:1806.05393).
 
-    A convolution with them keeps the norm of each image, whatever its padding, where it has as many output channels as
-    input channels, or more. Linear weights are orthonormal.
+    The center tap is orthogonal and the others are 0, so that circular padding with stride 1 makes an isometry. With
+    more inputs than outputs no map is one: the rows are orthonormal then, and the layer projects.
+
+    Args:
+        weight: shape ``(out, in, *kernel)``. The center of an even kernel is the earlier of its two middle taps, and
+            a linear layer is all center: its weights are orthogonal.
 
     Example:
-        >>> conv = nn.Conv2d(2, 2, 3, padding=1, bias=False)
-        >>> x = torch.randn(1, 2, 5, 5)
-        >>> _ = delta_orthogonal_(conv.weight)
-        >>> torch.allclose(conv(x).norm(), x.norm())
-        True
+        >>> delta_orthogonal_(torch.empty(1, 1, 3)).abs()
+        tensor([[[0., 1., 0.]]])
     """
-    center = weight.zero_()
-    for size in weight.shape[2:]:
-        center = center.select(2, size // 2)
-    center.copy_(nn.init.orthogonal_(torch.empty_like(center)))
+    center = tuple((size - 1) // 2 for size in weight.shape[2:])
+    tap = nn.init.orthogonal_(torch.empty_like(weight[(..., *center)]))
+    weight.zero_()[(..., *center)] = tap
     return weight
 
 
@@ -208,7 +208,8 @@ def initialize(
         bias = "default" if name == "default" else "zeros"
     for layer in layers:
         weight = layer.weight
-        (draw_output if layer is layers[-1] else draw)(weight).mul_(gain)
+        for group in weight.chunk(getattr(layer, "groups", 1)):  # each group maps its own channels
+            (draw_output if layer is layers[-1] else draw)(group).mul_(gain)
         if layer.bias is not None:
             _draw_bias(layer.bias, bias)
 
