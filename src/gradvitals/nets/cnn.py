@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -36,7 +37,8 @@ def conv_layer(
         ['conv', 'act']
     """
     bias = norm is None  # which a norm would cancel
-    conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, padding_mode=padding, bias=bias)
+    mode: Any = padding
+    conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, padding_mode=mode, bias=bias)
     parts = {"conv": conv, "norm": norm(channels) if norm else None, "act": act()}
     return nn.Sequential(OrderedDict((name, part) for name, part in parts.items() if part is not None))
 

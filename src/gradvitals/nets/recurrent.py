@@ -114,7 +114,9 @@ def _mean(x: Sequences) -> Tensor:
 
 def _each(module: nn.Module, x: Sequences) -> Sequences:
     """Applies a module to each step; what is packed stays packed."""
-    return x._replace(data=module(x.data)) if isinstance(x, PackedSequence) else module(x)
+    if not isinstance(x, PackedSequence):
+        return module(x)
+    return PackedSequence(module(x.data), x.batch_sizes, x.sorted_indices, x.unsorted_indices)
 
 
 def _nonlinearity(act: str | Callable[[], nn.Module]) -> str:
