@@ -36,9 +36,11 @@ from gradvitals.tabular.kinds import (
     kinds,
 )
 from gradvitals.tabular.labels import canonical
+from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import numbers
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.read_csv import TextTable
+from gradvitals.tabular.series import Series, find_series, require_one_target, with_targets_of_series
 from gradvitals.tabular.splits import Parts, split_rows
 from gradvitals.tabular.suspects import suspects
 from gradvitals.tabular.target import Target
@@ -59,6 +61,8 @@ class TableOptions:
         date_features: ``parts`` or ``age``.
         scaling: ``standard``, ``robust`` or ``raw``.
         group, time: columns by which the rows are split; empty: none.
+        series: a column that names the series of which each row is a time step, in the order of ``time``, which splits
+            nothing then; empty: rows are samples.
         folds, fold: of cross-validation; None: none.
     """
 
@@ -73,11 +77,16 @@ class TableOptions:
     folds: int | None = None
     fold: int | None = None
     split_seed: int = 0
+    series: object = ""
 
 
 @dataclass(frozen=True)
 class PreparedTable:
-    """A table as numbers: features ``(rows, features)``, targets ``(rows,)``, and the row numbers of the splits."""
+    """A table as numbers: features ``(rows, features)``, targets ``(rows,)``, and the row numbers of the splits.
+
+    Attributes:
+        series: which rows are the steps of a series; None: rows are samples.
+    """
 
     x: NDArray[np.float32]
     y: NDArray
@@ -85,6 +94,7 @@ class PreparedTable:
     preparation: Preparation
     description: TableDescription
     differences: tuple[str, ...] = ()
+    series: Series | None = None
 
 
 @dataclass(frozen=True)
@@ -95,18 +105,22 @@ class _Roles:
     drop: tuple[str, ...] = ()
     group: str = ""
     time: str = ""
+    series: str = ""
 
     @classmethod
     def find(cls, table: pd.DataFrame, options: TableOptions) -> _Roles:
-        group, time = (
-            find_column(table, name, key) if name != "" else ""
-            for key, name in (("data.group", options.group), ("data.time", options.time))
+        group, time, series = (
+            find_column(table, getattr(options, key), f"data.{key}") if getattr(options, key) != "" else ""
+            for key in ("group", "time", "series")
         )
         target = find_column(table, options.target, "data.target")
-        return cls(target, tuple(find_columns(table, options.drop, "data.drop")), group, time)
+        if series and len({target, time, series}) < 3:
+            got = ", ".join(map(visible, (series, time, target)))
+            raise ValueError(f"data.series, data.time and data.target: expected three different columns; got {got}")
+        return cls(target, tuple(find_columns(table, options.drop, "data.drop")), group, time, series)
 
     def features(self, cells: pd.DataFrame) -> pd.DataFrame:
-        others = {self.target, self.group, self.time, *self.drop}
+        others = {self.target, self.group, self.time, self.series, *self.drop}
         return cells[[name for name in cells.columns if name not in others]]
 
 
@@ -129,12 +143,14 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     likely = likely_sign(table, options.kinds)
     rows = UsedRows(table.cells).without_totals()
     found = find_target(rows.cells[roles.target], options.task, options.kinds, likely)
-    rows = rows.with_target(found).with_values([roles.group, roles.time], options.kinds.missing)
+    rows = _used(rows, found, roles, options.kinds.missing)
     y = found.target.numbers(rows.cells[roles.target])
     guesses = _kinds(roles.features(rows.cells), options.kinds, table.unnamed, likely, roles)
     written, rows = rows.cells, replace(rows, cells=_with_numbers(rows.cells, guesses))
-    parts = _split(y, rows.cells, roles, options, found.target.classes, likely)
-    preparation = _fitted(table, rows, roles, guesses, found.target, y[parts.train], parts.train, options)
+    series = _series(y, rows.cells, roles, options, likely)
+    parts = _split(y, rows.cells, series, roles, options, found.target.classes, likely)
+    targets = parts.train if series is None else series.first[series.within(parts.train)]
+    preparation = _fitted(table, rows, roles, guesses, found.target, y[targets], parts.train, options)
     left_out = [
         ColumnDescription(name, "left out", guess.reason)
         for name, guess in guesses.columns.items()
@@ -147,14 +163,14 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
         _description(table, rows, preparation, y, path, described),
         task_source=found.source,
         splits=_sizes(parts),
-        split_by=_split_by(roles, options, bool(found.target.classes)),
+        split_by=_split_by(roles, options, bool(found.target.classes), series, parts),
         remarks=tuple(remark for remark in remarks if remark.setting != f"data.scaling={options.scaling}"),
     )
     try:
         x = preparation.features(rows.cells)
     except ValueError:
         x = preparation.features(written)  # raises again, and names the cell as the file has it
-    return PreparedTable(x, preparation.targets(rows.cells), parts, preparation, description)
+    return PreparedTable(x, preparation.targets(rows.cells), parts, preparation, description, series=series)
 
 
 def prepare_table(
@@ -176,28 +192,30 @@ def prepare_table(
     find_column(table.cells, target.name, "data.target")
     rows = UsedRows(table.cells).without_totals(_levels(preparation))
     found = _target_of(rows.cells, preparation)
-    rows = rows.with_target(found)
+    samples = not test_all or options.series != ""
+    roles = _Roles.find(table.cells, replace(options, target=target.name)) if samples else _Roles(target.name)
+    rows = _used(rows, found, roles, preparation.missing)
     if rows.cells.empty:
         raise ValueError(
             f"data.target={visible(target.name)}: expected rows with a value; got none. "
             "Predict them: python src/predict.py"
         )
-    roles = _Roles(target.name) if test_all else _Roles.find(table.cells, replace(options, target=target.name))
-    rows = rows.with_values([roles.group, roles.time], preparation.missing)
     y = preparation.targets(rows.cells)
     x = preparation.features(rows.cells)
     every = np.arange(len(rows.cells))
-    parts = Parts(every, every, every) if test_all else _split(y, rows.cells, roles, options, target.classes, "")
+    series = _series(y, rows.cells, roles, options, "")
+    split = Parts(every, every, every)
+    parts = split if test_all else _split(y, rows.cells, series, roles, options, target.classes, "")
     quantities = y if target.classes else target.unscaled(y)
     differences = [*preparation.differences(rows.cells), *_target_shift(target, quantities)]
     description = replace(
         _description(table, rows, preparation, y, path, [describe_target(target, quantities)]),
         task_source=found.source,
         splits={"test": len(y)} if test_all else _sizes(parts),
-        split_by="every row is tested" if test_all else _split_by(roles, options, bool(target.classes)),
+        split_by="every row is tested" if test_all else _split_by(roles, options, bool(target.classes), series, parts),
         remarks=(*table.remarks, *map(Remark, differences)),
     )
-    return PreparedTable(x, y, parts, fitted, description, tuple(differences))
+    return PreparedTable(x, y, parts, fitted, description, tuple(differences), series)
 
 
 def _of_header(table: TextTable) -> str:
@@ -277,9 +295,36 @@ def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: _Roles) 
     )
 
 
+def _used(rows: UsedRows, found: FoundTarget, roles: _Roles, missing: MissingWords) -> UsedRows:
+    """Leaves out the rows that cannot be used; a row of a series has the target of the series."""
+    if roles.series:
+        has_value = pd.Series(found.has_value, rows.cells.index)
+        rows = rows.with_values([roles.series, roles.time], missing)
+        found = replace(found, has_value=has_value[rows.cells.index].to_numpy(bool))
+        cells, found = with_targets_of_series(rows.cells, found, roles.series)
+        rows = replace(rows, cells=cells)
+    return rows.with_target(found).with_values([roles.group, roles.time], missing)
+
+
+def _series(y: NDArray, cells: pd.DataFrame, roles: _Roles, options: TableOptions, likely: str) -> Series | None:
+    if not roles.series:
+        return None
+    found = find_series(cells[roles.series], cells[roles.time], _order(cells[roles.time], options, likely))
+    require_one_target(found, y, cells[roles.target])
+    return found
+
+
 def _split(
-    y: NDArray, cells: pd.DataFrame, roles: _Roles, options: TableOptions, classes: Sequence[str], likely: str
+    y: NDArray,
+    cells: pd.DataFrame,
+    series: Series | None,
+    roles: _Roles,
+    options: TableOptions,
+    classes: Sequence[str],
+    likely: str,
 ) -> Parts:
+    if series is not None:
+        return _split_series(y[series.first], series, options, classes)
     group = cells[roles.group].map(canonical).to_numpy(object) if roles.group else None
     time = _order(cells[roles.time], options, likely) if roles.time else None
     return split_rows(
@@ -291,6 +336,21 @@ def _split(
         folds=options.folds,
         fold=options.fold,
     )
+
+
+def _split_series(y: NDArray, series: Series, options: TableOptions, classes: Sequence[str]) -> Parts:
+    """Returns the row numbers of the splits, each of which has whole series.
+
+    Args:
+        y: targets ``(series,)``.
+    """
+    labels = np.array(classes, object)[y] if classes else y
+    folds = {"folds": options.folds, "fold": options.fold}
+    try:
+        parts = split_rows(labels, seed=options.split_seed, stratify=bool(classes), **folds)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ValueError(f"{error} (each of {len(y)} series is a row of these)") from None
+    return Parts(*map(series.rows_of, parts))
 
 
 def _order(column: pd.Series, options: TableOptions, likely: str) -> NDArray:
@@ -398,15 +458,23 @@ def _description(
 
 def _describe_roles(roles: _Roles) -> list[ColumnDescription]:
     found = [ColumnDescription(name, "left out", "typed in data.drop") for name in roles.drop if name != roles.target]
-    pairs = ((roles.group, "group"), (roles.time, "time"))
-    return found + [ColumnDescription(name, kind, "splits the rows") for name, kind in pairs if name]
+    does = "splits the rows"
+    pairs = (
+        (roles.group, "group", does),
+        (roles.time, "time", "orders the steps of a series" if roles.series else does),
+        (roles.series, "series", "names the series of a row"),
+    )
+    return found + [ColumnDescription(name, kind, detail) for name, kind, detail in pairs if name]
 
 
 def _sizes(parts: Parts) -> dict[str, int]:
     return {name: len(getattr(parts, name)) for name in ("train", "val", "test")}
 
 
-def _split_by(roles: _Roles, options: TableOptions, stratified: bool) -> str:
+def _split_by(roles: _Roles, options: TableOptions, stratified: bool, series: Series | None, parts: Parts) -> str:
+    if series is not None:
+        counts = ", ".join(str(len(series.within(part))) for part in parts)
+        return f"by series of {visible(roles.series)!r}: {counts} of {len(series.names)}"
     ways = [f"by {kind} of {visible(name)!r}" for kind, name in (("time", roles.time), ("group", roles.group)) if name]
     ways = ways or ["at random, with equal shares of the classes" if stratified else "at random"]
     return ", ".join([*ways, *([f"fold {options.fold or 0} of {options.folds} is tested"] if options.folds else [])])

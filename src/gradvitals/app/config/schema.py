@@ -91,6 +91,7 @@ RULES: dict[str, Constraint] = {
     "model.padding": name,
     "model.stages": integer(1),
     "model.pool": name,
+    "model.readout": name,
     "act.name": name,
     "act.negative_slope": number(),
     "act.init": number(),
