@@ -21,8 +21,9 @@ from gradvitals.tabular.kinds import KindOptions
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import DECIMALS
 from gradvitals.tabular.preparation import Preparation
-from gradvitals.tabular.prepared_table import TableOptions, fit_table, prepare_table
+from gradvitals.tabular.prepared_table import fit_table, prepare_table
 from gradvitals.tabular.read_csv import CsvFormat, TextTable, read_csv
+from gradvitals.tabular.roles import TableOptions
 
 THOUSANDS = {"auto": "auto", "none": "", "point": ".", "comma": ",", "blank": " ", "apostrophe": "'", "underscore": "_"}
 METRICS = ("acc", "f1", "auroc", "balanced_acc")  # of classes, which are seldom equally frequent in people's tables

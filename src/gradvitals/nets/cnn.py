@@ -159,8 +159,8 @@ def _last_size(in_shape: tuple[int, int, int], kernel: int, padding: str, stages
     if size < 1:
         most = min(in_shape[1:]).bit_length()
         raise ValueError(
-            f"model.stages: expected at most {most} for images of {in_shape[1]} x {in_shape[2]} pixels, which each stage "
-            f"after the first halves; got {stages}"
+            f"model.stages: expected at most {most} for images of {in_shape[1]} x {in_shape[2]} pixels, which each "
+            f"stage after the first halves; got {stages}"
         )
     if padding == "circular" and kernel // 2 > size:
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from gradvitals.formatting import setting, shortened, visible
 from gradvitals.tabular.adapted import adapted, likely_sign
 from gradvitals.tabular.column_names import find_column, find_columns
-from gradvitals.tabular.dates import dates
 from gradvitals.tabular.describe import describe_columns, describe_target
 from gradvitals.tabular.description import ColumnDescription, Remark, TableDescription
 from gradvitals.tabular.find_target import FoundTarget, find_target, instead_of_values
@@ -35,49 +34,17 @@ from gradvitals.tabular.kinds import (
     Unused,
     kinds,
 )
-from gradvitals.tabular.labels import canonical
-from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import numbers
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.read_csv import TextTable
-from gradvitals.tabular.series import Series, find_series, require_one_target, with_targets_of_series
-from gradvitals.tabular.splits import Parts, split_rows
+from gradvitals.tabular.roles import Roles, TableOptions, series_of, split_by, split_table, used_rows
+from gradvitals.tabular.series import Series
+from gradvitals.tabular.splits import Parts
 from gradvitals.tabular.suspects import suspects
 from gradvitals.tabular.target import Target
 from gradvitals.tabular.used_rows import UsedRows
 
 TYPED_KINDS = ("categorical", "numeric", "dates")
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """What the user typed about a table; names of columns as Hydra read them.
-
-    Attributes:
-        target: the column to predict.
-        task: ``auto``, ``binary``, ``multiclass`` or ``regression``.
-        drop: columns that are not used.
-        kinds: how cells and columns are read.
-        date_features: ``parts`` or ``age``.
-        scaling: ``standard``, ``robust`` or ``raw``.
-        group, time: columns by which the rows are split; empty: none.
-        series: a column that names the series of which each row is a time step, in the order of ``time``, which splits
-            nothing then; empty: rows are samples.
-        folds, fold: of cross-validation; None: none.
-    """
-
-    target: object
-    task: str = "auto"
-    drop: Sequence[object] = ()
-    kinds: KindOptions = field(default_factory=KindOptions)
-    date_features: str = "parts"
-    scaling: str = "standard"
-    group: object = ""
-    time: object = ""
-    folds: int | None = None
-    fold: int | None = None
-    split_seed: int = 0
-    series: object = ""
 
 
 @dataclass(frozen=True)
@@ -97,33 +64,6 @@ class PreparedTable:
     series: Series | None = None
 
 
-@dataclass(frozen=True)
-class _Roles:
-    """The columns of a table that are not simply features."""
-
-    target: str
-    drop: tuple[str, ...] = ()
-    group: str = ""
-    time: str = ""
-    series: str = ""
-
-    @classmethod
-    def find(cls, table: pd.DataFrame, options: TableOptions) -> _Roles:
-        group, time, series = (
-            find_column(table, getattr(options, key), f"data.{key}") if getattr(options, key) != "" else ""
-            for key in ("group", "time", "series")
-        )
-        target = find_column(table, options.target, "data.target")
-        if series and len({target, time, series}) < 3:
-            got = ", ".join(map(visible, (series, time, target)))
-            raise ValueError(f"data.series, data.time and data.target: expected three different columns; got {got}")
-        return cls(target, tuple(find_columns(table, options.drop, "data.drop")), group, time, series)
-
-    def features(self, cells: pd.DataFrame) -> pd.DataFrame:
-        others = {self.target, self.group, self.time, self.series, *self.drop}
-        return cells[[name for name in cells.columns if name not in others]]
-
-
 def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTable:
     """Finds what the columns of a table are, splits its rows, and fits the preparation to the training rows.
 
@@ -135,7 +75,7 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
             type.
     """
     try:
-        roles = _Roles.find(table.cells, options)
+        roles = Roles.find(table.cells, options)
     except ValueError as error:
         raise ValueError(f"{error}{_of_header(table)}") from None
     options = _with_typed_kinds(table.cells, options)
@@ -143,12 +83,12 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     likely = likely_sign(table, options.kinds)
     rows = UsedRows(table.cells).without_totals()
     found = find_target(rows.cells[roles.target], options.task, options.kinds, likely)
-    rows = _used(rows, found, roles, options.kinds.missing)
+    rows = used_rows(rows, found, roles, options.kinds.missing)
     y = found.target.numbers(rows.cells[roles.target])
     guesses = _kinds(roles.features(rows.cells), options.kinds, table.unnamed, likely, roles)
     written, rows = rows.cells, replace(rows, cells=_with_numbers(rows.cells, guesses))
-    series = _series(y, rows.cells, roles, options, likely)
-    parts = _split(y, rows.cells, series, roles, options, found.target.classes, likely)
+    series = series_of(y, rows.cells, roles, options, likely)
+    parts = split_table(y, rows.cells, series, roles, options, found.target.classes, likely)
     targets = parts.train if series is None else series.first[series.within(parts.train)]
     preparation = _fitted(table, rows, roles, guesses, found.target, y[targets], parts.train, options)
     left_out = [
@@ -158,12 +98,12 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     ]
     remarks = [*table.remarks, *_of_padding(table, roles.target), *found.remarks, *guesses.remarks]
     remarks += suspects(rows.cells, guesses.columns, y, bool(found.target.classes), roles.drop)
-    described = [describe_target(preparation.target, y), *left_out, *_describe_roles(roles)]
+    described = [describe_target(preparation.target, y), *left_out, *roles.describe()]
     description = replace(
         _description(table, rows, preparation, y, path, described),
         task_source=found.source,
         splits=_sizes(parts),
-        split_by=_split_by(roles, options, bool(found.target.classes), series, parts),
+        split_by=split_by(roles, options, bool(found.target.classes), series, parts),
         remarks=tuple(remark for remark in remarks if remark.setting != f"data.scaling={options.scaling}"),
     )
     try:
@@ -192,9 +132,9 @@ def prepare_table(
     find_column(table.cells, target.name, "data.target")
     rows = UsedRows(table.cells).without_totals(_levels(preparation))
     found = _target_of(rows.cells, preparation)
-    samples = not test_all or options.series != ""
-    roles = _Roles.find(table.cells, replace(options, target=target.name)) if samples else _Roles(target.name)
-    rows = _used(rows, found, roles, preparation.missing)
+    needs_roles = not test_all or options.series != ""
+    roles = Roles.find(table.cells, replace(options, target=target.name)) if needs_roles else Roles(target.name)
+    rows = used_rows(rows, found, roles, preparation.missing)
     if rows.cells.empty:
         raise ValueError(
             f"data.target={visible(target.name)}: expected rows with a value; got none. "
@@ -203,16 +143,16 @@ def prepare_table(
     y = preparation.targets(rows.cells)
     x = preparation.features(rows.cells)
     every = np.arange(len(rows.cells))
-    series = _series(y, rows.cells, roles, options, "")
-    split = Parts(every, every, every)
-    parts = split if test_all else _split(y, rows.cells, series, roles, options, target.classes, "")
+    series = series_of(y, rows.cells, roles, options, "")
+    whole = Parts(every, every, every)
+    parts = whole if test_all else split_table(y, rows.cells, series, roles, options, target.classes, "")
     quantities = y if target.classes else target.unscaled(y)
     differences = [*preparation.differences(rows.cells), *_target_shift(target, quantities)]
     description = replace(
         _description(table, rows, preparation, y, path, [describe_target(target, quantities)]),
         task_source=found.source,
         splits={"test": len(y)} if test_all else _sizes(parts),
-        split_by="every row is tested" if test_all else _split_by(roles, options, bool(target.classes), series, parts),
+        split_by="every row is tested" if test_all else split_by(roles, options, bool(target.classes), series, parts),
         remarks=(*table.remarks, *map(Remark, differences)),
     )
     return PreparedTable(x, y, parts, fitted, description, tuple(differences), series)
@@ -238,7 +178,7 @@ def _with_typed_kinds(cells: pd.DataFrame, options: TableOptions) -> TableOption
     return replace(options, kinds=replace(options.kinds, **named))  # type: ignore[arg-type]
 
 
-def _refuse_typed_target(roles: _Roles, options: KindOptions) -> None:
+def _refuse_typed_target(roles: Roles, options: KindOptions) -> None:
     """A kind that is typed for the target would have no effect; the task decides it."""
     target, tasks = roles.target, {"categorical": "multiclass", "numeric": "regression"}
     for key, names in [("drop", roles.drop), *((key, getattr(options, key)) for key in TYPED_KINDS)]:
@@ -260,7 +200,7 @@ def _target_of(cells: pd.DataFrame, preparation: Preparation) -> FoundTarget:
     return FoundTarget(preparation.target, has_value, "of the training table", instead, ())
 
 
-def _kinds(features: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, roles: _Roles) -> Kinds:
+def _kinds(features: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, roles: Roles) -> Kinds:
     try:
         found = kinds(features, options, unnamed, likely)
     except ColumnsRefused as error:
@@ -278,7 +218,7 @@ def _with_numbers(cells: pd.DataFrame, guesses: Kinds) -> pd.DataFrame:
     return pd.DataFrame({name: read.get(name, cells[name]) for name in cells.columns}, cells.index) if read else cells
 
 
-def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: _Roles) -> str:
+def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: Roles) -> str:
     """A column that is left out for a reason can be used all the same, if it is typed."""
     unused = {name: guess for name, guess in guesses.items() if isinstance(guess, Unused)}
     reasons = [f"{visible(name)}: {guess.reason}" for name, guess in unused.items()]
@@ -295,82 +235,10 @@ def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: _Roles) 
     )
 
 
-def _used(rows: UsedRows, found: FoundTarget, roles: _Roles, missing: MissingWords) -> UsedRows:
-    """Leaves out the rows that cannot be used; a row of a series has the target of the series."""
-    if roles.series:
-        has_value = pd.Series(found.has_value, rows.cells.index)
-        rows = rows.with_values([roles.series, roles.time], missing)
-        found = replace(found, has_value=has_value[rows.cells.index].to_numpy(bool))
-        cells, found = with_targets_of_series(rows.cells, found, roles.series)
-        rows = replace(rows, cells=cells)
-    return rows.with_target(found).with_values([roles.group, roles.time], missing)
-
-
-def _series(y: NDArray, cells: pd.DataFrame, roles: _Roles, options: TableOptions, likely: str) -> Series | None:
-    if not roles.series:
-        return None
-    found = find_series(cells[roles.series], cells[roles.time], _order(cells[roles.time], options, likely))
-    require_one_target(found, y, cells[roles.target])
-    return found
-
-
-def _split(
-    y: NDArray,
-    cells: pd.DataFrame,
-    series: Series | None,
-    roles: _Roles,
-    options: TableOptions,
-    classes: Sequence[str],
-    likely: str,
-) -> Parts:
-    if series is not None:
-        return _split_series(y[series.first], series, options, classes)
-    group = cells[roles.group].map(canonical).to_numpy(object) if roles.group else None
-    time = _order(cells[roles.time], options, likely) if roles.time else None
-    return split_rows(
-        np.array(classes, object)[y] if classes else y,
-        seed=options.split_seed,
-        stratify=bool(classes),
-        group=group,
-        time=time,
-        folds=options.folds,
-        fold=options.fold,
-    )
-
-
-def _split_series(y: NDArray, series: Series, options: TableOptions, classes: Sequence[str]) -> Parts:
-    """Returns the row numbers of the splits, each of which has whole series.
-
-    Args:
-        y: targets ``(series,)``.
-    """
-    labels = np.array(classes, object)[y] if classes else y
-    folds = {"folds": options.folds, "fold": options.fold}
-    try:
-        parts = split_rows(labels, seed=options.split_seed, stratify=bool(classes), **folds)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise ValueError(f"{error} (each of {len(y)} series is a row of these)") from None
-    return Parts(*map(series.rows_of, parts))
-
-
-def _order(column: pd.Series, options: TableOptions, likely: str) -> NDArray:
-    """Returns values by which the rows can be sorted in time."""
-    found = numbers(column, options.kinds.decimal, options.kinds.thousands, likely)
-    moments = dates(column, options.kinds.date_format, day_first=likely == ",")
-    if moments is not None and moments.share == 1:
-        return moments.values.astype(np.int64)
-    if found.share == 1:
-        return found.values
-    raise ValueError(
-        f"data.time={visible(str(column.name))}: expected dates or numbers; got {column.iloc[0]!r}. Set "
-        f"data.date_format, such as {setting('data.date_format', '%d.%m.%Y')}"
-    )
-
-
 def _fitted(
     table: TextTable,
     rows: UsedRows,
-    roles: _Roles,
+    roles: Roles,
     guesses: Kinds,
     target: Target,
     quantities: NDArray,
@@ -456,28 +324,8 @@ def _description(
     )
 
 
-def _describe_roles(roles: _Roles) -> list[ColumnDescription]:
-    found = [ColumnDescription(name, "left out", "typed in data.drop") for name in roles.drop if name != roles.target]
-    does = "splits the rows"
-    pairs = (
-        (roles.group, "group", does),
-        (roles.time, "time", "orders the steps of a series" if roles.series else does),
-        (roles.series, "series", "names the series of a row"),
-    )
-    return found + [ColumnDescription(name, kind, detail) for name, kind, detail in pairs if name]
-
-
 def _sizes(parts: Parts) -> dict[str, int]:
     return {name: len(getattr(parts, name)) for name in ("train", "val", "test")}
-
-
-def _split_by(roles: _Roles, options: TableOptions, stratified: bool, series: Series | None, parts: Parts) -> str:
-    if series is not None:
-        counts = ", ".join(str(len(series.within(part))) for part in parts)
-        return f"by series of {visible(roles.series)!r}: {counts} of {len(series.names)}"
-    ways = [f"by {kind} of {visible(name)!r}" for kind, name in (("time", roles.time), ("group", roles.group)) if name]
-    ways = ways or ["at random, with equal shares of the classes" if stratified else "at random"]
-    return ", ".join([*ways, *([f"fold {options.fold or 0} of {options.folds} is tested"] if options.folds else [])])
 
 
 def _target_shift(target: Target, quantities: NDArray[np.float64]) -> list[str]:

@@ -86,11 +86,11 @@ def find_series(series: pd.Series, time: pd.Series, moments: NDArray) -> Series:
     same = (np.diff(code[order]) == 0) & (np.diff(moments[order]) == 0)
     if same.any():
         pair = order[same.argmax() : same.argmax() + 2]
+        name = visible(str(series.iloc[pair[0]]))
         lines = " and ".join(str(line) for line in sorted(series.index[pair]))
         raise ValueError(
-            f"data.time={visible(str(time.name))}: expected each time once in a series; got {time.iloc[pair[0]]!r} twice "
-            f"in series {visible(str(series.iloc[pair[0]]))!r}, lines {lines}. Name the column that distinguishes them "
-            "by data.series, or leave one of them out"
+            f"data.time={visible(str(time.name))}: expected each time once in a series; got {time.iloc[pair[0]]!r} "
+            f"twice in series {name!r}, lines {lines}. Leave one of them out, or name the series more finely"
         )
     ends = np.flatnonzero(np.diff(code[order])) + 1
     return Series(tuple(map(str, names)), tuple(np.split(order, ends)))
@@ -133,7 +133,7 @@ def require_one_target(series: Series, y: NDArray, column: pd.Series) -> None:
         if len(others):
             values = [f"{visible(str(column.iloc[at]))!r} in line {column.index[at]}" for at in (rows[0], others[0])]
             raise ValueError(
-                f"data.target={visible(str(column.name))}: expected one value in each series; got {' and '.join(values)} "
-                f"of series {visible(name)!r}. A series has one target: write it, such as the value after its last "
-                "step, into a column of its own"
+                f"data.target={visible(str(column.name))}: expected one value in each series; got "
+                f"{' and '.join(values)} of series {visible(name)!r}. A series has one target: write it, such as the "
+                "value after its last step, into a column of its own"
             )
