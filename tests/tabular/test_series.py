@@ -105,7 +105,11 @@ def test_another_table_is_prepared_as_the_training_table(tmp_path):
             {"time": "y"},
             "data.series, data.time and data.target: expected three different columns; got id, y",
         ),
-        (rows_of(4), {}, r"expected at least 3 rows of each class, .*\(a series counts as one row; there are 4\)"),
+        (
+            rows_of(4),
+            {},
+            r"data: expected enough rows for 2 or more each .*\(a series counts as one row; there are 4\)",
+        ),
         ([[*row[:1], f"at {row[1]}", *row[2:]] for row in rows_of()], {}, "data.time=t: expected dates or numbers"),
     ],
 )
