@@ -13,6 +13,8 @@ from gradvitals.data.tables import classification
 from gradvitals.data.tensors import LoaderOptions, Splits, TensorDataModule
 from gradvitals.tabular.splits import split_rows
 
+IMAGE = (1, 8, 8)  # channels, height and width
+
 
 class Digits(TensorDataModule):
     """Ten classes, 64 features; a stratified tenth validates, a fifth tests.
@@ -33,7 +35,8 @@ class Digits(TensorDataModule):
 
     def load(self) -> Splits:
         x, y = load_digits()
-        return classification(x, y, split_rows(y, seed=self.split_seed), self.scaling, together=True)
+        parts = split_rows(y, seed=self.split_seed)
+        return classification(x, y, parts, self.scaling, together=True, in_shape=IMAGE)
 
 
 @cache

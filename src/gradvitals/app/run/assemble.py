@@ -82,7 +82,7 @@ def assemble(config: RunConfig) -> Run:
     history = MetricHistory(Objective.resolve((), config["objective"], config["objective_mode"]))  # None: auto
     chance = None
     if isinstance(model, Classifier) and (splits := getattr(data, "splits", None)) is not None:
-        chance = best_constant(model.loss, splits.train.y[:SAMPLES], model.outputs)
+        chance = best_constant(model.loss, splits.train.y.flatten()[:SAMPLES], model.outputs)
     trainer = build_trainer(config, history, chance, first_step)
     check_built(config, model, data, trainer)
     monitor = monitor_of(trainer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lightning import LightningDataModule
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from gradvitals.app.run.lazy_imports import BESIDE_DATA, defer_imports
 from gradvitals.app.run.memory_check import check_memory
@@ -35,6 +38,7 @@ class DataShape:
         task: ``multiclass``, ``binary`` or ``regression``.
         class_weight: the weight of each class in the loss; None: all are equal.
         metrics: what is logged beside the loss; None: the first metric of the task.
+        in_shape: of one sample: ``(features,)``, ``(steps, features)`` or ``(channels, height, width)``.
     """
 
     in_features: int
@@ -42,6 +46,7 @@ class DataShape:
     task: str
     class_weight: list[float] | None = None
     metrics: list[str] | None = None
+    in_shape: tuple[int, ...] | None = None
 
 
 def build_data(spec: Spec) -> LightningDataModule:
@@ -77,10 +82,10 @@ def describe(data: LightningDataModule) -> DataShape:
     splits = getattr(data, "splits", None)
     if splits is not None:
         weights = getattr(data, "class_weights", None)
-        metrics = getattr(splits, "metrics", None)
-        return DataShape(
-            splits.train.x[0].numel(), splits.num_classes, splits.task, weights, list(metrics) if metrics else None
-        )
+        metrics = list(splits.metrics) if getattr(splits, "metrics", None) else None
+        x = splits.train.x[0]
+        shape = getattr(splits, "in_shape", tuple(x.shape))
+        return DataShape(x.numel(), splits.num_classes, splits.task, weights, metrics, shape)
     x, y = next(iter(data.train_dataloader()))
     task = getattr(data, "task", "regression" if y.is_floating_point() else "multiclass")
     num_classes = getattr(data, "num_classes", {"regression": 1, "binary": 2}.get(task))
@@ -88,7 +93,23 @@ def describe(data: LightningDataModule) -> DataShape:
         raise ConfigError(
             f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none"
         )
-    return DataShape(getattr(data, "in_features", x[0].numel()), num_classes, task)
+    shape = tuple(getattr(data, "in_shape", shape_of_sample(x)))
+    return DataShape(getattr(data, "in_features", math.prod(shape)), num_classes, task, in_shape=shape)
+
+
+def shape_of_sample(x: Tensor | PackedSequence) -> tuple[int, ...]:
+    """Returns the shape of one sample of a batch; of packed sequences that of the longest.
+
+    Example:
+        >>> import torch
+        >>> shape_of_sample(torch.zeros(32, 1, 8, 8))
+        (1, 8, 8)
+        >>> shape_of_sample(torch.nn.utils.rnn.pack_sequence([torch.zeros(5, 3), torch.zeros(4, 3)]))
+        (5, 3)
+    """
+    if isinstance(x, PackedSequence):
+        return (len(x.batch_sizes), *x.data.shape[1:])
+    return tuple(x.shape[1:])
 
 
 def description_of(data: LightningDataModule) -> TableDescription | None:
