@@ -10,7 +10,7 @@ from tests.conftest import CONF, composed
 
 # Experiments are trained, and their headers read, in tests/experiments.
 OPTIONS = [(file.parent.name, file.stem) for file in sorted(CONF.glob("*/*.yaml")) if file.parent.name != "experiment"]
-NEEDS_FILES = {"fashion_mnist", "mnist", "cifar10", "csv"}
+NEEDS_FILES = {"fashion_mnist", "mnist", "cifar10", "csv", "sequence_csv"}
 NEEDS_A_DEVICE = {"gpu", "mps", "ddp"}
 NEEDS_A_PACKAGE = {"mlflow", "wandb"}
 CONTRACT = {
@@ -22,7 +22,8 @@ CONTRACT = {
     "clip": "none norm value per_parameter agc percentile",
     "optimizer": "sgd adam adamw nadam rmsprop",
     "scheduler": "none cosine onecycle plateau step",
-    "data": "digits iris fashion_mnist mnist cifar10 csv circles blobs noise adding copy sequential_digits",
+    "data": "digits iris fashion_mnist mnist cifar10 csv sequence_csv circles blobs noise adding copy "
+    "sequential_digits",
     "logger": "tensorboard csv mlflow wandb many none",
 }
 

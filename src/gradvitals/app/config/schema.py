@@ -143,7 +143,7 @@ RULES: dict[str, Constraint] = {
     "data.scaling": name,
     "data.features": name,
     "data.task": name,
-    **{f"data.{key}": column for key in ("target", "group", "time")},
+    **{f"data.{key}": column for key in ("target", "group", "time", "series")},
     "data.folds": optional(integer(2, MANY)),
     "data.fold": optional(integer(0, MANY)),
     "data.batch_size": integer(1),
