@@ -11,6 +11,7 @@ from typing import Any
 
 from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.profile import Profile, profile
+from gradvitals.diagnosis.time_profile import TimeProfile
 from gradvitals.diagnosis.training_state import TrainingState, loaded
 from gradvitals.diagnosis.witness import HeadFact, Witness
 
@@ -76,6 +77,7 @@ class Observation:
         broken: the layer nearest to the input with numbers that are not finite.
         witness: the loss beside that of outputs that know nothing.
         state: what the optimizers hold and change.
+        through_time: the profile of a recurrent layer's gradient over its time steps.
     """
 
     step: int
@@ -94,11 +96,12 @@ class Observation:
     scatter: float = math.nan
     witness: Witness | None = None
     state: TrainingState | None = None
+    through_time: TimeProfile | None = None
 
     def plain(self) -> dict[str, Any]:
         """Returns plain values, for a checkpoint; ``asdict`` would copy each number by itself."""
         nested: dict[str, Any] = {"gradients": dict(vars(self.gradients))}
-        for name in ("witness", "state"):
+        for name in ("witness", "state", "through_time"):
             value = getattr(self, name)
             nested[name] = dict(vars(value)) if value is not None else None
         return {**vars(self), **nested}
@@ -113,6 +116,7 @@ class Observation:
         symmetric: Sequence[int] = (),
         witness: Witness | None = None,
         state: TrainingState | None = None,
+        through_time: TimeProfile | None = None,
     ) -> Observation:
         """Reduces the numbers of a step.
 
@@ -145,14 +149,16 @@ class Observation:
             _scatter(finite),
             witness,
             state,
+            through_time,
         )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Observation:
         """Builds an observation from the plain values of a checkpoint."""
-        witness = values.get("witness")
+        witness, over_time = values.get("witness"), values.get("through_time")
         nested = {"gradients": Profile(**values["gradients"]), "witness": Witness(**witness) if witness else None}
-        return cls(**(values | nested | {"state": loaded(values)}))
+        through_time = TimeProfile(**over_time) if over_time else None
+        return cls(**(values | nested | {"state": loaded(values), "through_time": through_time}))
 
 
 def _scatter(losses: Sequence[float]) -> float:
@@ -207,6 +213,16 @@ class History:
     @property
     def latest(self) -> Observation:
         return self.observations[-1]
+
+    @property
+    def started_well(self) -> bool:
+        """Whether no gradient vanished or exploded before training.
+
+        Over time steps it vanishes in nearly all recurrent nets, those included that learn.
+        """
+        over_time = next((o.through_time for o in self.observations if o.through_time is not None), None)
+        exploded = over_time is not None and over_time.label == "exploding"
+        return self.first.gradients.label in ("healthy", "unknown") and not exploded
 
     @property
     def with_state(self) -> list[tuple[Observation, TrainingState]]:

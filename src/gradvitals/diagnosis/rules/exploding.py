@@ -1,7 +1,8 @@
 """The gradient grows from layer to layer towards the input: weights are too large, or a norm makes it grow.
 
 |dL/dh| grows by chi ** 0.5 per layer (Schoenholz et al., 2017); with BatchNorm and ReLU by (pi / (pi - 1)) ** 0.5 (Yang
-et al., 2019). Activations that grow a thousandfold per layer overflow before there is a gradient.
+et al., 2019). Activations that grow a thousandfold per layer overflow before there is a gradient. In a recurrent net it
+grows from time step to time step towards the first, if the recurrent weights are large (Pascanu et al., 2013).
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ ADVICE = (
     "Initialize for the activation, nn.init.kaiming_normal_(layer.weight) before nn.ReLU(), and lower the learning "
     "rate; or add shortcuts, x + block(x)."
 )
+THROUGH_TIME = "through time"
+TIME_ADVICE = (
+    "Clip by norm, nn.utils.clip_grad_norm_(parameters, 1.0), and draw the recurrent weights orthogonal: "
+    "nn.init.orthogonal_(rnn.weight_hh_l0)."
+)
 EXPLAINS = ("non_finite", "unstable", "saturated", "dead_units", "overclipped", "stalled")
 BOUND = "Use an activation that does not grow faster than its input: nn.ELU() or nn.ReLU()."
 OVERFLOWS = 1e3  # ratio of a layer's activation std to that of the previous layer
@@ -27,7 +33,8 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     broken = history.latest.worst == math.inf or history.latest.broken is not None
     if not (broken or does_not_learn(history, limits)):
         return None
-    return _backward(history, limits) or (_forward(history) if broken else None)
+    found = _backward(history, limits) or _through_time(history, limits)
+    return found or (_forward(history) if broken else None)
 
 
 def _backward(history: History, limits: Thresholds) -> Finding | None:
@@ -40,6 +47,16 @@ def _backward(history: History, limits: Thresholds) -> Finding | None:
             return Finding(
                 "exploding", gradients.first, step, decades, limits.decades, gradients.evidence, cause, ADVICE
             )
+    return None
+
+
+def _through_time(history: History, limits: Thresholds) -> Finding | None:
+    known = [o.through_time for o in history.observations if o.through_time is not None]
+    for found in (*known[:1], *reversed(known[-2:])):
+        if found.ratio >= 10**limits.decades:
+            decades = math.log10(found.ratio) if found.ratio < math.inf else math.inf
+            step, limit = history.latest.step, limits.decades
+            return Finding("exploding", found.layer, step, decades, limit, found.evidence, THROUGH_TIME, TIME_ADVICE)
     return None
 
 

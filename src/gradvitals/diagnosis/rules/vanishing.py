@@ -1,8 +1,10 @@
-"""The gradient shrinks from layer to layer towards the input, until the first layers learn nothing.
+"""The gradient shrinks from layer to layer towards the input, or from time step to time step towards the first.
 
 |dL/dh| changes by a factor chi ** 0.5 per layer (Schoenholz et al., 2017). The gradients of weights may all have one
 size while dL/dh vanishes (Glorot & Bengio, 2010, eq. 14). Optimizers that rescale gradients train some of these nets,
-so the rule requires that the net does not learn.
+so the rule requires that the net does not learn. Over time steps nearly all recurrent nets lose the gradient (Bengio,
+Simard & Frasconi, 1994), and a task that needs no memory is learned all the same; there the weights must move, too,
+because the last time steps alone give them a gradient of the usual size.
 """
 
 from __future__ import annotations
@@ -13,12 +15,19 @@ from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn
 from gradvitals.diagnosis.profile import Profile
+from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
 
 STANDS_STILL = 1e-5  # update-to-weight ratio
 ADVICE = (
     "Initialize for the activation, nn.init.kaiming_normal_(layer.weight) before nn.ReLU(); replace nn.Sigmoid() by "
     "nn.ELU(); or add shortcuts, x + block(x), or a norm, nn.LayerNorm(width)."
+)
+THROUGH_TIME = "through time"
+TIME_ADVICE = (
+    "Draw the recurrent weights orthogonal, nn.init.orthogonal_(rnn.weight_hh_l0), or as the identity with "
+    "nonlinearity='relu'; better, replace nn.RNN by nn.GRU or nn.LSTM, set the bias of the LSTM's forget gate to 1, and "
+    "clip by norm: nn.utils.clip_grad_norm_(parameters, 1.0)."
 )
 EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
@@ -37,7 +46,21 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
             f"the first layer receives no gradient, and theory predicts that dL/dh falls by {-predicted:.1f} decades"
         )
         return Finding("vanishing", 0, step, predicted, -limits.decades, evidence, "scale of the weights", ADVICE)
-    return None
+    return _through_time(history, limits)
+
+
+def _through_time(history: History, limits: Thresholds) -> Finding | None:
+    """Finds a gradient that does not reach the first time steps, at the latest two measured steps."""
+    latest = [o.through_time for o in history.observations if o.through_time is not None][-2:]
+    update = usual_update(history)
+    if len(latest) < 2 or (update is not None and update < limits.small_update):
+        return None
+    if any(found.label == "unknown" or found.ratio > 10**-limits.decades for found in latest):
+        return None
+    now = latest[-1]
+    decades = math.log10(now.ratio) if now.ratio else -math.inf
+    step, limit = history.latest.step, -limits.decades
+    return Finding("vanishing", now.layer, step, decades, limit, now.evidence, THROUGH_TIME, TIME_ADVICE)
 
 
 def _nothing_moves(history: History) -> bool:
