@@ -25,7 +25,9 @@ def test_vanishing_through_time():
     cause = found.findings[0]
     assert (found.verdict, found.step, cause.layer, cause.cause) == ("vanishing", 50, 1, "through time")
     assert cause.value == pytest.approx(80 * math.log10(0.8))
-    assert str(found).startswith("vanishing at step 50: the first 20 of 100 time steps receive 1.8e-08 of the last one's")
+    assert str(found).startswith(
+        "vanishing at step 50: the first 20 of 100 time steps receive 1.8e-08 of the last one's"
+    )
     assert "nn.GRU" in found.advice
 
 

@@ -39,7 +39,9 @@ def test_the_numbers_of_a_geometric_profile_are_those_of_arithmetic():
     assert found.ratio == pytest.approx(0.8**80)  # from the 20th step to the last
     assert found.factor == pytest.approx(0.8)
     assert found.share == pytest.approx(0.79)  # .8^20 is .0115, .8^21 .0092: steps 0 to 78 of 100
-    assert found.evidence == "the first 20 of 100 time steps receive 1.8e-08 of the last one's gradient: 0.8 per time step"
+    assert (
+        found.evidence == "the first 20 of 100 time steps receive 1.8e-08 of the last one's gradient: 0.8 per time step"
+    )
 
 
 def test_what_underflows_has_vanished_and_the_factor_is_of_what_is_left():
@@ -76,6 +78,8 @@ def test_one_small_step_is_no_evidence():
 
 def test_exploding_in_words():
     found = time_profile(falling(1.2, 50))  # 1.2^40 is 1470
-    assert found.evidence == "the first 10 of 50 time steps receive 1,500 times the last one's gradient: 1.2 per time step"
+    assert (
+        found.evidence == "the first 10 of 50 time steps receive 1,500 times the last one's gradient: 1.2 per time step"
+    )
     overflown = time_profile([math.inf] * 20 + [1.0] * 80)
     assert overflown.evidence == "the first 20 of 100 time steps receive a gradient that is not a finite number"

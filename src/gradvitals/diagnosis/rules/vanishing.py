@@ -25,9 +25,9 @@ ADVICE = (
 )
 THROUGH_TIME = "through time"
 TIME_ADVICE = (
-    "Draw the recurrent weights orthogonal, nn.init.orthogonal_(rnn.weight_hh_l0), or as the identity with "
-    "nonlinearity='relu'; better, replace nn.RNN by nn.GRU or nn.LSTM, set the bias of the LSTM's forget gate to 1, and "
-    "clip by norm: nn.utils.clip_grad_norm_(parameters, 1.0)."
+    "Draw the recurrent weights orthogonal, nn.init.orthogonal_(rnn.weight_hh_l0), or start from the identity and ReLU, "
+    "nn.RNN(..., nonlinearity='relu'); better, replace nn.RNN by nn.GRU, or by nn.LSTM with a bias of 1 at the forget "
+    "gate; and clip by norm: nn.utils.clip_grad_norm_(parameters, 1.0)."
 )
 EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
