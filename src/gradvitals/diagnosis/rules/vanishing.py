@@ -25,7 +25,7 @@ ADVICE = (
 )
 THROUGH_TIME = "through time"
 TIME_ADVICE = (
-    "Draw the recurrent weights orthogonal, nn.init.orthogonal_(rnn.weight_hh_l0), or start from the identity and ReLU, "
+    "Draw the recurrent weights orthogonal, nn.init.orthogonal_(rnn.weight_hh_l0), or start from the identity with "
     "nn.RNN(..., nonlinearity='relu'); better, replace nn.RNN by nn.GRU, or by nn.LSTM with a bias of 1 at the forget "
     "gate; and clip by norm: nn.utils.clip_grad_norm_(parameters, 1.0)."
 )
