@@ -31,6 +31,7 @@ class Measurement:
         head: faults of output, loss and target; None where it was not looked at.
         are_classes: whether a loss that is called takes the targets for numbers of classes.
         state: what the optimizers hold and change.
+        through_time: label of a recurrent layer -> norm of the gradient of its input at each time step.
 
     Example:
         >>> layers = [Layer(name, i, f"0{i}.{name}", "Linear", 4) for i, name in enumerate("ab")]
@@ -57,6 +58,7 @@ class Measurement:
     are_classes: bool = False
     histograms: dict[str, Histogram] = field(default_factory=dict)
     state: TrainingState | None = None
+    through_time: dict[str, list[float]] = field(default_factory=dict)
 
     def set(self, quantity: str, layer: Layer, value: float) -> None:
         self.by_layer.setdefault(quantity, [None] * len(self.layers))[layer.index] = value
