@@ -56,8 +56,8 @@ class Classifier(LightningModule):
     ``acc`` is one of them, ``train/acc`` is the accuracy over the samples of the epoch, while the network learns.
 
     Args:
-        model: spec of the network (see :func:`gradvitals.build.build`); it receives ``in_features``, ``out_features``
-            and ``act`` (a factory of modules) if its signature has them.
+        model: spec of the network (see :func:`gradvitals.build.build`); it receives ``in_features``, ``out_features``,
+            ``in_shape``, ``each_step`` and ``act`` (a factory of modules) if its signature has them.
         in_features: features of one flattened sample.
         num_classes: number of classes; 1 for regression.
         task: ``multiclass``, ``binary`` (labels 0 and 1, one logit) or ``regression``.
@@ -68,6 +68,8 @@ class Classifier(LightningModule):
         clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; the Trainer clips by norm and value.
         loss, class_weight: see :func:`gradvitals.losses.loss_function`.
         metrics: names, see :func:`gradvitals.metrics.metric_collection`; None: ``acc``, for a regression ``r2``.
+        in_shape: of one sample: ``[steps, features]`` or ``[channels, height, width]``; None: ``[in_features]``.
+        each_step: whether there is a target for each time step; then the network returns ``(batch, classes, steps)``.
         preparation: what was fitted to the training table (:meth:`gradvitals.tabular.preparation.Preparation.to_dict`);
             None: the model was not trained on a table.
 
@@ -95,6 +97,8 @@ class Classifier(LightningModule):
         class_weight: Sequence[float] | None = None,
         metrics: Sequence[str] | None = None,
         preparation: dict[str, Any] | None = None,
+        in_shape: Sequence[int] | None = None,
+        each_step: bool = False,
     ) -> None:
         super().__init__()
         act, init = act or {"name": "relu"}, init or {"name": "auto"}
@@ -105,7 +109,8 @@ class Classifier(LightningModule):
             )
         self.loss = loss_function(task, loss, class_weight)
         outputs = self.outputs = num_classes if task == "multiclass" else 1
-        offers = {"in_features": in_features, "out_features": outputs, "act": activation(**act)}
+        shapes = {"in_features": in_features, "in_shape": in_shape or [in_features], "each_step": each_step}
+        offers = {**shapes, "out_features": outputs, "act": activation(**act)}
         self.net = build(model, nn.Module, offers)
         if loss != "mean" and getattr(self.net, "out_features", outputs) != outputs:
             raise ValueError(f"model.head=false gives {self.net.out_features} outputs; the data wants {outputs}")

@@ -89,9 +89,10 @@ class DisplayedMonitor(Monitor):
 
         Args:
             kind: ``gradients``: dL/dh of each layer over that of the last one, a line for each measured step.
-                ``heatmap``: dL/dh by layer and step. ``updates``: the update-to-weight ratio of each layer over the
-                steps. ``clipping``: the norm of the gradient of all parameters before and after clipping, and their
-                ratio; the norm alone where nothing clips. ``activations``: standard deviation, dead and saturated
+                ``heatmap``: dL/dh by layer and step. ``time``: dL/dx of the first recurrent layer by time step, all of
+                them and their heat maps where there is no ``ax``. ``updates``: the update-to-weight ratio of each layer
+                over the steps. ``clipping``: the norm of the gradient of all parameters before and after clipping, and
+                their ratio; the norm alone where nothing clips. ``activations``: standard deviation, dead and saturated
                 share by layer, at the latest measured step.
             ax: axes to draw into, for a figure of one's own.
 
@@ -166,7 +167,9 @@ class DisplayedMonitor(Monitor):
         names = ("activation_grad_norm", "update_ratio", "activation_std", "dead_fraction", "saturated_fraction")
         by_layer = {name: self.by_layer(name) for name in names}
         before, after = self._totals(BEFORE), self._totals(AFTER)
-        return Drawn([layer.name for layer in self.layers], self.losses, by_layer, before, after)
+        through_time = {label: self.through_time.of(label) for label in self.through_time.labels}
+        layers = [layer.name for layer in self.layers]
+        return Drawn(layers, self.losses, by_layer, before, after, through_time, self.time_factors)
 
     def _totals(self, name: str) -> dict[str, dict[int, float]]:
         """The optimizer's number, empty where there is one -> measured step -> number."""

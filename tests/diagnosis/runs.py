@@ -9,7 +9,6 @@ from typing import Any
 from gradvitals.diagnosis.diagnose import Diagnosis, Examination
 from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.thresholds import Thresholds
-from gradvitals.diagnosis.time_profile import time_profile
 from gradvitals.diagnosis.training_state import TrainingState
 
 LABELS = [f"{i:02d}.net.{i}" for i in range(4)]
@@ -53,8 +52,8 @@ def run(
         now = seen if isinstance(seen, dict) else seen[min(i, len(seen) - 1)]
         loss = losses if isinstance(losses, (int, float)) else losses[min(i, len(losses) - 1)]
         state = states if isinstance(states, TrainingState) or not states else states[min(i, len(states) - 1)]
-        profile = time_profile(over_time[min(i, len(over_time) - 1)], layer=1) if over_time else None
-        facts = {"state": state or None, "through_time": profile}
+        norms = {1: over_time[min(i, len(over_time) - 1)]} if over_time else None
+        facts = {"state": state or None, "through_time": norms}
         examined.take(Observation.of(step, [loss] * (step - before), now, clip, symmetric, **facts))
         before = step
     return examined.diagnosis

@@ -29,7 +29,7 @@ def test_a_plain_recurrent_net_gets_other_recurrent_weights_then_gates_then_all_
     assert prescribed("vanishing", PLAIN) == [
         "model.recurrent_init=orthogonal",
         "model.recurrent_init=identity act=relu",
-        "model=gru",
+        "model=gru model.recurrent_init=orthogonal",
         "model=lstm model.forget_bias=1",
         "model=gru model.recurrent_init=orthogonal clip=norm clip.val=1 optimizer=adam optimizer.lr=0.01",
     ]
@@ -52,7 +52,7 @@ def test_what_explodes_over_time_is_clipped():
 
 def test_a_convolutional_net_gets_weights_then_norm_then_shortcuts():
     found = prescribed("vanishing", Net("cnn", "tanh", "he_normal", family=CNN))
-    assert found[:2] == ["init=auto", "init=delta_orthogonal"]
+    assert found[:2] == ["init=auto", "act=tanh init=delta_orthogonal"]
     assert found.index("model.norm=batch") < found.index("model.residual=true")
     residual = Net("cnn", "tanh", "delta_orthogonal", family=CNN, norm="batch", residual=True)
     assert "model" not in " ".join(prescribed("vanishing", residual))

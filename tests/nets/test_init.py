@@ -115,6 +115,57 @@ def test_orthogonal_rows_and_gain():
     torch.testing.assert_close(weight @ weight.T, 9 * torch.eye(64), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize(("conv", "center"), [(nn.Conv1d(4, 6, 5), (2,)), (nn.Conv2d(4, 6, 3), (1, 1))])
+def test_a_delta_orthogonal_convolution_is_one_orthogonal_tap(conv, center):
+    initialize(conv, "delta_orthogonal", gain=2.0)
+    tap = conv.weight[(..., *center)]
+    torch.testing.assert_close(tap.T @ tap, 4 * torch.eye(4))
+    assert conv.weight.count_nonzero() == tap.count_nonzero() == 24
+
+
+def test_a_delta_orthogonal_convolution_with_circular_padding_is_an_isometry():
+    conv = nn.Conv2d(3, 5, 3, padding=1, padding_mode="circular", dtype=torch.float64)
+    initialize(conv, "delta_orthogonal")
+    x = torch.randn(4, 3, 7, 6, dtype=torch.float64)
+    torch.testing.assert_close(conv(x).flatten(1).norm(dim=1), x.flatten(1).norm(dim=1))
+    x, y = x[:2], x[2:]  # and angles are kept, not only norms
+    torch.testing.assert_close((conv(x) * conv(y)).sum((1, 2, 3)), (x * y).sum((1, 2, 3)))
+
+
+def test_delta_orthogonal_rows_are_orthonormal_where_outputs_are_fewer():
+    conv = nn.Conv2d(6, 4, 3)
+    initialize(conv, "delta_orthogonal")
+    tap = conv.weight[:, :, 1, 1]
+    torch.testing.assert_close(tap @ tap.T, torch.eye(4))
+
+
+def test_a_delta_orthogonal_linear_layer_is_orthogonal():
+    weight = drawn("delta_orthogonal", 64, 64)
+    torch.testing.assert_close(weight @ weight.T, torch.eye(64), atol=1e-5, rtol=0)
+
+
+def test_each_group_of_a_convolution_is_drawn_as_one_of_its_own():
+    conv = nn.Conv2d(6, 6, 3, groups=3)
+    initialize(conv, "delta_orthogonal")
+    for tap in conv.weight[:, :, 1, 1].chunk(3):
+        torch.testing.assert_close(tap.T @ tap, torch.eye(2))
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANCES if name != "default"])
+def test_variances_of_a_convolution_count_its_pixels(name):
+    # 3 x 3 x 40 inputs of each output; 3 x 3 x 60 outputs of each input.
+    conv = nn.Conv2d(40, 60, 3)
+    initialize(conv, name)
+    expected = VARIANCES[name](9 * 40, 9 * 60)
+    assert conv.weight.var().item() == pytest.approx(expected, rel=4 * math.sqrt(2 / conv.weight.numel()))
+
+
+def test_auto_counts_the_pixels_of_a_convolution():
+    conv = nn.Conv2d(40, 60, 3)
+    initialize(conv, "auto", act={"name": "relu"})
+    assert conv.weight.var().item() == pytest.approx(2 / 360, rel=0.04)
+
+
 @pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
 @pytest.mark.parametrize("distribution", ["uniform", "truncated_normal", "untruncated_normal"])
 def test_variance_scaling_family(mode, distribution):

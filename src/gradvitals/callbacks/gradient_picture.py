@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 NAME = "gradient_by_layer.png"
 BY_LAYER, HEATMAP = "vitals/gradient_by_layer", "vitals/gradient_heatmap"
+THROUGH_TIME = "vitals/gradient_through_time"
 DPI = 120  # dots per inch; low, because training waits for it
 SHARE = 0.02  # of the fit's time that pictures during it may take
 
@@ -29,7 +30,8 @@ class GradientPicture(Callback):
 
     It draws when a fit ends, however it ends, and during it: after the first epoch, and after the 2nd, 4th, 8th ...
     where that takes a negligible share of the training time. The final picture by layer is also saved; without a path,
-    with ``vitals.json`` beside it: the verdict and the numbers of each layer.
+    with ``vitals.json`` beside it: the verdict and the numbers of each layer. Where there are recurrent layers, the
+    gradient by time step is a picture of its own, ``gradient_through_time.png``.
 
     The numbers are those of the :class:`GradientVitals` among the Trainer's callbacks; without one, or before a first
     measured step, nothing is drawn.
@@ -100,12 +102,26 @@ class GradientPicture(Callback):
         limits = (self.limits[0], self.limits[1]) if self.limits else None
         drawn = gradient_by_layer(monitor.profiles, monitor.losses, subtitle=self.subtitle, limits=limits)
         picture = png(drawn, DPI)
+        over_time = self._through_time(monitor)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(picture)
+            if over_time is not None:
+                path.with_name(f"{path.stem.removesuffix('_by_layer')}_through_time.png").write_bytes(over_time)
             if not self.path:
                 write_json(path.with_name("vitals.json"), vitals(monitor))
         if trainer.loggers:
             publish_picture(trainer.loggers, BY_LAYER, picture, trainer.global_step)
             heatmap = png(gradient_heatmap(monitor.profiles, subtitle=self.subtitle), DPI)
             publish_picture(trainer.loggers, HEATMAP, heatmap, trainer.global_step)
+            if over_time is not None:
+                publish_picture(trainer.loggers, THROUGH_TIME, over_time, trainer.global_step)
+
+    def _through_time(self, monitor: GradientVitals) -> bytes | None:
+        if not monitor.through_time.values:
+            return None
+        from gradvitals.report.pictures.gradient_by_layer import png
+        from gradvitals.report.pictures.gradient_through_time import gradient_through_time
+
+        layers = {label: monitor.through_time.of(label) for label in monitor.through_time.labels}
+        return png(gradient_through_time(layers, monitor.time_factors, subtitle=self.subtitle), DPI)

@@ -8,8 +8,10 @@ from typing import Any
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.profile import profile
+from gradvitals.report.steps import evenly
 from gradvitals.signal_propagation.reading import content
 
+TIME_PROFILES = 24  # measured steps of each recurrent layer
 LAYER_NUMBERS = (
     "grad_norm",
     "grad_norm_clipped",
@@ -54,10 +56,28 @@ def vitals(monitor: GradientVitals) -> dict[str, Any]:
             }
             for layer in monitor.layers
         ],
+        "through_time": _through_time(monitor),
         "input_grad_norm": both("grad_norm/input"),
         "total_grad_norm": both("grad_norm/total"),
         "clip": {kind: both(f"clip/{kind}") for kind in ("coefficient", "cosine", "cosine_per_tensor")},
     }
+
+
+def _through_time(monitor: GradientVitals) -> list[dict[str, Any]]:
+    """The norms of dL/dx by time step of each recurrent layer, at some of the measured steps."""
+    names = {layer.label: layer.name for layer in monitor.layers}
+    found = {label: monitor.through_time.of(label) for label in monitor.through_time.labels}
+    return [
+        {
+            "layer": names.get(label, label),
+            "factor_predicted": monitor.time_factors.get(label),
+            "measured": [
+                {"step": step, "steps": norms.steps, "norms": [float(f"{norm:.4g}") for norm in norms.norms]}
+                for step, norms in (list(profiles.items())[place] for place in evenly(len(profiles), TIME_PROFILES))
+            ],
+        }
+        for label, profiles in found.items()
+    ]
 
 
 def _finding(finding: Finding, monitor: GradientVitals) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from sklearn import datasets
 from gradvitals.data.tables import classification
 from gradvitals.data.tensors import LoaderOptions, Splits, TensorDataModule
 from gradvitals.tabular.splits import split_rows
+
+STEPS = {"rows": 8, "pixels": 64}
 
 
 class Digits(TensorDataModule):
@@ -33,7 +36,8 @@ class Digits(TensorDataModule):
 
     def load(self) -> Splits:
         x, y = load_digits()
-        return classification(x, y, split_rows(y, seed=self.split_seed), self.scaling, together=True)
+        splits = classification(x, y, split_rows(y, seed=self.split_seed), self.scaling, together=True)
+        return replace(splits, shape=(1, 8, 8))
 
 
 @cache
@@ -41,3 +45,28 @@ def load_digits() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Returns pixels ``(1797, 64)`` and labels, which the jobs of a sweep in one process share: do not change them."""
     x, y = datasets.load_digits(return_X_y=True)
     return x, y
+
+
+class SequentialDigits(Digits):
+    """The digits read as sequences: 8 steps of a row of 8 pixels, or 64 steps of one pixel.
+
+    Args:
+        read: ``rows`` or ``pixels``.
+        scaling, split_seed, **loader: see :class:`Digits`.
+
+    Example:
+        >>> SequentialDigits(read="pixels").loaded.train.x.shape
+        torch.Size([1257, 64, 1])
+    """
+
+    def __init__(self, read: str = "rows", **digits: Any) -> None:
+        super().__init__(**digits)
+        if read not in STEPS:
+            raise ValueError(f"data.read: expected one of {', '.join(STEPS)}; got {read!r}")
+        self.read = read
+
+    def load(self) -> Splits:
+        splits, steps = super().load(), STEPS[self.read]
+        parts = (splits.train, splits.val, splits.test)
+        train, val, test = (replace(part, x=part.x.unflatten(1, (steps, -1))) for part in parts)
+        return replace(splits, train=train, val=val, test=test, shape=None)

@@ -16,10 +16,12 @@ from typing import Any, TypedDict
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 SHARE_OF_GPU = 0.25  # of its free memory, which a split may use
 TASKS = ("multiclass", "binary", "regression")
+Batch = tuple[Tensor | PackedSequence, Tensor]
 
 
 class LoaderOptions(TypedDict, total=False):
@@ -33,16 +35,37 @@ class LoaderOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs ``(samples, ...)`` float32 and targets ``(samples,)``: int64 for classes, float32 for regression."""
+    """Inputs ``(samples, ...)`` float32 and targets ``(samples,)``: int64 for classes, float32 for regression.
+
+    Attributes:
+        x: inputs; sequences of different lengths, ``(samples, steps, features)``, are padded behind their end.
+        y: targets; with one for each time step, ``(samples, steps)``.
+        lengths: time steps of each sample, int64 on the CPU; None: all are equally long.
+
+    Example:
+        >>> x = torch.tensor([[[1.0], [0.0]], [[2.0], [3.0]]])
+        >>> Split(x, torch.zeros(2), lengths=torch.tensor([1, 2])).batch(torch.tensor([0, 1]))[0].data.flatten()
+        tensor([2., 1., 3.])
+    """
 
     x: Tensor
     y: Tensor
+    lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
 
     def __getitem__(self, rows: Any) -> Split:
-        return Split(self.x[rows], self.y[rows])
+        return Split(self.x[rows], self.y[rows], None if self.lengths is None else self.lengths[rows])
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Returns the inputs and targets of some samples; sequences of different lengths without their padding."""
+        index = rows.to(self.x.device)
+        # index_select is twice as fast as x[index].
+        x, y = self.x.index_select(0, index), self.y.index_select(0, index)
+        if self.lengths is None:
+            return x, y
+        return pack_padded_sequence(x, self.lengths[rows], batch_first=True, enforce_sorted=False), y
 
     def equals(self, other: Split) -> bool:
         """Returns whether the samples are the same, in the same order."""
@@ -50,7 +73,7 @@ class Split:
         return alike and torch.equal(self.y, other.y) and torch.equal(self.x, other.x)
 
     def to(self, device: torch.device) -> Split:
-        return Split(self.x.to(device), self.y.to(device))
+        return Split(self.x.to(device), self.y.to(device), self.lengths)
 
     @property
     def num_bytes(self) -> int:
@@ -64,6 +87,8 @@ class Splits:
     Attributes:
         num_classes: 1 for a regression.
         metrics: what ``metrics=auto`` logs; None: the first metric of the task.
+        shape: of one sample that ``x`` contains flattened, such as ``(channels, height, width)``; None: that of ``x``.
+        baseline: the loss of the best prediction without memory, where the task is one of memory; None: not known.
     """
 
     train: Split
@@ -72,6 +97,18 @@ class Splits:
     task: str
     num_classes: int
     metrics: tuple[str, ...] | None = None
+    shape: tuple[int, ...] | None = None
+    baseline: float | None = None
+
+    @property
+    def in_shape(self) -> tuple[int, ...]:
+        """The shape of one sample: ``(features,)``, ``(steps, features)`` or ``(channels, height, width)``."""
+        return self.shape or tuple(self.train.x.shape[1:])
+
+    @property
+    def each_step(self) -> bool:
+        """Whether there is a target for each time step."""
+        return self.train.y.ndim > 1
 
     @property
     def tested_on(self) -> str:
@@ -92,13 +129,11 @@ class TensorDataset(Dataset):
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
         return self.split.x[row], self.split.y[row]
 
-    def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor]:
-        index = torch.tensor(rows).to(self.split.x.device)
-        # index_select is twice as fast as x[index].
-        return self.split.x.index_select(0, index), self.split.y.index_select(0, index)
+    def __getitems__(self, rows: list[int]) -> Batch:
+        return self.split.batch(torch.tensor(rows))
 
 
-def _identity(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _identity(batch: Batch) -> Batch:
     return batch
 
 
@@ -199,8 +234,8 @@ class TensorDataModule(LightningDataModule):
         return self._loader(split, evaluation_batch(split, world), sampler=share)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Moves the two tensors, without Lightning's search of nested collections."""
-        return [tensor.to(device, non_blocking=True) for tensor in batch]
+        """Moves inputs and targets, without Lightning's search of nested collections."""
+        return [part.to(device, non_blocking=True) for part in batch]
 
     def _on_gpu_if_small(self, split: Split) -> Split:
         """Moves a split to the GPU that trains if it fits, so that batches are not copied one by one."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.profile import Profile, profile
-from gradvitals.diagnosis.time_profile import TimeProfile
+from gradvitals.diagnosis.time_profile import TimeProfile, at_input
 from gradvitals.diagnosis.training_state import TrainingState, loaded
 from gradvitals.diagnosis.witness import HeadFact, Witness
 
@@ -77,7 +77,7 @@ class Observation:
         broken: the layer nearest to the input with numbers that are not finite.
         witness: the loss beside that of outputs that know nothing.
         state: what the optimizers hold and change.
-        through_time: the profile of a recurrent layer's gradient over its time steps.
+        through_time: the profile of dL/dx over the time steps of the recurrent layer that is nearest to the input.
     """
 
     step: int
@@ -116,7 +116,7 @@ class Observation:
         symmetric: Sequence[int] = (),
         witness: Witness | None = None,
         state: TrainingState | None = None,
-        through_time: TimeProfile | None = None,
+        through_time: Mapping[int, Sequence[float]] | None = None,
     ) -> Observation:
         """Reduces the numbers of a step.
 
@@ -124,6 +124,7 @@ class Observation:
             losses: of the steps since the observation before, this one's last.
             by_layer: quantity, as :class:`gradvitals.GradientVitals` calls it -> one value for each layer by depth;
                 None where it was not measured.
+            through_time: index of a recurrent layer -> norms of dL/dx by time step.
 
         Example:
             >>> by_layer = {"activation_grad_norm": [0.001, 1.0], "update_ratio": [1e-3, None]}
@@ -149,16 +150,19 @@ class Observation:
             _scatter(finite),
             witness,
             state,
-            through_time,
+            at_input(through_time or {}),
         )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Observation:
         """Builds an observation from the plain values of a checkpoint."""
-        witness, over_time = values.get("witness"), values.get("through_time")
-        nested = {"gradients": Profile(**values["gradients"]), "witness": Witness(**witness) if witness else None}
-        through_time = TimeProfile(**over_time) if over_time else None
-        return cls(**(values | nested | {"state": loaded(values), "through_time": through_time}))
+        witness, through_time = values.get("witness"), values.get("through_time")
+        nested: dict[str, Any] = {
+            "gradients": Profile(**values["gradients"]),
+            "witness": Witness(**witness) if witness else None,
+        }
+        nested["through_time"] = TimeProfile(**through_time) if through_time else None
+        return cls(**(values | nested | {"state": loaded(values)}))
 
 
 def _scatter(losses: Sequence[float]) -> float:

@@ -94,7 +94,7 @@ def _auto(net: Net) -> tuple[str, ...]:
 
 
 def _gates(net: Net) -> tuple[str, ...]:
-    return (*GRU.overrides(net), *FORGET_BIAS.overrides(net))
+    return GRU.overrides(net) or (*FORGET_BIAS.overrides(net), *ORTHOGONAL.overrides(net))
 
 
 def _elu_prenorm(net: Net) -> tuple[str, ...]:
@@ -210,7 +210,7 @@ FORGET_BIAS = _Candidate(
 GRU = _Candidate(
     "gates, through which the state passes unchanged",
     "Cho et al. (2014)",
-    lambda net: ("model=gru",) if net.cell == "rnn" else (),
+    lambda net: ("model=gru", *ORTHOGONAL.overrides(net)) if net.cell == "rnn" else (),
     (RECURRENT,),
 )
 LSTM = _Candidate(
@@ -228,13 +228,13 @@ CLIPPED_ORTHOGONAL = _Candidate(
 ADAM_GATES = _Candidate(
     "all of these changes together",
     "Cho et al. (2014); Saxe et al. (2014); Pascanu et al. (2013); Kingma & Ba (2015)",
-    lambda net: (*_gates(net), *ORTHOGONAL.overrides(net), *_CLIPPED, *_FAST_ADAM),
+    lambda net: (*_gates(net), *_CLIPPED, *_FAST_ADAM),
     (RECURRENT,),
 )
 DELTA_ORTHOGONAL = _Candidate(
     "kernels that are orthogonal at their center and 0 around it, which keep the size of the signal",
     "Xiao et al. (2018)",
-    lambda net: () if net.init == "delta_orthogonal" else ("init=delta_orthogonal",),
+    lambda net: () if net.init == "delta_orthogonal" else ("act=tanh", "init=delta_orthogonal"),
     (CNN,),
 )
 CNN_NORM = _Candidate(BATCH_NORM.why, BATCH_NORM.source, lambda net: () if net.norm else ("model.norm=batch",), (CNN,))

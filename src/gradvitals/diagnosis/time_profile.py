@@ -1,91 +1,153 @@
-"""Classifies the profile of the gradient over the time steps of a recurrent layer: vanishing, exploding, healthy."""
+"""The gradient at each time step of a recurrent layer, and what it shows: vanishing, exploding, healthy."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 from gradvitals.diagnosis.profile import DECADES, multiple
 
-FEWEST = 5  # time steps; a fifth of them is at least one
+POINTS = 128  # time steps that are kept of a profile
+SHARE = 5  # the first and the last so-manieth part of the steps are compared
+
+
+@dataclass(frozen=True)
+class TimeNorms:
+    """Norms of dL/dx of one layer at the time steps of one training step.
+
+    Attributes:
+        steps: how many time steps there are.
+        norms: at all of them, or at some of them, evenly spaced; the first and the last are among them.
+    """
+
+    steps: int
+    norms: Sequence[float]
+
+    @classmethod
+    def of(cls, norms: Sequence[float], points: int = POINTS) -> Self:
+        """Keeps at most so many of the norms.
+
+        Example:
+            >>> TimeNorms.of([1.0, 2.0, 3.0, 4.0, 5.0], points=3)
+            TimeNorms(steps=5, norms=(1.0, 3.0, 5.0))
+        """
+        return cls(len(norms), tuple(norms[place] for place in _places(len(norms), points)))
+
+    @property
+    def places(self) -> list[int]:
+        """The time step of each norm, from 0."""
+        return _places(self.steps, len(self.norms))
 
 
 @dataclass(frozen=True)
 class TimeProfile:
-    """The gradient that the first fifth of the time steps receive, compared to that of the last fifth.
+    """The gradient of the first time steps compared to that of the last ones.
 
     Attributes:
-        label: ``vanishing``, ``exploding`` or ``healthy``; ``unknown`` where too few steps were measured.
-        steps: number of time steps.
-        early: number of those in the first fifth.
-        ratio: the largest gradient of the first fifth over the largest of the last fifth.
-        factor: by which the gradient changes from a time step to the one before it.
-        share: share of the time steps that receive less than a hundredth of the largest gradient.
+        label: ``vanishing``, ``exploding`` or ``healthy``; ``unknown`` where nothing arrives, or what arrives
+            at the end is not finite.
         layer: index of the recurrent layer.
+        steps: number of time steps.
+        first: how many of them are the first ones: a fifth.
+        ratio: root mean square of their norms over the largest norm of the last fifth.
     """
 
-    label: str = "unknown"
-    steps: int = 0
-    early: int = 0
-    ratio: float = math.nan
-    factor: float = math.nan
-    share: float = math.nan
+    label: str
     layer: int = 0
+    steps: int = 0
+    first: int = 0
+    ratio: float = math.nan
+
+    def of_all(self, steps: int) -> TimeProfile:
+        """Returns the profile of so many steps, of which it was found from some, evenly spaced."""
+        return replace(self, steps=steps, first=max(steps // SHARE, 1))
+
+    @property
+    def factor(self) -> float:
+        """The geometric mean of the factors from a time step to the one before; nan where nothing arrives."""
+        between = self.steps - self.first
+        return self.ratio ** (1 / between) if self.ratio > 0 and between > 0 else math.nan
 
     @property
     def evidence(self) -> str:
-        """A sentence with the numbers."""
+        """A sentence with the numbers.
+
+        Example:
+            >>> time_profile([1e-9, 1e-9, 1e-6, 1e-3, 1.0]).evidence
+            "the first step of 5 receives 1e-09 of the last one's gradient"
+        """
         if self.label == "unknown":
             return "too few time steps received a gradient"
-        first = f"the first {self.early} of {self.steps} time steps receive"
-        if self.ratio == 0:
-            return f"{first} nothing of the last one's gradient"
+        which = f"the first {self.first} of {self.steps} steps receive"
+        which = f"the first step of {self.steps} receives" if self.first == 1 else which
+        if not self.ratio:
+            return f"{which} nothing of the last one's gradient"
         if self.ratio == math.inf:
-            return f"{first} a gradient that is not a finite number"
-        return f"{first} {multiple(self.ratio)} the last one's gradient: {self.factor:.3g} per time step"
+            return f"{which} a gradient that is not a finite number"
+        return f"{which} {multiple(self.ratio)} the last one's gradient"
 
 
 def time_profile(norms: Sequence[float | None], layer: int = 0) -> TimeProfile:
-    """Classifies the profile of one recurrent layer.
+    """Classifies the gradient by time step.
 
-    The limit is that of layers, a factor of 100. A loss that reads every time step gives each of them a gradient of
-    its own, so that its profile is flat whatever becomes of the gradient on its way back: such a profile is healthy,
-    which says only that nothing was seen. Each fifth counts by its largest gradient, which one step that happens to be
-    small does not change.
+    It vanishes if the first fifth of the steps receives at most a hundredth of what the last one receives, and explodes
+    if it receives at least a hundred times as much, as layers do in :func:`gradvitals.diagnosis.profile.profile`. A
+    loss that reads each step gives a level profile whatever the network remembers: then it is ``healthy``.
 
     Args:
-        norms: norms of the gradient with respect to the layer's input, first time step first. None and nan: not
-            measured. Zeros at the end are steps that no loss reads; other zeros are numbers too small for the format.
-        layer: its index.
+        norms: norms of dL/dx, the first time step first. None and nan: not measured. Zeros at the end are steps that no
+            loss reads; other zeros are numbers too small for the format.
+        layer: index of the recurrent layer.
 
     References:
         Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, section 2.
 
     Example:
-        >>> found = time_profile([0.1**k for k in range(9, -1, -1)])
-        >>> found.label, found.evidence
-        ('vanishing', "the first 2 of 10 time steps receive 1e-08 of the last one's gradient: 0.1 per time step")
-        >>> time_profile([1.0, 0.9, 1.1, 1.0, 1.0, 0.2]).label
-        'healthy'
+        >>> time_profile([1e-4, 1e-3, 1e-2, 1e-1, 1.0]).label, time_profile([0.9, 1.0, 1.1]).label
+        ('vanishing', 'healthy')
     """
-    read = max((t for t, norm in enumerate(norms) if norm), default=-1) + 1
-    known = {t: norm for t, norm in enumerate(norms[:read]) if norm is not None and not math.isnan(norm)}
-    early = max(len(norms) // 5, 1)
-    first, last = _largest(known, range(early)), _largest(known, range(read - early, read))
-    if len(known) < FEWEST or first is None or last is None or not 0 < known[last] < math.inf:
-        return TimeProfile(steps=len(norms), layer=layer)
-    ratio, largest = known[first] / known[last], max(norm for norm in known.values() if norm < math.inf)
-    label = "vanishing" if ratio <= 10**-DECADES else "exploding" if ratio >= 10**DECADES else "healthy"
-    faint = sum(norm <= largest * 10**-DECADES for norm in known.values()) / len(known)
-    return TimeProfile(label, len(norms), early, ratio, _factor(known, first, last), faint, layer)
+    steps, first = len(norms), max(len(norms) // SHARE, 1)
+    read = max((step + 1 for step, norm in enumerate(norms) if norm), default=0)
+    early, late = _measured(norms[:first]), _measured(norms[max(read - first, 0) : read])
+    last = max(late, default=0.0)
+    if steps < 2 or read <= first or not early or not 0 < last < math.inf:
+        return TimeProfile("unknown", layer, steps, first)
+    ratio = _root_mean_square(early) / last
+    label = "exploding" if ratio >= 10**DECADES else "vanishing" if ratio <= 10**-DECADES else "healthy"
+    return TimeProfile(label, layer, steps, first, ratio)
 
 
-def _largest(known: dict[int, float], steps: range) -> int | None:
-    return max((t for t in steps if t in known), key=known.__getitem__, default=None)
+def at_input(through_time: Mapping[int, Sequence[float]]) -> TimeProfile | None:
+    """Returns the profile of the layer that is nearest to the input, which all others have passed on.
+
+    Args:
+        through_time: index of a recurrent layer -> norms by time step.
+
+    Returns:
+        None where there is none, or no more than ``unknown`` ones.
+
+    Example:
+        >>> at_input({2: [1e-5, 1.0], 0: [0.1, 1.0]}).layer
+        0
+    """
+    profiles = (time_profile(through_time[layer], layer) for layer in sorted(through_time))
+    return next((found for found in profiles if found.label != "unknown"), None)
 
 
-def _factor(known: dict[int, float], first: int, last: int) -> float:
-    """The geometric mean from the last step back to the first that still has a finite number above 0."""
-    reached = next(t for t in sorted(known) if t >= first and 0 < known[t] < math.inf)
-    return (known[reached] / known[last]) ** (1 / (last - reached)) if reached < last else 0.0
+def _measured(norms: Sequence[float | None]) -> list[float]:
+    return [norm for norm in norms if norm is not None and not math.isnan(norm)]
+
+
+def _root_mean_square(norms: Sequence[float]) -> float:
+    largest = max(norms)
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * math.sqrt(sum((norm / largest) ** 2 for norm in norms) / len(norms))  # tiny squares would be 0
+
+
+def _places(steps: int, points: int) -> list[int]:
+    if steps <= points:
+        return list(range(steps))
+    return [round(point * (steps - 1) / (points - 1)) for point in range(points)]

@@ -17,7 +17,8 @@ from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import WatchedNetwork
 from gradvitals.signal_propagation.expectation import Theory, assemble
 from gradvitals.signal_propagation.reading import LayerReading, Preflight
-from gradvitals.vitals import Chain
+from gradvitals.signal_propagation.through_time import predicted_factors, time_readings
+from gradvitals.vitals import Chain, RecurrentInputs
 from gradvitals.vitals.batch import inputs_and_labels
 from gradvitals.vitals.hooks import Wrap, unchanged
 
@@ -32,7 +33,9 @@ class FirstBatch(Collector):
         self._network, self._processes, self._wrap = network, processes, wrap
         self._samples: int | None = None
         self._chain: Chain | None = None
+        self._inputs: RecurrentInputs | None = None
         self._theory: Theory | None = None
+        self._factors: dict[str, float] = {}  # of recurrent layers, per time step
         self._loss, self._has_begun, self._is_agreed = math.nan, False, False
 
     def measured_batch_begins(self, batch: Any) -> None:
@@ -41,6 +44,7 @@ class FirstBatch(Collector):
             x, _ = inputs_and_labels(batch)
             self._samples = len(x) * self._processes.number if x is not None else None
             self._chain = Chain(self._network.module, self._wrap)
+            self._inputs = RecurrentInputs(self._network.module.modules(), self._wrap)
 
     def before_backward(self, loss: Tensor) -> None:
         """Reads the graph, once, and the weights before the first step changes them."""
@@ -48,6 +52,7 @@ class FirstBatch(Collector):
             layers = self._network.layers_in()
             links = self._chain.links([layer.module for layer in layers], loss)  # type: ignore[misc]
             self._theory = Theory.of(layers, links, self._samples)
+            self._factors = predicted_factors(layers, self._inputs.rows) if self._inputs else {}
             self._loss = loss.item()
             self.close()
 
@@ -75,7 +80,9 @@ class FirstBatch(Collector):
             return None
         measured = [{name: measurement.get(name, layer) for name in MEASURED} for layer in layers]
         at_input = measurement.total("grad_norm/input")
-        return assemble(layers, self._theory, measured, at_input, self._loss, expected)
+        norms = {layer.name: measurement.through_time.get(layer.label, ()) for layer in layers}
+        through_time = time_readings({name: found for name, found in norms.items() if found}, self._factors)
+        return assemble(layers, self._theory, measured, at_input, self._loss, expected, through_time=through_time)
 
     def hooks_come_off(self) -> None:
         """Ends the look at the first batch where nobody has seen its backward pass."""
@@ -84,7 +91,9 @@ class FirstBatch(Collector):
     def close(self) -> None:
         if self._chain is not None:
             self._chain.close()
-        self._chain = None
+        if self._inputs is not None:
+            self._inputs.close()
+        self._chain = self._inputs = None
 
 
 def predicted_decades(found: Preflight) -> float | None:

@@ -31,7 +31,7 @@ class Measurement:
         head: faults of output, loss and target; None where it was not looked at.
         are_classes: whether a loss that is called takes the targets for numbers of classes.
         state: what the optimizers hold and change.
-        through_time: label of a recurrent layer -> norm of the gradient of its input at each time step.
+        through_time: label of a recurrent layer -> norm of dL/dx at each time step, the first one first.
 
     Example:
         >>> layers = [Layer(name, i, f"0{i}.{name}", "Linear", 4) for i, name in enumerate("ab")]

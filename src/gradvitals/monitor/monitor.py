@@ -19,6 +19,7 @@ from gradvitals.monitor.measurement import Measurement, Numbers
 from gradvitals.monitor.measurement_history import GRADIENT, MeasurementHistory
 from gradvitals.monitor.session import NON_FINITE, PREFLIGHT, PUBLISHING, SESSION, VERDICT, Session
 from gradvitals.monitor.settings import Settings
+from gradvitals.monitor.time_history import TimeHistory
 from gradvitals.monitor.verdict import OnlineDiagnosis
 from gradvitals.signal_propagation.reading import Preflight
 from gradvitals.vitals import Layer, UnmatchedPattern
@@ -33,6 +34,7 @@ class Monitor:
         layers: the layers by depth, known after the first step.
         first, latest: the first and the latest value of each number.
         history: the numbers of every measured step, thinned where there are many.
+        through_time: norms of dL/dx at the time steps of each recurrent layer, thinned likewise.
         non_finite: step and place of the first number that was not finite; None: all were finite.
         preflight: what the first batch showed beside what theory expects; None before it, where ``activations`` is off,
             and with several optimizers.
@@ -49,6 +51,7 @@ class Monitor:
         self.layers: list[Layer] = []
         self.first, self.latest = Numbers(), Numbers()
         self.history = MeasurementHistory()
+        self.through_time = TimeHistory()
         self.stopped_it = False
         self.seconds_saved: float | None = None
         self.preflight: Preflight | None = None
@@ -87,6 +90,14 @@ class Monitor:
         labels = [layer.label for layer in self.layers]
         steps = self.history.of(quantity) if labels else {}
         return {step: [values.get(label) for label in labels] for step, values in steps.items()}
+
+    @property
+    def time_factors(self) -> dict[str, float]:
+        """Label of a recurrent layer -> factor per time step of dL/dx that theory expects at the start."""
+        readings = self.preflight.through_time if self.preflight else ()
+        predicted = {reading.layer: reading.factor_predicted for reading in readings}
+        known = ((layer.label, predicted.get(layer.name)) for layer in self.layers)
+        return {label: factor for label, factor in known if factor is not None}
 
     @property
     def losses(self) -> dict[int, float]:
@@ -160,6 +171,7 @@ class Monitor:
         self.latest.add(by_layer, measurement.totals)
         self._latest_step = measurement.step
         self.history.add(measurement.step, by_layer, measurement.totals)
+        self.through_time.add(measurement.step, measurement.through_time)
         call(PUBLISHING, self.publish, measurement, is_first)
 
     def _judge(self, measurement: Measurement) -> None:
@@ -197,6 +209,7 @@ class Monitor:
             "start": self.first.state_dict(),
             "end": self.latest.state_dict(),
             "moments": self.history.state_dict(),
+            "through_time": self.through_time.state_dict(),
             "steps": self._steps,
             "clipped_steps": self._clipped_steps,
             "examination": self._verdict.state_dict(),
@@ -213,5 +226,6 @@ class Monitor:
         self._state, self._latest_step = state["session"], state["latest"]
         self.non_finite = tuple(state["non_finite"]) if state["non_finite"] else None
         self.history.load_state_dict(state["moments"])
+        self.through_time.load_state_dict(state.get("through_time", {}))
         self._verdict.load_state_dict(state["examination"])
         self.preflight = Preflight.of(state["preflight"]) if state["preflight"] else None

@@ -13,7 +13,6 @@ from gradvitals.diagnosis.history import Observation, Subject
 from gradvitals.diagnosis.learning import learned, patience
 from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.thresholds import Thresholds
-from gradvitals.diagnosis.time_profile import TimeProfile, time_profile
 from gradvitals.diagnosis.witness import Witness
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.session import Session
@@ -49,8 +48,10 @@ class OnlineDiagnosis:
         losses = measurement.losses if measurement.diverged is None else [*measurement.losses, math.inf]
         clip = measurement.total("clip/coefficient")
         by_layer = self._without_grown(measurement.by_layer)
-        facts = (by_layer, clip, measurement.symmetric, measurement.witness, measurement.state)
-        self.run.take(Observation.of(measurement.step, losses, *facts, through_time(measurement)))
+        by_label = {layer.label: layer.index for layer in measurement.layers}
+        through_time = {by_label[label]: norms for label, norms in measurement.through_time.items()}
+        facts = (by_layer, clip, measurement.symmetric, measurement.witness, measurement.state, through_time)
+        self.run.take(Observation.of(measurement.step, losses, *facts))
 
     def _without_grown(self, by_layer: dict[str, list[float | None]]) -> Mapping[str, Sequence[float | None]]:
         """Leaves out the update ratios of layers that began at zero, of which the first steps are any multiple."""
@@ -123,24 +124,3 @@ class OnlineDiagnosis:
         planned = self.run.history.subject.planned_steps
         spent = time.perf_counter() - self._began
         return None if planned is None or not steps else spent / steps * max(planned - steps, 0)
-
-
-def through_time(measurement: Measurement) -> TimeProfile | None:
-    """Returns the profile of the recurrent layer that is nearest to the input; None where none was measured.
-
-    What arrives there came through all others.
-
-    Example:
-        >>> from gradvitals.vitals import Layer
-        >>> layers = [Layer(name, i, f"0{i}.{name}", "LSTM", 4) for i, name in enumerate("ab")]
-        >>> profiles = {"01.b": [1.0] * 9, "00.a": [1e-9] * 4 + [1.0] * 5}
-        >>> found = through_time(Measurement(0, layers, through_time=profiles))
-        >>> found.layer, found.label
-        (0, 'vanishing')
-    """
-    profiles = (
-        time_profile(measurement.through_time[layer.label], layer.index)
-        for layer in measurement.layers
-        if layer.label in measurement.through_time
-    )
-    return next((found for found in profiles if found.label != "unknown"), None)

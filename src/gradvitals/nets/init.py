@@ -90,6 +90,27 @@ def orthogonal_(weight: Tensor) -> Tensor:
     return nn.init.orthogonal_(weight)
 
 
+@torch.no_grad()
+def delta_orthogonal_(weight: Tensor) -> Tensor:
+    """Draws a convolution that is an orthogonal map of each pixel in place (Xiao et al., 2018, arXiv:1806.05393).
+
+    The center tap is orthogonal and the others are 0, so that circular padding with stride 1 makes an isometry. With
+    more inputs than outputs no map is one: the rows are orthonormal then, and the layer projects.
+
+    Args:
+        weight: shape ``(out, in, *kernel)``. The center of an even kernel is the earlier of its two middle taps, and
+            a linear layer is all center: its weights are orthogonal.
+
+    Example:
+        >>> delta_orthogonal_(torch.empty(1, 1, 3)).abs()
+        tensor([[[0., 1., 0.]]])
+    """
+    center = tuple((size - 1) // 2 for size in weight.shape[2:])
+    tap = nn.init.orthogonal_(torch.empty_like(weight[(..., *center)]))
+    weight.zero_()[(..., *center)] = tap
+    return weight
+
+
 INITIALIZERS: dict[str, Callable[..., Tensor]] = {
     "default": lambda weight: weight,  # torch has drawn U(+-1/sqrt(fan_in)) for weights and biases
     "he_uniform": partial(variance_scaling_, scale=2.0, distribution="uniform"),  # He et al., 2015
@@ -99,6 +120,7 @@ INITIALIZERS: dict[str, Callable[..., Tensor]] = {
     "lecun_uniform": partial(variance_scaling_, distribution="uniform"),  # LeCun et al., 1998
     "lecun_normal": variance_scaling_,
     "orthogonal": orthogonal_,
+    "delta_orthogonal": delta_orthogonal_,
     "variance_scaling": variance_scaling_,
     "uniform": uniform_,
     "normal": normal_,
@@ -186,7 +208,8 @@ def initialize(
         bias = "default" if name == "default" else "zeros"
     for layer in layers:
         weight = layer.weight
-        (draw_output if layer is layers[-1] else draw)(weight).mul_(gain)
+        for group in weight.chunk(getattr(layer, "groups", 1)):  # each group maps its own channels
+            (draw_output if layer is layers[-1] else draw)(group).mul_(gain)
         if layer.bias is not None:
             _draw_bias(layer.bias, bias)
 

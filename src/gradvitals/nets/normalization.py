@@ -1,6 +1,6 @@
-"""Normalization layers by name, for features of shape ``(batch, features)``.
+"""Normalization layers by name, for features ``(batch, features)`` and for images ``(batch, channels, height, width)``.
 
-To add one, add an entry to :data:`NORMS` and a file to ``conf/model/``.
+To add one for features, add an entry to :data:`NORMS` and a file to ``conf/model/``.
 """
 
 from __future__ import annotations
@@ -62,3 +62,25 @@ def norm(name: str, *, eps: float | None = None, momentum: float | None = None, 
         if option in options and name != owner:
             raise ValueError(f"model.norm_{option} belongs to model.norm={owner}; got model.norm={name}")
     return partial(NORMS[name], **options)
+
+
+IMAGE_NORMS: dict[str, Norm] = {
+    "batch": nn.BatchNorm2d,
+    "layer": partial(nn.GroupNorm, 1),  # over channels and pixels of a sample, with a factor for each channel
+    "group": _group,
+}
+
+
+def image_norm(name: str) -> Norm:
+    """Returns a factory ``channels -> module`` for images.
+
+    Raises:
+        ValueError: unknown name.
+
+    Example:
+        >>> image_norm("layer")(4).num_groups
+        1
+    """
+    if name not in IMAGE_NORMS:
+        raise ValueError(f"model.norm: expected one of {', '.join(IMAGE_NORMS)} or null for images; got {name!r}")
+    return IMAGE_NORMS[name]

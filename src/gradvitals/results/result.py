@@ -58,6 +58,7 @@ class Result:
         parameters: of the network; None where there is no result.
         tested_on: ``train``, ``val`` or ``test``, the rows whose metrics are ``test/...``; None where nothing was
             tested, or with data of the user.
+        baseline: the loss of the best prediction without memory, where the task is one of memory; else None.
         table: what was read of a table, as plain values; None where the data are no table.
         git: the commit; ``+`` behind it where files differ from it.
 
@@ -84,6 +85,7 @@ class Result:
     non_finite: FirstNonFinite | None = None
     parameters: Parameters | None = None
     tested_on: str | None = None
+    baseline: float | None = None
     table: dict[str, Any] | None = None
     versions: dict[str, str] = field(default_factory=dict)
     git: str | None = None
@@ -143,6 +145,16 @@ def borrowed_test(tested_on: str | None) -> str:
     """
     rows = {"train": "training", "val": "validation"}.get(tested_on or "")
     return f"the {rows} rows: these data have no test rows of their own" if rows else ""
+
+
+def without_memory(baseline: float | None) -> str:
+    """Returns what a loss is to be compared with, where the task is one of memory; else an empty string.
+
+    Example:
+        >>> without_memory(1 / 6), without_memory(None)
+        ('loss 0.1667 is what the best prediction without memory reaches', '')
+    """
+    return "" if baseline is None else f"loss {baseline:.4g} is what the best prediction without memory reaches"
 
 
 def _shaped(shape: type[Shape], content: object) -> Shape:

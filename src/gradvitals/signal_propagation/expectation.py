@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gradvitals.diagnosis.profile import profile
-from gradvitals.signal_propagation.reading import LayerReading, Preflight, ratio
+from gradvitals.signal_propagation.reading import LayerReading, Preflight, TimeReading, ratio
 from gradvitals.theory import Prediction, Stage, correlation_depth, elementwise, fixed_point, predict
 from gradvitals.vitals import Layer, Link
 
@@ -48,12 +48,13 @@ def assemble(
     loss_expected: float | None,
     faults: Sequence[str] = (),
     symmetric: Sequence[str] = (),
+    through_time: Sequence[TimeReading] = (),
 ) -> Preflight:
     """Combines measurements and theory.
 
     Args:
         measured: values per layer, by the names of :class:`LayerReading`, without gains.
-        input_grad_norm, loss_start, loss_expected, faults, symmetric: see :class:`Preflight`.
+        input_grad_norm, loss_start, loss_expected, faults, symmetric, through_time: see :class:`Preflight`.
     """
     gradients = [reading["activation_grad_norm"] for reading in measured]
     gains = [ratio(*pair) for pair in pairwise(gradients)] + [None] * bool(layers)
@@ -73,7 +74,9 @@ def assemble(
     with suppress(*OUT_OF_RANGE):
         depth = _trainable_depth(theory, gains)
     shape = profile(gradients)
-    return Preflight(readings, input_grad_norm, loss_start, loss_expected, depth, shape, faults, symmetric)
+    return Preflight(
+        readings, input_grad_norm, loss_start, loss_expected, depth, shape, faults, symmetric, through_time
+    )
 
 
 def _predictions(

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradvitals.signal_propagation.expectation import Theory, assemble
-from gradvitals.signal_propagation.reading import Preflight, ratio
+from gradvitals.signal_propagation.reading import Preflight, TimeReading, ratio
+from gradvitals.signal_propagation.through_time import predicted_factors, time_readings
 from gradvitals.vitals import (
     ActivationGradients,
     ActivationStatistics,
@@ -25,6 +26,8 @@ from gradvitals.vitals import (
     Layer,
     LayerInputs,
     Outputs,
+    RecurrentInputs,
+    TimeGradients,
     are_copies,
     find_layers,
     is_activation,
@@ -74,10 +77,13 @@ def preflight(
         ratios = _update_ratios(network, layers, optimizer) if optimizer else [None] * len(layers)
         expected = expected_loss(loss, outputs, targets)
         at_input = total(norms(inputs)).item() if inputs else None
+        through_time = watch.through_time(layers)
     for reading, update_ratio in zip(measured, ratios, strict=True):
         reading["update_ratio"] = update_ratio
     symmetric = [layer.name for layer in layers if layer.weights[0].ndim > 1 and are_copies(layer.weights[0])]
-    return assemble(layers, theory, measured, at_input, value.item(), expected, _faults(batch, layers), symmetric)
+    return assemble(
+        layers, theory, measured, at_input, value.item(), expected, _faults(batch, layers), symmetric, through_time
+    )
 
 
 def _faults(batch: Any, layers: Sequence[Layer]) -> list[str]:
@@ -147,12 +153,27 @@ class _Watch:
         self.order, self.at_input = ForwardOrder(network), InputGradient(*network.modules())
         self.chain = Chain(network)  # after InputGradient, because the input must require a gradient
         self.gradients, self.inputs = ActivationGradients(layers), LayerInputs(layers)
+        self.recurrent, self.time = RecurrentInputs(layers), TimeGradients(layers)
         self.statistics, self.dead = ActivationStatistics(layers, acts), DeadUnits(layers, acts)
 
     def close(self) -> None:
         self.dead.pause()
-        for part in (self.order, self.at_input, self.chain, self.gradients, self.inputs, self.statistics):
+        for part in (
+            self.order,
+            self.at_input,
+            self.chain,
+            self.gradients,
+            self.inputs,
+            self.recurrent,
+            self.time,
+            self.statistics,
+        ):
             part.close()
+
+    def through_time(self, layers: Sequence[Layer]) -> list[TimeReading]:
+        found = self.time.take()
+        norms = {layer.name: found[layer.module].sqrt().tolist() for layer in layers if layer.module in found}
+        return time_readings(norms, predicted_factors(layers, self.recurrent.rows))
 
     def readings(self, layers: Sequence[Layer]) -> list[dict[str, float | None]]:
         gradients, inputs, seen = self.gradients.take(), self.inputs.take(), self.statistics.take()

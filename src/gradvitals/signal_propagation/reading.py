@@ -23,6 +23,7 @@ def content(found: Preflight) -> dict[str, Any]:
         "loss_expected": found.loss_expected,
         "trainable_depth": found.trainable_depth,
         "layers": [asdict(layer) for layer in found.layers],
+        "through_time": [asdict(reading) for reading in found.through_time],
     }
 
 
@@ -70,6 +71,24 @@ class LayerReading:
 
 
 @dataclass(frozen=True)
+class TimeReading:
+    """A recurrent layer at initialization.
+
+    Attributes:
+        layer: its dotted name.
+        norms: L2 norm of dL/dx over batch and features at each time step, the first one first.
+        factor_measured: geometric mean of the factors from a time step to the one before, over the middle half of the
+            steps, away from the loss and from the first state; None where it is not finite.
+        factor_predicted: its prediction by mean-field theory; None if there is none.
+    """
+
+    layer: str
+    norms: Sequence[float]
+    factor_measured: float | None = None
+    factor_predicted: float | None = None
+
+
+@dataclass(frozen=True)
 class Preflight:
     """The results of one batch.
 
@@ -85,6 +104,7 @@ class Preflight:
             of linear layers with the same activation and norm.
         faults: sentences about faults of the batch.
         symmetric: names of layers whose units have identical weights.
+        through_time: readings of the recurrent layers.
     """
 
     layers: list[LayerReading]
@@ -95,11 +115,14 @@ class Preflight:
     profile: Profile
     faults: Sequence[str] = ()
     symmetric: Sequence[str] = ()
+    through_time: Sequence[TimeReading] = ()
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Preflight:
         layers = [LayerReading(**reading) for reading in state["layers"]]
-        return cls(**{**state, "layers": layers, "profile": Profile(**state["profile"])})
+        through_time = [TimeReading(**reading) for reading in state.get("through_time", ())]
+        shape = Profile(**state["profile"])
+        return cls(**{**state, "layers": layers, "profile": shape, "through_time": through_time})
 
     @property
     def verdict(self) -> tuple[str, str]:

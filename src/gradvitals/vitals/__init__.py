@@ -27,3 +27,5 @@ from gradvitals.vitals.noise_scale import NoiseScale
 from gradvitals.vitals.non_finite import NonFinite, first_non_finite
 from gradvitals.vitals.norms import are_finite, cosine, dot, joint_norm, local, norm, norms, sums, total
 from gradvitals.vitals.parameter_count import Count, count
+from gradvitals.vitals.recurrent_inputs import RecurrentInputs
+from gradvitals.vitals.time_gradients import TimeGradients

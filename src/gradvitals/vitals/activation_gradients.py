@@ -65,17 +65,12 @@ class ActivationGradients:
         if torch.is_grad_enabled():
             return
         backward = torch._C._current_graph_task_id()
-        joins = layer in self._norms and (backward == self._latest[layer] or self._accumulates(layer))
+        joins = layer in self._norms and (backward == self._latest[layer] or accumulates(layer, self._sharded))
         found = [norm(gradient) for gradient in gradients if gradient is not None]
         if not found:
             return
         self._norms[layer] = [*self._norms[layer], *found] if joins else found
         self._latest[layer] = backward
-
-    def _accumulates(self, layer: nn.Module) -> bool:
-        """Returns whether the layer's weights have a gradient, to which backward adds; True for frozen weights."""
-        trained = [weight for weight in weights(layer) if weight.requires_grad]
-        return not trained or trained[0].grad is not None or layer in self._sharded
 
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, Tensor]:
         """Returns and clears the norms of some layers, or all, since the last call: layer -> norm, shape ``()``."""
@@ -85,3 +80,15 @@ class ActivationGradients:
     def close(self) -> None:
         remove(self._hooks)
         self._norms, self._latest = {}, {}
+
+
+def accumulates(layer: nn.Module, sharded: Collection[nn.Module] = ()) -> bool:
+    """Returns whether a layer's weights have a gradient, to which backward adds; True for frozen and sharded weights.
+
+    Example:
+        >>> layer = nn.Linear(2, 1)
+        >>> accumulates(layer), layer(torch.ones(1, 2)).sum().backward(), accumulates(layer)
+        (False, None, True)
+    """
+    trained = [weight for weight in weights(layer) if weight.requires_grad]
+    return not trained or trained[0].grad is not None or layer in sharded

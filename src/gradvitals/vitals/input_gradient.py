@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 from gradvitals.vitals.hooks import Wrap, on_forward, remove, unchanged
 
 
 class InputGradient:
-    """Records dL/dx of the first tensor argument of a network.
+    """Records dL/dx of the first argument of a network that is a tensor, or a packed sequence.
 
     The first of ``modules`` that is called with a tensor is the entry. In each of its calls (accumulation), the tensor
     is replaced by an equal one that keeps its gradient; what the network changes in it in place, it changes in the
@@ -48,16 +49,18 @@ class InputGradient:
         if kwargs is None:  # another hook of this call has removed this one, and torch calls it a last time
             return None
         named: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
-        key = next((key for key, x in named.items() if isinstance(x, Tensor)), None)
+        key = next((key for key, x in named.items() if isinstance(x, (Tensor, PackedSequence))), None)
         if key is None or not torch.is_grad_enabled() or self.entry not in (None, module):
             return None
         self.entry = module
-        x = named[key]
+        given = named[key]
+        x = given.data if isinstance(given, PackedSequence) else given
         if not x.is_floating_point() or x.requires_grad or x.is_inference():
             return None
         leaf = x.detach().requires_grad_()
         self._inputs.append(leaf)
-        named[key] = copy = leaf.clone()  # in-place operations on a leaf are errors
+        copy = leaf.clone()  # in-place operations on a leaf are errors
+        named[key] = given._replace(data=copy) if isinstance(given, PackedSequence) else copy
         self._lent.append((x, copy, copy._version))
         if not self._returns:
             self._returns = on_forward([module], self._give_back)

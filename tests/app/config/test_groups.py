@@ -14,9 +14,10 @@ NEEDS_FILES = {"fashion_mnist", "mnist", "cifar10", "csv"}
 NEEDS_A_DEVICE = {"gpu", "mps", "ddp"}
 NEEDS_A_PACKAGE = {"mlflow", "wandb"}
 CONTRACT = {
-    "model": "plain bn ln residual gn instance rms skip prenorm rezero",
+    "model": "plain bn ln residual gn instance rms skip prenorm rezero cnn",
     "act": "sigmoid tanh relu leaky_relu prelu elu selu gelu silu mish softplus softsign hardtanh erf exponential identity",
     "init": "default auto he_uniform he_normal glorot_uniform glorot_normal lecun_uniform lecun_normal orthogonal "
+    "delta_orthogonal "
     "variance_scaling uniform normal lsuv",
     "clip": "none norm value per_parameter agc percentile",
     "optimizer": "sgd adam adamw nadam rmsprop",

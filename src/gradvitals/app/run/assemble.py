@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from lightning import LightningDataModule, LightningModule, Trainer
@@ -9,7 +10,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from gradvitals.app.config.run_config import RunConfig
-from gradvitals.app.run.build_data import build_data
+from gradvitals.app.run.build_data import baseline_of, build_data
 from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
 from gradvitals.app.run.check_built import OF_A_MODULE, check_built
@@ -36,7 +37,7 @@ class Run:
     trainer: Trainer
     history: MetricHistory
     monitor: GradientVitals | None
-    chance: float | None  # the loss of the best constant output; None: not known
+    chance: float | None  # the loss of the best output that is constant, or that needs no memory; None: not known
 
     @property
     def began(self) -> bool:
@@ -82,7 +83,8 @@ def assemble(config: RunConfig) -> Run:
     history = MetricHistory(Objective.resolve((), config["objective"], config["objective_mode"]))  # None: auto
     chance = None
     if isinstance(model, Classifier) and (splits := getattr(data, "splits", None)) is not None:
-        chance = best_constant(model.loss, splits.train.y[:SAMPLES], model.outputs)
+        chance = best_constant(model.loss, splits.train.y[:SAMPLES].flatten(), model.outputs)
+        chance = min(chance, baseline_of(data) or math.inf)
     trainer = build_trainer(config, history, chance, first_step)
     check_built(config, model, data, trainer)
     monitor = monitor_of(trainer)

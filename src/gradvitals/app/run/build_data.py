@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lightning import LightningDataModule
+from torch.nn.utils.rnn import PackedSequence
 
 from gradvitals.app.run.lazy_imports import BESIDE_DATA, defer_imports
 from gradvitals.app.run.memory_check import check_memory
@@ -35,6 +37,8 @@ class DataShape:
         task: ``multiclass``, ``binary`` or ``regression``.
         class_weight: the weight of each class in the loss; None: all are equal.
         metrics: what is logged beside the loss; None: the first metric of the task.
+        in_shape: of one sample: ``[features]``, ``[steps, features]`` or ``[channels, height, width]``.
+        each_step: whether there is a target for each time step.
     """
 
     in_features: int
@@ -42,6 +46,8 @@ class DataShape:
     task: str
     class_weight: list[float] | None = None
     metrics: list[str] | None = None
+    in_shape: list[int] | None = None
+    each_step: bool = False
 
 
 def build_data(spec: Spec) -> LightningDataModule:
@@ -79,7 +85,13 @@ def describe(data: LightningDataModule) -> DataShape:
         weights = getattr(data, "class_weights", None)
         metrics = getattr(splits, "metrics", None)
         return DataShape(
-            splits.train.x[0].numel(), splits.num_classes, splits.task, weights, list(metrics) if metrics else None
+            splits.train.x[0].numel(),
+            splits.num_classes,
+            splits.task,
+            weights,
+            list(metrics) if metrics else None,
+            list(getattr(splits, "in_shape", splits.train.x.shape[1:])),
+            getattr(splits, "each_step", False),
         )
     x, y = next(iter(data.train_dataloader()))
     task = getattr(data, "task", "regression" if y.is_floating_point() else "multiclass")
@@ -88,13 +100,21 @@ def describe(data: LightningDataModule) -> DataShape:
         raise ConfigError(
             f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none"
         )
-    return DataShape(getattr(data, "in_features", x[0].numel()), num_classes, task)
+    # Sequences of different lengths come packed: the number of their steps is not known.
+    in_shape = [0, x.data.shape[-1]] if isinstance(x, PackedSequence) else list(x.shape[1:])
+    in_features = getattr(data, "in_features", None) or math.prod(in_shape)
+    return DataShape(in_features, num_classes, task, in_shape=in_shape, each_step=task == "multiclass" and y.ndim > 1)
 
 
 def description_of(data: LightningDataModule) -> TableDescription | None:
     """Returns what was read of the table that the data come from; None where they are no table."""
     description = getattr(data, "description", None)
     return description if isinstance(description, TableDescription) else None
+
+
+def baseline_of(data: LightningDataModule) -> float | None:
+    """Returns the loss of the best prediction without memory; None where the data do not know it."""
+    return getattr(getattr(data, "splits", None), "baseline", None)
 
 
 @contextmanager

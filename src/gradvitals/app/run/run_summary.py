@@ -16,7 +16,7 @@ from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.formatting import in_shell, visible, wrapped
 from gradvitals.report.pages.phrases import PAGE
 from gradvitals.report.pictures.gradient_by_layer import title
-from gradvitals.results.result import MetricSummary, Parameters, Result, borrowed_test
+from gradvitals.results.result import MetricSummary, Parameters, Result, borrowed_test, without_memory
 from gradvitals.results.status import Status
 
 INDENT = 13
@@ -33,6 +33,8 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     lines = [_status_line(result), _metrics_line(result.metrics)]
     if borrowed := borrowed_test(result.tested_on):
         lines.append(f"tested on    {borrowed}")
+    if beside := without_memory(result.baseline):
+        lines.append(f"baseline     {beside}")
     if result.parameters:
         lines.append(_parameters_line(result.parameters))
     if monitor is not None:

@@ -19,7 +19,7 @@ ADVICE = (
     "rate; or add shortcuts, x + block(x)."
 )
 THROUGH_TIME = "through time"
-TIME_ADVICE = (
+ADVICE_THROUGH_TIME = (
     "Clip by norm, nn.utils.clip_grad_norm_(parameters, 1.0), and draw the recurrent weights orthogonal: "
     "nn.init.orthogonal_(rnn.weight_hh_l0)."
 )
@@ -55,8 +55,8 @@ def _through_time(history: History, limits: Thresholds) -> Finding | None:
     for found in (*known[:1], *reversed(known[-2:])):
         if found.ratio >= 10**limits.decades:
             decades = math.log10(found.ratio) if found.ratio < math.inf else math.inf
-            step, limit = history.latest.step, limits.decades
-            return Finding("exploding", found.layer, step, decades, limit, found.evidence, THROUGH_TIME, TIME_ADVICE)
+            numbers = (history.latest.step, decades, limits.decades)
+            return Finding("exploding", found.layer, *numbers, found.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME)
     return None
 
 

@@ -24,7 +24,7 @@ ADVICE = (
     "nn.ELU(); or add shortcuts, x + block(x), or a norm, nn.LayerNorm(width)."
 )
 THROUGH_TIME = "through time"
-TIME_ADVICE = (
+ADVICE_THROUGH_TIME = (
     "Draw the recurrent weights orthogonal, nn.init.orthogonal_(rnn.weight_hh_l0), or start from the identity with "
     "nn.RNN(..., nonlinearity='relu'); better, replace nn.RNN by nn.GRU, or by nn.LSTM with a bias of 1 at the forget "
     "gate; and clip by norm: nn.utils.clip_grad_norm_(parameters, 1.0)."
@@ -60,7 +60,7 @@ def _through_time(history: History, limits: Thresholds) -> Finding | None:
     now = latest[-1]
     decades = math.log10(now.ratio) if now.ratio else -math.inf
     step, limit = history.latest.step, -limits.decades
-    return Finding("vanishing", now.layer, step, decades, limit, now.evidence, THROUGH_TIME, TIME_ADVICE)
+    return Finding("vanishing", now.layer, step, decades, limit, now.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME)
 
 
 def _nothing_moves(history: History) -> bool:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.readings import Readings
+from gradvitals.monitor.collectors.through_time import ThroughTime
 from gradvitals.monitor.isolation import Isolation
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals import (
@@ -18,6 +19,7 @@ from gradvitals.vitals import (
     InputGradient,
     Layer,
     LayerInputs,
+    TimeGradients,
     mean_and_std,
     norms,
     total,
@@ -26,11 +28,12 @@ from gradvitals.vitals.hooks import on_forward, remove
 from gradvitals.vitals.norms import LatestSums, wide
 
 # The parts of the monitor, as an error names them.
-PARTS = GRADIENTS, INPUTS, OUTPUTS, INPUT_GRADIENT = (
+PARTS = GRADIENTS, INPUTS, OUTPUTS, INPUT_GRADIENT, THROUGH_TIME = (
     "activation_gradients",
     "layer_inputs",
     "activation_statistics",
     "input_gradient",
+    "through_time",
 )
 HOOKS = "layer_hooks"
 
@@ -55,12 +58,13 @@ class LayerHooks:
         isolation: Isolation | None = None,
     ) -> None:
         self._isolation = isolation or Isolation()
-        of_gradients, of_inputs, of_outputs, of_input = map(self._isolation.within, PARTS)
+        of_gradients, of_inputs, of_outputs, of_input, of_time = map(self._isolation.within, PARTS)
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
         self.input = InputGradient(*([entry] if entry is not None else network.modules()), wrap=of_input)
         sharded = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
         self._gradients = ActivationGradients(sharded=sharded, wrap=of_gradients)
+        self._through_time = ThroughTime(TimeGradients(layers, sharded, wrap=of_time))
         self._inputs = LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
         attribution = self._outputs.attribution
@@ -81,6 +85,7 @@ class LayerHooks:
         in_order = sorted(layers, key=lambda layer: layer.name)  # the same in each process
         readings.gather(HOOKS, self._add_layers, readings, _Rows(in_order, each, measurement, self._isolation.off))
         readings.gather(INPUT_GRADIENT, self._add_input, readings, measurement, each)
+        readings.gather(THROUGH_TIME, self._through_time.add_to, readings, measurement, in_order, each)
 
     def _add_input(self, readings: Readings, measurement: Measurement, scale: float) -> None:
         if received := self.input.take():
@@ -113,6 +118,7 @@ class LayerHooks:
     def close(self) -> None:
         remove(self._hooks)
         self.input.close()
+        self._through_time.close()
 
 
 class _Rows:

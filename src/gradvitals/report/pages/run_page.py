@@ -24,6 +24,7 @@ from gradvitals.report.pages.page import (
 )
 from gradvitals.report.pages.run_sections import WANTED, clipping, gradients, layers, metrics
 from gradvitals.report.pages.table_section import table_section
+from gradvitals.report.pages.time_section import through_time
 from gradvitals.results.curves import read_curves
 from gradvitals.results.record import Record
 from gradvitals.results.status import Status
@@ -44,7 +45,8 @@ def run_page(record: Record, with_remedy: phrases.WithRemedy) -> str:
         True
     """
     curves = read_curves(record.folder, WANTED)
-    measured = [metrics(record, curves), gradients(record, curves), clipping(record, curves), layers(record, curves)]
+    measured = [metrics(record, curves), gradients(record, curves), through_time(record)]
+    measured += [clipping(record, curves), layers(record, curves)]
     table_of_data = table_section(record, with_remedy)
     sections = [_to_do(record, with_remedy), *measured, table_of_data, _config(record), _environment(record)]
     return document(f"{record.verdict or record.status}: {record.name}", _header(record), sections)

@@ -15,7 +15,7 @@ from gradvitals.report.pages.heat_maps import by_layer_and_step
 from gradvitals.report.pages.page import Html, details, figure, join, note, row, section, table
 from gradvitals.results.curves import ByLayer, Curves, by_layer
 from gradvitals.results.record import Record
-from gradvitals.results.result import borrowed_test
+from gradvitals.results.result import borrowed_test, without_memory
 
 GRADIENT = "activation_grad_norm"
 
@@ -81,6 +81,8 @@ def metrics(record: Record, curves_of: Curves) -> Html:
     last = table(["metric", "best", "final"], rows) if rows else note("No metric was logged.")
     borrowed = borrowed_test(record.result.tested_on)
     notes = [note(f"test/ is of {borrowed}.")] if borrowed else []
+    if beside := without_memory(record.result.baseline):
+        notes.append(note(f"{beside[0].upper()}{beside[1:]}."))
     return section("Curves", row(drawn) if drawn else note(NO_FILES), last, *notes)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gradvitals.diagnosis.profile import DECADES, last_norm, profile, relative
@@ -112,7 +112,7 @@ def draw_lines(axes: Axes, profiles: Profiles) -> None:
     axes.set_ylim(around(ratio for norms in profiles.values() for ratio in ratios(norms)))
 
 
-def step_colors(profiles: Profiles) -> dict[int, tuple[float, ...]]:
+def step_colors(profiles: Collection[int]) -> dict[int, tuple[float, ...]]:
     """Returns the color of each step, early ones dark."""
     from matplotlib import colormaps
 

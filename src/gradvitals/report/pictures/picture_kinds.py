@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gradvitals.report.pictures.activations_by_layer import draw_activations
 from gradvitals.report.pictures.gradient_by_layer import LAYERS, RATIO, draw_lines, gradient_by_layer
 from gradvitals.report.pictures.gradient_heatmap import draw_heatmap, gradient_heatmap
+from gradvitals.report.pictures.gradient_through_time import OfLayer, draw_time_lines, gradient_through_time
 from gradvitals.report.pictures.over_steps import draw_clipping, draw_updates
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 ByStep = Mapping[int, Sequence[float | None]]  # step -> numbers by layer, input side first
 Totals = Mapping[str, Mapping[int, float]]  # optimizer's number, empty where there is one -> step -> number
+THROUGH_TIME = "time_grad_norm"
 SIZE = (8.0, 4.8)  # inches
 PLACE = (0.1, 0.115, 0.79, 0.77)  # of the axes in the figure: left, bottom, width, height
 
@@ -29,6 +31,8 @@ class Drawn:
         names: of the layers, input side first.
         losses: measured step -> mean loss since the one before.
         by_layer: quantity -> measured step -> numbers by layer.
+        through_time: label of a recurrent layer -> measured step -> norms by time step.
+        time_factors: label of a recurrent layer -> factor per time step that theory expects.
         before, after: norm of the gradient of all parameters, before and after clipping.
     """
 
@@ -37,8 +41,12 @@ class Drawn:
     by_layer: Mapping[str, ByStep] = field(default_factory=dict)
     before: Totals = field(default_factory=dict)
     after: Totals = field(default_factory=dict)
+    through_time: Mapping[str, OfLayer] = field(default_factory=dict)
+    time_factors: Mapping[str, float] = field(default_factory=dict)
 
     def has(self, quantity: str) -> bool:
+        if quantity == THROUGH_TIME:
+            return bool(self.through_time)
         return any(value is not None for row in self.by_layer.get(quantity, {}).values() for value in row)
 
     def latest(self, quantity: str) -> list[float | None]:
@@ -71,6 +79,11 @@ def _activations(axes: Axes, drawn: Drawn) -> None:
     draw_activations(axes, *map(drawn.latest, ("activation_std", "dead_fraction", "saturated_fraction")))
 
 
+def _through_time(axes: Axes, drawn: Drawn) -> None:
+    label = next(iter(drawn.through_time))
+    draw_time_lines(axes, drawn.through_time[label], drawn.time_factors.get(label))
+
+
 @dataclass(frozen=True)
 class PictureKind:
     """A kind of picture.
@@ -101,11 +114,22 @@ KINDS = {
         lambda axes, drawn: draw_heatmap(axes, drawn.profiles),
         lambda drawn: gradient_heatmap(drawn.profiles),
     ),
+    "time": PictureKind(
+        "Gradient through time",
+        THROUGH_TIME,
+        _through_time,
+        lambda drawn: gradient_through_time(drawn.through_time, drawn.time_factors),
+    ),
     "updates": PictureKind("Update-to-weight ratio by layer", "update_ratio", _updates),
     "clipping": PictureKind("Gradient norm before and after clipping", "", _clipping),
     "activations": PictureKind("Activations by layer, latest measured step", "activation_std", _activations),
 }
-SWITCHES = {"activation_grad_norm": "activations", "activation_std": "activations", "update_ratio": "updates"}
+SWITCHES = {
+    "time_grad_norm": "activations",
+    "activation_grad_norm": "activations",
+    "activation_std": "activations",
+    "update_ratio": "updates",
+}
 
 
 def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
@@ -122,7 +146,7 @@ def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
         >>> picture_of("loss", Drawn(["net"]))
         Traceback (most recent call last):
         ...
-        ValueError: plot: expected one of gradients, heatmap, updates, clipping, activations; got 'loss'
+        ValueError: plot: expected one of gradients, heatmap, time, updates, clipping, activations; got 'loss'
     """
     if kind not in KINDS:
         raise ValueError(f"plot: expected one of {', '.join(KINDS)}; got {kind!r}")
@@ -131,7 +155,8 @@ def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
         raise ValueError("plot: nothing was measured yet; the first training step is measured")
     if found.needs and not drawn.has(found.needs):
         switch = SWITCHES[found.needs]
-        raise ValueError(f"plot({kind!r}): {found.needs} was not measured: no layer has one, or {switch}=False")
+        lacks = "there is no nn.RNN, nn.LSTM or nn.GRU" if kind == "time" else "no layer has one"
+        raise ValueError(f"plot({kind!r}): {found.needs} was not measured: {lacks}, or {switch}=False")
     if axes is not None:
         found.draw(axes, drawn)
         return axes.get_figure(root=True)  # type: ignore[return-value]

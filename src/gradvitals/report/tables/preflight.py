@@ -6,11 +6,12 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradvitals.diagnosis.time_profile import time_profile
 from gradvitals.formatting import in_shell
 from gradvitals.report.tables.columns import aligned, name_end, percent, significant
 
 if TYPE_CHECKING:
-    from gradvitals.signal_propagation.reading import LayerReading, Preflight
+    from gradvitals.signal_propagation.reading import LayerReading, Preflight, TimeReading
 
 TITLES = ("", "layer", "mean", "std", "dead", "satur.", "dL/dh", "gain", "predicted", "dL/dW/|x|", "step/W")
 NAME = 23  # characters of a layer's name, which leaves 120 for a line
@@ -37,7 +38,14 @@ def remarks(found: Preflight) -> list[str]:
             f"layer {layer.index} is {layer.surprise:.0f} scatters off: gain {significant(layer.gain_measured)}, "
             f"predicted {significant(layer.gain_predicted)}"
         )
+    lines += [_through_time(reading) for reading in found.through_time]
     return [*lines, f"{': '.join(found.verdict)}{_depth(found)}"]
+
+
+def _through_time(reading: TimeReading) -> str:
+    evidence = time_profile(reading.norms).evidence
+    measured, predicted = significant(reading.factor_measured), significant(reading.factor_predicted)
+    return f"through time, {reading.layer}: {evidence}; {measured} per step, predicted {predicted}"
 
 
 def cells(layer: LayerReading, longest: int = NAME) -> tuple[str, ...]:

@@ -1,0 +1,125 @@
+"""Gradient at each time step of the recurrent layers: a line for each measured step, and all of them as a heat map."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gradvitals.diagnosis.time_profile import TimeNorms, time_profile
+from gradvitals.report.pictures.gradient_by_layer import heights, shortened, step_colors
+from gradvitals.report.steps import evenly, spaced
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+OfLayer = Mapping[int, TimeNorms]  # measured step -> norms by time step
+TIME, NORM = "time step", "L2 norm of dL/dx at the step"
+MOST_LAYERS, FEW, NAMED = 3, 6, 6  # layers and lines of a figure, ticks of the measured steps
+ROW = 4.0  # inches
+THEORY = "#D55E00"  # vermilion, which is none of viridis
+LEAST = 2.0  # decades from the darkest to the brightest color
+
+
+def gradient_through_time(
+    layers: Mapping[str, OfLayer], predicted: Mapping[str, float] | None = None, *, subtitle: str | None = None
+) -> Figure:
+    """Draws the gradient by time step, a row for each recurrent layer: lines, and a heat map over the training.
+
+    Args:
+        layers: label of a recurrent layer -> measured step -> norms; the first three layers are drawn.
+        predicted: label -> factor per time step that theory expects, drawn from the last time step backward.
+        subtitle: which network or run it is.
+
+    Raises:
+        ValueError: no recurrent layer was measured.
+
+    Example:
+        >>> figure = gradient_through_time({"00.rnn": {0: TimeNorms(3, (0.01, 0.1, 1.0))}})
+        >>> figure.axes[0].lines[0].get_ydata().tolist()
+        [0.01, 0.1, 1.0]
+    """
+    shown = dict(list(layers.items())[:MOST_LAYERS])
+    if not any(shown.values()):
+        raise ValueError("gradient_through_time: expected a measured recurrent layer; got none")
+    from gradvitals.report.pictures.shown_figure import ShownFigure
+
+    tall = ROW * len(shown) + 0.4
+    figure = ShownFigure(figsize=(9, tall))
+    for place, (label, profiles) in enumerate(shown.items()):
+        bottom, height = (ROW * (len(shown) - 1 - place) + 0.55) / tall, (ROW - 1.0) / tall
+        lines = figure.add_axes((0.09, bottom, 0.38, height))
+        draw_time_lines(lines, profiles, (predicted or {}).get(label))
+        lines.set_title(f"{label}: {title(profiles)}", fontsize=10, loc="left")
+        draw_time_map(figure.add_axes((0.56, bottom, 0.32, height)), profiles)
+    figure.text(0.03, 1 - 0.4 / tall, "Gradient through time", fontsize=14, fontweight="bold")
+    if subtitle:
+        figure.text(0.97, 1 - 0.35 / tall, shortened(subtitle), ha="right", fontsize=8.5, color="0.4", parse_math=False)
+    return figure
+
+
+def title(profiles: OfLayer) -> str:
+    """Returns the shape of the first measured step, and its evidence.
+
+    Example:
+        >>> title({0: TimeNorms(5, (1e-9, 1e-6, 1e-4, 1e-2, 1.0))})
+        "at step 0 the first step of 5 receives 1e-09 of the last one's gradient"
+    """
+    step = min(profiles)
+    norms = profiles[step]
+    found = time_profile(norms.norms)
+    if found.label == "unknown":
+        return f"at step {step} no finite gradient arrives"
+    return f"at step {step} {found.of_all(norms.steps).evidence}"
+
+
+def draw_time_lines(axes: Axes, profiles: OfLayer, factor: float | None = None) -> None:
+    """Draws the norm by time step, one line per measured step, early ones dark; theory's slope is dashed."""
+    from gradvitals.report.pictures.log_ticks import log_axis
+
+    steps, colors = sorted(profiles), step_colors(profiles)
+    axes.set(yscale="log", xlabel=TIME, ylabel=NORM)
+    for step in spaced(steps, FEW):
+        norms, width = profiles[step], 2 if step in (steps[0], steps[-1]) else 0.9
+        axes.plot(norms.places, heights(norms.norms), color=colors[step], linewidth=width, label=f"step {step}")
+    first = profiles[steps[0]]
+    if factor and first.norms[-1] > 0:
+        expected = [first.norms[-1] * factor ** (first.steps - 1 - place) for place in first.places]
+        looks: dict[str, Any] = {"color": THEORY, "linestyle": "--", "linewidth": 1.4}
+        axes.plot(first.places, heights(expected), label=f"theory: {factor:.3g} per step", **looks)
+    log_axis(axes.yaxis)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def draw_time_map(axes: Axes, profiles: OfLayer) -> None:
+    """Draws the norm by time step (upwards) and measured step (to the right), all columns of one width."""
+    from matplotlib import colormaps
+
+    from gradvitals.report.pictures.color_bar import color_bar
+    from gradvitals.report.pictures.log_ticks import labels, span, ticks
+
+    steps = sorted(profiles)
+    longest = max(norms.steps for norms in profiles.values())
+    rows = max(len(norms.norms) for norms in profiles.values())
+    columns = [_column(profiles[step].norms, rows) for step in steps]
+    known = [power for column in columns for power in column if not math.isnan(power)]
+    low, high = span(10 ** min(known, default=0.0), 10 ** max(known, default=0.0), LEAST)
+    ends = math.log10(low), math.log10(high)
+    colors = colormaps["viridis"].with_extremes(bad="0.8")
+    looks: dict[str, Any] = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
+    extent = (-0.5, len(steps) - 0.5, -0.5, longest - 0.5)
+    axes.imshow(list(zip(*columns, strict=True)), vmin=ends[0], vmax=ends[1], cmap=colors, extent=extent, **looks)
+    named = evenly(len(steps), NAMED)
+    axes.set_xticks(named, [str(steps[column]) for column in named])
+    axes.set(xlabel="training step", ylabel=TIME)
+    bar, norms = color_bar(axes, colors, ends), ticks(low, high)
+    bar.set_yticks([math.log10(norm) for norm in norms], labels(norms))
+
+
+def _column(norms: Sequence[float], rows: int) -> list[float]:
+    """Powers of ten, as many for each training step: shorter sequences end where the others end."""
+    powers = [math.log10(height) for height in heights(norms)]
+    return [math.nan] * (rows - len(powers)) + powers
