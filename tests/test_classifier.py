@@ -301,3 +301,40 @@ def test_with_balanced_weights_more_of_a_rare_class_are_found():
     assert rare > 0.6
     assert balanced > 0.75
     assert loss < 0.8 * math.log(2)  # that of a constant output
+
+
+class EveryStep(nn.Module):
+    """Says of each step which of its features is largest."""
+
+    def __init__(self, in_shape, out_features):
+        super().__init__()
+        self.in_shape, self.factor = in_shape, nn.Parameter(torch.ones(out_features))
+
+    def forward(self, x):
+        return x * self.factor
+
+
+def test_each_step_of_a_sequence_is_counted(monkeypatch):
+    monkeypatch.setenv("GRADVITALS_ALLOW", __name__.partition(".")[0])
+    x = torch.eye(3)[torch.tensor([[0, 1, 2, 0], [2, 2, 2, 2]])]
+    y = torch.tensor([[0, 1, 0, 0], [2, 2, 2, 1]])  # six of eight
+    module = Classifier(
+        {"_target_": f"{__name__}.EveryStep"}, in_features=12, num_classes=3, in_shape=(4, 3), metrics=["acc", "f1"]
+    )
+    assert module.net.in_shape == [4, 3]
+    run, loader = trainer(max_epochs=1), DataLoader(TensorDataset(x, y), batch_size=2)
+    run.fit(module, loader, loader)
+    assert run.callback_metrics["train/acc"].item() == pytest.approx(6 / 8)
+    assert run.callback_metrics["val/acc"].item() == pytest.approx(6 / 8)
+    assert run.test(module, loader, verbose=False)[0]["test/acc"] == pytest.approx(6 / 8)
+
+
+def test_a_checkpoint_of_before_the_shape_of_samples_loads(tmp_path):
+    module, run = classifier(), trainer()
+    run.fit(module, batches(), batches())
+    run.save_checkpoint(tmp_path / "now.ckpt")
+    content = torch.load(tmp_path / "now.ckpt", weights_only=True)
+    del content["hyper_parameters"]["in_shape"]
+    torch.save(content, tmp_path / "before.ckpt")
+    loaded = Classifier.load_from_checkpoint(tmp_path / "before.ckpt")
+    assert loaded.hparams["in_shape"] == [4]

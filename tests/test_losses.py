@@ -96,3 +96,19 @@ def test_weights_that_cannot_be():
         loss_function("binary", "auto", [1.0, 0.0])
     with pytest.raises(ValueError, match="class_weight: expected 3 numbers, one of each class; got 2"):
         Classifier({"_target_": "gradvitals.nets.mlp.MLP"}, 4, 3, class_weight=[1.0, 2.0])
+
+
+@pytest.mark.parametrize("name", ["ce", "bce", "mse"])
+@pytest.mark.parametrize("weights", [None, [1.0, 0.5, 2.0]])
+def test_each_step_of_a_sequence_counts_as_a_sample(name, weights):
+    loss, outputs, y = loss_function("multiclass", name, weights), torch.randn(4, 5, 3), torch.arange(20).view(4, 5) % 3
+    by_step = torch.stack([loss(outputs[:, step], y[:, step]) for step in range(5)])
+    torch.testing.assert_close(loss(outputs, y), by_step.mean())
+
+
+def test_the_classes_of_sequences_are_the_last_axis_and_of_images_the_second():
+    loss = loss_function("multiclass")
+    steps = torch.tensor([[[0.0, math.log(3)], [0.0, 0.0]]])  # probabilities 1/4 and 3/4, then 1/2
+    assert loss(steps, torch.tensor([[1, 0]])).item() == pytest.approx((math.log(4 / 3) + math.log(2)) / 2)
+    image, y = torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))
+    torch.testing.assert_close(loss(image, y), F.cross_entropy(image, y))

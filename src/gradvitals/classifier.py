@@ -19,6 +19,7 @@ import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.optim import Optimizer
 from torchmetrics import Metric, MetricCollection
 
@@ -27,7 +28,7 @@ from gradvitals.build import accepts, build, resolve
 from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, clip_to_norm_, percentile_threshold, total_norm
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.distributed.sharding import shard
-from gradvitals.losses import loss_function
+from gradvitals.losses import loss_function, steps_as_samples
 from gradvitals.lr_schedule import FitLength, LRSchedule
 from gradvitals.metrics import MeanLoss, RunningAccuracy, chosen_metrics, metric_collection
 from gradvitals.nets.init import LAYERS, initialize
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gradvitals.tabular.preparation import Preparation
 
 log = logging.getLogger(__name__)
+Batch = tuple[Tensor | PackedSequence, Tensor]
 ROWS = 8192  # of a table that are predicted at once
 
 
@@ -53,7 +55,8 @@ class Classifier(LightningModule):
     """Trains a network for multiclass or binary classification, or for regression.
 
     Logs ``train/loss`` every ``log_every_n_steps``, and ``val/loss``, ``test/loss`` with the metrics per epoch. Where
-    ``acc`` is one of them, ``train/acc`` is the accuracy over the samples of the epoch, while the network learns.
+    ``acc`` is one of them, ``train/acc`` is the accuracy over the samples of the epoch, while the network learns. With
+    outputs ``(batch, steps, classes)`` and targets ``(batch, steps)`` each step counts as a sample.
 
     Args:
         model: spec of the network (see :func:`gradvitals.build.build`); it receives ``in_features``, ``out_features``,
@@ -68,10 +71,11 @@ class Classifier(LightningModule):
         clip: ``name`` (``per_parameter``, ``agc``, ``percentile``) and ``val``; the Trainer clips by norm and value.
         loss, class_weight: see :func:`gradvitals.losses.loss_function`.
         metrics: names, see :func:`gradvitals.metrics.metric_collection`; None: ``acc``, for a regression ``r2``.
-        in_shape: of one sample: ``[steps, features]`` or ``[channels, height, width]``; None: ``[in_features]``.
-        each_step: whether there is a target for each time step; then the network returns ``(batch, classes, steps)``.
         preparation: what was fitted to the training table (:meth:`gradvitals.tabular.preparation.Preparation.to_dict`);
             None: the model was not trained on a table.
+        in_shape: of one sample: ``(features,)``, ``(steps, features)`` or ``(channels, height, width)``; None:
+            ``(in_features,)``, also in checkpoints of versions before it.
+        each_step: whether the data have a target for each time step.
 
     Attributes:
         metric_names: what is logged beside the loss; the first is on the progress bar.
@@ -101,6 +105,7 @@ class Classifier(LightningModule):
         each_step: bool = False,
     ) -> None:
         super().__init__()
+        in_shape = list(in_shape or [in_features])
         act, init = act or {"name": "relu"}, init or {"name": "auto"}
         self.save_hyperparameters(logger=False)
         if class_weight is not None and len(class_weight) != num_classes:
@@ -109,8 +114,8 @@ class Classifier(LightningModule):
             )
         self.loss = loss_function(task, loss, class_weight)
         outputs = self.outputs = num_classes if task == "multiclass" else 1
-        shapes = {"in_features": in_features, "in_shape": in_shape or [in_features], "each_step": each_step}
-        offers = {**shapes, "out_features": outputs, "act": activation(**act)}
+        sizes = {"in_features": in_features, "in_shape": in_shape, "out_features": outputs}
+        offers = sizes | {"each_step": each_step, "act": activation(**act)}
         self.net = build(model, nn.Module, offers)
         if loss != "mean" and getattr(self.net, "out_features", outputs) != outputs:
             raise ValueError(f"model.head=false gives {self.net.out_features} outputs; the data wants {outputs}")
@@ -134,12 +139,14 @@ class Classifier(LightningModule):
         if self.device_mesh is not None:
             shard(self.net, self.device_mesh["data_parallel"])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor | PackedSequence) -> Tensor:
         return self.net(x)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         x, y = batch
         outputs = self.net(x)
+        if outputs.ndim == 3:
+            outputs, y = steps_as_samples(outputs, y)
         loss = self.loss(outputs, y)
         if "acc" in self.metric_names:
             self.train_accuracy.add(batch_idx, self.classes_of(outputs), y)
@@ -178,15 +185,15 @@ class Classifier(LightningModule):
         """The metric that is on the progress bar."""
         return self.metric_names[0]
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate(batch, "val", self.val_metrics)
 
-    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate(batch, "test", self.test_metrics)
 
-    def _evaluate(self, batch: tuple[Tensor, Tensor], stage: str, metrics: MetricCollection) -> None:
+    def _evaluate(self, batch: Batch, stage: str, metrics: MetricCollection) -> None:
         x, y = batch
-        outputs = self.net(x)
+        outputs, y = steps_as_samples(self.net(x), y)
         metrics.update(self._predictions(outputs), y)
         mean_loss = self._mean_loss(stage, self.loss(outputs, y), len(y))
         # A group of one process (trainer=ddp_cpu trainer.devices=1) logs a tensor: Lightning warns without sync_dist.

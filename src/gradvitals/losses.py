@@ -13,15 +13,39 @@ LossFunction = Callable[[Tensor, Tensor], Tensor]
 AUTO_LOSS = {"multiclass": "ce", "binary": "bce", "regression": "mse"}
 
 
+def steps_as_samples(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns outputs ``(batch * steps, classes)`` and targets ``(batch * steps,)`` of sequences, and others unchanged.
+
+    Sequences are outputs ``(batch, steps, classes)`` with targets ``(batch, steps)``: the classes are the last axis, as
+    a linear layer makes them, and not the second, where torch's ``cross_entropy`` expects them.
+
+    Example:
+        >>> outputs, targets = steps_as_samples(torch.zeros(2, 5, 3), torch.zeros(2, 5))
+        >>> outputs.shape, targets.shape
+        (torch.Size([10, 3]), torch.Size([10]))
+    """
+    if outputs.ndim == 3 and outputs.shape[:2] == targets.shape:
+        return outputs.flatten(0, 1), targets.flatten()
+    return outputs, targets
+
+
+def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    if outputs.ndim == 3:
+        outputs, targets = steps_as_samples(outputs, targets)
+    return F.cross_entropy(outputs, targets)
+
+
 def _one_hot(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
 
 
 def _one_hot_bce(outputs: Tensor, targets: Tensor) -> Tensor:
+    outputs, targets = steps_as_samples(outputs, targets)
     return F.binary_cross_entropy_with_logits(outputs, _one_hot(outputs, targets))
 
 
 def _one_hot_mse(outputs: Tensor, targets: Tensor) -> Tensor:
+    outputs, targets = steps_as_samples(outputs, targets)
     return F.mse_loss(outputs.sigmoid(), _one_hot(outputs, targets))
 
 
@@ -41,9 +65,10 @@ def _regression_mse(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.mse_loss(outputs.squeeze(1), targets)
 
 
-# From outputs (batch, out_features) and targets (batch,) to the mean loss. Named functions, so models can be pickled.
+# From outputs (batch, out_features) and targets (batch,) to the mean loss; of several classes also from those of
+# sequences (batch, steps, classes) and (batch, steps). Named functions, so models can be pickled.
 LOSSES: dict[tuple[str, str], LossFunction] = {
-    ("multiclass", "ce"): F.cross_entropy,
+    ("multiclass", "ce"): _cross_entropy,
     ("multiclass", "bce"): _one_hot_bce,
     ("multiclass", "mse"): _one_hot_mse,
     ("binary", "bce"): _binary_bce,
@@ -109,7 +134,7 @@ class WeightedLoss(nn.Module):
         self.register_buffer("weight", torch.tensor(class_weight), persistent=False)
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return self._losses(outputs, targets, self.weight).mean()
+        return self._losses(*steps_as_samples(outputs, targets), self.weight).mean()
 
 
 def loss_function(task: str, name: str = "auto", class_weight: Sequence[float] | None = None) -> LossFunction:

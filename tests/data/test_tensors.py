@@ -4,10 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.nn.utils.rnn import pad_packed_sequence
 
 from gradvitals.data.digits import Digits
 from gradvitals.data.noise import Noise
-from gradvitals.data.tensors import Split, evaluation_batch
+from gradvitals.data.tensors import Split, Splits, TensorDataModule, TensorDataset, evaluation_batch
 
 
 @pytest.fixture
@@ -101,3 +102,48 @@ def test_weights_of_classes_are_refused_where_there_are_none():
         Digits(class_weight="even")
     with pytest.raises(ValueError, match="data.class_weight=balanced: expected classes; got a regression. Set"):
         _ = Noise(class_weight="balanced").class_weights
+
+
+def sequences() -> Split:
+    """Three sequences of two features, of 1, 3 and 2 steps; padding is -9, so that it would show."""
+    x, lengths = torch.full((3, 3, 2), -9.0), torch.tensor([1, 3, 2])
+    for row, steps in enumerate(lengths):
+        x[row, :steps] = torch.arange(2.0 * steps).view(-1, 2) + 10 * row
+    return Split(x, torch.tensor([0, 1, 0]), lengths)
+
+
+class Sequences(TensorDataModule):
+    def load(self) -> Splits:
+        return Splits(sequences(), sequences(), sequences()[:2], "binary", 2)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_sequences_with_lengths_come_packed_without_their_padding(num_workers):
+    data = Sequences(shuffle=False, batch_size=2, num_workers=num_workers)
+    first = next(iter(data.train_dataloader()))
+    padded, lengths = pad_packed_sequence(first[0], batch_first=True)
+    assert (padded.shape, lengths.tolist(), first[1].tolist()) == ((2, 3, 2), [1, 3], [0, 1])
+    assert padded[0].tolist() == [[0, 1], [0, 0], [0, 0]]
+    assert padded[1].tolist() == [[10, 11], [12, 13], [14, 15]]
+    assert first[0].data.tolist() == [[10, 11], [0, 1], [12, 13], [14, 15]]
+    [(every, _)] = data.val_dataloader()
+    assert pad_packed_sequence(every, batch_first=True)[1].tolist() == [1, 3, 2]
+    moved = data.transfer_batch_to_device(first, torch.device("meta"), 0)
+    assert (moved[0].data.device.type, moved[1].device.type) == ("meta", "meta")
+
+
+def test_lengths_go_where_the_samples_go():
+    split = sequences()
+    assert split.num_bytes == 3 * 3 * 2 * 4 + 3 * 8 + 3 * 8
+    assert split[1:].lengths.tolist() == split[[1, 2]].lengths.tolist() == [3, 2]
+    assert split.to(torch.device("cpu")).lengths is split.lengths
+    assert TensorDataset(split)[2][0].tolist() == [[20, 21], [22, 23]]
+    assert split.equals(sequences())
+    assert not split.equals(Split(split.x, split.y))
+    assert not split.equals(Split(split.x, split.y, torch.tensor([1, 3, 3])))
+
+
+def test_the_shape_of_a_sample_is_known_where_images_are_flat():
+    assert (Digits().loaded.in_shape, Digits().loaded.train.x.shape[1:]) == ((1, 8, 8), (64,))
+    assert Sequences().loaded.in_shape == (3, 2)
+    assert Noise(num_features=5).loaded.in_shape == (5,)

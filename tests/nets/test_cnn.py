@@ -41,6 +41,15 @@ def test_the_head_gets_the_mean_over_the_pixels():
     torch.testing.assert_close(net(x), last.mean((2, 3)) @ net.head.weight.T + net.head.bias)
 
 
+@pytest.mark.parametrize(("pool", "pixels"), [("max", 9), ("stride", 16)])
+def test_the_head_gets_all_pixels_where_they_are_asked_for(pool, pixels):
+    options = {"depth": 2, "width": 5, "stages": 2, "pool": pool, "readout": "pixels"}
+    net, x = CNN((2, 7, 7), 3, **options), torch.randn(6, 2, 7, 7)
+    assert net.head.in_features == 5 * pixels
+    torch.testing.assert_close(net(x), net.layers(x).flatten(1) @ net.head.weight.T + net.head.bias)
+    assert CNN((2, 7, 7), 3, head=False, **options).out_features == 5 * pixels
+
+
 @pytest.mark.parametrize("pool", ["max", "avg", "stride"])
 def test_residual_adds_the_input_and_projects_where_shapes_differ(pool):
     net = CNN((1, 8, 8), 10, depth=4, width=4, stages=2, pool=pool, residual=True)
@@ -82,6 +91,7 @@ def test_two_hundred_delta_orthogonal_convolutions_keep_every_norm():
         ((1, 8, 8), {"kernel": 2}, "model.kernel: expected an odd integer of at least 1; got 2"),
         ((1, 8, 8), {"padding": "reflect"}, "model.padding: expected one of zeros, circular; got 'reflect'"),
         ((1, 8, 8), {"pool": "min"}, "model.pool: expected one of max, avg, stride; got 'min'"),
+        ((1, 8, 8), {"readout": "last"}, "model.readout: expected one of mean, pixels; got 'last'"),
         ((1, 8, 8), {"norm": "rms"}, "model.norm: expected one of batch, layer, group or null for images; got 'rms'"),
         ((1, 8, 8), {"stages": 7}, r"model.stages: expected 1 to 6, a layer for each \(model.depth\); got 7"),
         ((1, 8, 8), {"stages": 5}, "model.stages: expected at most 4 for images of 8 x 8 pixels.*; got 5"),

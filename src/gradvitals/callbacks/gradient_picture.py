@@ -18,7 +18,7 @@ from gradvitals.results.files import write_json
 
 log = logging.getLogger(__name__)
 
-NAME = "gradient_by_layer.png"
+NAME, NAME_THROUGH_TIME = "gradient_by_layer.png", "gradient_through_time.png"
 BY_LAYER, HEATMAP = "vitals/gradient_by_layer", "vitals/gradient_heatmap"
 THROUGH_TIME = "vitals/gradient_through_time"
 DPI = 120  # dots per inch; low, because training waits for it
@@ -106,8 +106,8 @@ class GradientPicture(Callback):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(picture)
-            if over_time is not None:
-                path.with_name(f"{path.stem.removesuffix('_by_layer')}_through_time.png").write_bytes(over_time)
+            if not self.path and over_time is not None:
+                path.with_name(NAME_THROUGH_TIME).write_bytes(over_time)
             if not self.path:
                 write_json(path.with_name("vitals.json"), vitals(monitor))
         if trainer.loggers:

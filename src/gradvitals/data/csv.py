@@ -21,8 +21,9 @@ from gradvitals.tabular.kinds import KindOptions
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import DECIMALS
 from gradvitals.tabular.preparation import Preparation
-from gradvitals.tabular.prepared_table import TableOptions, fit_table, prepare_table
+from gradvitals.tabular.prepared_table import PreparedTable, fit_table, prepare_table
 from gradvitals.tabular.read_csv import CsvFormat, TextTable, read_csv
+from gradvitals.tabular.roles import TableOptions
 
 THOUSANDS = {"auto": "auto", "none": "", "point": ".", "comma": ",", "blank": " ", "apostrophe": "'", "underscore": "_"}
 METRICS = ("acc", "f1", "auroc", "balanced_acc")  # of classes, which are seldom equally frequent in people's tables
@@ -70,6 +71,9 @@ class Csv(TensorDataModule):
         FileNotFoundError: no such file.
         ValueError: an unreadable table, a missing column, a single class, strings or infinities in a numeric column.
     """
+
+    sample = "rows"  # what the samples are called
+    needs = "data=csv needs data.path=FILE and data.target=COLUMN"
 
     def __init__(
         self,
@@ -161,7 +165,13 @@ class Csv(TensorDataModule):
         return adapted(preparation, table, self.options.kinds), table.cells
 
     def load(self) -> Splits:
-        table = self._text_table()
+        found = self._prepared(self._text_table())
+        target = found.preparation.target
+        train, val, test = (tensors(found.x[rows], found.y[rows], target.task) for rows in found.parts)
+        metrics = METRICS if target.classes else None
+        return Splits(train, val, test, target.task, max(1, len(target.classes)), metrics)
+
+    def _prepared(self, table: TextTable) -> PreparedTable:
         if self._is_given and self.preparation is not None:
             try:
                 found = prepare_table(table, self.preparation, self.options, self.path, self._test_all)
@@ -170,14 +180,11 @@ class Csv(TensorDataModule):
         else:
             found = fit_table(table, self.options, self.path)
         self.preparation, self.description, self.differences = found.preparation, found.description, found.differences
-        target = found.preparation.target
-        train, val, test = (tensors(found.x[rows], found.y[rows], target.task) for rows in found.parts)
-        metrics = METRICS if target.classes else None
-        return Splits(train, val, test, target.task, max(1, len(target.classes)), metrics)
+        return found
 
     def _file(self) -> Path:
         if not self.path:
-            raise ValueError("data=csv needs data.path=FILE and data.target=COLUMN; got no path")
+            raise ValueError(f"{self.needs}; got no path")
         if not Path(self.path).is_file():
             raise FileNotFoundError(
                 f"data.path: expected a CSV file; there is none at {Path(self.path).resolve()}. "

@@ -14,6 +14,7 @@ from gradvitals.data.tables import classification
 from gradvitals.data.tensors import LoaderOptions, Splits, TensorDataModule
 from gradvitals.tabular.splits import split_rows
 
+IMAGE = (1, 8, 8)  # channels, height and width
 STEPS = {"rows": 8, "pixels": 64}
 
 
@@ -36,8 +37,8 @@ class Digits(TensorDataModule):
 
     def load(self) -> Splits:
         x, y = load_digits()
-        splits = classification(x, y, split_rows(y, seed=self.split_seed), self.scaling, together=True)
-        return replace(splits, shape=(1, 8, 8))
+        parts = split_rows(y, seed=self.split_seed)
+        return classification(x, y, parts, self.scaling, together=True, in_shape=IMAGE)
 
 
 @cache
@@ -69,4 +70,4 @@ class SequentialDigits(Digits):
         splits, steps = super().load(), STEPS[self.read]
         parts = (splits.train, splits.val, splits.test)
         train, val, test = (replace(part, x=part.x.unflatten(1, (steps, -1))) for part in parts)
-        return replace(splits, train=train, val=val, test=test, shape=None)
+        return replace(splits, train=train, val=val, test=test, in_shape=())

@@ -43,10 +43,17 @@ def tensors(x: NDArray, y: NDArray, task: str) -> Split:
     return Split(torch.as_tensor(np.asarray(x), dtype=torch.float32), torch.as_tensor(np.asarray(y), dtype=target_type))
 
 
-def classification(x: NDArray, y: NDArray, parts: Parts, scaling: str = "standard", together: bool = False) -> Splits:
+def classification(
+    x: NDArray,
+    y: NDArray,
+    parts: Parts,
+    scaling: str = "standard",
+    together: bool = False,
+    in_shape: tuple[int, ...] = (),
+) -> Splits:
     """Builds the splits of ``x`` ``(rows, features)`` and labels 0 ... K-1 from their row numbers."""
     num_classes = int(y.max()) + 1
     task = "binary" if num_classes == 2 else "multiclass"
     scaled = scale(*(x[rows] for rows in parts), scaling=scaling, together=together)
     train, val, test = (tensors(xs, y[rows], task) for xs, rows in zip(scaled, parts, strict=True))
-    return Splits(train, val, test, task, num_classes)
+    return Splits(train, val, test, task, num_classes, in_shape=in_shape)

@@ -38,14 +38,10 @@ class Split:
     """Inputs ``(samples, ...)`` float32 and targets ``(samples,)``: int64 for classes, float32 for regression.
 
     Attributes:
-        x: inputs; sequences of different lengths, ``(samples, steps, features)``, are padded behind their end.
-        y: targets; with one for each time step, ``(samples, steps)``.
-        lengths: time steps of each sample, int64 on the CPU; None: all are equally long.
-
-    Example:
-        >>> x = torch.tensor([[[1.0], [0.0]], [[2.0], [3.0]]])
-        >>> Split(x, torch.zeros(2), lengths=torch.tensor([1, 2])).batch(torch.tensor([0, 1]))[0].data.flatten()
-        tensor([2., 1., 3.])
+        x: of sequences ``(samples, steps, features)``.
+        y: with a class for each step ``(samples, steps)``.
+        lengths: how many steps of each sequence are data and not padding, int64 ``(samples,)`` on the CPU, where torch
+            packs sequences; None: all steps of all samples.
     """
 
     x: Tensor
@@ -58,26 +54,35 @@ class Split:
     def __getitem__(self, rows: Any) -> Split:
         return Split(self.x[rows], self.y[rows], None if self.lengths is None else self.lengths[rows])
 
-    def batch(self, rows: Tensor) -> Batch:
-        """Returns the inputs and targets of some samples; sequences of different lengths without their padding."""
-        index = rows.to(self.x.device)
-        # index_select is twice as fast as x[index].
-        x, y = self.x.index_select(0, index), self.y.index_select(0, index)
+    @property
+    def inputs(self) -> Tensor | PackedSequence:
+        """What a network is called with: ``x``, packed where the sequences have lengths of their own.
+
+        Example:
+            >>> x = torch.tensor([[[1.0], [2.0], [0.0]], [[3.0], [4.0], [5.0]]])
+            >>> split = Split(x, torch.zeros(2), lengths=torch.tensor([2, 3]))
+            >>> split.inputs.data.flatten().tolist(), split.inputs.batch_sizes.tolist()  # both first steps first
+            ([3.0, 1.0, 4.0, 2.0, 5.0], [2, 2, 1])
+        """
         if self.lengths is None:
-            return x, y
-        return pack_padded_sequence(x, self.lengths[rows], batch_first=True, enforce_sorted=False), y
+            return self.x
+        return pack_padded_sequence(self.x, self.lengths, batch_first=True, enforce_sorted=False)
 
     def equals(self, other: Split) -> bool:
         """Returns whether the samples are the same, in the same order."""
         alike = self.x.shape == other.x.shape and self.y.shape == other.y.shape
-        return alike and torch.equal(self.y, other.y) and torch.equal(self.x, other.x)
+        if not alike or (self.lengths is None) != (other.lengths is None):
+            return False
+        if self.lengths is not None and not torch.equal(self.lengths, other.lengths):  # type: ignore[arg-type]
+            return False
+        return torch.equal(self.y, other.y) and torch.equal(self.x, other.x)
 
     def to(self, device: torch.device) -> Split:
         return Split(self.x.to(device), self.y.to(device), self.lengths)
 
     @property
     def num_bytes(self) -> int:
-        return self.x.nbytes + self.y.nbytes
+        return self.x.nbytes + self.y.nbytes + (0 if self.lengths is None else self.lengths.nbytes)
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,10 @@ class Splits:
     Attributes:
         num_classes: 1 for a regression.
         metrics: what ``metrics=auto`` logs; None: the first metric of the task.
-        shape: of one sample that ``x`` contains flattened, such as ``(channels, height, width)``; None: that of ``x``.
-        baseline: the loss of the best prediction without memory, where the task is one of memory; None: not known.
+        in_shape: of one sample, after the axis of the batch: ``(features,)``, ``(steps, features)`` of the longest
+            sequence or ``(channels, height, width)``, also where ``x`` contains flattened images; by default that of
+            ``x``.
+        baseline: the exact loss of the best predictor without memory; None: not known.
     """
 
     train: Split
@@ -97,18 +104,11 @@ class Splits:
     task: str
     num_classes: int
     metrics: tuple[str, ...] | None = None
-    shape: tuple[int, ...] | None = None
+    in_shape: tuple[int, ...] = ()
     baseline: float | None = None
 
-    @property
-    def in_shape(self) -> tuple[int, ...]:
-        """The shape of one sample: ``(features,)``, ``(steps, features)`` or ``(channels, height, width)``."""
-        return self.shape or tuple(self.train.x.shape[1:])
-
-    @property
-    def each_step(self) -> bool:
-        """Whether there is a target for each time step."""
-        return self.train.y.ndim > 1
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "in_shape", self.in_shape or tuple(self.train.x.shape[1:]))
 
     @property
     def tested_on(self) -> str:
@@ -127,10 +127,17 @@ class TensorDataset(Dataset):
         return len(self.split)
 
     def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        return self.split.x[row], self.split.y[row]
+        """Returns one sample; of a sequence its own steps."""
+        x, lengths = self.split.x[row], self.split.lengths
+        return (x if lengths is None else x[: lengths[row]]), self.split.y[row]
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        return self.split.batch(torch.tensor(rows))
+        if self.split.lengths is not None:
+            chosen = self.split[rows]
+            return chosen.inputs, chosen.y
+        index = torch.tensor(rows).to(self.split.x.device)
+        # index_select is twice as fast as x[index].
+        return self.split.x.index_select(0, index), self.split.y.index_select(0, index)
 
 
 def _identity(batch: Batch) -> Batch:
@@ -200,7 +207,7 @@ class TensorDataModule(LightningDataModule):
             raise ValueError(
                 f"data.class_weight={self.class_weight}: expected classes; got a regression. Set data.class_weight=null"
             )
-        return balanced_weights(self.loaded.train.y, self.loaded.num_classes)
+        return balanced_weights(self.loaded.train.y.flatten(), self.loaded.num_classes)
 
     def train_dataloader(self) -> DataLoader:
         train, (world, rank) = self.loaded.train, self._world_and_rank

@@ -105,9 +105,10 @@ def delta_orthogonal_(weight: Tensor) -> Tensor:
         >>> delta_orthogonal_(torch.empty(1, 1, 3)).abs()
         tensor([[[0., 1., 0.]]])
     """
-    center = tuple((size - 1) // 2 for size in weight.shape[2:])
-    tap = nn.init.orthogonal_(torch.empty_like(weight[(..., *center)]))
-    weight.zero_()[(..., *center)] = tap
+    center = weight.zero_()
+    for size in weight.shape[2:]:
+        center = center.select(2, (size - 1) // 2)
+    center.copy_(nn.init.orthogonal_(torch.empty_like(center)))
     return weight
 
 

@@ -35,7 +35,7 @@ class Recurrent(nn.Module):
         norm: ``layer``: LayerNorm between the layers; None.
         readout: what the head receives of the last layer: ``last``, its output at the last step (where
             ``bidirectional``, the last of both directions); ``mean`` over the steps; ``each``, all of them, so that
-            the result is ``(batch, out_features, steps)``; ``auto``: ``each`` if ``each_step``, else ``last``.
+            the result is ``(batch, steps, out_features)``; ``auto``: ``each`` if ``each_step``, else ``last``.
         bidirectional: whether each layer reads in both directions.
         recurrent_init, recurrent_gain, forget_bias: see
             :func:`gradvitals.nets.recurrent_init.initialize_recurrent`.
@@ -88,7 +88,7 @@ class Recurrent(nn.Module):
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = _each(norm, layer(x)[0])
         if self.readout == "each":
-            return self.head(_padded(x)[0]).transpose(1, 2)
+            return self.head(_padded(x)[0])
         return self.head(_mean(x) if self.readout == "mean" else self._last(x))
 
     def _last(self, x: Sequences) -> Tensor:
@@ -114,7 +114,9 @@ def _mean(x: Sequences) -> Tensor:
 
 def _each(module: nn.Module, x: Sequences) -> Sequences:
     """Applies a module to each step; what is packed stays packed."""
-    return x._replace(data=module(x.data)) if isinstance(x, PackedSequence) else module(x)
+    if not isinstance(x, PackedSequence):
+        return module(x)
+    return PackedSequence(module(x.data), x.batch_sizes, x.sorted_indices, x.unsorted_indices)
 
 
 def _nonlinearity(act: str | Callable[[], nn.Module]) -> str:

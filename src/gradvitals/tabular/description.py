@@ -47,7 +47,7 @@ class ColumnDescription:
     """One column of the file, and what became of it.
 
     Attributes:
-        kind: ``number``, ``category``, ``date``, ``target``, ``group``, ``time`` or ``left out``.
+        kind: ``number``, ``category``, ``date``, ``target``, ``group``, ``time``, ``series`` or ``left out``.
         detail: in words: the range of numbers, the levels of a category, why a column is left out.
         missing: number of cells without a value.
         imputed: what replaces them; empty where nothing is missing.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from gradvitals.formatting import setting, shortened, visible
 from gradvitals.tabular.adapted import adapted, likely_sign
 from gradvitals.tabular.column_names import find_column, find_columns
-from gradvitals.tabular.dates import dates
 from gradvitals.tabular.describe import describe_columns, describe_target
 from gradvitals.tabular.description import ColumnDescription, Remark, TableDescription
 from gradvitals.tabular.find_target import FoundTarget, find_target, instead_of_values
@@ -35,11 +34,12 @@ from gradvitals.tabular.kinds import (
     Unused,
     kinds,
 )
-from gradvitals.tabular.labels import canonical
 from gradvitals.tabular.numbers import numbers
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.read_csv import TextTable
-from gradvitals.tabular.splits import Parts, split_rows
+from gradvitals.tabular.roles import Roles, TableOptions, series_of, split_by, split_table, used_rows
+from gradvitals.tabular.series import Series
+from gradvitals.tabular.splits import Parts
 from gradvitals.tabular.suspects import suspects
 from gradvitals.tabular.target import Target
 from gradvitals.tabular.used_rows import UsedRows
@@ -48,36 +48,12 @@ TYPED_KINDS = ("categorical", "numeric", "dates")
 
 
 @dataclass(frozen=True)
-class TableOptions:
-    """What the user typed about a table; names of columns as Hydra read them.
+class PreparedTable:
+    """A table as numbers: features ``(rows, features)``, targets ``(rows,)``, and the row numbers of the splits.
 
     Attributes:
-        target: the column to predict.
-        task: ``auto``, ``binary``, ``multiclass`` or ``regression``.
-        drop: columns that are not used.
-        kinds: how cells and columns are read.
-        date_features: ``parts`` or ``age``.
-        scaling: ``standard``, ``robust`` or ``raw``.
-        group, time: columns by which the rows are split; empty: none.
-        folds, fold: of cross-validation; None: none.
+        series: which rows are the steps of a series; None: rows are samples.
     """
-
-    target: object
-    task: str = "auto"
-    drop: Sequence[object] = ()
-    kinds: KindOptions = field(default_factory=KindOptions)
-    date_features: str = "parts"
-    scaling: str = "standard"
-    group: object = ""
-    time: object = ""
-    folds: int | None = None
-    fold: int | None = None
-    split_seed: int = 0
-
-
-@dataclass(frozen=True)
-class PreparedTable:
-    """A table as numbers: features ``(rows, features)``, targets ``(rows,)``, and the row numbers of the splits."""
 
     x: NDArray[np.float32]
     y: NDArray
@@ -85,29 +61,7 @@ class PreparedTable:
     preparation: Preparation
     description: TableDescription
     differences: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Roles:
-    """The columns of a table that are not simply features."""
-
-    target: str
-    drop: tuple[str, ...] = ()
-    group: str = ""
-    time: str = ""
-
-    @classmethod
-    def find(cls, table: pd.DataFrame, options: TableOptions) -> _Roles:
-        group, time = (
-            find_column(table, name, key) if name != "" else ""
-            for key, name in (("data.group", options.group), ("data.time", options.time))
-        )
-        target = find_column(table, options.target, "data.target")
-        return cls(target, tuple(find_columns(table, options.drop, "data.drop")), group, time)
-
-    def features(self, cells: pd.DataFrame) -> pd.DataFrame:
-        others = {self.target, self.group, self.time, *self.drop}
-        return cells[[name for name in cells.columns if name not in others]]
+    series: Series | None = None
 
 
 def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTable:
@@ -121,7 +75,7 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
             type.
     """
     try:
-        roles = _Roles.find(table.cells, options)
+        roles = Roles.find(table.cells, options)
     except ValueError as error:
         raise ValueError(f"{error}{_of_header(table)}") from None
     options = _with_typed_kinds(table.cells, options)
@@ -129,12 +83,14 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     likely = likely_sign(table, options.kinds)
     rows = UsedRows(table.cells).without_totals()
     found = find_target(rows.cells[roles.target], options.task, options.kinds, likely)
-    rows = rows.with_target(found).with_values([roles.group, roles.time], options.kinds.missing)
+    rows = used_rows(rows, found, roles, options.kinds.missing)
     y = found.target.numbers(rows.cells[roles.target])
     guesses = _kinds(roles.features(rows.cells), options.kinds, table.unnamed, likely, roles)
     written, rows = rows.cells, replace(rows, cells=_with_numbers(rows.cells, guesses))
-    parts = _split(y, rows.cells, roles, options, found.target.classes, likely)
-    preparation = _fitted(table, rows, roles, guesses, found.target, y[parts.train], parts.train, options)
+    series = series_of(y, rows.cells, roles, options, likely)
+    parts = split_table(y, rows.cells, series, roles, options, found.target.classes, likely)
+    targets = parts.train if series is None else series.first[series.within(parts.train)]
+    preparation = _fitted(table, rows, roles, guesses, found.target, y[targets], parts.train, options)
     left_out = [
         ColumnDescription(name, "left out", guess.reason)
         for name, guess in guesses.columns.items()
@@ -142,19 +98,19 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     ]
     remarks = [*table.remarks, *_of_padding(table, roles.target), *found.remarks, *guesses.remarks]
     remarks += suspects(rows.cells, guesses.columns, y, bool(found.target.classes), roles.drop)
-    described = [describe_target(preparation.target, y), *left_out, *_describe_roles(roles)]
+    described = [describe_target(preparation.target, y), *left_out, *roles.describe()]
     description = replace(
         _description(table, rows, preparation, y, path, described),
         task_source=found.source,
         splits=_sizes(parts),
-        split_by=_split_by(roles, options, bool(found.target.classes)),
+        split_by=split_by(roles, options, bool(found.target.classes), series, parts),
         remarks=tuple(remark for remark in remarks if remark.setting != f"data.scaling={options.scaling}"),
     )
     try:
         x = preparation.features(rows.cells)
     except ValueError:
         x = preparation.features(written)  # raises again, and names the cell as the file has it
-    return PreparedTable(x, preparation.targets(rows.cells), parts, preparation, description)
+    return PreparedTable(x, preparation.targets(rows.cells), parts, preparation, description, series=series)
 
 
 def prepare_table(
@@ -176,28 +132,30 @@ def prepare_table(
     find_column(table.cells, target.name, "data.target")
     rows = UsedRows(table.cells).without_totals(_levels(preparation))
     found = _target_of(rows.cells, preparation)
-    rows = rows.with_target(found)
+    needs_roles = not test_all or options.series != ""
+    roles = Roles.find(table.cells, replace(options, target=target.name)) if needs_roles else Roles(target.name)
+    rows = used_rows(rows, found, roles, preparation.missing)
     if rows.cells.empty:
         raise ValueError(
             f"data.target={visible(target.name)}: expected rows with a value; got none. "
             "Predict them: python src/predict.py"
         )
-    roles = _Roles(target.name) if test_all else _Roles.find(table.cells, replace(options, target=target.name))
-    rows = rows.with_values([roles.group, roles.time], preparation.missing)
     y = preparation.targets(rows.cells)
     x = preparation.features(rows.cells)
     every = np.arange(len(rows.cells))
-    parts = Parts(every, every, every) if test_all else _split(y, rows.cells, roles, options, target.classes, "")
+    series = series_of(y, rows.cells, roles, options, "")
+    whole = Parts(every, every, every)
+    parts = whole if test_all else split_table(y, rows.cells, series, roles, options, target.classes, "")
     quantities = y if target.classes else target.unscaled(y)
     differences = [*preparation.differences(rows.cells), *_target_shift(target, quantities)]
     description = replace(
         _description(table, rows, preparation, y, path, [describe_target(target, quantities)]),
         task_source=found.source,
         splits={"test": len(y)} if test_all else _sizes(parts),
-        split_by="every row is tested" if test_all else _split_by(roles, options, bool(target.classes)),
+        split_by="every row is tested" if test_all else split_by(roles, options, bool(target.classes), series, parts),
         remarks=(*table.remarks, *map(Remark, differences)),
     )
-    return PreparedTable(x, y, parts, fitted, description, tuple(differences))
+    return PreparedTable(x, y, parts, fitted, description, tuple(differences), series)
 
 
 def _of_header(table: TextTable) -> str:
@@ -220,7 +178,7 @@ def _with_typed_kinds(cells: pd.DataFrame, options: TableOptions) -> TableOption
     return replace(options, kinds=replace(options.kinds, **named))  # type: ignore[arg-type]
 
 
-def _refuse_typed_target(roles: _Roles, options: KindOptions) -> None:
+def _refuse_typed_target(roles: Roles, options: KindOptions) -> None:
     """A kind that is typed for the target would have no effect; the task decides it."""
     target, tasks = roles.target, {"categorical": "multiclass", "numeric": "regression"}
     for key, names in [("drop", roles.drop), *((key, getattr(options, key)) for key in TYPED_KINDS)]:
@@ -242,7 +200,7 @@ def _target_of(cells: pd.DataFrame, preparation: Preparation) -> FoundTarget:
     return FoundTarget(preparation.target, has_value, "of the training table", instead, ())
 
 
-def _kinds(features: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, roles: _Roles) -> Kinds:
+def _kinds(features: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, roles: Roles) -> Kinds:
     try:
         found = kinds(features, options, unnamed, likely)
     except ColumnsRefused as error:
@@ -260,7 +218,7 @@ def _with_numbers(cells: pd.DataFrame, guesses: Kinds) -> pd.DataFrame:
     return pd.DataFrame({name: read.get(name, cells[name]) for name in cells.columns}, cells.index) if read else cells
 
 
-def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: _Roles) -> str:
+def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: Roles) -> str:
     """A column that is left out for a reason can be used all the same, if it is typed."""
     unused = {name: guess for name, guess in guesses.items() if isinstance(guess, Unused)}
     reasons = [f"{visible(name)}: {guess.reason}" for name, guess in unused.items()]
@@ -277,40 +235,10 @@ def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: _Roles) 
     )
 
 
-def _split(
-    y: NDArray, cells: pd.DataFrame, roles: _Roles, options: TableOptions, classes: Sequence[str], likely: str
-) -> Parts:
-    group = cells[roles.group].map(canonical).to_numpy(object) if roles.group else None
-    time = _order(cells[roles.time], options, likely) if roles.time else None
-    return split_rows(
-        np.array(classes, object)[y] if classes else y,
-        seed=options.split_seed,
-        stratify=bool(classes),
-        group=group,
-        time=time,
-        folds=options.folds,
-        fold=options.fold,
-    )
-
-
-def _order(column: pd.Series, options: TableOptions, likely: str) -> NDArray:
-    """Returns values by which the rows can be sorted in time."""
-    found = numbers(column, options.kinds.decimal, options.kinds.thousands, likely)
-    moments = dates(column, options.kinds.date_format, day_first=likely == ",")
-    if moments is not None and moments.share == 1:
-        return moments.values.astype(np.int64)
-    if found.share == 1:
-        return found.values
-    raise ValueError(
-        f"data.time={visible(str(column.name))}: expected dates or numbers; got {column.iloc[0]!r}. Set "
-        f"data.date_format, such as {setting('data.date_format', '%d.%m.%Y')}"
-    )
-
-
 def _fitted(
     table: TextTable,
     rows: UsedRows,
-    roles: _Roles,
+    roles: Roles,
     guesses: Kinds,
     target: Target,
     quantities: NDArray,
@@ -396,20 +324,8 @@ def _description(
     )
 
 
-def _describe_roles(roles: _Roles) -> list[ColumnDescription]:
-    found = [ColumnDescription(name, "left out", "typed in data.drop") for name in roles.drop if name != roles.target]
-    pairs = ((roles.group, "group"), (roles.time, "time"))
-    return found + [ColumnDescription(name, kind, "splits the rows") for name, kind in pairs if name]
-
-
 def _sizes(parts: Parts) -> dict[str, int]:
     return {name: len(getattr(parts, name)) for name in ("train", "val", "test")}
-
-
-def _split_by(roles: _Roles, options: TableOptions, stratified: bool) -> str:
-    ways = [f"by {kind} of {visible(name)!r}" for kind, name in (("time", roles.time), ("group", roles.group)) if name]
-    ways = ways or ["at random, with equal shares of the classes" if stratified else "at random"]
-    return ", ".join([*ways, *([f"fold {options.fold or 0} of {options.folds} is tested"] if options.folds else [])])
 
 
 def _target_shift(target: Target, quantities: NDArray[np.float64]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 IGNORED = -100  # torch's label of samples without a class
 ENOUGH_LABELS = 500  # from which on a second class is missing if all are equal
@@ -16,12 +17,16 @@ ENOUGH_LABELS = 500  # from which on a second class is missing if all are equal
 def inputs_and_labels(batch: Any) -> tuple[Tensor | None, Tensor | None]:
     """Returns the floating-point inputs and the integer labels of a batch ``(inputs, labels)``; None for others.
 
+    Packed sequences are padded with zeros: ``(samples, steps, features)``.
+
     Example:
         >>> x, y = inputs_and_labels((torch.zeros(4, 2), torch.tensor([0, 1, 1, -100])))
         >>> x.shape, y.tolist()
         (torch.Size([4, 2]), [0, 1, 1])
     """
     pair = list(batch)[:2] if isinstance(batch, (tuple, list)) else []
+    if pair and isinstance(pair[0], PackedSequence):
+        pair[0] = pad_packed_sequence(pair[0], batch_first=True)[0]
     x = pair[0] if pair and isinstance(pair[0], Tensor) and pair[0].is_floating_point() and pair[0].ndim > 1 else None
     y = pair[1] if len(pair) > 1 and isinstance(pair[1], Tensor) else None
     if y is None or y.ndim != 1 or y.is_floating_point() or y.is_complex() or x is None or len(x) != len(y):

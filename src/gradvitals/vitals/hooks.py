@@ -9,6 +9,7 @@ from weakref import WeakMethod
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 T = TypeVar("T")
@@ -103,6 +104,11 @@ def remove(hooks: list[RemovableHandle]) -> None:
     """Removes hooks from their modules and from the list."""
     while hooks:
         hooks.pop().remove()
+
+
+def repacked(x: PackedSequence, data: Tensor) -> PackedSequence:
+    """Returns a packed sequence with other data, of the same sequences."""
+    return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices)
 
 
 def tensors_in(output: Any) -> Iterator[Tensor]:

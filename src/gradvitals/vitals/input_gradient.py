@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
-from gradvitals.vitals.hooks import Wrap, on_forward, remove, unchanged
+from gradvitals.vitals.hooks import Wrap, on_forward, remove, repacked, unchanged
 
 
 class InputGradient:
@@ -60,7 +60,7 @@ class InputGradient:
         leaf = x.detach().requires_grad_()
         self._inputs.append(leaf)
         copy = leaf.clone()  # in-place operations on a leaf are errors
-        named[key] = given._replace(data=copy) if isinstance(given, PackedSequence) else copy
+        named[key] = repacked(given, copy) if isinstance(given, PackedSequence) else copy
         self._lent.append((x, copy, copy._version))
         if not self._returns:
             self._returns = on_forward([module], self._give_back)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from gradvitals.vitals.activation_gradients import accumulates
-from gradvitals.vitals.hooks import Wrap, remove, taken, unchanged, weak
+from gradvitals.vitals.hooks import Wrap, remove, repacked, taken, unchanged, weak
 from gradvitals.vitals.norms import wide
 
 LAYERS, CELLS = nn.RNNBase, nn.RNNCellBase
@@ -85,7 +85,7 @@ class TimeGradients:
         sequence, start, rows = self._place(module, x, args, kwargs)
         arrived = partial(weak(self._arrived), ref(module), sequence, start, rows)
         own.register_hook(arrived)
-        given = x._replace(data=own) if isinstance(x, PackedSequence) else own
+        given = repacked(x, own) if isinstance(x, PackedSequence) else own
         return ((given, *args[1:]), kwargs) if args else (args, {**kwargs, "input": given})
 
     def _place(

@@ -10,11 +10,11 @@ from tests.conftest import CONF, composed
 
 # Experiments are trained, and their headers read, in tests/experiments.
 OPTIONS = [(file.parent.name, file.stem) for file in sorted(CONF.glob("*/*.yaml")) if file.parent.name != "experiment"]
-NEEDS_FILES = {"fashion_mnist", "mnist", "cifar10", "csv"}
+NEEDS_FILES = {"fashion_mnist", "mnist", "cifar10", "csv", "sequence_csv"}
 NEEDS_A_DEVICE = {"gpu", "mps", "ddp"}
 NEEDS_A_PACKAGE = {"mlflow", "wandb"}
 CONTRACT = {
-    "model": "plain bn ln residual gn instance rms skip prenorm rezero cnn",
+    "model": "plain bn ln residual gn instance rms skip prenorm rezero cnn rnn lstm gru",
     "act": "sigmoid tanh relu leaky_relu prelu elu selu gelu silu mish softplus softsign hardtanh erf exponential identity",
     "init": "default auto he_uniform he_normal glorot_uniform glorot_normal lecun_uniform lecun_normal orthogonal "
     "delta_orthogonal "
@@ -22,14 +22,16 @@ CONTRACT = {
     "clip": "none norm value per_parameter agc percentile",
     "optimizer": "sgd adam adamw nadam rmsprop",
     "scheduler": "none cosine onecycle plateau step",
-    "data": "digits iris fashion_mnist mnist cifar10 csv circles blobs noise",
+    "data": "digits iris fashion_mnist mnist cifar10 csv sequence_csv circles blobs noise adding copy "
+    "sequential_digits",
     "logger": "tensorboard csv mlflow wandb many none",
 }
 
 
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_builds(group, option, tmp_path: Path):
-    config = composed(f"{group}={option}", run_dir=str(tmp_path))
+    needs = ["data=sequential_digits"] if option in ("rnn", "lstm", "gru") else []
+    config = composed(f"{group}={option}", *needs, run_dir=str(tmp_path))
     config.validate()
     if option in NEEDS_FILES | NEEDS_A_DEVICE | NEEDS_A_PACKAGE:
         return

@@ -94,4 +94,7 @@ def _prepared(table: Csv, model: LightningModule, run: TrainedRun, spec: dict) -
         return ("prepared     by the table's own statistics: the checkpoint contains none",)
     which = "all" if use(table, preparation) else "the test split"
     rows = len(table.loaded.test)
-    return (f"rows         {rows:,}, {which} of {table.path}", *(f"differs      {line}" for line in table.differences))
+    return (
+        f"{table.sample:<12} {rows:,}, {which} of {table.path}",
+        *(f"differs      {line}" for line in table.differences),
+    )

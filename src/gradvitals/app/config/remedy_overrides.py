@@ -64,7 +64,7 @@ class _Replaced:
         if old == new:
             return cls(group, {}, {})
         before, after = (OmegaConf.to_container(_read(conf, group, option).values) for option in (old, new))
-        return cls(group, before, after)  # type: ignore[arg-type]
+        return cls(group, before.get(group, before), after.get(group, after))  # type: ignore[union-attr, arg-type]
 
     def keeps(self, key: str) -> bool:
         """Whether a typed key means the same to both options, or belongs to another group."""
@@ -102,7 +102,7 @@ def _read(conf: Path, group: str, name: str) -> _File:
     content: Any = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
     defaults = content.pop("defaults", [])
     options = {
-        str(key).removeprefix("override ").removeprefix("/"): option
+        str(key).removeprefix("override ").removeprefix("/").partition("@")[0]: option
         for item in defaults
         if not isinstance(item, str)
         for key, option in item.items()
@@ -123,7 +123,9 @@ def _choices(typed: Sequence[str], files: Sequence[_File], conf: Path) -> dict[s
     for file in files:  # Hydra takes the last one that overrides a group
         chosen |= file.options
     chosen |= _options(typed)
-    return {group: chosen.get(group, option) for group, option in usual_choices(conf).items()}
+    usual = usual_choices(conf)
+    chosen = {**_read(conf, "model", chosen.get("model", usual["model"])).options, **chosen}  # its activation
+    return {group: chosen.get(group, option) for group, option in usual.items()}
 
 
 def _options(words: Sequence[str]) -> dict[str, str]:

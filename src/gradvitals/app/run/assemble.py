@@ -37,7 +37,7 @@ class Run:
     trainer: Trainer
     history: MetricHistory
     monitor: GradientVitals | None
-    chance: float | None  # the loss of the best output that is constant, or that needs no memory; None: not known
+    chance: float | None  # the loss of the best constant output; None: not known
 
     @property
     def began(self) -> bool:
@@ -83,7 +83,7 @@ def assemble(config: RunConfig) -> Run:
     history = MetricHistory(Objective.resolve((), config["objective"], config["objective_mode"]))  # None: auto
     chance = None
     if isinstance(model, Classifier) and (splits := getattr(data, "splits", None)) is not None:
-        chance = best_constant(model.loss, splits.train.y[:SAMPLES].flatten(), model.outputs)
+        chance = best_constant(model.loss, splits.train.y.flatten()[:SAMPLES], model.outputs)
         chance = min(chance, baseline_of(data) or math.inf)
     trainer = build_trainer(config, history, chance, first_step)
     check_built(config, model, data, trainer)

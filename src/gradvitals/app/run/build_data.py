@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lightning import LightningDataModule
+from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from gradvitals.app.run.lazy_imports import BESIDE_DATA, defer_imports
@@ -37,7 +38,7 @@ class DataShape:
         task: ``multiclass``, ``binary`` or ``regression``.
         class_weight: the weight of each class in the loss; None: all are equal.
         metrics: what is logged beside the loss; None: the first metric of the task.
-        in_shape: of one sample: ``[features]``, ``[steps, features]`` or ``[channels, height, width]``.
+        in_shape: of one sample: ``(features,)``, ``(steps, features)`` or ``(channels, height, width)``.
         each_step: whether there is a target for each time step.
     """
 
@@ -46,7 +47,7 @@ class DataShape:
     task: str
     class_weight: list[float] | None = None
     metrics: list[str] | None = None
-    in_shape: list[int] | None = None
+    in_shape: tuple[int, ...] | None = None
     each_step: bool = False
 
 
@@ -83,16 +84,11 @@ def describe(data: LightningDataModule) -> DataShape:
     splits = getattr(data, "splits", None)
     if splits is not None:
         weights = getattr(data, "class_weights", None)
-        metrics = getattr(splits, "metrics", None)
-        return DataShape(
-            splits.train.x[0].numel(),
-            splits.num_classes,
-            splits.task,
-            weights,
-            list(metrics) if metrics else None,
-            list(getattr(splits, "in_shape", splits.train.x.shape[1:])),
-            getattr(splits, "each_step", False),
-        )
+        metrics = list(splits.metrics) if getattr(splits, "metrics", None) else None
+        x = splits.train.x[0]
+        shape = getattr(splits, "in_shape", tuple(x.shape))
+        each_step = splits.train.y.ndim > 1
+        return DataShape(x.numel(), splits.num_classes, splits.task, weights, metrics, shape, each_step)
     x, y = next(iter(data.train_dataloader()))
     task = getattr(data, "task", "regression" if y.is_floating_point() else "multiclass")
     num_classes = getattr(data, "num_classes", {"regression": 1, "binary": 2}.get(task))
@@ -100,10 +96,25 @@ def describe(data: LightningDataModule) -> DataShape:
         raise ConfigError(
             f"{type(data).__name__}: expected an attribute num_classes beside integer targets; there is none"
         )
-    # Sequences of different lengths come packed: the number of their steps is not known.
-    in_shape = [0, x.data.shape[-1]] if isinstance(x, PackedSequence) else list(x.shape[1:])
-    in_features = getattr(data, "in_features", None) or math.prod(in_shape)
-    return DataShape(in_features, num_classes, task, in_shape=in_shape, each_step=task == "multiclass" and y.ndim > 1)
+    shape = tuple(getattr(data, "in_shape", shape_of_sample(x)))
+    return DataShape(
+        getattr(data, "in_features", math.prod(shape)), num_classes, task, in_shape=shape, each_step=y.ndim > 1
+    )
+
+
+def shape_of_sample(x: Tensor | PackedSequence) -> tuple[int, ...]:
+    """Returns the shape of one sample of a batch; of packed sequences that of the longest.
+
+    Example:
+        >>> import torch
+        >>> shape_of_sample(torch.zeros(32, 1, 8, 8))
+        (1, 8, 8)
+        >>> shape_of_sample(torch.nn.utils.rnn.pack_sequence([torch.zeros(5, 3), torch.zeros(4, 3)]))
+        (5, 3)
+    """
+    if isinstance(x, PackedSequence):
+        return (len(x.batch_sizes), *x.data.shape[1:])
+    return tuple(x.shape[1:])
 
 
 def description_of(data: LightningDataModule) -> TableDescription | None:

@@ -46,7 +46,7 @@ def build_model(config: RunConfig, data: LightningDataModule) -> LightningModule
     model = Classifier(spec, loss=config["loss"], **asdict(shape), **groups)
     if init["name"] == "lsuv":
         splits = getattr(data, "splits", None)
-        inputs = next(iter(data.train_dataloader()))[0] if splits is None else splits.train.x[:1024]
+        inputs = next(iter(data.train_dataloader()))[0] if splits is None else splits.train[:1024].inputs
         lsuv_(model.net, inputs, gain=init["gain"], output=init["output"] is None)
     if warning := mismatch(act["name"], init["name"]):
         log.warning(warning)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.readings import Readings
-from gradvitals.monitor.collectors.through_time import ThroughTime
+from gradvitals.monitor.collectors.recurrent_layers import RecurrentLayers
 from gradvitals.monitor.isolation import Isolation
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals import (
@@ -64,7 +64,7 @@ class LayerHooks:
         self.input = InputGradient(*([entry] if entry is not None else network.modules()), wrap=of_input)
         sharded = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
         self._gradients = ActivationGradients(sharded=sharded, wrap=of_gradients)
-        self._through_time = ThroughTime(TimeGradients(layers, sharded, wrap=of_time))
+        self._recurrent = RecurrentLayers(TimeGradients(layers, sharded, wrap=of_time))
         self._inputs = LayerInputs(sums=self._sums)
         self._outputs = ActivationStatistics(sums=self._sums)
         attribution = self._outputs.attribution
@@ -85,7 +85,7 @@ class LayerHooks:
         in_order = sorted(layers, key=lambda layer: layer.name)  # the same in each process
         readings.gather(HOOKS, self._add_layers, readings, _Rows(in_order, each, measurement, self._isolation.off))
         readings.gather(INPUT_GRADIENT, self._add_input, readings, measurement, each)
-        readings.gather(THROUGH_TIME, self._through_time.add_to, readings, measurement, in_order, each)
+        readings.gather(THROUGH_TIME, self._recurrent.add_to, readings, measurement, in_order, each)
 
     def _add_input(self, readings: Readings, measurement: Measurement, scale: float) -> None:
         if received := self.input.take():
@@ -118,7 +118,7 @@ class LayerHooks:
     def close(self) -> None:
         remove(self._hooks)
         self.input.close()
-        self._through_time.close()
+        self._recurrent.close()
 
 
 class _Rows:

@@ -18,7 +18,7 @@ QUANTITY = "time_grad_norm"
 MOST = 2048  # latest time steps that several processes exchange, of which each may have another number
 
 
-class ThroughTime:
+class RecurrentLayers:
     """Reports norms of dL/dx by time step.
 
     Args:
