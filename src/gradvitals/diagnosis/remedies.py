@@ -257,8 +257,8 @@ _TOGETHER = (ADAM_ELU_PRENORM, ADAM_RESIDUAL_NORM, ADAM_GATES)
 # The candidates of each verdict, in the order in which they are tried.
 FOR: dict[str, Sequence[_Candidate]] = {
     "vanishing": (
-        *(INIT, DELTA_ORTHOGONAL, ACT, ADAM),
-        *(ORTHOGONAL, IDENTITY, FORGET_BIAS, GRU, LSTM, *_NORM_OR_SHORTCUT, *_TOGETHER),
+        *(ORTHOGONAL, IDENTITY, FORGET_BIAS, GRU, LSTM, INIT, DELTA_ORTHOGONAL, ACT, ADAM),
+        *(*_NORM_OR_SHORTCUT, *_TOGETHER),
     ),
     "exploding": (
         *(INIT, DELTA_ORTHOGONAL, ORTHOGONAL, ACT, LOWER_RATE, CLIP, CLIPPED_ORTHOGONAL),
