@@ -47,6 +47,15 @@ def test_what_training_made_vanish_counts_too():
     assert run(numbers(), over_time=[FLAT, *[VANISHED] * 13]).verdict == "vanishing"
 
 
+def test_a_gradient_that_reaches_further_and_further_is_given_three_times_the_patience():
+    """Gates that learn to keep the state: a decade more at each step that is measured, and the loss not yet lower."""
+    steps = (*range(10), 50, 100, 149)
+    rising = [[10.0 ** (i - 20)] * 20 + [1.0] * 80 for i in range(15)]
+    assert run(numbers(), steps=steps, over_time=rising).verdict == "undecided"
+    assert run(numbers(), steps=(*steps, 150), over_time=rising).verdict == "vanishing"
+    assert run(numbers(), steps=steps, over_time=rising[::-1][2:]).verdict == "vanishing"
+
+
 def test_weights_that_hardly_move_are_a_matter_of_the_rate():
     """The last time steps alone would make them move."""
     assert run(numbers(update=2e-5), over_time=[VANISHED]).verdict == "stalled"

@@ -10,13 +10,15 @@ because the last time steps alone give them a gradient of the usual size.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import does_not_learn
+from gradvitals.diagnosis.learning import does_not_learn, patience
 from gradvitals.diagnosis.profile import Profile
 from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
+from gradvitals.diagnosis.time_profile import TimeProfile
 
 STANDS_STILL = 1e-5  # update-to-weight ratio
 ADVICE = (
@@ -51,16 +53,23 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
 
 def _through_time(history: History, limits: Thresholds) -> Finding | None:
     """Finds a gradient that does not reach the first time steps, at the latest two measured steps."""
-    latest = [o.through_time for o in history.observations if o.through_time is not None][-2:]
+    profiles = [o.through_time for o in history.observations if o.through_time is not None]
     update = usual_update(history)
-    if len(latest) < 2 or (update is not None and update < limits.small_update):
+    if len(profiles) < 2 or (update is not None and update < limits.small_update):
         return None
-    if any(found.label == "unknown" or found.ratio > 10**-limits.decades for found in latest):
+    if any(found.label == "unknown" or found.ratio > 10**-limits.decades for found in profiles[-2:]):
         return None
-    now = latest[-1]
+    if _reaches_further(profiles) and history.latest.step < 3 * patience(history, limits):
+        return None
+    now = profiles[-1]
     decades = math.log10(now.ratio) if now.ratio else -math.inf
-    step, limit = history.latest.step, -limits.decades
-    return Finding("vanishing", now.layer, step, decades, limit, now.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME)
+    numbers = (history.latest.step, decades, -limits.decades)
+    return Finding("vanishing", now.layer, *numbers, now.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME)
+
+
+def _reaches_further(profiles: Sequence[TimeProfile]) -> bool:
+    """Whether more arrives than ever before: gates learn to keep the state some hundred steps before the loss falls."""
+    return profiles[-1].ratio > max((found.ratio for found in profiles[:-1] if found.ratio >= 0), default=math.inf)
 
 
 def _nothing_moves(history: History) -> bool:
