@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from gradvitals.vitals.activation_gradients import accumulates
-from gradvitals.vitals.hooks import Wrap, remove, repacked, taken, unchanged, weak
+from gradvitals.vitals.hooks import Wrap, on_forward, remove, repacked, taken, tensors_in, unchanged, weak
 from gradvitals.vitals.norms import wide
 
 LAYERS, CELLS = nn.RNNBase, nn.RNNCellBase
@@ -67,10 +67,11 @@ class TimeGradients:
         self._sharded = sharded
         self._found: dict[nn.Module, list[tuple[_Sequence, int, Tensor]]] = {}
         self._open: dict[nn.Module, _Sequence] = {}  # of cells, the latest sequence
-        self._latest: dict[nn.Module, int] = {}  # the latest backward pass with a gradient
-        self._guarded, called = wrap(self._add), wrap(self._called)
+        self._latest: dict[nn.Module, int] = {}  # the latest backward pass that reached it
+        self._guarded_begin, self._guarded, called = wrap(self._begin), wrap(self._add), wrap(self._called)
         watched = [module for module in modules if isinstance(module, (LAYERS, CELLS))]
         self._hooks = [module.register_forward_pre_hook(called, with_kwargs=True) for module in watched]
+        self._hooks += on_forward(watched, wrap(self._returned))
 
     def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any] | None = None) -> Any:
         """Replaces the input by an equal tensor whose gradient is that of this call alone."""
@@ -81,6 +82,8 @@ class TimeGradients:
         values = x.data if isinstance(x, PackedSequence) else x
         if not isinstance(values, Tensor) or not values.is_floating_point() or values.is_inference():
             return None
+        if not values.requires_grad and not any(weight.requires_grad for weight in module.parameters()):
+            return None  # no gradient comes here, and cuDNN would refuse one in evaluation
         own = values.view_as(values) if values.requires_grad else values.detach().requires_grad_()
         sequence, start, rows = self._place(module, x, args, kwargs)
         arrived = partial(weak(self._arrived), ref(module), sequence, start, rows)
@@ -93,8 +96,10 @@ class TimeGradients:
     ) -> tuple[_Sequence, int, Tensor | int | None]:
         """Returns the sequence of a call, its first step, and the axis of time or the step of each row of packed x."""
         if isinstance(module, CELLS):
+            if torch._C._current_graph_task_id() != -1:  # a checkpointed step is computed again
+                return _Sequence(1), 0, None
             sequence = self._open.get(module)
-            if sequence is None or sequence.is_over or _begins(args[1] if len(args) > 1 else kwargs.get("hx")):
+            if sequence is None or sequence.is_over or _is_first(args[1] if len(args) > 1 else kwargs.get("hx")):
                 sequence = self._open[module] = _Sequence(0)
             sequence.length += 1
             return sequence, sequence.length - 1, None
@@ -103,22 +108,34 @@ class TimeGradients:
         axis = 1 if module.batch_first and x.ndim == 3 else 0
         return _Sequence(x.shape[axis]), 0, axis
 
+    def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        for node in dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output)):
+            if node is not None:
+                node.register_prehook(partial(weak(self._begins), ref(module)))
+
+    def _begins(self, module: ref[nn.Module], gradients: tuple[Tensor | None, ...]) -> None:
+        if (known := module()) is not None and not torch.is_grad_enabled():  # not in a pass with create_graph
+            self._guarded_begin(known)
+
+    def _begin(self, module: nn.Module) -> None:
+        """Drops earlier passes that this one does not add to, before it changes the gradients of the weights."""
+        backward = torch._C._current_graph_task_id()
+        if backward != self._latest.get(module) and not accumulates(module, self._sharded):
+            self._found.pop(module, None)
+        self._latest[module] = backward
+
     def _arrived(
         self, module: ref[nn.Module], sequence: _Sequence, start: int, rows: Tensor | int | None, gradient: Tensor
     ) -> None:
-        if (known := module()) is not None and not torch.is_grad_enabled():  # not in a pass with create_graph
+        if (known := module()) is not None and not torch.is_grad_enabled():
             self._guarded(known, sequence, start, rows, gradient)
 
     def _add(
         self, module: nn.Module, sequence: _Sequence, start: int, rows: Tensor | int | None, gradient: Tensor
     ) -> None:
-        backward = torch._C._current_graph_task_id()
-        joins = backward == self._latest.get(module) or accumulates(module, self._sharded)
-        if not joins:
-            self._found.pop(module, None)
         squares = _squares(gradient, rows, sequence.length)
         self._found.setdefault(module, []).append((sequence, start, squares))
-        self._latest[module], sequence.is_over = backward, True
+        sequence.is_over = True
 
     def take(self, modules: Iterable[nn.Module] | None = None) -> dict[nn.Module, Tensor]:
         """Returns and clears the sums of some modules, or all, since the last call: module -> ``(steps,)``, float64."""
@@ -126,10 +143,10 @@ class TimeGradients:
 
     def close(self) -> None:
         remove(self._hooks)
-        self._found, self._open = {}, {}
+        self._found, self._open, self._latest = {}, {}, {}
 
 
-def _begins(state: Any) -> bool:
+def _is_first(state: Any) -> bool:
     first = state[0] if isinstance(state, tuple) else state
     return first is None or first.grad_fn is None
 
