@@ -53,7 +53,7 @@ class TimeHistory:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns plain values, for a checkpoint; ``asdict`` would copy each number by itself."""
-        rows = {step: {name: vars(norms) for name, norms in found.items()} for step, found in self.values.items()}
+        rows = {step: {name: dict(vars(norms)) for name, norms in found.items()} for step, found in self.values.items()}
         return {"rows": rows, "seen": self._seen, "stride": self._stride}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
