@@ -41,6 +41,7 @@ def run(
     limits: Thresholds | None = None,
     clip: float | None = None,
     states: TrainingState | Sequence[TrainingState] | None = None,
+    over_time: Sequence[Sequence[float]] = (),
     **subject: Any,
 ) -> Diagnosis:
     """The verdict on a run that showed these numbers and losses; a single one is used for every observation."""
@@ -51,6 +52,8 @@ def run(
         now = seen if isinstance(seen, dict) else seen[min(i, len(seen) - 1)]
         loss = losses if isinstance(losses, (int, float)) else losses[min(i, len(losses) - 1)]
         state = states if isinstance(states, TrainingState) or not states else states[min(i, len(states) - 1)]
-        examined.take(Observation.of(step, [loss] * (step - before), now, clip, symmetric, state=state or None))
+        norms = {1: over_time[min(i, len(over_time) - 1)]} if over_time else None
+        facts = {"state": state or None, "through_time": norms}
+        examined.take(Observation.of(step, [loss] * (step - before), now, clip, symmetric, **facts))
         before = step
     return examined.diagnosis

@@ -38,10 +38,16 @@ CONTEXT = 32
 
 
 @cache
+def manual() -> Tensor:
+    """Returns the letters of the manual of Python by number."""
+    text = "\n".join(topics.topics[name] for name in sorted(topics.topics))[:200_000].lower()
+    return torch.tensor([LETTERS.find(letter) for letter in text if letter in LETTERS])
+
+
+@cache
 def windows() -> tuple[Tensor, Tensor]:
-    """Returns the manual of Python as windows of letters, for training and held out."""
-    manual = "\n".join(topics.topics[name] for name in sorted(topics.topics))[:200_000].lower()
-    numbers = torch.tensor([LETTERS.find(letter) for letter in manual if letter in LETTERS])
+    """Returns them as windows of letters, for training and held out."""
+    numbers = manual()
     cut = int(len(numbers) * 0.9)
     return numbers[:cut].unfold(0, CONTEXT + 1, 8), numbers[cut:].unfold(0, CONTEXT + 1, 64)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.profile import Profile, profile
-from gradvitals.diagnosis.time_profile import TimeProfile, clearest
+from gradvitals.diagnosis.time_profile import TimeProfile, at_input
 from gradvitals.diagnosis.training_state import TrainingState, loaded
 from gradvitals.diagnosis.witness import HeadFact, Witness
 
@@ -77,7 +77,7 @@ class Observation:
         broken: the layer nearest to the input with numbers that are not finite.
         witness: the loss beside that of outputs that know nothing.
         state: what the optimizers hold and change.
-        through_time: the profile of dL/dx over the time steps of the recurrent layer where it is clearest.
+        through_time: the profile of dL/dx over the time steps of the recurrent layer that is nearest to the input.
     """
 
     step: int
@@ -150,7 +150,7 @@ class Observation:
             _scatter(finite),
             witness,
             state,
-            clearest(through_time or {}),
+            at_input(through_time or {}),
         )
 
     @classmethod
@@ -217,6 +217,16 @@ class History:
     @property
     def latest(self) -> Observation:
         return self.observations[-1]
+
+    @property
+    def started_well(self) -> bool:
+        """Whether no gradient vanished or exploded before training.
+
+        Over time steps it vanishes in nearly all recurrent nets, those included that learn.
+        """
+        over_time = next((o.through_time for o in self.observations if o.through_time is not None), None)
+        exploded = over_time is not None and over_time.label == "exploding"
+        return self.first.gradients.label in ("healthy", "unknown") and not exploded
 
     @property
     def with_state(self) -> list[tuple[Observation, TrainingState]]:

@@ -40,7 +40,7 @@ class Profile:
             return "fewer than two layers received a gradient"
         if self.ratio == 0:
             return f"layers {self.first} to {self.dead} receive nothing of layer {self.last}'s gradient"
-        share = f"layer {self.first} receives {_multiple(self.ratio)} layer {self.last}'s gradient"
+        share = f"layer {self.first} receives {multiple(self.ratio)} layer {self.last}'s gradient"
         return f"{share}: {self.gain:.3g} per layer"
 
 
@@ -103,7 +103,13 @@ def relative(norms: Sequence[float | None]) -> list[float | None]:
     return [None if norm is None else norm / last for norm in norms]
 
 
-def _multiple(ratio: float) -> str:
+def multiple(ratio: float) -> str:
+    """Returns a ratio in words.
+
+    Example:
+        >>> multiple(0.001), multiple(1.5), multiple(1234)
+        ('0.001 of', '1.5 times', '1,200 times')
+    """
     if ratio < 1:
         return f"{ratio:.2g} of"
     if ratio < 100:

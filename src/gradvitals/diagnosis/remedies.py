@@ -1,6 +1,6 @@
 """Remedies by verdict: overrides that can be typed, the smallest change first, combinations last.
 
-To add a remedy, define a :class:`_Candidate` and list it in :data:`FOR`.
+To add a remedy, define a :class:`_Candidate`, with the families of nets that it is for, and list it in :data:`FOR`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from dataclasses import dataclass
 BOUNDED = ("sigmoid", "softplus")  # slopes of at most 1/4, or outputs of one sign: no initializer keeps the gradient
 UNBOUNDED = ("exponential",)  # grows faster than any initializer can scale down
 ADAPTIVE = ("adam", "adamw", "nadam")
+MLP, RECURRENT, CNN = "mlp", "recurrent", "cnn"  # families of nets
 NORMALIZED = ("bn", "ln", "gn", "instance", "rms", "prenorm")
-PLAIN, RECURRENT, CONVOLUTION = "plain", "recurrent", "convolution"  # families of our networks
-FAMILIES = {"rnn": RECURRENT, "lstm": RECURRENT, "gru": RECURRENT, "cnn": CONVOLUTION}  # of model=NAME; else plain
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,13 @@ class Net:
         scaling: ``data.scaling``; None: the data module has no such option.
         usual_lr: the learning rate from a range test; None: there was none.
         decay: ``optimizer.weight_decay``.
-        recurrent_init, forget_bias: of a recurrent network.
         fixed: groups of the config that the user's own network or LightningModule decides itself.
+        family: ``mlp``, ``recurrent`` or ``cnn``.
+        cell: ``model.cell`` of a recurrent net.
+        recurrent_init: ``model.recurrent_init``.
+        forget_bias: ``model.forget_bias``; None: torch's.
+        norm: ``model.norm`` of a convolutional net.
+        residual: ``model.residual``, likewise.
     """
 
     model: str = "plain"
@@ -39,13 +43,13 @@ class Net:
     usual_lr: float | None = None
     decay: float = 0.0
     scheduler: str = "none"
+    fixed: tuple[str, ...] = ()
+    family: str = MLP
+    cell: str = "rnn"
     recurrent_init: str = "default"
     forget_bias: float | None = None
-    fixed: tuple[str, ...] = ()
-
-    @property
-    def family(self) -> str:
-        return FAMILIES.get(self.model, PLAIN)
+    norm: str | None = None
+    residual: bool = False
 
     def decides(self, override: str) -> bool:
         return override.partition("=")[0].partition(".")[0] in self.fixed
@@ -66,7 +70,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A remedy for the nets of some families.
+    """A remedy for nets of some families.
 
     ``overrides`` returns none if they would change nothing or theory says they cannot help.
     """
@@ -74,11 +78,23 @@ class _Candidate:
     why: str
     source: str
     overrides: Callable[[Net], tuple[str, ...]]
-    families: tuple[str, ...] = (PLAIN, RECURRENT, CONVOLUTION)
+    families: tuple[str, ...] = (MLP, RECURRENT, CNN)
+
+    def made_for(self, net: Net) -> tuple[str, ...]:
+        return self.overrides(net) if net.family in self.families else ()
+
+
+_IRNN = ("model.recurrent_init=identity", "act=relu")
+_CLIPPED = ("clip=norm", "clip.val=1")
+_FAST_ADAM = ("optimizer=adam", "optimizer.lr=0.01")
 
 
 def _auto(net: Net) -> tuple[str, ...]:
     return ("init=auto",) if net.gain == 1 else ("init=auto", "init.gain=1")
+
+
+def _gates(net: Net) -> tuple[str, ...]:
+    return GRU.overrides(net) or (*FORGET_BIAS.overrides(net), *ORTHOGONAL.overrides(net))
 
 
 def _elu_prenorm(net: Net) -> tuple[str, ...]:
@@ -89,42 +105,42 @@ INIT = _Candidate(
     "initial weights that keep the size of the signal",
     "He et al. (2015)",
     lambda net: () if net.is_initialized or net.act in (*BOUNDED, *UNBOUNDED) else _auto(net),
-    families=(PLAIN, CONVOLUTION),
+    (MLP, CNN),
 )
 ACT = _Candidate(
     "an activation with a slope near 1, and not 0 for negative inputs",
     "Clevert, Unterthiner & Hochreiter (2016)",
     lambda net: () if net.act == "elu" and net.is_initialized else ("act=elu", *_auto(net)),
-    families=(PLAIN,),
+    (MLP, CNN),
 )
 BATCH_NORM = _Candidate(
     "each layer's pre-activations normalized to mean 0 and standard deviation 1",
     "Ioffe & Szegedy (2015)",
     lambda net: () if net.model in NORMALIZED else ("model=bn",),
-    families=(PLAIN,),
+    (MLP,),
 )
 PRENORM = _Candidate(
     "a shortcut around each layer, through which the gradient passes unchanged",
     "Xiong et al. (2020)",
     lambda net: () if net.model == "prenorm" else ("model=prenorm",),
-    families=(PLAIN,),
+    (MLP,),
 )
 ELU_PRENORM = _Candidate(
     "a shortcut around each layer, and an activation whose units do not die",
     "Xiong et al. (2020); Clevert et al. (2016)",
     lambda net: () if net.model == "prenorm" and net.act == "elu" else _elu_prenorm(net),
-    families=(PLAIN,),
+    (MLP,),
 )
 ELU_BATCH_NORM = _Candidate(
     "normalized pre-activations, and an activation whose units do not die",
     "Ioffe & Szegedy (2015); Clevert et al. (2016)",
     lambda net: ("act=elu", *_auto(net), "model=bn"),
-    families=(PLAIN,),
+    (MLP,),
 )
 CLIP = _Candidate(
     "no step is larger than that of a gradient of norm 1",
     "Pascanu et al. (2013)",
-    lambda net: () if net.clip != "none" or net.act in UNBOUNDED else ("clip=norm", "clip.val=1"),
+    lambda net: () if net.clip != "none" or net.act in UNBOUNDED else _CLIPPED,
 )
 NO_CLIP = _Candidate(
     "the optimizer receives the whole gradient",
@@ -147,7 +163,7 @@ ADAM_ELU_PRENORM = _Candidate(
     "all of these changes together",
     "Xiong et al. (2020); Clevert et al. (2016); Kingma & Ba (2015)",
     lambda net: (*_elu_prenorm(net), "clip=none", "optimizer=adam", "optimizer.lr=0.003"),
-    families=(PLAIN,),
+    (MLP,),
 )
 NOT_ZERO_RATE = _Candidate(
     "a learning rate above 0", "Kingma & Ba (2015)", lambda net: ("optimizer.lr=0.001",) if net.lr == 0 else ()
@@ -172,85 +188,89 @@ SCALING = _Candidate(
     "LeCun et al. (1998)",
     lambda net: () if net.scaling in (None, "standard") else ("data.scaling=standard",),
 )
-INPUT_NORM = _Candidate(
-    SCALING.why, "Ioffe & Szegedy (2015)", lambda net: ("model.input_norm=batch",), families=(PLAIN,)
-)
-
+INPUT_NORM = _Candidate(SCALING.why, "Ioffe & Szegedy (2015)", lambda net: ("model.input_norm=batch",), (MLP,))
 ORTHOGONAL = _Candidate(
-    "recurrent weights that keep the size of what passes from step to step",
+    "recurrent weights that keep the size of the state from time step to time step",
     "Saxe, McClelland & Ganguli (2014)",
     lambda net: () if net.recurrent_init == "orthogonal" else ("model.recurrent_init=orthogonal",),
-    families=(RECURRENT,),
+    (RECURRENT,),
 )
 IDENTITY = _Candidate(
-    "a state that passes from step to step unchanged",
+    "a state that is passed on unchanged at first, and an activation of slope 1",
     "Le, Jaitly & Hinton (2015)",
-    lambda net: ("act=relu", "model.recurrent_init=identity") if net.model == "rnn" else (),
-    families=(RECURRENT,),
+    lambda net: () if net.cell != "rnn" or net.recurrent_init == "identity" else _IRNN,
+    (RECURRENT,),
 )
 FORGET_BIAS = _Candidate(
-    "a forget gate that is open at first",
+    "forget gates that are open at first",
     "Jozefowicz, Zaremba & Sutskever (2015)",
-    lambda net: ("model.forget_bias=1",) if net.model == "lstm" and net.forget_bias is None else (),
-    families=(RECURRENT,),
+    lambda net: ("model.forget_bias=1",) if net.cell == "lstm" and net.forget_bias is None else (),
+    (RECURRENT,),
 )
-GATE = _Candidate(
-    "a gate that decides at each step what is kept",
+GRU = _Candidate(
+    "gates, through which the state passes unchanged",
     "Cho et al. (2014)",
-    lambda net: ("model=gru", "model.recurrent_init=orthogonal") if net.model == "rnn" else (),
-    families=(RECURRENT,),
+    lambda net: ("model=gru", *ORTHOGONAL.overrides(net)) if net.cell == "rnn" else (),
+    (RECURRENT,),
 )
-ADAM_GATE = _Candidate(
+LSTM = _Candidate(
+    "a state that gates protect, and that is kept at first",
+    "Hochreiter & Schmidhuber (1997); Gers, Schmidhuber & Cummins (2000)",
+    lambda net: ("model=lstm", "model.forget_bias=1") if net.cell == "rnn" else (),
+    (RECURRENT,),
+)
+CLIPPED_ORTHOGONAL = _Candidate(
+    "recurrent weights that keep the size of the state, and no step larger than that of a gradient of norm 1",
+    "Pascanu et al. (2013); Saxe et al. (2014)",
+    lambda net: (*ORTHOGONAL.overrides(net), *_CLIPPED),
+    (RECURRENT,),
+)
+ADAM_GATES = _Candidate(
     "all of these changes together",
-    "Cho et al. (2014); Pascanu et al. (2013); Kingma & Ba (2015)",
-    lambda net: (
-        *("model=gru", "model.recurrent_init=orthogonal"),
-        *(() if net.forget_bias is None else ("model.forget_bias=null",)),
-        *("clip=norm", "clip.val=1", "optimizer=adam", "optimizer.lr=0.01"),
-    ),
-    families=(RECURRENT,),
+    "Cho et al. (2014); Saxe et al. (2014); Pascanu et al. (2013); Kingma & Ba (2015)",
+    lambda net: (*_gates(net), *_CLIPPED, *_FAST_ADAM),
+    (RECURRENT,),
 )
-ISOMETRY = _Candidate(
-    "convolutions that keep the size of the signal and of the gradient",
+DELTA_ORTHOGONAL = _Candidate(
+    "kernels that are orthogonal at their center and 0 around it, which keep the size of the signal",
     "Xiao et al. (2018)",
     lambda net: () if net.init == "delta_orthogonal" else ("act=tanh", "init=delta_orthogonal"),
-    families=(CONVOLUTION,),
+    (CNN,),
 )
-CNN_NORM = _Candidate(
-    "each layer's pre-activations normalized to mean 0 and standard deviation 1",
-    "Ioffe & Szegedy (2015)",
-    lambda net: ("model.norm=batch",),
-    families=(CONVOLUTION,),
-)
+CNN_NORM = _Candidate(BATCH_NORM.why, BATCH_NORM.source, lambda net: () if net.norm else ("model.norm=batch",), (CNN,))
 CNN_RESIDUAL = _Candidate(
-    "a shortcut around each block, and normalized pre-activations",
-    "He et al. (2016)",
-    lambda net: ("model.norm=batch", "model.residual=true"),
-    families=(CONVOLUTION,),
+    "a shortcut around each block, through which the gradient passes unchanged",
+    "He, Zhang, Ren & Sun (2016)",
+    lambda net: () if net.residual else ("model.residual=true",),
+    (CNN,),
 )
-OF_TIME = (ORTHOGONAL, IDENTITY, FORGET_BIAS, GATE)
-OF_IMAGES = (ISOMETRY, CNN_NORM, CNN_RESIDUAL)
+ADAM_RESIDUAL_NORM = _Candidate(
+    "all of these changes together",
+    "He et al. (2016); Ioffe & Szegedy (2015); Kingma & Ba (2015)",
+    lambda net: (*CNN_NORM.overrides(net), *CNN_RESIDUAL.overrides(net), "optimizer=adam", "optimizer.lr=0.001"),
+    (CNN,),
+)
+
+_NORM_OR_SHORTCUT = (BATCH_NORM, CNN_NORM, PRENORM, CNN_RESIDUAL, ELU_PRENORM, ELU_BATCH_NORM)
+_TOGETHER = (ADAM_ELU_PRENORM, ADAM_RESIDUAL_NORM, ADAM_GATES)
 
 # The candidates of each verdict, in the order in which they are tried.
 FOR: dict[str, Sequence[_Candidate]] = {
     "vanishing": (
-        *(*OF_TIME, *OF_IMAGES, INIT, ACT, ADAM, BATCH_NORM, PRENORM, ELU_PRENORM, ELU_BATCH_NORM),
-        *(ADAM_ELU_PRENORM, ADAM_GATE),
+        *(ORTHOGONAL, IDENTITY, FORGET_BIAS, GRU, LSTM, INIT, DELTA_ORTHOGONAL, ACT, ADAM),
+        *(*_NORM_OR_SHORTCUT, *_TOGETHER),
     ),
     "exploding": (
-        *(INIT, ACT, LOWER_RATE, CLIP, ORTHOGONAL, *OF_IMAGES, PRENORM, ELU_PRENORM),
-        *(ADAM_ELU_PRENORM, ADAM_GATE),
+        *(INIT, DELTA_ORTHOGONAL, ORTHOGONAL, ACT, LOWER_RATE, CLIP, CLIPPED_ORTHOGONAL),
+        *(PRENORM, CNN_NORM, ELU_PRENORM, *_TOGETHER),
     ),
-    "dead_units": (
-        *(ACT, LOWER_RATE, BATCH_NORM, CNN_NORM, PRENORM, CNN_RESIDUAL, ELU_PRENORM, ELU_BATCH_NORM),
-        ADAM_ELU_PRENORM,
-    ),
-    "saturated": (INIT, ACT, LOWER_RATE, BATCH_NORM, CNN_NORM, ELU_PRENORM, ELU_BATCH_NORM, ADAM_ELU_PRENORM),
-    "non_finite": (LOWER_RATE, CLIP, INIT, ACT, CNN_NORM, PRENORM, ELU_PRENORM, ADAM_ELU_PRENORM, ADAM_GATE),
-    "poor_init": (INIT, ACT, BATCH_NORM, CNN_NORM, ELU_PRENORM, ADAM_ELU_PRENORM),
-    "stalled": (RANGE_TEST, HIGHER_RATE, NO_CLIP, ADAM, ELU_PRENORM, ADAM_ELU_PRENORM, ADAM_GATE),
-    "unstable": (RANGE_TEST, LOWER_RATE, CLIP, ADAM, BATCH_NORM, CNN_NORM, ELU_PRENORM, ADAM_ELU_PRENORM, ADAM_GATE),
-    "overclipped": (NO_CLIP, ADAM, ADAM_ELU_PRENORM),
+    "dead_units": (ACT, LOWER_RATE, *_NORM_OR_SHORTCUT, *_TOGETHER),
+    "saturated": (INIT, ORTHOGONAL, ACT, LOWER_RATE, BATCH_NORM, CNN_NORM, ELU_PRENORM, ELU_BATCH_NORM, *_TOGETHER),
+    "non_finite": (LOWER_RATE, CLIP, INIT, ORTHOGONAL, ACT, PRENORM, CNN_NORM, ELU_PRENORM, *_TOGETHER),
+    "poor_init": (INIT, ORTHOGONAL, ACT, BATCH_NORM, ELU_PRENORM, *_TOGETHER),
+    "stalled": (RANGE_TEST, HIGHER_RATE, NO_CLIP, ADAM, ELU_PRENORM, *_TOGETHER),
+    "unstable": (RANGE_TEST, LOWER_RATE, CLIP, ADAM, BATCH_NORM, CNN_NORM, ELU_PRENORM, *_TOGETHER),
+    "overclipped": (NO_CLIP, ADAM, *_TOGETHER),
     "bad_data": (SCALING, INPUT_NORM),
     "slow": (RANGE_TEST, HIGHER_RATE, ADAM),
     "head": (),  # of the code
@@ -272,8 +292,7 @@ def prescribe(verdict: str, net: Net) -> list[Remedy]:
         model=bn
         model=prenorm
     """
-    suitable = (candidate for candidate in FOR.get(verdict, ()) if net.family in candidate.families)
-    made = ((candidate.overrides(net), candidate) for candidate in suitable)
+    made = ((candidate.made_for(net), candidate) for candidate in FOR.get(verdict, ()))
     remedies = [Remedy(overrides, candidate.why, candidate.source) for overrides, candidate in made if overrides]
     different = {remedy.overrides: remedy for remedy in remedies}.values()
     return [remedy for remedy in different if not any(map(net.decides, remedy.overrides))]

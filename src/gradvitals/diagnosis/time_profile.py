@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-from gradvitals.diagnosis.profile import DECADES
+from gradvitals.diagnosis.profile import DECADES, multiple
 
 POINTS = 128  # time steps that are kept of a profile
 SHARE = 5  # the first and the last so-manieth part of the steps are compared
@@ -46,7 +46,8 @@ class TimeProfile:
     """The gradient of the first time steps compared to that of the last ones.
 
     Attributes:
-        label: ``vanishing``, ``exploding`` or ``healthy``; ``unknown`` where nothing arrives or is not finite.
+        label: ``vanishing``, ``exploding`` or ``healthy``; ``unknown`` where nothing arrives, or what arrives
+            at the end is not finite.
         layer: index of the recurrent layer.
         steps: number of time steps.
         first: how many of them are the first ones: a fifth.
@@ -77,15 +78,18 @@ class TimeProfile:
             >>> time_profile([1e-9, 1e-9, 1e-6, 1e-3, 1.0]).evidence
             "the first step of 5 receives 1e-09 of the last one's gradient"
         """
+        if self.label == "unknown":
+            return "too few time steps received a gradient"
         which = f"the first {self.first} of {self.steps} steps receive"
         which = f"the first step of {self.steps} receives" if self.first == 1 else which
         if not self.ratio:
             return f"{which} nothing of the last one's gradient"
-        share = f"{self.ratio:.2g} of" if self.ratio < 1 else f"{self.ratio:.2g} times"
-        return f"{which} {share} the last one's gradient"
+        if self.ratio == math.inf:
+            return f"{which} a gradient that is not a finite number"
+        return f"{which} {multiple(self.ratio)} the last one's gradient"
 
 
-def time_profile(norms: Sequence[float], layer: int = 0) -> TimeProfile:
+def time_profile(norms: Sequence[float | None], layer: int = 0) -> TimeProfile:
     """Classifies the gradient by time step.
 
     It vanishes if the first fifth of the steps receives at most a hundredth of what the last one receives, and explodes
@@ -93,38 +97,54 @@ def time_profile(norms: Sequence[float], layer: int = 0) -> TimeProfile:
     loss that reads each step gives a level profile whatever the network remembers: then it is ``healthy``.
 
     Args:
-        norms: norms of dL/dx, the first time step first.
+        norms: norms of dL/dx, the first time step first. None and nan: not measured. Zeros at the end are steps that no
+            loss reads; other zeros are numbers too small for the format.
         layer: index of the recurrent layer.
+
+    References:
+        Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks, section 2.
 
     Example:
         >>> time_profile([1e-4, 1e-3, 1e-2, 1e-1, 1.0]).label, time_profile([0.9, 1.0, 1.1]).label
         ('vanishing', 'healthy')
     """
-    first = max(len(norms) // SHARE, 1)
-    if len(norms) < 2 or not all(map(math.isfinite, norms)) or not max(norms[-first:]) > 0:
-        return TimeProfile("unknown", layer, len(norms), first)
-    largest = max(norms[:first])
-    # Scaled first: squares of what vanishes would be 0.
-    mean = largest * math.sqrt(sum((n / largest) ** 2 for n in norms[:first]) / first) if largest else 0.0
-    ratio = mean / max(norms[-first:])
-    exploding, vanishing = ratio >= 10**DECADES, ratio <= 10**-DECADES
-    return TimeProfile(
-        "exploding" if exploding else "vanishing" if vanishing else "healthy", layer, len(norms), first, ratio
-    )
+    steps, first = len(norms), max(len(norms) // SHARE, 1)
+    read = max((step + 1 for step, norm in enumerate(norms) if norm), default=0)
+    early, late = _measured(norms[:first]), _measured(norms[max(read - first, 0) : read])
+    last = max(late, default=0.0)
+    if steps < 2 or read <= first or not early or not 0 < last < math.inf:
+        return TimeProfile("unknown", layer, steps, first)
+    ratio = _root_mean_square(early) / last
+    label = "exploding" if ratio >= 10**DECADES else "vanishing" if ratio <= 10**-DECADES else "healthy"
+    return TimeProfile(label, layer, steps, first, ratio)
 
 
-def clearest(through_time: Mapping[int, Sequence[float]]) -> TimeProfile | None:
-    """Returns the profile that is farthest from level, of those of several layers; None where there is none.
+def at_input(through_time: Mapping[int, Sequence[float]]) -> TimeProfile | None:
+    """Returns the profile of the layer that is nearest to the input, which all others have passed on.
 
     Args:
         through_time: index of a recurrent layer -> norms by time step.
 
+    Returns:
+        None where there is none, or no more than ``unknown`` ones.
+
     Example:
-        >>> clearest({0: [0.1, 1.0], 2: [1e-5, 1.0]}).layer
-        2
+        >>> at_input({2: [1e-5, 1.0], 0: [0.1, 1.0]}).layer
+        0
     """
-    known = [profile for layer, norms in through_time.items() if (profile := time_profile(norms, layer)).ratio >= 0]
-    return max(known, key=lambda profile: abs(math.log10(profile.ratio)) if profile.ratio else math.inf, default=None)
+    profiles = (time_profile(through_time[layer], layer) for layer in sorted(through_time))
+    return next((found for found in profiles if found.label != "unknown"), None)
+
+
+def _measured(norms: Sequence[float | None]) -> list[float]:
+    return [norm for norm in norms if norm is not None and not math.isnan(norm)]
+
+
+def _root_mean_square(norms: Sequence[float]) -> float:
+    largest = max(norms)
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * math.sqrt(sum((norm / largest) ** 2 for norm in norms) / len(norms))  # tiny squares would be 0
 
 
 def _places(steps: int, points: int) -> list[int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.build_data import baseline_of, description_of
-from gradvitals.diagnosis.remedies import Net, Remedy, prescribe
+from gradvitals.diagnosis.remedies import CNN, MLP, RECURRENT, Net, Remedy, prescribe
 from gradvitals.results.objective import Objective, is_loss
 from gradvitals.results.provenance import git_commit, versions
 from gradvitals.results.record import without_run_keys
@@ -20,6 +20,8 @@ from gradvitals.vitals import count
 log = logging.getLogger(__name__)
 
 CHOICES = ("model", "act", "init", "optimizer", "clip")
+FAMILIES = {"gradvitals.nets.recurrent.Recurrent": RECURRENT, "gradvitals.nets.cnn.CNN": CNN}
+OF_FAMILY = {RECURRENT: ("cell", "recurrent_init", "forget_bias"), CNN: ("norm", "residual"), MLP: ()}
 
 
 def result(run: Run, config: RunConfig, interrupted: bool = False, failure: str | None = None) -> Result:
@@ -92,10 +94,10 @@ def net_of(config: RunConfig, decided: tuple[str, ...] = ()) -> Net:
     optimizing, scheduler = config["optimizer"], config.choices.get("scheduler") or "none"
     numbers = {"lr": optimizing.get("lr", 0.0), "gain": config["init"].get("gain", 1.0)}
     numbers["decay"] = optimizing.get("weight_decay") or 0.0
-    numbers["forget_bias"] = config["model"].get("forget_bias")
-    others = {"recurrent_init": config["model"].get("recurrent_init", "default")}
-    others |= {"scaling": config["data"].get("scaling"), "scheduler": scheduler}
-    return Net(model, act, init, optimizer, clip, **numbers, **others, fixed=decided)
+    others = {"scaling": config["data"].get("scaling"), "scheduler": scheduler}
+    family = FAMILIES.get(config["model"].get("_target_", ""), MLP)
+    of_family = {key: config["model"][key] for key in OF_FAMILY[family] if key in config["model"]}
+    return Net(model, act, init, optimizer, clip, **numbers, **others, fixed=decided, family=family, **of_family)
 
 
 def objective_value(result: Result) -> float | None:

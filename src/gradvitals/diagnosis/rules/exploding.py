@@ -1,7 +1,8 @@
 """The gradient grows from layer to layer towards the input: weights are too large, or a norm makes it grow.
 
 |dL/dh| grows by chi ** 0.5 per layer (Schoenholz et al., 2017); with BatchNorm and ReLU by (pi / (pi - 1)) ** 0.5 (Yang
-et al., 2019). Activations that grow a thousandfold per layer overflow before there is a gradient.
+et al., 2019). Activations that grow a thousandfold per layer overflow before there is a gradient. In a recurrent net it
+grows from time step to time step towards the first, if the recurrent weights are large (Pascanu et al., 2013).
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ ADVICE = (
     "Initialize for the activation, nn.init.kaiming_normal_(layer.weight) before nn.ReLU(), and lower the learning "
     "rate; or add shortcuts, x + block(x)."
 )
-EXPLAINS = ("non_finite", "unstable", "saturated", "dead_units", "overclipped", "stalled")
 THROUGH_TIME = "through time"
 ADVICE_THROUGH_TIME = (
-    "Clip the gradient by its norm, torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0), and draw orthogonal "
-    "recurrent weights, nn.init.orthogonal_(layer.weight_hh_l0)."
+    "Clip by norm, nn.utils.clip_grad_norm_(parameters, 1.0), and draw the recurrent weights orthogonal: "
+    "nn.init.orthogonal_(rnn.weight_hh_l0)."
 )
+EXPLAINS = ("non_finite", "unstable", "saturated", "dead_units", "overclipped", "stalled")
 BOUND = "Use an activation that does not grow faster than its input: nn.ELU() or nn.ReLU()."
 OVERFLOWS = 1e3  # ratio of a layer's activation std to that of the previous layer
 
@@ -32,7 +33,8 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     broken = history.latest.worst == math.inf or history.latest.broken is not None
     if not (broken or does_not_learn(history, limits)):
         return None
-    return _backward(history, limits) or _through_time(history, limits) or (_forward(history) if broken else None)
+    found = _backward(history, limits) or _through_time(history, limits)
+    return found or (_forward(history) if broken else None)
 
 
 def _backward(history: History, limits: Thresholds) -> Finding | None:
@@ -49,14 +51,12 @@ def _backward(history: History, limits: Thresholds) -> Finding | None:
 
 
 def _through_time(history: History, limits: Thresholds) -> Finding | None:
-    """Finds a gradient that grows over the time steps of a recurrent layer, at the start or now."""
-    for observation in (history.first, *reversed(history.observations[-2:])):
-        found = observation.through_time
-        if found is not None and found.ratio >= 10**limits.decades:
-            step, value = history.latest.step, math.log10(found.ratio)
-            return Finding(
-                "exploding", found.layer, step, value, limits.decades, found.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME
-            )
+    known = [o.through_time for o in history.observations if o.through_time is not None]
+    for found in (*known[:1], *reversed(known[-2:])):
+        if found.ratio >= 10**limits.decades:
+            decades = math.log10(found.ratio) if found.ratio < math.inf else math.inf
+            numbers = (history.latest.step, decades, limits.decades)
+            return Finding("exploding", found.layer, *numbers, found.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME)
     return None
 
 

@@ -21,7 +21,7 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
 
     Steps of several times the weights' size count wherever the loss functions do not show that the net learns.
     """
-    if history.first.gradients.label not in ("healthy", "unknown"):
+    if not history.started_well:
         return None
     waited = history.latest.step >= patience(history, limits)
     if waited and not is_seen_to_learn(history, limits) and (found := _large_steps(history, BLOWN)):

@@ -1,20 +1,24 @@
-"""The gradient shrinks from layer to layer towards the input, until the first layers learn nothing.
+"""The gradient shrinks from layer to layer towards the input, or from time step to time step towards the first.
 
 |dL/dh| changes by a factor chi ** 0.5 per layer (Schoenholz et al., 2017). The gradients of weights may all have one
 size while dL/dh vanishes (Glorot & Bengio, 2010, eq. 14). Optimizers that rescale gradients train some of these nets,
-so the rule requires that the net does not learn. Over the time steps of a recurrent layer it shrinks likewise (Bengio,
-Simard & Frasconi, 1994; Pascanu, Mikolov & Bengio, 2013).
+so the rule requires that the net does not learn. Over time steps nearly all recurrent nets lose the gradient (Bengio,
+Simard & Frasconi, 1994), and a task that needs no memory is learned all the same; there the weights must move, too,
+because the last time steps alone give them a gradient of the usual size.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
-from gradvitals.diagnosis.learning import does_not_learn
+from gradvitals.diagnosis.learning import does_not_learn, patience
 from gradvitals.diagnosis.profile import Profile
+from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
+from gradvitals.diagnosis.time_profile import TimeProfile
 
 STANDS_STILL = 1e-5  # update-to-weight ratio
 ADVICE = (
@@ -23,8 +27,9 @@ ADVICE = (
 )
 THROUGH_TIME = "through time"
 ADVICE_THROUGH_TIME = (
-    "Let the state pass unchanged: nn.init.orthogonal_(layer.weight_hh_l0), or nn.init.eye_ before ReLU; a forget bias "
-    "of 1 in nn.LSTM; nn.GRU in place of nn.RNN."
+    "Draw the recurrent weights orthogonal, nn.init.orthogonal_(rnn.weight_hh_l0), or start from the identity with "
+    "nn.RNN(..., nonlinearity='relu'); better, replace nn.RNN by nn.GRU, or by nn.LSTM with a bias of 1 at the forget "
+    "gate; and clip by norm: nn.utils.clip_grad_norm_(parameters, 1.0)."
 )
 EXPLAINS = ("stalled", "dead_units", "saturated", "overclipped")
 
@@ -47,17 +52,24 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
 
 
 def _through_time(history: History, limits: Thresholds) -> Finding | None:
-    """Finds a gradient that vanishes over time steps, at the latest two observations and at most of all."""
+    """Finds a gradient that does not reach the first time steps, at the latest two measured steps."""
     profiles = [o.through_time for o in history.observations if o.through_time is not None]
-    vanish = [profile.ratio <= 10**-limits.decades for profile in profiles]
-    if not vanish or not all(vanish[-2:]) or sum(vanish) <= len(vanish) / 2:
+    update = usual_update(history)
+    if len(profiles) < 2 or (update is not None and update < limits.small_update):
         return None
-    latest = profiles[-1]
-    value = math.log10(latest.ratio) if latest.ratio else -math.inf
-    step = history.latest.step
-    return Finding(
-        "vanishing", latest.layer, step, value, -limits.decades, latest.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME
-    )
+    if any(found.label == "unknown" or found.ratio > 10**-limits.decades for found in profiles[-2:]):
+        return None
+    if _reaches_further(profiles) and history.latest.step < 3 * patience(history, limits):
+        return None
+    now = profiles[-1]
+    decades = math.log10(now.ratio) if now.ratio else -math.inf
+    numbers = (history.latest.step, decades, -limits.decades)
+    return Finding("vanishing", now.layer, *numbers, now.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME)
+
+
+def _reaches_further(profiles: Sequence[TimeProfile]) -> bool:
+    """Whether more arrives than ever before: gates learn to keep the state some hundred steps before the loss falls."""
+    return profiles[-1].ratio > max((found.ratio for found in profiles[:-1] if found.ratio >= 0), default=math.inf)
 
 
 def _nothing_moves(history: History) -> bool:
