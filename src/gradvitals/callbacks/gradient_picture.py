@@ -32,7 +32,7 @@ class GradientPicture(Callback):
     where that takes a negligible share of the training time. The final picture by layer is also saved; without a path,
     with ``vitals.json`` beside it: the verdict and the numbers of each layer. Where there are recurrent layers, the
     gradient by time step is a picture of its own, beside the other: ``gradient_through_time.png``, and
-    ``a_through_time.png`` where the other's path is ``a.png``.
+    ``a-through-time.png`` where the other's path is ``a.png``.
 
     The numbers are those of the :class:`GradientVitals` among the Trainer's callbacks; without one, or before a first
     measured step, nothing is drawn.
@@ -133,6 +133,7 @@ def name_through_time(path: Path) -> str:
 
     Example:
         >>> name_through_time(Path("runs/gradient_by_layer.png")), name_through_time(Path("a.png"))
-        ('gradient_through_time.png', 'a_through_time.png')
+        ('gradient_through_time.png', 'a-through-time.png')
     """
-    return f"{path.stem.removesuffix('_by_layer')}_through_time.png"
+    stem = path.stem.replace("by_layer", "through_time")
+    return f"{stem}.png" if stem != path.stem else f"{stem}-through-time.png"
