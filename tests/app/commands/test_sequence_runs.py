@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn.utils.rnn import pad_packed_sequence
 
 from gradvitals.app.commands.export import export
@@ -123,18 +122,3 @@ def test_a_run_on_sequences_resumes_exports_and_starts_others(tmp_path, train_he
     started = train_here(*typed, f"weights='{export(whole)}'", "train=false", run_dir=tmp_path / "started")
     tested = [result(run_dir)["metrics"]["test/acc"]["final"] for run_dir in (whole, started)]
     assert tested[0] == tested[1]
-
-
-def test_the_gradient_through_time_is_a_picture_and_scalars(tmp_path, train_here):
-    typed = ("model=lstm", "data=sequential_digits", "model.width=8", "trainer.max_epochs=2")
-    run_dir = train_here(*typed, "logger=tensorboard", "report=true", "callbacks.picture.enabled=true")
-    assert (run_dir / "gradient_through_time.png").read_bytes()[:4] == b"\x89PNG"
-    (layer,) = json.loads((run_dir / "vitals.json").read_text())["through_time"]
-    assert layer["layer"] == "net.layers.0"
-    assert 0.3 < layer["factor_predicted"] < 1
-    assert {len(each["norms"]) for each in layer["measured"]} == {8} == {each["steps"] for each in layer["measured"]}
-    tags = EventAccumulator(str(run_dir)).Reload().Tags()
-    names = {tag for tag in tags["scalars"] if tag.startswith("time_grad_norm")}
-    assert names == {f"time_grad_norm/00.net.layers.0/{place}" for place in ("first", "middle", "last")}
-    assert "vitals/gradient_through_time" in tags["images"]
-    assert "Gradient through time" in (run_dir / "report.html").read_text()

@@ -11,7 +11,6 @@ import torch
 from lightning import LightningDataModule, LightningModule
 from torch import nn
 
-from gradvitals.activations import activation
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.build_data import DataShape, as_table, describe
 from gradvitals.app.run.memory_check import check_memory
@@ -50,7 +49,7 @@ def build_model(config: RunConfig, data: LightningDataModule) -> LightningModule
         sizes: dict[str, Any] = {"in_features": shape.in_features, "in_shape": shape.in_shape}
         sizes |= {"out_features": shape.num_classes, "each_step": shape.each_step}
         with torch.device("meta"):  # where a network has shapes and takes no memory
-            net = build(spec, nn.Module, sizes | {"act": activation(**config["act"])})
+            net = build(spec, nn.Module, sizes)
         if getattr(net, "readout", None) == "each" and not shape.each_step:
             raise ConfigError("model.readout: expected auto, last or mean, as samples have one target each; got each")
         takes = 2 * sum(parameter.nbytes for parameter in net.parameters())
