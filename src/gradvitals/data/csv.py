@@ -172,6 +172,7 @@ class Csv(TensorDataModule):
         return Splits(train, val, test, target.task, max(1, len(target.classes)), metrics)
 
     def prepared(self, table: TextTable) -> PreparedTable:
+        """Returns a table as numbers, prepared as the training table was, or else by itself."""
         if self._is_given and self.preparation is not None:
             try:
                 found = prepare_table(table, self.preparation, self.options, self.path, self._test_all)
@@ -193,6 +194,7 @@ class Csv(TensorDataModule):
         return Path(self.path)
 
     def text_table(self) -> TextTable:
+        """Reads the file as strings."""
         file = self._file()
         try:
             return read_csv(file, self.format)
