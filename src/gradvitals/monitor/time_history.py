@@ -25,17 +25,21 @@ class TimeHistory:
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         self.values: dict[int, dict[str, TimeNorms]] = {}
-        self._seen, self._stride = 0, 1
+        self._seen, self._stride, self._latest = 0, 1, -1
 
     def add(self, step: int, norms: Mapping[str, Sequence[float]]) -> None:
         """Adds the norms of a training step by layer; of several optimizers each adds its own."""
-        new = {label: TimeNorms.of(found) for label, found in norms.items()}
-        if step in self.values:
-            self.values[step] |= new
+        if not norms:
             return
-        if new and self._seen % self._stride == 0:
+        new = {label: TimeNorms.of(found) for label, found in norms.items()}
+        if step == self._latest:
+            if step in self.values:
+                self.values[step] |= new
+            return
+        self._latest = step
+        if self._seen % self._stride == 0:
             self.values[step] = new
-        self._seen += bool(new)
+        self._seen += 1
         if len(self.values) > self.most:
             self.values = dict(list(self.values.items())[::2])
             self._stride *= 2
