@@ -53,7 +53,7 @@ def shared_matrix_factor(act: str, weight: Tensor, mean: Tensor, variance: Tenso
 
     Raises:
         KeyError: another activation.
-        ArithmeticError: the weights are so large that floats overflow.
+        ArithmeticError: the weights are so large that floats overflow, no gradient is left, or there is one step.
 
     Example:
         >>> eye, drive = torch.eye(2, dtype=torch.float64), torch.tensor([8.0, -8.0], dtype=torch.float64)
