@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from gradvitals.signal_propagation.preflight import Loss, OptimizerFactory
+
+DPI = 80  # dots per inch of a picture in a notebook
 
 
 class _InTerminal:
@@ -37,7 +41,14 @@ class DisplayedPreflight(_InTerminal, Preflight):
     def _repr_html_(self) -> str:
         from gradvitals.report.pages.notebook import preflight_card
 
-        return preflight_card(self)
+        return preflight_card(self, self._picture() if self.through_time and find_spec("matplotlib") else None)
+
+    def _picture(self) -> bytes | None:
+        from gradvitals.report.pictures.gradient_by_layer import small_png
+        from gradvitals.report.pictures.gradient_through_time import preflight_through_time
+
+        drawable = [reading for reading in self.through_time if any(map(math.isfinite, reading.norms))]
+        return small_png(preflight_through_time(drawable), DPI) if drawable else None
 
 
 def preflight(

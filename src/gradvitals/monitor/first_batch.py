@@ -17,7 +17,7 @@ from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import WatchedNetwork
 from gradvitals.signal_propagation.expectation import Theory, assemble
 from gradvitals.signal_propagation.reading import LayerReading, Preflight
-from gradvitals.signal_propagation.through_time import predicted_factors, time_readings
+from gradvitals.signal_propagation.through_time import TimePrediction, predicted_factors, time_readings
 from gradvitals.vitals import Chain, RecurrentInputs
 from gradvitals.vitals.batch import inputs_and_labels
 from gradvitals.vitals.hooks import Wrap, unchanged
@@ -35,7 +35,7 @@ class FirstBatch(Collector):
         self._chain: Chain | None = None
         self._inputs: RecurrentInputs | None = None
         self._theory: Theory | None = None
-        self._factors: dict[str, float] = {}  # of recurrent layers, per time step
+        self._over_time: dict[str, TimePrediction] = {}  # of recurrent layers
         self._loss, self._has_begun, self._is_agreed = math.nan, False, False
 
     def measured_batch_begins(self, batch: Any) -> None:
@@ -52,7 +52,7 @@ class FirstBatch(Collector):
             layers = self._network.layers_in()
             links = self._chain.links([layer.module for layer in layers], loss)  # type: ignore[misc]
             self._theory = Theory.of(layers, links, self._samples)
-            self._factors = predicted_factors(layers, self._inputs.rows) if self._inputs else {}
+            self._over_time = predicted_factors(layers, self._inputs) if self._inputs else {}
             self._loss = loss.item()
             self.close()
 
@@ -81,7 +81,7 @@ class FirstBatch(Collector):
         measured = [{name: measurement.get(name, layer) for name in MEASURED} for layer in layers]
         at_input = measurement.total("grad_norm/input")
         norms = {layer.name: measurement.through_time.get(layer.label, ()) for layer in layers}
-        through_time = time_readings({name: found for name, found in norms.items() if found}, self._factors)
+        through_time = time_readings({name: found for name, found in norms.items() if found}, self._over_time)
         return assemble(layers, self._theory, measured, at_input, self._loss, expected, through_time=through_time)
 
     def hooks_come_off(self) -> None:

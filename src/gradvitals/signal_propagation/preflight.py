@@ -173,7 +173,7 @@ class _Watch:
     def through_time(self, layers: Sequence[Layer]) -> list[TimeReading]:
         found = self.time.take()
         norms = {layer.name: found[layer.module].sqrt().tolist() for layer in layers if layer.module in found}
-        return time_readings(norms, predicted_factors(layers, self.recurrent.rows))
+        return time_readings(norms, predicted_factors(layers, self.recurrent))
 
     def readings(self, layers: Sequence[Layer]) -> list[dict[str, float | None]]:
         gradients, inputs, seen = self.gradients.take(), self.inputs.take(), self.statistics.take()

@@ -78,14 +78,33 @@ class TimeReading:
         layer: its dotted name.
         norms: L2 norm of dL/dx over batch and features at each time step, the first one first.
         factor_measured: geometric mean of the factors from a time step to the one before, over the middle half of the
-            steps, away from the loss and from the first state; None where it is not finite.
-        factor_predicted: its prediction by mean-field theory; None if there is none.
+            steps, away from the loss and from the first state; steps whose norm is too small for a float, or
+            infinite, do not count. None where too few are left.
+        factor_predicted: its prediction by mean-field theory; None if there is none. It is of the layer alone, for a
+            gradient that comes from the last step: a loss that reads each step, or a layer above that remembers
+            longer, makes the measured one larger.
+        factor_scatter: one standard deviation of ``factor_measured`` is about a factor ``exp(factor_scatter)``, for one
+            sample; for a batch it is smaller. None for gated cells.
     """
 
     layer: str
     norms: Sequence[float]
     factor_measured: float | None = None
     factor_predicted: float | None = None
+    factor_scatter: float | None = None
+
+    @property
+    def memory(self) -> float | None:
+        """The number of time steps after which a hundredth of the gradient is left, as predicted, or else measured.
+
+        Example:
+            >>> TimeReading("rnn", [], factor_predicted=0.1).memory
+            2.0
+        """
+        from gradvitals.theory.recurrence import memory_length  # needs torch, which a reading does not
+
+        factor = self.factor_predicted or self.factor_measured
+        return None if factor is None else memory_length(factor)
 
 
 @dataclass(frozen=True)

@@ -31,5 +31,6 @@ from gradvitals.theory.mean_field import (
     weight_gain,
 )
 from gradvitals.theory.normalized import batchnorm_gain, layernorm_gain, variance
-from gradvitals.theory.recurrence import Gate, gru_factor, lstm_factor, memory_length, rnn_factor
+from gradvitals.theory.recurrence import Gate, gru_factor, lstm_factor, memory_length, rnn_factor, settled
 from gradvitals.theory.residual import dense_growth, residual_growth
+from gradvitals.theory.shared_matrix import shared_matrix_factor

@@ -134,6 +134,33 @@ def memory_length(factor: float, share: float = 0.01) -> float:
     return math.log(share) / math.log(factor) if factor > 0 else 0.0
 
 
+def settled(steps: int) -> tuple[int, int]:
+    """Returns the first and the last of the middle half of the time steps, from 0.
+
+    There the gradient has come away from the loss, and the state from its start.
+
+    Example:
+        >>> settled(100)
+        (25, 75)
+    """
+    return steps // 4, 3 * steps // 4
+
+
+def normal_quadrature() -> tuple[Tensor, Tensor]:
+    """Returns points and weights of averages of smooth functions of a standard normal variable, ``(points,)`` each.
+
+    It is the trapezoidal rule, which is exact for them but for what is behind the last point.
+
+    Example:
+        >>> z, weights = normal_quadrature()
+        >>> round(float(z.square() @ weights), 9)
+        1.0
+    """
+    z = torch.linspace(-FARTHEST, FARTHEST, POINTS, dtype=torch.float64)
+    density = torch.exp(-z.square() / 2)
+    return z, density / density.sum()
+
+
 def _with_one_matrix(independent: float, past: float, through: float) -> float:
     """Returns the factor where one matrix is used at all steps.
 
@@ -169,10 +196,8 @@ def _sigmoid_slope2(z: Tensor) -> Tensor:
 @torch.inference_mode(False)
 @torch.no_grad()
 def _expect(of: Callable[[Tensor], Tensor], mean: float, variance: float) -> float:
-    """Returns the mean of a smooth function of a normal variable, by the trapezoidal rule."""
-    z = torch.linspace(-FARTHEST, FARTHEST, POINTS, dtype=torch.float64)
-    weights = torch.exp(-z.square() / 2)
-    return float((of(mean + math.sqrt(variance) * z) * weights).sum() / weights.sum())
+    z, weights = normal_quadrature()
+    return float(of(mean + math.sqrt(variance) * z) @ weights)
 
 
 def _largest_eigenvalue(rows: list[list[float]]) -> float:

@@ -18,18 +18,20 @@ class RecurrentInputs:
 
     Attributes:
         rows: module -> some of its inputs, evenly spaced: ``(rows, features)``.
+        steps: module -> time steps of the longest sequence.
 
     Example:
         >>> import torch
         >>> layer = nn.RNN(3, 4, batch_first=True)
         >>> seen = RecurrentInputs([layer])
         >>> _ = layer(torch.ones(2, 5, 3)); seen.close()
-        >>> seen.rows[layer].shape
-        torch.Size([10, 3])
+        >>> seen.rows[layer].shape, seen.steps[layer]
+        (torch.Size([10, 3]), 5)
     """
 
     def __init__(self, modules: Iterable[nn.Module], wrap: Wrap = unchanged) -> None:
         self.rows: dict[nn.Module, Tensor] = {}
+        self.steps: dict[nn.Module, int] = {}
         watched, called = [module for module in modules if isinstance(module, nn.RNNBase)], wrap(self._called)
         self._hooks = [module.register_forward_pre_hook(called, with_kwargs=True) for module in watched]
 
@@ -39,6 +41,8 @@ class RecurrentInputs:
         if isinstance(values, Tensor) and module not in self.rows:
             rows = values.detach().flatten(0, -2)
             self.rows[module] = rows[:: -(-len(rows) // ROWS)]
+            batch_first = getattr(module, "batch_first", False) and values.ndim == 3
+            self.steps[module] = len(x.batch_sizes) if isinstance(x, PackedSequence) else values.shape[batch_first]
 
     def close(self) -> None:
         remove(self._hooks)

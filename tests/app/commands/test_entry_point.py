@@ -216,6 +216,18 @@ def test_weights_of_an_experiments_latest_run(warm_command, tmp_path):
     assert f"weights      {first.relative_to(tmp_path)}/checkpoints/best.ckpt" in done.stdout
 
 
+def test_preflight_of_a_recurrent_network_has_a_picture(warm_command, tmp_path):
+    sizes = ("model.width=16", "data.length=12", "data.num_samples=100")
+    done = warm_command("model=rnn", "data=adding", *sizes, script="preflight.py")
+    assert done.returncode == 0, done.stderr
+    assert "through time, layers.0: the first 2 of 12 steps receive" in done.stdout
+    (run,) = tmp_path.glob("logs/preflight/runs/*")
+    (found,) = json.loads((run / "preflight.json").read_text())["through_time"]
+    assert len(found["norms"]) == 12
+    assert 0 < found["factor_predicted"] < 1
+    assert (run / "gradient_through_time.png").read_bytes().startswith(b"\x89PNG")
+
+
 def test_preflight_trains_nothing_and_refuses_what_has_no_part_in_it(warm_command, tmp_path):
     done = warm_command("act=sigmoid", "model.depth=10", script="preflight.py")
     assert done.returncode == 0, done.stderr

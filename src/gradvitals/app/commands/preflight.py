@@ -1,8 +1,9 @@
-"""The composed network on one training batch, before any training: ``preflight.json`` and a table."""
+"""The composed network on one training batch, before any training: ``preflight.json``, a table, and a picture."""
 
 from __future__ import annotations
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gradvitals.signal_propagation.reading import Preflight
 
 log = logging.getLogger(__name__)
+DPI = 120  # dots per inch
 IDLE = ("resume", "ckpt_path", "train", "test", "look")
 
 
@@ -39,7 +41,19 @@ def preflight(config: DictConfig) -> None:
         show_config(job, run_config)
         found = look(prepare(run_config))
         write_json(job.run_dir / "preflight.json", content(found))
+        _draw(found, job.run_dir)
         log.info(table(found, job.run_dir))
+
+
+def _draw(found: Preflight, run_dir: Path) -> None:
+    """Writes the picture of the recurrent layers, where there are some and matplotlib is installed."""
+    if not found.through_time or find_spec("matplotlib") is None:
+        return
+    from gradvitals.report.pictures.gradient_by_layer import png
+    from gradvitals.report.pictures.gradient_through_time import preflight_through_time
+
+    picture = png(preflight_through_time(found.through_time, subtitle=run_dir.name), DPI)
+    (run_dir / "gradient_through_time.png").write_bytes(picture)
 
 
 def _keys(config: RunConfig) -> list[str]:

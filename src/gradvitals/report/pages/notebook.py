@@ -42,22 +42,27 @@ def vitals_card(found: VitalsSummary, png: bytes | None = None, remark: str = ""
         *(_line("With it: ", symptom) for symptom in found.symptoms),
         _line(tag("b", "What may help: "), advice) if advice else "",
         _muted("Measured: ", found.steps),
-        tag("div", _picture(png)) if png else "",
+        tag("div", _picture(png, "L2 norm of dL/dh by layer, one line for each measured step")) if png else "",
         _muted(remark) if remark else "",
         _layers(found) if found.measured and found.layers else "",
     ]
     return _card(parts)
 
 
-def preflight_card(found: Preflight) -> Html:
-    """Returns what a notebook shows of a pre-flight: verdict, loss, and the layers measured beside predicted."""
+def preflight_card(found: Preflight, png: bytes | None = None) -> Html:
+    """Returns what a notebook shows of a pre-flight: verdict, loss, and the layers measured beside predicted.
+
+    Args:
+        png: the picture of the gradient through time; None: there is none.
+    """
     name, evidence = found.verdict
     look: Look = "undecided" if name == "unknown" else look_of([name])
     *facts, _ = remarks(found)
     rows = [list(cells(layer, LONGEST)) for layer in found.layers]
     verdict = "even" if name == HEALTHY else name  # of a profile, which does not say what the network will learn
     first = _line(_badge(look, verdict), " ", evidence)
-    return _card([first, *map(_muted, facts), _table(TITLES, _thinned(rows), left=(1,))])
+    drawn = tag("div", _picture(png, "L2 norm of dL/dx by time step, measured and predicted")) if png else ""
+    return _card([first, *map(_muted, facts), drawn, _table(TITLES, _thinned(rows), left=(1,))])
 
 
 def sweep_card(sweep: Sweep) -> Html:
@@ -85,8 +90,8 @@ def _badge(look: Look, words: str) -> Html:
     return tag("span", f"{SIGNS[look]} {words}", style=BADGE + COLORS[look])
 
 
-def _picture(png: bytes) -> Html:
-    return picture(png, "L2 norm of dL/dh by layer, one line for each measured step", style=PICTURE)
+def _picture(png: bytes, shown: str) -> Html:
+    return picture(png, shown, style=PICTURE)
 
 
 def _layers(found: VitalsSummary) -> Html:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from gradvitals.signal_propagation.reading import TimeReading
+
 OfLayer = Mapping[int, TimeNorms]  # measured step -> norms by time step
 TIME, NORM = "time step", "L2 norm of dL/dx at the step"
 MOST_LAYERS, FEW, NAMED = 3, 6, 6  # layers and lines of a figure, ticks of the measured steps
@@ -24,7 +26,11 @@ LEAST = 2.0  # decades from the darkest to the brightest color
 
 
 def gradient_through_time(
-    layers: Mapping[str, OfLayer], predicted: Mapping[str, float] | None = None, *, subtitle: str | None = None
+    layers: Mapping[str, OfLayer],
+    predicted: Mapping[str, float] | None = None,
+    *,
+    subtitle: str | None = None,
+    maps: bool = True,
 ) -> Figure:
     """Draws the gradient by time step, a row for each recurrent layer: lines, and a heat map over the training.
 
@@ -32,6 +38,7 @@ def gradient_through_time(
         layers: label of a recurrent layer -> measured step -> norms; the first three layers are drawn.
         predicted: label -> factor per time step that theory expects, drawn from the last time step backward.
         subtitle: which network or run it is.
+        maps: whether to draw heat maps.
 
     Raises:
         ValueError: no recurrent layer was measured.
@@ -50,15 +57,31 @@ def gradient_through_time(
     figure = ShownFigure(figsize=(9, tall))
     for place, (label, profiles) in enumerate(shown.items()):
         bottom, height = (ROW * (len(shown) - 1 - place) + 0.55) / tall, (ROW - 1.0) / tall
-        lines = figure.add_axes((0.09, bottom, 0.38, height))
+        lines = figure.add_axes((0.09, bottom, 0.38 if maps else 0.86, height))
         draw_time_lines(lines, profiles, (predicted or {}).get(label))
         above = f"{shortened(label, LONGEST_LABEL)}: {title(profiles)}"
         lines.set_title(above, fontsize=10, loc="left", parse_math=False)
-        draw_time_map(figure.add_axes((0.56, bottom, 0.32, height)), profiles)
+        if maps:
+            draw_time_map(figure.add_axes((0.56, bottom, 0.32, height)), profiles)
     figure.text(0.03, 1 - 0.4 / tall, "Gradient through time", fontsize=14, fontweight="bold")
     if subtitle:
         figure.text(0.97, 1 - 0.35 / tall, shortened(subtitle), ha="right", fontsize=8.5, color="0.4", parse_math=False)
     return figure
+
+
+def preflight_through_time(readings: Sequence[TimeReading], *, subtitle: str | None = None) -> Figure:
+    """Draws what a pre-flight found: the gradient by time step, and the slope that theory expects.
+
+    Args:
+        readings: of recurrent layers; the first three are drawn.
+        subtitle: which network it is.
+
+    Raises:
+        ValueError: there is none.
+    """
+    layers = {reading.layer: {0: TimeNorms.of(reading.norms)} for reading in readings}
+    predicted = {r.layer: r.factor_predicted for r in readings if r.factor_predicted is not None}
+    return gradient_through_time(layers, predicted, subtitle=subtitle, maps=False)
 
 
 def title(profiles: OfLayer) -> str:

@@ -38,14 +38,24 @@ def remarks(found: Preflight) -> list[str]:
             f"layer {layer.index} is {layer.surprise:.0f} scatters off: gain {significant(layer.gain_measured)}, "
             f"predicted {significant(layer.gain_predicted)}"
         )
-    lines += [_through_time(reading) for reading in found.through_time]
+    lines += [line for reading in found.through_time for line in _through_time(reading)]
     return [*lines, f"{': '.join(found.verdict)}{_depth(found)}"]
 
 
-def _through_time(reading: TimeReading) -> str:
-    evidence = time_profile(reading.norms).evidence
-    measured, predicted = significant(reading.factor_measured), significant(reading.factor_predicted)
-    return f"through time, {reading.layer}: {evidence}; {measured} per step, predicted {predicted}"
+def _through_time(reading: TimeReading) -> list[str]:
+    predicted = "not predicted"
+    if reading.factor_predicted is not None:
+        predicted = f"predicted {significant(reading.factor_predicted)}{_scatter(reading.factor_scatter)}"
+    memory = reading.memory
+    left = f"; a hundredth is left after {memory:.0f} steps" if memory is not None and memory < math.inf else ""
+    return [
+        f"through time, {name_end(reading.layer, NAME)}: {time_profile(reading.norms).evidence}",
+        f"  factor per time step {significant(reading.factor_measured)}, {predicted}{left}",
+    ]
+
+
+def _scatter(scatter: float | None) -> str:
+    return "" if scatter is None else f" ±{100 * math.expm1(scatter):.0f} %"
 
 
 def cells(layer: LayerReading, longest: int = NAME) -> tuple[str, ...]:
