@@ -1,0 +1,218 @@
+"""Predictions of theory for a network with convolutions: signals forward through its graph, gradients back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gradvitals.theory import Prediction, elementwise
+from gradvitals.theory.convolution import Convolution, transposed
+from gradvitals.theory.signal_map import Sampler, SignalMap, after_act, from_values, normalized, scaled, slopes
+from gradvitals.theory.gaussian_moments import slope
+from gradvitals.vitals import Layer, SignalNode
+
+MAX_STANDARD_ERRORS = 5  # of the mean of random weights from 0
+AXES = ("1d", "2d", "3d")
+
+
+@dataclass
+class _Step:
+    """What is known of a node.
+
+    Attributes:
+        signal: its output.
+        weights: of a layer.
+        passes: squared gradient of the input over that of the output, by position; None where it is unknown.
+        gradient: squared gradient of the output, summed over channels, by position, in units of that of ``root``.
+        root: the layer from which the gradients are counted.
+        scatter: of the logarithm of the squared gradient from here to the layer before.
+    """
+
+    signal: SignalMap | None = None
+    weights: Convolution | None = None
+    passes: Tensor | None = None
+    gradient: Tensor | None = None
+    root: int | None = None
+
+
+def predictions(layers: Sequence[Layer], nodes: Sequence[SignalNode]) -> list[Prediction | None]:
+    """Predicts the gain of each layer, as :func:`gradvitals.theory.predict` does for chains of linear layers.
+
+    The signal is that of theory from the first layer on, whose output is measured; so is what a pool does to the signal,
+    which depends on how neighboring pixels correlate.
+
+    Returns:
+        One entry per layer; None where a layer, or what is between it and the next, is unknown to theory.
+    """
+    steps = _forward(nodes)
+    _backward(nodes, steps)
+    places = {node.module: number for number, node in enumerate(nodes) if node.kind == "layer"}
+    found: list[Prediction | None] = [None] * len(layers)
+    for i, (layer, after) in enumerate(zip(layers, layers[1:], strict=False)):
+        here, there = places.get(layer.module), places.get(after.module)
+        if here is not None and there is not None:
+            found[i] = _prediction(steps[here], steps[there], nodes[here])
+    return found
+
+
+def _prediction(step: _Step, after: _Step, node: SignalNode) -> Prediction | None:
+    if step.gradient is None or after.gradient is None or step.root != after.root:
+        return None
+    above = after.gradient.sum().item()
+    gain = step.gradient.sum().item() / above if above else math.nan
+    return Prediction(gain, math.sqrt(5 / node.shape[0])) if 0 < gain < math.inf else None
+
+
+def _forward(nodes: Sequence[SignalNode]) -> list[_Step]:
+    sampler, steps = Sampler(), list[_Step]()
+    with torch.random.fork_rng(devices=()):
+        for number, node in enumerate(nodes):
+            before = [_given(steps[i].signal, node) if i is not None else None for i in node.inputs]
+            steps.append(_step(node, before, sampler))
+            _ = number
+    return steps
+
+
+def _given(signal: SignalMap | None, node: SignalNode) -> SignalMap | None:
+    """Returns a signal as a node receives it; None if a flattened one is no longer known."""
+    if signal is None or signal.square.shape == node.input_shape[1:]:
+        return signal
+    return replace(signal, square=signal.square.reshape(())) if signal.square.numel() == 1 else None
+
+
+def _step(node: SignalNode, before: Sequence[SignalMap | None], sampler: Sampler) -> _Step:
+    module: Any = node.module
+    x = before[0]
+    if node.kind == "layer":
+        weights = _weights(module)
+        if weights is None:
+            return _Step()
+        return _Step(_after_weights(node, weights, x, sampler), weights)
+    if any(signal is None for signal in before) or x is None:
+        return _Step()
+    if node.kind == "act":
+        act = elementwise(module)
+        return _Step() if act is None else _Step(after_act(act, x), passes=slopes(act, x))
+    if node.kind == "batch":
+        gain = 1.0 if module.weight is None else module.weight.detach()[0].item()
+        signal, factor = normalized(x, module.eps)
+        return _Step(scaled(signal, gain), passes=torch.full_like(x.square, gain**2 * factor))
+    if node.kind == "add":
+        return _Step(sampler.added(x, before[1]), passes=torch.ones_like(x.square))  # type: ignore[arg-type]
+    return _Step(_after_pool(node, x), passes=torch.ones(()))
+
+
+def _weights(layer: Any) -> Convolution | None:
+    """Describes the weights of a layer; None if their mean is not 0."""
+    weight = layer.weight.detach().double().cpu()
+    variance, mean = weight.var(unbiased=False).item(), weight.mean().item()
+    if not abs(mean) <= MAX_STANDARD_ERRORS * math.sqrt(variance / weight.numel()) < math.inf:
+        return None
+    taps = weight.shape[1] * weight.square().mean((0, 1))
+    bias = layer.bias.detach().double().square().mean().item() if layer.bias is not None else 0.0
+    if isinstance(layer, nn.Linear):
+        return Convolution(taps, bias)
+    padding = layer.padding
+    if padding == "valid":
+        padding = (0,) * taps.ndim
+    return Convolution(taps, bias, layer.stride, padding, layer.dilation, layer.padding_mode)
+
+
+def _after_weights(node: SignalNode, weights: Convolution, x: SignalMap | None, sampler: Sampler) -> SignalMap | None:
+    if x is None:
+        assert node.measured is not None
+        square = node.measured.square
+        return sampler.normal(square, node.measured.common) if 0 < square.max() < math.inf else None
+    square = weights(x.square)
+    if not 0 < square.max() < math.inf:
+        return None
+    shared = weights(torch.ones_like(x.square)).mean().item() * x.common + weights.bias
+    return sampler.normal(square + weights.bias, shared)
+
+
+def _after_pool(node: SignalNode, x: SignalMap) -> SignalMap | None:
+    if node.kind == "mean":
+        return None
+    assert node.measured is not None
+    assert node.measured.sample is not None
+    square = _pool(node)(x.square)
+    return from_values(square * (node.measured.growth * x.mean_square / square.mean().item()), node.measured.sample)
+
+
+def _pool(node: SignalNode):  # type: ignore[no-untyped-def]
+    """Returns a pool's mean over each window, as a function of a map."""
+    if node.kind == "mean":
+        return lambda x: x.mean()
+    module: Any = node.module
+    axes = len(node.input_shape) - 1
+    if "Adaptive" in type(module).__name__:
+        pool = getattr(nn, f"AdaptiveAvgPool{axes}d")(node.shape[1:])
+    else:
+        options: dict[str, Any] = {"padding": module.padding, "ceil_mode": module.ceil_mode}
+        options["count_include_pad"] = False
+        pool = getattr(nn, f"AvgPool{axes}d")(module.kernel_size, module.stride, **options)
+    return lambda x: pool(x[None, None])[0, 0]
+
+
+def _backward(nodes: Sequence[SignalNode], steps: Sequence[_Step]) -> None:
+    """Sets the gradients, from the last node to the first."""
+    uses: list[list[tuple[Tensor | None, int | None, int]]] = [[] for _ in nodes]
+    for number in reversed(range(len(nodes))):
+        node, step = nodes[number], steps[number]
+        known = [gradient for gradient, _, _ in uses[number] if gradient is not None]
+        roots = {root for _, root, _ in uses[number]}
+        if node.is_whole and len(roots) == 1 and known and len(known) == len(uses[number]):
+            step.gradient, step.root = torch.stack(known).sum(0), roots.pop()
+        elif node.kind == "layer" and step.weights is not None:
+            step.gradient = torch.ones(node.shape[1:], dtype=torch.float64)
+            step.root = number
+        for place in node.inputs:
+            if place is not None:
+                passed = _passed(node, step, nodes[place], uses[number], nodes)
+                uses[place].append((passed, step.root, number))
+
+
+def _passed(
+    node: SignalNode, step: _Step, before: SignalNode, uses: Sequence[Any], nodes: Sequence[SignalNode]
+) -> Tensor | None:
+    """Returns the squared gradient that a node passes to one of its inputs, by position of that input's node."""
+    if step.gradient is None:
+        return None
+    shape = node.input_shape[1:]
+    if node.kind == "layer":
+        assert step.weights is not None
+        found = transposed(step.weights, shape, step.gradient)
+    elif step.passes is None:
+        return None
+    elif node.kind in ("max", "average", "mean"):
+        found = transposed(_pool(node), shape, step.gradient)
+        if node.kind != "max":  # each of the n pixels of a window has a share 1 / n of the output
+            found = found / _window(node)
+    else:
+        found = step.gradient * (_selected_slopes(node, uses, nodes) or step.passes)
+    if before.shape[1:] == shape:
+        return found
+    positions = before.shape[1:]
+    return found.expand(positions) / math.prod(positions) if found.numel() == 1 else found.reshape(positions)
+
+
+def _selected_slopes(node: SignalNode, uses: Sequence[Any], nodes: Sequence[SignalNode]) -> float | None:
+    """Returns the mean square of an activation's slope at the maxima, where only a maximum uses its output."""
+    user = nodes[uses[0][2]] if len(uses) == 1 else None
+    if user is None or user.kind != "max" or user.measured is None or user.measured.selected is None:
+        return None
+    act: Any = elementwise(node.module)  # type: ignore[arg-type]
+    return slope(act, user.measured.selected.flatten()).square().mean().item()
+
+
+def _window(node: SignalNode) -> float:
+    """Returns the number of pixels of which a pool is the mean."""
+    size = getattr(node.module, "kernel_size", None)
+    if size is None:
+        return math.prod(node.input_shape[1:]) / math.prod(node.shape[1:])
+    return math.prod(size) if isinstance(size, tuple) else size ** (len(node.shape) - 1)

@@ -1,0 +1,316 @@
+"""Detects the graph of the forward pass, for networks with convolutions, whose theory needs it.
+
+Neither the network's code nor its names are used. Hooks record the calls of layers, activations, norms and pools; the
+autograd graph shows what else is done with their outputs. What is not known here belongs to no node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+from torch.nn.utils.parametrize import is_parametrized
+
+from gradvitals.vitals.activation_statistics import is_activation
+from gradvitals.vitals.autograd_graph import VIEWS, Origin, origin, through_views, users_of
+from gradvitals.vitals.hooks import Wrap, remove, unchanged
+from gradvitals.vitals.norms import is_sharded
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+MAXIMA = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+FUNCTIONS: dict[str, type[nn.Module]] = {
+    "ReluBackward0": nn.ReLU,
+    "TanhBackward0": nn.Tanh,
+    "SigmoidBackward0": nn.Sigmoid,
+}
+NOT_ELEMENTWISE = (nn.GLU, nn.RReLU)
+SAMPLE = (128, 128)  # channels and values of each
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a batch's output of a node looks like.
+
+    Attributes:
+        square: mean square over batch and channels by position, float64, on the CPU.
+        common: mean over channels of the square of a channel's mean over batch and positions.
+        sample: of a pool: some values, ``(channels, values)``.
+        growth: of a pool: the mean square of its output over that of its input.
+        selected: of a maximum of activations: what some of the selected values were before the activation.
+    """
+
+    square: Tensor
+    common: float = 0.0
+    sample: Tensor | None = None
+    growth: float = 1.0
+    selected: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class SignalNode:
+    """A step of the forward pass.
+
+    Attributes:
+        kind: ``layer``, ``act``, ``batch`` (a norm over the batch), ``average``, ``max``, ``mean`` (over positions) or
+            ``add``.
+        module: None for a sum and for a mean.
+        inputs: numbers of earlier nodes; None where the input comes from something unknown.
+        input_shape, shape: of input and output, without the batch.
+        is_whole: whether the nodes are all that uses the output.
+        measured: see :class:`Measured`.
+    """
+
+    kind: str
+    module: nn.Module | None
+    inputs: tuple[int | None, ...]
+    input_shape: tuple[int, ...]
+    shape: tuple[int, ...]
+    is_whole: bool = False
+    measured: Measured | None = None
+
+
+@dataclass
+class _Call:
+    kind: str
+    module: nn.Module
+    given: Origin | None
+    version: int
+    input_shape: tuple[int, ...]
+    returned: Origin | None = None
+    shape: tuple[int, ...] = ()
+    measured: Measured | None = None
+
+
+@dataclass
+class _Found:
+    """The nodes so far, with what each of them explains of the autograd graph."""
+
+    nodes: list[SignalNode] = field(default_factory=list)
+    ends: list[Node] = field(default_factory=list)
+    sources: list[frozenset[int]] = field(default_factory=list)  # layers whose weights were the last
+    by_output: dict[Origin, int] = field(default_factory=dict)
+    explained: set[Node] = field(default_factory=set)
+
+    def add(self, node: SignalNode, at: Origin, inside: Iterable[Node] = ()) -> int:
+        before = [self.sources[i] if i is not None else frozenset[int]() for i in node.inputs]
+        self.sources.append(frozenset({len(self.nodes)} if node.kind == "layer" else frozenset().union(*before)))
+        self.nodes.append(node)
+        self.ends.append(at[0])
+        self.by_output[at] = len(self.nodes) - 1
+        self.explained |= {at[0], *inside}
+        return self.by_output[at]
+
+
+class SignalGraph:
+    """Watches one forward pass, with gradients, and reports it as a graph.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 4, 2))
+        >>> graph = SignalGraph(net)
+        >>> loss = net(torch.randn(16, 3, 4, 4)).mean(); graph.close()
+        >>> [(node.kind, node.inputs, node.is_whole) for node in graph.nodes(loss)]
+        [('layer', (None,), True), ('act', (0,), True), ('layer', (1,), False)]
+    """
+
+    def __init__(self, network: nn.Module, wrap: Wrap = unchanged) -> None:
+        self._calls: list[_Call] = []
+        self._open: list[_Call] = []
+        self._before: Tensor | None = None  # what the latest activation got
+        modules = [module for module in network.modules() if _kind(module)]
+        self._hooks = []
+        if any(isinstance(module, CONVOLUTIONS) for module in modules):
+            called, returned = wrap(self._called), wrap(self._returned)
+            self._hooks = [m.register_forward_pre_hook(called, with_kwargs=True) for m in modules]
+            self._hooks += [m.register_forward_hook(returned, with_kwargs=True) for m in modules]
+
+    def close(self) -> None:
+        remove(self._hooks)
+        self._before = None
+
+    def nodes(self, loss: Tensor) -> list[SignalNode]:
+        """Returns the nodes in the order of the forward pass; none if nothing was watched."""
+        if loss.grad_fn is None or not self._calls:
+            return []
+        users = users_of(loss.grad_fn)
+        times = {call.module: 0 for call in self._calls}
+        for call in self._calls:
+            times[call.module] += 1
+        found = _Found()
+        for call in self._calls:
+            known = call.kind != "layer" or (times[call.module] == 1 and not is_parametrized(call.module))
+            if known and call.returned is not None and call.returned[0] in users:
+                _add_call(found, call)
+        self._calls = []
+        return [_closed(found, users, i) for i in range(len(found.nodes))]
+
+    def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        shape = tuple(x.shape[1:]) if x is not None else ()
+        version = x._version if x is not None and not x.is_inference() else 0
+        self._open.append(_Call(_kind(module) or "", module, origin(x), version, shape))
+
+    def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        call = self._open.pop()
+        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        if x is None or not isinstance(output, Tensor) or not output.requires_grad or not _is_known(call, x, output):
+            return
+        call.returned, call.shape = origin(output), tuple(output.shape[1:])
+        with torch.no_grad():
+            if call.kind == "layer":
+                call.measured = _of_layer(output)
+            elif call.kind in ("max", "average"):
+                call.measured = _of_pool(module, x, output, self._selected(call, x))
+        self._calls.append(call)
+        if call.kind == "act":
+            # In-place rectifiers keep the sign, which is all that their slope depends on.
+            self._before = x.detach()
+
+    def _selected(self, call: _Call, x: Tensor) -> Tensor | None:
+        """Returns what the activation got whose output is this input of a pool, if that is still known."""
+        latest = self._calls[-1] if self._calls else None
+        if call.kind != "max" or latest is None or latest.kind != "act" or latest.returned != call.given:
+            return None
+        return self._before
+
+
+def _kind(module: nn.Module) -> str | None:
+    if isinstance(module, (*CONVOLUTIONS, nn.Linear)):
+        return "layer"
+    if is_activation(module):
+        return None if isinstance(module, NOT_ELEMENTWISE) else "act"
+    kinds = ((BATCH_NORMS, "batch"), ((*AVERAGES, *ADAPTIVE), "average"), (MAXIMA, "max"))
+    return next((kind for types, kind in kinds if isinstance(module, types)), None)
+
+
+def _is_known(call: _Call, x: Tensor, output: Tensor) -> bool:
+    """Returns whether theory may know what this call did."""
+    module: Any = call.module
+    if call.kind == "layer":
+        axes = 2 if isinstance(module, nn.Linear) else module.weight.ndim
+        return x.ndim == axes and not is_sharded(module.weight)
+    if call.kind == "act":
+        return x.shape == output.shape and getattr(module, "num_parameters", 1) == 1
+    if call.kind == "batch":
+        return bool(module.training and _is_uniform(module))
+    if call.kind == "max":
+        return bool(not module.return_indices and _all(module.dilation, 1))
+    if isinstance(module, ADAPTIVE):
+        return all(size % out == 0 for size, out in zip(x.shape[2:], output.shape[2:], strict=True))
+    apart = all(s >= k for s, k in zip(_pair(module.stride, x), _pair(module.kernel_size, x), strict=True))
+    is_plain = _all(module.padding, 0) and not module.ceil_mode and getattr(module, "divisor_override", None) is None
+    return apart and is_plain
+
+
+def _is_uniform(norm: Any) -> bool:
+    """Returns whether all gains of a norm are equal and all shifts 0."""
+    gain, shift = norm.weight, norm.bias
+    return (gain is None or bool((gain == gain[0]).all())) and (shift is None or bool((shift == 0).all()))
+
+
+def _all(value: Any, wanted: int) -> bool:
+    return value in (wanted, (wanted,)) or (isinstance(value, tuple) and set(value) == {wanted})
+
+
+def _pair(value: Any, x: Tensor) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,) * (x.ndim - 2)
+
+
+def _of_layer(h: Tensor) -> Measured:
+    positions = tuple(range(2, h.ndim))
+    wide = h.detach() if h.dtype in (torch.float32, torch.float64) else h.detach().float()
+    common = wide.mean((0, *positions)).double().square().mean()
+    return Measured(wide.square().mean((0, 1)).double().cpu(), common.item())
+
+
+def _of_pool(pool: nn.Module, x: Tensor, output: Tensor, before: Tensor | None) -> Measured:
+    square, after = x.detach().double().square().mean(), output.detach().double().square().mean()
+    growth = (after / square).item() if square > 0 else 1.0
+    selected = None
+    if before is not None:
+        window: Any = pool
+        function = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[x.ndim]
+        settings = {"padding": window.padding, "ceil_mode": window.ceil_mode, "return_indices": True}
+        _, places = function(x.detach(), window.kernel_size, window.stride, **settings)  # type: ignore[operator]
+        selected = _sample(before.flatten(2).gather(2, places.flatten(2)))
+    return Measured(torch.zeros(()), 0.0, _sample(output.detach()), growth, selected)
+
+
+def _sample(x: Tensor) -> Tensor:
+    """Returns values of some channels, chosen evenly: shape ``SAMPLE``, float64, on the CPU."""
+    rows = x.transpose(0, 1).flatten(1)
+    channels = torch.arange(SAMPLE[0], device=x.device) % len(rows)
+    columns = torch.linspace(0, rows.shape[1] - 1, SAMPLE[1], device=x.device).long()
+    return rows[channels][:, columns].double().cpu()
+
+
+def _add_call(found: _Found, call: _Call) -> None:
+    assert call.returned is not None
+    inside = _inside(call.returned[0], call.given)
+    before = _resolve(found, call.given) if call.given else None
+    if before is not None and not _leads_to(found.nodes[before].shape, call.input_shape):
+        before = None
+    node = SignalNode(
+        call.kind, call.module, (before,), call.input_shape, call.shape, measured=call.measured
+    )
+    found.add(node, call.returned, inside)
+
+
+def _leads_to(shape: Sequence[int], given: Sequence[int]) -> bool:
+    """Returns whether a tensor is given as it is, or flattened."""
+    return tuple(shape) == tuple(given) or (len(given) == 1 and given[0] == torch.Size(shape).numel())
+
+
+def _inside(end: Node, given: Origin | None) -> set[Node]:
+    """Returns the nodes of a call, which lie between its output and its input."""
+    seen, stack = {end}, [end]
+    while stack:
+        for child, number in stack.pop().next_functions:
+            if child is not None and child not in seen and (given is None or through_views(child, number) != given):
+                seen.add(child)
+                stack.append(child)
+    return seen
+
+
+def _resolve(found: _Found, at: Origin) -> int | None:
+    """Returns the number of the node that made a tensor, which may be a sum, a mean or a function of known ones."""
+    if at in found.by_output:
+        return found.by_output[at]
+    node, name = at[0], at[0].name()
+    if name not in ("AddBackward0", "MeanBackward1", *FUNCTIONS):
+        return None
+    before = [_resolve(found, through_views(*edge)) for edge in node.next_functions if edge[0] is not None]  # type: ignore[arg-type]
+    if not before or None in before:
+        return None
+    first = found.nodes[before[0]]  # type: ignore[index]
+    if name in FUNCTIONS:
+        return found.add(SignalNode("act", FUNCTIONS[name](), tuple(before), first.shape, first.shape), at)
+    if name == "MeanBackward1":
+        axes = {axis % 2**64 for axis in node._saved_dim}  # type: ignore[attr-defined]
+        positions = set(range(2, 1 + len(first.shape)))
+        back = {axis - 1 - len(first.shape) + 2**64 for axis in positions}
+        if not positions or axes not in (positions, back):
+            return None
+        return found.add(SignalNode("mean", None, tuple(before), first.shape, first.shape[:1]), at)
+    same = len(before) == 2 and found.nodes[before[1]].shape == first.shape  # type: ignore[index]
+    # Independent summands: no two ways to the same weights.
+    if not same or found.sources[before[0]] & found.sources[before[1]] or node._saved_alpha != 1:  # type: ignore[attr-defined]
+        return None
+    return found.add(SignalNode("add", None, tuple(before), first.shape, first.shape), at)
+
+
+def _closed(found: _Found, users: dict[Node, list[Node]], number: int) -> SignalNode:
+    def explains(node: Node) -> bool:
+        return all(
+            user in found.explained or (user.name() in VIEWS and explains(user) and bool(users[user]))
+            for user in users[node]
+        )
+
+    return replace(found.nodes[number], is_whole=bool(users[found.ends[number]]) and explains(found.ends[number]))
