@@ -124,15 +124,16 @@ def _weights(layer: Any) -> Convolution | None:
 
 
 def _after_weights(node: SignalNode, weights: Convolution, x: SignalMap | None, sampler: Sampler) -> SignalMap | None:
+    assert node.measured is not None
+    variances = node.measured.variances
     if x is None:
-        assert node.measured is not None
         square = node.measured.square
-        return sampler.normal(square, node.measured.common) if 0 < square.max() < math.inf else None
+        return sampler.normal(square, node.measured.common, variances) if 0 < square.max() < math.inf else None
     square = weights(x.square)
     if not 0 < square.max() < math.inf:
         return None
     shared = weights(torch.ones_like(x.square)).mean().item() * x.common + weights.bias
-    return sampler.normal(square + weights.bias, shared)
+    return sampler.normal(square + weights.bias, shared, variances)
 
 
 def _after_pool(node: SignalNode, x: SignalMap) -> SignalMap | None:
@@ -186,7 +187,7 @@ def _passed(
     shape = node.input_shape[1:]
     if node.kind == "layer":
         assert step.weights is not None
-        found = transposed(step.weights, shape, step.gradient)
+        found = transposed(_weights_of_normed(node, step.weights, uses, nodes), shape, step.gradient)
     elif step.passes is None:
         return None
     elif node.kind in ("max", "average", "mean"):
@@ -216,3 +217,17 @@ def _window(node: SignalNode) -> float:
     if size is None:
         return math.prod(node.input_shape[1:]) / math.prod(node.shape[1:])
     return math.prod(size) if isinstance(size, tuple) else size ** (len(node.shape) - 1)
+
+
+def _weights_of_normed(node: SignalNode, weights: Convolution, uses: Sequence[Any], nodes: Sequence[SignalNode]) -> Convolution:
+    """Returns the weights as the gradient meets them behind a norm, which gives more of it to channels that vary less."""
+    assert node.measured is not None
+    user = nodes[uses[0][2]] if len(uses) == 1 else None
+    variances = node.measured.variances
+    if user is None or user.kind != "batch" or variances is None or not variances.min() > 0:
+        return weights
+    module: Any = node.module
+    weight = module.weight.detach().double().cpu()
+    shares = (variances + user.module.eps).reciprocal()
+    shares = (shares / shares.mean()).reshape(-1, *[1] * (weight.ndim - 1))
+    return replace(weights, taps=weight.shape[1] * (shares * weight.square()).mean((0, 1)))

@@ -60,10 +60,18 @@ class Sampler:
         self._offsets, values = _quantiles(CHANNELS), _quantiles(VALUES)
         self._values = self._shuffled(values.expand(CHANNELS, VALUES))
 
-    def normal(self, square: Tensor, common: float) -> SignalMap:
-        """Returns a signal of normal channels, whose means have the variance ``common``."""
+    def normal(self, square: Tensor, common: float, variances: Tensor | None = None) -> SignalMap:
+        """Returns a signal of normal channels, whose means have the variance ``common``.
+
+        Args:
+            variances: of some channels about their means, in any unit; None: all are equal.
+        """
         share = min(max(common / square.mean().item(), 0.0), 1.0) if square.mean() > 0 else 0.0
-        return SignalMap(square, math.sqrt(share) * self._offsets[:, None] + math.sqrt(1 - share) * self._values)
+        values = self._values
+        if variances is not None and variances.mean() > 0:
+            rows = torch.arange(CHANNELS) % len(variances)
+            values = values * (variances[rows] / variances[rows].mean()).sqrt()[:, None]
+        return SignalMap(square, math.sqrt(share) * self._offsets[:, None] + math.sqrt(1 - share) * values)
 
     def added(self, a: SignalMap, b: SignalMap) -> SignalMap:
         """Returns the sum of two signals that are independent but for their means."""

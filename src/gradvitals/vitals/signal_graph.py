@@ -42,6 +42,7 @@ class Measured:
     Attributes:
         square: mean square over batch and channels by position, float64, on the CPU.
         common: mean over channels of the square of a channel's mean over batch and positions.
+        variances: of each channel, float64, on the CPU.
         sample: of a pool: some values, ``(channels, values)``.
         growth: of a pool: the mean square of its output over that of its input.
         selected: of a maximum of activations: what some of the selected values were before the activation.
@@ -49,6 +50,7 @@ class Measured:
 
     square: Tensor
     common: float = 0.0
+    variances: Tensor | None = None
     sample: Tensor | None = None
     growth: float = 1.0
     selected: Tensor | None = None
@@ -226,8 +228,10 @@ def _pair(value: Any, x: Tensor) -> tuple[int, ...]:
 def _of_layer(h: Tensor) -> Measured:
     positions = tuple(range(2, h.ndim))
     wide = h.detach() if h.dtype in (torch.float32, torch.float64) else h.detach().float()
-    common = wide.mean((0, *positions)).double().square().mean()
-    return Measured(wide.square().mean((0, 1)).double().cpu(), common.item())
+    squares = wide.square().mean(0).double()
+    means = wide.mean((0, *positions)).double().square()
+    by_channel = squares.flatten(1).mean(1) if positions else squares
+    return Measured(squares.mean(0).cpu(), means.mean().item(), (by_channel - means).clamp(min=0).cpu())
 
 
 def _of_pool(pool: nn.Module, x: Tensor, output: Tensor, before: Tensor | None) -> Measured:
@@ -240,7 +244,7 @@ def _of_pool(pool: nn.Module, x: Tensor, output: Tensor, before: Tensor | None) 
         settings = {"padding": window.padding, "ceil_mode": window.ceil_mode, "return_indices": True}
         _, places = function(x.detach(), window.kernel_size, window.stride, **settings)  # type: ignore[operator]
         selected = _sample(before.flatten(2).gather(2, places.flatten(2)))
-    return Measured(torch.zeros(()), 0.0, _sample(output.detach()), growth, selected)
+    return Measured(torch.zeros(()), 0.0, None, _sample(output.detach()), growth, selected)
 
 
 def _sample(x: Tensor) -> Tensor:
