@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from gradvitals.theory import Prediction, elementwise
 from gradvitals.theory.convolution import Convolution, transposed
-from gradvitals.theory.signal_map import Sampler, SignalMap, after_act, from_values, normalized, scaled, slopes
+from gradvitals.theory.gradient_map import GradientMap, joined
+from gradvitals.theory.signal_map import Sampler, SignalMap, added, after_act, from_values, normalized, scaled, slopes
 from gradvitals.theory.gaussian_moments import slope
 from gradvitals.vitals import Layer, SignalNode
 
@@ -27,17 +28,20 @@ class _Step:
     Attributes:
         signal: its output.
         weights: of a layer.
-        passes: squared gradient of the input over that of the output, by position; None where it is unknown.
-        gradient: squared gradient of the output, summed over channels, by position, in units of that of ``root``.
-        root: the layer from which the gradients are counted.
-        scatter: of the logarithm of the squared gradient from here to the layer before.
+        slopes: of an activation or a norm, see :func:`gradvitals.theory.signal_map.slopes`.
+        order: of a sum, that of its second input's values.
+        gradient: that of the output, in units of that of ``root``.
+        root: number of the layer from which gradients are counted.
+        uses: what the nodes that use the output pass to it, with their roots and numbers; None where it is unknown.
     """
 
     signal: SignalMap | None = None
     weights: Convolution | None = None
-    passes: Tensor | None = None
-    gradient: Tensor | None = None
+    slopes: tuple[Tensor, Tensor] | None = None
+    order: Tensor | None = None
+    gradient: GradientMap | None = None
     root: int | None = None
+    uses: list[tuple[GradientMap | None, int | None, int]] = field(default_factory=list)
 
 
 def predictions(layers: Sequence[Layer], nodes: Sequence[SignalNode]) -> list[Prediction | None]:
@@ -63,18 +67,16 @@ def predictions(layers: Sequence[Layer], nodes: Sequence[SignalNode]) -> list[Pr
 def _prediction(step: _Step, after: _Step, node: SignalNode) -> Prediction | None:
     if step.gradient is None or after.gradient is None or step.root != after.root:
         return None
-    above = after.gradient.sum().item()
-    gain = step.gradient.sum().item() / above if above else math.nan
+    above = after.gradient.total
+    gain = step.gradient.total / above if above else math.nan
     return Prediction(gain, math.sqrt(5 / node.shape[0])) if 0 < gain < math.inf else None
 
 
 def _forward(nodes: Sequence[SignalNode]) -> list[_Step]:
     sampler, steps = Sampler(), list[_Step]()
-    with torch.random.fork_rng(devices=()):
-        for number, node in enumerate(nodes):
-            before = [_given(steps[i].signal, node) if i is not None else None for i in node.inputs]
-            steps.append(_step(node, before, sampler))
-            _ = number
+    for node in nodes:
+        before = [_given(steps[i].signal, node) if i is not None else None for i in node.inputs]
+        steps.append(_step(node, before, sampler))
     return steps
 
 
@@ -97,23 +99,25 @@ def _step(node: SignalNode, before: Sequence[SignalMap | None], sampler: Sampler
         return _Step()
     if node.kind == "act":
         act = elementwise(module)
-        return _Step() if act is None else _Step(after_act(act, x), passes=slopes(act, x))
+        return _Step() if act is None else _Step(after_act(act, x), slopes=slopes(act, x))
     if node.kind == "batch":
         gain = 1.0 if module.weight is None else module.weight.detach()[0].item()
         signal, factor = normalized(x, module.eps)
-        return _Step(scaled(signal, gain), passes=torch.full_like(x.square, gain**2 * factor))
+        return _Step(scaled(signal, gain), slopes=(gain**2 * factor.mean(), factor))
     if node.kind == "add":
-        return _Step(sampler.added(x, before[1]), passes=torch.ones_like(x.square))  # type: ignore[arg-type]
-    return _Step(_after_pool(node, x), passes=torch.ones(()))
+        order = sampler.order()
+        return _Step(added(x, before[1], order), order=order)  # type: ignore[arg-type]
+    return _Step(_after_pool(node, x))
 
 
 def _weights(layer: Any) -> Convolution | None:
     """Describes the weights of a layer; None if their mean is not 0."""
-    weight = layer.weight.detach().double().cpu()
+    weight = layer.weight.detach()
+    weight = weight if weight.dtype in (torch.float32, torch.float64) else weight.float()
     variance, mean = weight.var(unbiased=False).item(), weight.mean().item()
     if not abs(mean) <= MAX_STANDARD_ERRORS * math.sqrt(variance / weight.numel()) < math.inf:
         return None
-    taps = weight.shape[1] * weight.square().mean((0, 1))
+    taps = weight.shape[1] * weight.square().mean((0, 1)).double().cpu()
     bias = layer.bias.detach().double().square().mean().item() if layer.bias is not None else 0.0
     if isinstance(layer, nn.Linear):
         return Convolution(taps, bias)
@@ -162,49 +166,67 @@ def _pool(node: SignalNode):  # type: ignore[no-untyped-def]
 
 def _backward(nodes: Sequence[SignalNode], steps: Sequence[_Step]) -> None:
     """Sets the gradients, from the last node to the first."""
-    uses: list[list[tuple[Tensor | None, int | None, int]]] = [[] for _ in nodes]
     for number in reversed(range(len(nodes))):
         node, step = nodes[number], steps[number]
-        known = [gradient for gradient, _, _ in uses[number] if gradient is not None]
-        roots = {root for _, root, _ in uses[number]}
-        if node.is_whole and len(roots) == 1 and known and len(known) == len(uses[number]):
-            step.gradient, step.root = torch.stack(known).sum(0), roots.pop()
+        known = [gradient for gradient, _, _ in step.uses if gradient is not None]
+        roots = {root for _, root, _ in step.uses}
+        if node.is_whole and len(roots) == 1 and known and len(known) == len(step.uses):
+            step.gradient, step.root = joined(known), roots.pop()
         elif node.kind == "layer" and step.weights is not None:
-            step.gradient = torch.ones(node.shape[1:], dtype=torch.float64)
-            step.root = number
-        for place in node.inputs:
-            if place is not None:
-                passed = _passed(node, step, nodes[place], uses[number], nodes)
-                uses[place].append((passed, step.root, number))
+            step.gradient, step.root = GradientMap.even(torch.ones(node.shape[1:], dtype=torch.float64)), number
+        for place, before in enumerate(node.inputs):
+            if before is not None:
+                passed = _passed(node, step, nodes, place)
+                passed = passed and _reshaped(passed, nodes[before].shape[1:])
+                steps[before].uses.append((passed, step.root, number))
 
 
-def _passed(
-    node: SignalNode, step: _Step, before: SignalNode, uses: Sequence[Any], nodes: Sequence[SignalNode]
-) -> Tensor | None:
-    """Returns the squared gradient that a node passes to one of its inputs, by position of that input's node."""
-    if step.gradient is None:
+def _passed(node: SignalNode, step: _Step, nodes: Sequence[SignalNode], place: int) -> GradientMap | None:
+    """Returns the gradient that a node passes to one of its inputs."""
+    after, shape = step.gradient, node.input_shape[1:]
+    if after is None or step.signal is None and node.kind not in ("layer", "mean"):
         return None
-    shape = node.input_shape[1:]
     if node.kind == "layer":
         assert step.weights is not None
-        found = transposed(_weights_of_normed(node, step.weights, uses, nodes), shape, step.gradient)
-    elif step.passes is None:
-        return None
-    elif node.kind in ("max", "average", "mean"):
-        found = transposed(_pool(node), shape, step.gradient)
-        if node.kind != "max":  # each of the n pixels of a window has a share 1 / n of the output
-            found = found / _window(node)
-    else:
-        found = step.gradient * (_selected_slopes(node, uses, nodes) or step.passes)
-    if before.shape[1:] == shape:
-        return found
-    positions = before.shape[1:]
-    return found.expand(positions) / math.prod(positions) if found.numel() == 1 else found.reshape(positions)
+        return GradientMap.even(transposed(_met(node, step.weights, after), shape, after.square))
+    if node.kind == "add":
+        return after if place == 0 else GradientMap(after.square, _undone(after.shares, step.order))
+    if step.slopes is not None:
+        selected = _selected_slopes(node, step, nodes)
+        return after.times(*step.slopes) if selected is None else GradientMap.even(after.square * selected)
+    # Each of the n pixels of a window has a share 1 / n of the mean; one of them is the maximum.
+    share = 1.0 if node.kind == "max" else 1 / _window(node)
+    return GradientMap.even(share * transposed(_pool(node), shape, after.square))
 
 
-def _selected_slopes(node: SignalNode, uses: Sequence[Any], nodes: Sequence[SignalNode]) -> float | None:
+def _undone(shares: Tensor, order: Tensor | None) -> Tensor:
+    assert order is not None
+    return torch.empty_like(shares).flatten().index_copy_(0, order, shares.flatten()).reshape(shares.shape)
+
+
+def _reshaped(gradient: GradientMap, positions: Sequence[int]) -> GradientMap:
+    """Returns the gradient as the node before sees it, whose output may have been flattened."""
+    square = gradient.square
+    if tuple(square.shape) == tuple(positions):
+        return gradient
+    return replace(gradient, square=square.expand(tuple(positions)) / math.prod(positions))
+
+
+def _met(node: SignalNode, weights: Convolution, after: GradientMap) -> Convolution:
+    """Returns the weights as the gradient meets them, which has not the same share in each channel.
+
+    A norm gives more of it to channels that vary less, which are those of small weights.
+    """
+    module: Any = node.module
+    shares = after.by_channel(node.shape[0])
+    rows = module.weight.detach()[: len(shares)].flatten(1).square().sum(1).double().cpu()
+    level = ((shares * rows).mean() / rows.mean()) if rows.mean() > 0 else 1.0
+    return replace(weights, taps=weights.taps * level)
+
+
+def _selected_slopes(node: SignalNode, step: _Step, nodes: Sequence[SignalNode]) -> float | None:
     """Returns the mean square of an activation's slope at the maxima, where only a maximum uses its output."""
-    user = nodes[uses[0][2]] if len(uses) == 1 else None
+    user = nodes[step.uses[0][2]] if len(step.uses) == 1 else None
     if user is None or user.kind != "max" or user.measured is None or user.measured.selected is None:
         return None
     act: Any = elementwise(node.module)  # type: ignore[arg-type]
@@ -218,16 +240,3 @@ def _window(node: SignalNode) -> float:
         return math.prod(node.input_shape[1:]) / math.prod(node.shape[1:])
     return math.prod(size) if isinstance(size, tuple) else size ** (len(node.shape) - 1)
 
-
-def _weights_of_normed(node: SignalNode, weights: Convolution, uses: Sequence[Any], nodes: Sequence[SignalNode]) -> Convolution:
-    """Returns the weights as the gradient meets them behind a norm, which gives more of it to channels that vary less."""
-    assert node.measured is not None
-    user = nodes[uses[0][2]] if len(uses) == 1 else None
-    variances = node.measured.variances
-    if user is None or user.kind != "batch" or variances is None or not variances.min() > 0:
-        return weights
-    module: Any = node.module
-    weight = module.weight.detach().double().cpu()
-    shares = (variances + user.module.eps).reciprocal()
-    shares = (shares / shares.mean()).reshape(-1, *[1] * (weight.ndim - 1))
-    return replace(weights, taps=weight.shape[1] * (shares * weight.square()).mean((0, 1)))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gradvitals.theory.gaussian_moments import Act, resolve, slope
+from gradvitals.theory.normalized import two_slopes
 
 CHANNELS, VALUES = 128, 128  # of a sample
 FINENESS = 0.3  # of the logarithm of the mean square, between values that are interpolated
@@ -58,7 +59,7 @@ class Sampler:
     def __init__(self) -> None:
         self._generator = torch.Generator().manual_seed(0)
         self._offsets, values = _quantiles(CHANNELS), _quantiles(VALUES)
-        self._values = self._shuffled(values.expand(CHANNELS, VALUES))
+        self._values = values.repeat(CHANNELS)[self.order()].reshape(CHANNELS, VALUES)
 
     def normal(self, square: Tensor, common: float, variances: Tensor | None = None) -> SignalMap:
         """Returns a signal of normal channels, whose means have the variance ``common``.
@@ -73,16 +74,18 @@ class Sampler:
             values = values * (variances[rows] / variances[rows].mean()).sqrt()[:, None]
         return SignalMap(square, math.sqrt(share) * self._offsets[:, None] + math.sqrt(1 - share) * values)
 
-    def added(self, a: SignalMap, b: SignalMap) -> SignalMap:
-        """Returns the sum of two signals that are independent but for their means."""
+    def order(self) -> Tensor:
+        """Returns an order of a sample's values, which stay with those of their channel: shape ``(number of values,)``."""
         rows = torch.randperm(CHANNELS, generator=self._generator)
-        values = a.values + self._shuffled(b.values[rows])
-        crossed = 2 * a.sample.mean().item() * b.sample.mean().item() * (a.square * b.square).sqrt()
-        return from_values(a.square + b.square + crossed, values)
+        columns = torch.rand(CHANNELS, VALUES, generator=self._generator).argsort(1)
+        return (rows[:, None] * VALUES + columns).flatten()
 
-    def _shuffled(self, values: Tensor) -> Tensor:
-        order = torch.rand(values.shape, generator=self._generator).argsort(1)
-        return values.gather(1, order)
+
+def added(a: SignalMap, b: SignalMap, order: Tensor) -> SignalMap:
+    """Returns the sum of two signals that are independent but for their means; ``order`` is that of ``b``'s values."""
+    values = a.values + b.values.flatten()[order].reshape(CHANNELS, VALUES)
+    crossed = 2 * a.sample.mean().item() * b.sample.mean().item() * (a.square * b.square).sqrt()
+    return from_values(a.square + b.square + crossed, values)
 
 
 def from_values(square: Tensor, values: Tensor) -> SignalMap:
@@ -100,30 +103,40 @@ def after_act(act: Act | None, signal: SignalMap) -> SignalMap:
         ([0.5, 0.5], 0.16)
     """
     phi = resolve(act)[0]
-    square = _by_position(lambda h: phi(h).detach().square().mean().item(), signal)
-    return from_values(square, phi(signal.values).detach())
+    values = phi(signal.values).detach()
+    if two_slopes(act):
+        square = signal.square * (values.square().mean() / signal.mean_square if signal.mean_square else 0.0)
+    else:
+        square = _by_position(lambda h: phi(h).detach().square().mean().item(), signal)
+    return from_values(square, values)
 
 
-def slopes(act: Act | None, signal: SignalMap) -> Tensor:
-    """Returns the mean square of the activation's slope by position.
+def slopes(act: Act | None, signal: SignalMap) -> tuple[Tensor, Tensor]:
+    """Returns the square of the activation's slope: its mean by position, and that at each value of the sample.
 
     Example:
-        >>> slopes("relu", Sampler().normal(torch.tensor([1.0, 4.0]), 0.0)).tolist()
-        [0.5, 0.5]
+        >>> by_position, by_value = slopes("relu", Sampler().normal(torch.tensor([1.0, 4.0]), 0.0))
+        >>> by_position.tolist(), by_value.unique().tolist()
+        ([0.5, 0.5], [0.0, 1.0])
     """
     phi = resolve(act)[0]
-    return _by_position(lambda h: slope(phi, h).square().mean().item(), signal)
+    by_value = slope(phi, signal.values).square()
+    if two_slopes(act):
+        return by_value.mean().expand_as(signal.square), by_value
+    return _by_position(lambda h: slope(phi, h).square().mean().item(), signal), by_value
 
 
-def normalized(signal: SignalMap, eps: float) -> tuple[SignalMap, float]:
-    """Returns the signal behind a norm over batch and positions, and the norm's factor on the squared gradient."""
+def normalized(signal: SignalMap, eps: float) -> tuple[SignalMap, Tensor]:
+    """Returns the signal behind a norm over batch and positions, and the norm's factor on each value's squared gradient."""
     values = signal.values
     variance = values.var(1, unbiased=False, keepdim=True) + eps
     after = (values - values.mean(1, keepdim=True)) / variance.sqrt()
-    square = (signal.square - signal.common).clamp(min=0)
+    # About the channel's mean over all positions; near a border of zeros the mean is smaller, as the values are.
+    share = signal.sample.mean(1).square().mean()
+    square = (1 - share) * signal.square + ((share * signal.square).sqrt() - math.sqrt(signal.common)).square()
     total = square.mean()
     level = after.square().mean() / total if total > 0 else total
-    return from_values(square * level, after), variance.reciprocal().mean().item()
+    return from_values(square * level, after), variance.reciprocal().expand_as(values)
 
 
 def scaled(signal: SignalMap, factor: float) -> SignalMap:
