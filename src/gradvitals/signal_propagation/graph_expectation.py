@@ -136,8 +136,7 @@ def _after_weights(node: SignalNode, weights: Convolution, x: SignalMap | None, 
     square = weights(x.square)
     if not 0 < square.max() < math.inf:
         return None
-    shared = weights(torch.ones_like(x.square)).mean().item() * x.common + weights.bias
-    return sampler.normal(square + weights.bias, shared, variances)
+    return sampler.normal(square + weights.bias, weights.common(x.square, x.common) + weights.bias, variances)
 
 
 def _after_pool(node: SignalNode, x: SignalMap) -> SignalMap | None:

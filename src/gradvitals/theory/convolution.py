@@ -8,7 +8,7 @@ over channels, goes back by the transposed map.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +53,26 @@ class Convolution:
             x, padding = F.pad(x, self._ends(), mode=self.mode), (0,) * self.taps.ndim
         settings = {"stride": tuple(self.stride), "padding": padding, "dilation": tuple(self.dilation)}
         return convolve(x, self.taps[None, None], **settings)[0, 0]  # type: ignore[operator]
+
+    @torch.inference_mode(False)
+    def common(self, square: Tensor, common: float) -> float:
+        """Returns the mean square, over channels, of the output's mean over positions, without the bias.
+
+        Args:
+            square, common: the input's mean square by position, and the mean square of its channels' means.
+
+        Example:
+            >>> ones = torch.ones(3, dtype=torch.float64)
+            >>> Convolution(ones, padding=(1,))(torch.ones(2, dtype=torch.float64)).tolist()
+            [2.0, 2.0]
+            >>> Convolution(ones, padding=(1,)).common(torch.ones(2, dtype=torch.float64), 1.0)  # 1/4 + 1 + 1/4
+            1.5
+        """
+        mean = square.sqrt() / square.sqrt().mean() if square.max() > 0 else square
+        with torch.enable_grad():
+            taps = self.taps.detach().clone().requires_grad_()
+            (seen,) = torch.autograd.grad(replace(self, taps=taps)(mean.detach().clone()).mean(), taps)
+        return common * (self.taps * seen.square()).sum().item()  # each tap has weights of its own
 
     def _ends(self) -> list[int]:
         """Returns the padding before and after each axis, last axis first, as ``F.pad`` expects it."""

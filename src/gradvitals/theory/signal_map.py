@@ -158,6 +158,8 @@ def _by_position(of, signal: SignalMap) -> Tensor:  # type: ignore[no-untyped-de
     known = torch.tensor([of(size * signal.sample) for size in (sizes / 2).exp().tolist()], dtype=torch.float64)
     place = (logs - low) / (high - low) * (number - 1)
     left = place.floor().clamp(max=number - 2).long()
+    if known.min() > 0:  # powers of the size, such as a rectifier's, are exact in the logarithm
+        return torch.lerp(known[left].log(), known[left + 1].log(), place - left).exp()
     return torch.lerp(known[left], known[left + 1], place - left)
 
 
