@@ -18,7 +18,6 @@ from gradvitals.theory.gaussian_moments import slope
 from gradvitals.vitals import Layer, SignalNode
 
 MAX_STANDARD_ERRORS = 5  # of the mean of random weights from 0
-AXES = ("1d", "2d", "3d")
 
 
 @dataclass
@@ -44,7 +43,7 @@ class _Step:
     uses: list[tuple[GradientMap | None, int | None, int]] = field(default_factory=list)
 
 
-def predictions(layers: Sequence[Layer], nodes: Sequence[SignalNode]) -> list[Prediction | None]:
+def graph_predictions(layers: Sequence[Layer], nodes: Sequence[SignalNode]) -> list[Prediction | None]:
     """Predicts the gain of each layer, as :func:`gradvitals.theory.predict` does for chains of linear layers.
 
     The signal is that of theory from the first layer on, whose output is measured; so is what a pool does to the signal,
@@ -60,16 +59,31 @@ def predictions(layers: Sequence[Layer], nodes: Sequence[SignalNode]) -> list[Pr
     for i, (layer, after) in enumerate(zip(layers, layers[1:], strict=False)):
         here, there = places.get(layer.module), places.get(after.module)
         if here is not None and there is not None:
-            found[i] = _prediction(steps[here], steps[there], nodes[here])
+            found[i] = _prediction(steps[here], steps[there], _scatter(here, nodes, steps))
     return found
 
 
-def _prediction(step: _Step, after: _Step, node: SignalNode) -> Prediction | None:
+def _prediction(step: _Step, after: _Step, scatter: float) -> Prediction | None:
     if step.gradient is None or after.gradient is None or step.root != after.root:
         return None
     above = after.gradient.total
     gain = step.gradient.total / above if above else math.nan
-    return Prediction(gain, math.sqrt(5 / node.shape[0])) if 0 < gain < math.inf else None
+    return Prediction(gain, scatter) if 0 < gain < math.inf else None
+
+
+def _scatter(number: int, nodes: Sequence[SignalNode], steps: Sequence[_Step]) -> float:
+    """Estimates the standard deviation of a log squared gain, where all positions have the same gradient.
+
+    Then a convolution acts on it as a linear layer of as many units as it has channels, see
+    :func:`gradvitals.theory.log_scatter`.
+    """
+    kurtosis, user = 1.0, number
+    while steps[user].uses and (user := steps[user].uses[0][2]) is not None and nodes[user].kind != "layer":
+        slopes = steps[user].slopes
+        if nodes[user].kind == "act" and slopes is not None and slopes[1].mean() > 0:
+            kurtosis = (slopes[1].square().mean() / slopes[1].mean() ** 2).item()
+            break
+    return math.sqrt((3 * kurtosis - 1) / nodes[number].shape[0])
 
 
 def _forward(nodes: Sequence[SignalNode]) -> list[_Step]:
@@ -92,9 +106,7 @@ def _step(node: SignalNode, before: Sequence[SignalMap | None], sampler: Sampler
     x = before[0]
     if node.kind == "layer":
         weights = _weights(module)
-        if weights is None:
-            return _Step()
-        return _Step(_after_weights(node, weights, x, sampler), weights)
+        return _Step() if weights is None else _Step(_after_weights(node, weights, x, sampler), weights)
     if any(signal is None for signal in before) or x is None:
         return _Step()
     if node.kind == "act":

@@ -19,7 +19,8 @@ from torch.nn.utils.parametrize import is_parametrized
 from gradvitals.vitals.activation_statistics import is_activation
 from gradvitals.vitals.autograd_graph import VIEWS, Origin, origin, through_views, users_of
 from gradvitals.vitals.hooks import Wrap, remove, unchanged
-from gradvitals.vitals.norms import is_sharded
+from gradvitals.vitals.layer_graph import NOT_ELEMENTWISE, first_tensor
+from gradvitals.vitals.norms import is_sharded, norm, wide
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -31,7 +32,6 @@ FUNCTIONS: dict[str, type[nn.Module]] = {
     "TanhBackward0": nn.Tanh,
     "SigmoidBackward0": nn.Sigmoid,
 }
-NOT_ELEMENTWISE = (nn.GLU, nn.RReLU)
 SAMPLE = (128, 128)  # channels and values of each
 
 
@@ -84,7 +84,6 @@ class _Call:
     kind: str
     module: nn.Module
     given: Origin | None
-    version: int
     input_shape: tuple[int, ...]
     returned: Origin | None = None
     shape: tuple[int, ...] = ()
@@ -154,14 +153,14 @@ class SignalGraph:
         return [_closed(found, users, i) for i in range(len(found.nodes))]
 
     def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
-        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
-        shape = tuple(x.shape[1:]) if x is not None else ()
-        version = x._version if x is not None and not x.is_inference() else 0
-        self._open.append(_Call(_kind(module) or "", module, origin(x), version, shape))
+        if not torch.compiler.is_compiling():
+            x = first_tensor(args, kwargs)
+            self._open.append(_Call(_kind(module) or "", module, origin(x), tuple(x.shape[1:]) if x is not None else ()))
 
     def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        call = self._open.pop()
-        x = next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
+        if torch.compiler.is_compiling():
+            return
+        call, x = self._open.pop(), first_tensor(args, kwargs)
         if x is None or not isinstance(output, Tensor) or not output.requires_grad or not _is_known(call, x, output):
             return
         call.returned, call.shape = origin(output), tuple(output.shape[1:])
@@ -227,15 +226,15 @@ def _pair(value: Any, x: Tensor) -> tuple[int, ...]:
 
 def _of_layer(h: Tensor) -> Measured:
     positions = tuple(range(2, h.ndim))
-    wide = h.detach() if h.dtype in (torch.float32, torch.float64) else h.detach().float()
-    squares = wide.square().mean(0).double()
-    means = wide.mean((0, *positions)).double().square()
-    by_channel = squares.flatten(1).mean(1) if positions else squares
-    return Measured(squares.mean(0).cpu(), means.mean().item(), (by_channel - means).clamp(min=0).cpu())
+    known = h.detach() if h.dtype in (torch.float32, torch.float64) else h.detach().float()
+    squares = known.square().mean(0).to(wide(h.device))
+    means = known.mean((0, *positions)).to(squares).square()
+    variances = (squares.flatten(1).mean(1) if positions else squares) - means
+    return Measured(squares.mean(0).double().cpu(), means.mean().item(), variances.clamp(min=0).double().cpu())
 
 
 def _of_pool(pool: nn.Module, x: Tensor, output: Tensor, before: Tensor | None) -> Measured:
-    square, after = x.detach().double().square().mean(), output.detach().double().square().mean()
+    square, after = (norm(t.detach()).square() / t.numel() for t in (x, output))
     growth = (after / square).item() if square > 0 else 1.0
     selected = None
     if before is not None:
@@ -252,7 +251,7 @@ def _sample(x: Tensor) -> Tensor:
     rows = x.transpose(0, 1).flatten(1)
     channels = torch.arange(SAMPLE[0], device=x.device) % len(rows)
     columns = torch.linspace(0, rows.shape[1] - 1, SAMPLE[1], device=x.device).long()
-    return rows[channels][:, columns].double().cpu()
+    return rows[channels][:, columns].cpu().double()
 
 
 def _add_call(found: _Found, call: _Call) -> None:
