@@ -12,9 +12,8 @@ from torch import Tensor, nn
 
 from gradvitals.theory import Prediction, elementwise
 from gradvitals.theory.convolution import Convolution, transposed
-from gradvitals.theory.gradient_map import GradientMap, joined
+from gradvitals.theory.gradient_map import GradientMap, chosen, joined
 from gradvitals.theory.signal_map import Sampler, SignalMap, added, after_act, from_values, normalized, scaled, slopes
-from gradvitals.theory.gaussian_moments import slope
 from gradvitals.vitals import Layer, SignalNode
 
 MAX_STANDARD_ERRORS = 5  # of the mean of random weights from 0
@@ -29,6 +28,7 @@ class _Step:
         weights: of a layer.
         slopes: of an activation or a norm, see :func:`gradvitals.theory.signal_map.slopes`.
         order: of a sum, that of its second input's values.
+        chosen: of a maximum, see :func:`gradvitals.theory.gradient_map.chosen`.
         gradient: that of the output, in units of that of ``root``.
         root: number of the layer from which gradients are counted.
         uses: what the nodes that use the output pass to it, with their roots and numbers; None where it is unknown.
@@ -38,6 +38,7 @@ class _Step:
     weights: Convolution | None = None
     slopes: tuple[Tensor, Tensor] | None = None
     order: Tensor | None = None
+    chosen: Tensor | None = None
     gradient: GradientMap | None = None
     root: int | None = None
     uses: list[tuple[GradientMap | None, int | None, int]] = field(default_factory=list)
@@ -119,7 +120,7 @@ def _step(node: SignalNode, before: Sequence[SignalMap | None], sampler: Sampler
     if node.kind == "add":
         order = sampler.order()
         return _Step(added(x, before[1], order), order=order)  # type: ignore[arg-type]
-    return _Step(_after_pool(node, x))
+    return _Step(_after_pool(node, x), chosen=_chosen(node, x))
 
 
 def _weights(layer: Any) -> Convolution | None:
@@ -160,6 +161,15 @@ def _after_pool(node: SignalNode, x: SignalMap) -> SignalMap | None:
     return from_values(square * (node.measured.growth * x.mean_square / square.mean().item()), node.measured.sample)
 
 
+def _chosen(node: SignalNode, x: SignalMap) -> Tensor | None:
+    if node.kind != "max":
+        return None
+    assert node.measured is not None
+    assert node.measured.given is not None
+    assert node.measured.sample is not None
+    return chosen(x, node.measured.given, node.measured.sample)
+
+
 def _pool(node: SignalNode):  # type: ignore[no-untyped-def]
     """Returns a pool's mean over each window, as a function of a map."""
     if node.kind == "mean":
@@ -187,12 +197,12 @@ def _backward(nodes: Sequence[SignalNode], steps: Sequence[_Step]) -> None:
             step.gradient, step.root = GradientMap.even(torch.ones(node.shape[1:], dtype=torch.float64)), number
         for place, before in enumerate(node.inputs):
             if before is not None:
-                passed = _passed(node, step, nodes, place)
+                passed = _passed(node, step, place)
                 passed = passed and _reshaped(passed, nodes[before].shape[1:])
                 steps[before].uses.append((passed, step.root, number))
 
 
-def _passed(node: SignalNode, step: _Step, nodes: Sequence[SignalNode], place: int) -> GradientMap | None:
+def _passed(node: SignalNode, step: _Step, place: int) -> GradientMap | None:
     """Returns the gradient that a node passes to one of its inputs."""
     after, shape = step.gradient, node.input_shape[1:]
     if after is None or step.signal is None and node.kind not in ("layer", "mean"):
@@ -203,11 +213,11 @@ def _passed(node: SignalNode, step: _Step, nodes: Sequence[SignalNode], place: i
     if node.kind == "add":
         return after if place == 0 else GradientMap(after.square, _undone(after.shares, step.order))
     if step.slopes is not None:
-        selected = _selected_slopes(node, step, nodes)
-        return after.times(*step.slopes) if selected is None else GradientMap.even(after.square * selected)
-    # Each of the n pixels of a window has a share 1 / n of the mean; one of them is the maximum.
-    share = 1.0 if node.kind == "max" else 1 / _window(node)
-    return GradientMap.even(share * transposed(_pool(node), shape, after.square))
+        return after.times(*step.slopes)
+    before = transposed(_pool(node), shape, after.square)
+    if step.chosen is not None:  # the gradient of a maximum goes to one of the pixels
+        return GradientMap(before, step.chosen)
+    return GradientMap.even(before / _window(node))  # each of n pixels has a share 1 / n of the mean
 
 
 def _undone(shares: Tensor, order: Tensor | None) -> Tensor:
@@ -235,19 +245,9 @@ def _met(node: SignalNode, weights: Convolution, after: GradientMap) -> Convolut
     return replace(weights, taps=weights.taps * level)
 
 
-def _selected_slopes(node: SignalNode, step: _Step, nodes: Sequence[SignalNode]) -> float | None:
-    """Returns the mean square of an activation's slope at the maxima, where only a maximum uses its output."""
-    user = nodes[step.uses[0][2]] if len(step.uses) == 1 else None
-    if user is None or user.kind != "max" or user.measured is None or user.measured.selected is None:
-        return None
-    act: Any = elementwise(node.module)  # type: ignore[arg-type]
-    return slope(act, user.measured.selected.flatten()).square().mean().item()
-
-
 def _window(node: SignalNode) -> float:
     """Returns the number of pixels of which a pool is the mean."""
     size = getattr(node.module, "kernel_size", None)
     if size is None:
         return math.prod(node.input_shape[1:]) / math.prod(node.shape[1:])
     return math.prod(size) if isinstance(size, tuple) else size ** (len(node.shape) - 1)
-

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gradvitals.theory.signal_map import CHANNELS, VALUES
+from gradvitals.theory.signal_map import CHANNELS, VALUES, SignalMap
+
+BINS = 32  # of equally many values
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,29 @@ class GradientMap:
         used = min(number, CHANNELS)
         sums = torch.zeros(used, dtype=torch.float64).index_add_(0, torch.arange(CHANNELS) % used, rows)
         return sums / torch.bincount(torch.arange(CHANNELS) % used)
+
+
+def chosen(signal: SignalMap, given: Tensor, maxima: Tensor) -> Tensor:
+    """Returns how much more often than others each value of a signal's sample is the largest of its window.
+
+    Args:
+        given, maxima: measured values before and after the maximum, in any unit.
+
+    Example:
+        >>> values = torch.arange(8.0, dtype=torch.float64)
+        >>> sample = SignalMap(torch.ones(()), values / values.square().mean().sqrt())
+        >>> chosen(sample, values, values[4:]).tolist()  # the upper half
+        [0.0, 0.0, 0.0, 0.0, 2.0, 2.0, 2.0, 2.0]
+    """
+    size = given.square().mean().sqrt()
+    levels = torch.linspace(0, 1, BINS + 1, dtype=torch.float64)[1:-1]
+    edges = given.flatten().quantile(levels).unique() / size
+    counts = [
+        torch.bincount(torch.bucketize(v.flatten() / size, edges), minlength=len(edges) + 1) for v in (given, maxima)
+    ]
+    before, after = (count.double() / count.sum() for count in counts)
+    shares = (after / before.clamp(min=1e-9) * (before > 0))[torch.bucketize(signal.sample, edges)]
+    return shares / shares.mean() if shares.mean() > 0 else torch.ones_like(shares)
 
 
 def joined(gradients: Sequence[GradientMap]) -> GradientMap:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn.utils.parametrize import is_parametrized
@@ -43,17 +42,16 @@ class Measured:
         square: mean square over batch and channels by position, float64, on the CPU.
         common: mean over channels of the square of a channel's mean over batch and positions.
         variances: of each channel, float64, on the CPU.
-        sample: of a pool: some values, ``(channels, values)``.
+        given, sample: of a pool: some values of its input and of its output, ``(channels, values)``.
         growth: of a pool: the mean square of its output over that of its input.
-        selected: of a maximum of activations: what some of the selected values were before the activation.
     """
 
     square: Tensor
     common: float = 0.0
     variances: Tensor | None = None
+    given: Tensor | None = None
     sample: Tensor | None = None
     growth: float = 1.0
-    selected: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,6 @@ class SignalGraph:
     def __init__(self, network: nn.Module, wrap: Wrap = unchanged) -> None:
         self._calls: list[_Call] = []
         self._open: list[_Call] = []
-        self._before: Tensor | None = None  # what the latest activation got
         modules = [module for module in network.modules() if _kind(module)]
         self._hooks = []
         if any(isinstance(module, CONVOLUTIONS) for module in modules):
@@ -134,7 +131,6 @@ class SignalGraph:
 
     def close(self) -> None:
         remove(self._hooks)
-        self._before = None
 
     def nodes(self, loss: Tensor) -> list[SignalNode]:
         """Returns the nodes in the order of the forward pass; none if nothing was watched."""
@@ -155,7 +151,9 @@ class SignalGraph:
     def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
         if not torch.compiler.is_compiling():
             x = first_tensor(args, kwargs)
-            self._open.append(_Call(_kind(module) or "", module, origin(x), tuple(x.shape[1:]) if x is not None else ()))
+            self._open.append(
+                _Call(_kind(module) or "", module, origin(x), tuple(x.shape[1:]) if x is not None else ())
+            )
 
     def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
         if torch.compiler.is_compiling():
@@ -168,18 +166,8 @@ class SignalGraph:
             if call.kind == "layer":
                 call.measured = _of_layer(output)
             elif call.kind in ("max", "average"):
-                call.measured = _of_pool(module, x, output, self._selected(call, x))
+                call.measured = _of_pool(x, output)
         self._calls.append(call)
-        if call.kind == "act":
-            # In-place rectifiers keep the sign, which is all that their slope depends on.
-            self._before = x.detach()
-
-    def _selected(self, call: _Call, x: Tensor) -> Tensor | None:
-        """Returns what the activation got whose output is this input of a pool, if that is still known."""
-        latest = self._calls[-1] if self._calls else None
-        if call.kind != "max" or latest is None or latest.kind != "act" or latest.returned != call.given:
-            return None
-        return self._before
 
 
 def _kind(module: nn.Module) -> str | None:
@@ -233,17 +221,10 @@ def _of_layer(h: Tensor) -> Measured:
     return Measured(squares.mean(0).double().cpu(), means.mean().item(), variances.clamp(min=0).double().cpu())
 
 
-def _of_pool(pool: nn.Module, x: Tensor, output: Tensor, before: Tensor | None) -> Measured:
-    square, after = (norm(t.detach()).square() / t.numel() for t in (x, output))
-    growth = (after / square).item() if square > 0 else 1.0
-    selected = None
-    if before is not None:
-        window: Any = pool
-        function = {3: F.max_pool1d, 4: F.max_pool2d, 5: F.max_pool3d}[x.ndim]
-        settings = {"padding": window.padding, "ceil_mode": window.ceil_mode, "return_indices": True}
-        _, places = function(x.detach(), window.kernel_size, window.stride, **settings)  # type: ignore[operator]
-        selected = _sample(before.flatten(2).gather(2, places.flatten(2)))
-    return Measured(torch.zeros(()), 0.0, None, _sample(output.detach()), growth, selected)
+def _of_pool(x: Tensor, output: Tensor) -> Measured:
+    before, after = ((norm(t.detach()).square() / t.numel()).item() for t in (x, output))
+    growth = after / before if before else 1.0
+    return Measured(torch.zeros(()), given=_sample(x.detach()), sample=_sample(output.detach()), growth=growth)
 
 
 def _sample(x: Tensor) -> Tensor:
@@ -260,9 +241,7 @@ def _add_call(found: _Found, call: _Call) -> None:
     before = _resolve(found, call.given) if call.given else None
     if before is not None and not _leads_to(found.nodes[before].shape, call.input_shape):
         before = None
-    node = SignalNode(
-        call.kind, call.module, (before,), call.input_shape, call.shape, measured=call.measured
-    )
+    node = SignalNode(call.kind, call.module, (before,), call.input_shape, call.shape, measured=call.measured)
     found.add(node, call.returned, inside)
 
 
