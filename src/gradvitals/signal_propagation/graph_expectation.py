@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -47,8 +48,8 @@ class _Step:
 def graph_predictions(layers: Sequence[Layer], nodes: Sequence[SignalNode]) -> list[Prediction | None]:
     """Predicts the gain of each layer, as :func:`gradvitals.theory.predict` does for chains of linear layers.
 
-    The signal is that of theory from the first layer on, whose output is measured; so is what a pool does to the signal,
-    which depends on how neighboring pixels correlate.
+    The signal is that of theory from the first layer on, whose output is measured. Measured, too, are what a pool does
+    to the signal, because it depends on how neighboring pixels correlate, and how the variances of channels differ.
 
     Returns:
         One entry per layer; None where a layer, or what is between it and the next, is unknown to theory.
@@ -57,7 +58,7 @@ def graph_predictions(layers: Sequence[Layer], nodes: Sequence[SignalNode]) -> l
     _backward(nodes, steps)
     places = {node.module: number for number, node in enumerate(nodes) if node.kind == "layer"}
     found: list[Prediction | None] = [None] * len(layers)
-    for i, (layer, after) in enumerate(zip(layers, layers[1:], strict=False)):
+    for i, (layer, after) in enumerate(pairwise(layers)):
         here, there = places.get(layer.module), places.get(after.module)
         if here is not None and there is not None:
             found[i] = _prediction(steps[here], steps[there], _scatter(here, nodes, steps))
@@ -79,10 +80,10 @@ def _scatter(number: int, nodes: Sequence[SignalNode], steps: Sequence[_Step]) -
     :func:`gradvitals.theory.log_scatter`.
     """
     kurtosis, user = 1.0, number
-    while steps[user].uses and (user := steps[user].uses[0][2]) is not None and nodes[user].kind != "layer":
-        slopes = steps[user].slopes
-        if nodes[user].kind == "act" and slopes is not None and slopes[1].mean() > 0:
-            kurtosis = (slopes[1].square().mean() / slopes[1].mean() ** 2).item()
+    while steps[user].uses and nodes[user := steps[user].uses[0][2]].kind != "layer":
+        known = steps[user].slopes
+        if nodes[user].kind == "act" and known is not None and known[1].mean() > 0:
+            kurtosis = (known[1].square().mean() / known[1].mean() ** 2).item()
             break
     return math.sqrt((3 * kurtosis - 1) / nodes[number].shape[0])
 
@@ -127,11 +128,11 @@ def _weights(layer: Any) -> Convolution | None:
     """Describes the weights of a layer; None if their mean is not 0."""
     weight = layer.weight.detach()
     weight = weight if weight.dtype in (torch.float32, torch.float64) else weight.float()
-    variance, mean = weight.var(unbiased=False).item(), weight.mean().item()
-    if not abs(mean) <= MAX_STANDARD_ERRORS * math.sqrt(variance / weight.numel()) < math.inf:
+    squares, mean = weight.square().mean((0, 1)).cpu().double(), weight.mean().item()
+    if not abs(mean) <= MAX_STANDARD_ERRORS * math.sqrt(squares.mean().item() / weight.numel()) < math.inf:
         return None
-    taps = weight.shape[1] * weight.square().mean((0, 1)).double().cpu()
-    bias = layer.bias.detach().double().square().mean().item() if layer.bias is not None else 0.0
+    taps = weight.shape[1] * squares
+    bias = layer.bias.detach().float().square().mean().item() if layer.bias is not None else 0.0
     if isinstance(layer, nn.Linear):
         return Convolution(taps, bias)
     padding = layer.padding
@@ -170,7 +171,7 @@ def _chosen(node: SignalNode, x: SignalMap) -> Tensor | None:
     return chosen(x, node.measured.given, node.measured.sample)
 
 
-def _pool(node: SignalNode):  # type: ignore[no-untyped-def]
+def _pool(node: SignalNode) -> Callable[[Tensor], Tensor]:
     """Returns a pool's mean over each window, as a function of a map."""
     if node.kind == "mean":
         return lambda x: x.mean()
@@ -205,10 +206,10 @@ def _backward(nodes: Sequence[SignalNode], steps: Sequence[_Step]) -> None:
 def _passed(node: SignalNode, step: _Step, place: int) -> GradientMap | None:
     """Returns the gradient that a node passes to one of its inputs."""
     after, shape = step.gradient, node.input_shape[1:]
-    if after is None or step.signal is None and node.kind not in ("layer", "mean"):
+    needed = {"layer": step.weights, "mean": after}.get(node.kind, step.signal)
+    if after is None or needed is None:
         return None
-    if node.kind == "layer":
-        assert step.weights is not None
+    if step.weights is not None:
         return GradientMap.even(transposed(_met(node, step.weights, after), shape, after.square))
     if node.kind == "add":
         return after if place == 0 else GradientMap(after.square, _undone(after.shares, step.order))
@@ -240,7 +241,7 @@ def _met(node: SignalNode, weights: Convolution, after: GradientMap) -> Convolut
     """
     module: Any = node.module
     shares = after.by_channel(node.shape[0])
-    rows = module.weight.detach()[: len(shares)].flatten(1).square().sum(1).double().cpu()
+    rows = module.weight.detach()[: len(shares)].flatten(1).float().square().sum(1).cpu().double()
     level = ((shares * rows).mean() / rows.mean()) if rows.mean() > 0 else 1.0
     return replace(weights, taps=weights.taps * level)
 

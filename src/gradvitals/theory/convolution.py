@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CONVOLUTIONS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 Linear = Callable[[Tensor], Tensor]
 
 
@@ -51,8 +52,8 @@ class Convolution:
         padding = self.padding
         if self.mode != "zeros":
             x, padding = F.pad(x, self._ends(), mode=self.mode), (0,) * self.taps.ndim
-        settings = {"stride": tuple(self.stride), "padding": padding, "dilation": tuple(self.dilation)}
-        return convolve(x, self.taps[None, None], **settings)[0, 0]  # type: ignore[operator]
+        settings: dict[str, Any] = {"stride": tuple(self.stride), "padding": padding, "dilation": tuple(self.dilation)}
+        return convolve(x, self.taps[None, None], **settings)[0, 0]
 
     @torch.inference_mode(False)
     def common(self, square: Tensor, common: float) -> float:

@@ -7,6 +7,7 @@ common. A layer with random weights makes it normal; activations, sums and norms
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -75,7 +76,7 @@ class Sampler:
         return SignalMap(square, math.sqrt(share) * self._offsets[:, None] + math.sqrt(1 - share) * values)
 
     def order(self) -> Tensor:
-        """Returns an order of a sample's values, which stay with those of their channel: shape ``(number of values,)``."""
+        """Returns an order of a sample's values, which stay in their channel: shape ``(CHANNELS * VALUES,)``."""
         rows = torch.randperm(CHANNELS, generator=self._generator)
         columns = torch.rand(CHANNELS, VALUES, generator=self._generator).argsort(1)
         return (rows[:, None] * VALUES + columns).flatten()
@@ -127,7 +128,13 @@ def slopes(act: Act | None, signal: SignalMap) -> tuple[Tensor, Tensor]:
 
 
 def normalized(signal: SignalMap, eps: float) -> tuple[SignalMap, Tensor]:
-    """Returns the signal behind a norm over batch and positions, and the norm's factor on each value's squared gradient."""
+    """Returns the signal behind a norm over batch and positions, and its factor on each value's squared gradient.
+
+    Example:
+        >>> after, factor = normalized(Sampler().normal(torch.tensor([4.0, 4.0]), common=3.0), 0.0)
+        >>> round(after.mean_square, 6), round(after.common, 6), round(factor.mean().item(), 2)
+        (1.0, 0.0, 1.0)
+    """
     values = signal.values
     variance = values.var(1, unbiased=False, keepdim=True) + eps
     after = (values - values.mean(1, keepdim=True)) / variance.sqrt()
@@ -144,7 +151,7 @@ def scaled(signal: SignalMap, factor: float) -> SignalMap:
     return replace(signal, square=factor**2 * signal.square, sample=math.copysign(1, factor) * signal.sample)
 
 
-def _by_position(of, signal: SignalMap) -> Tensor:  # type: ignore[no-untyped-def]
+def _by_position(of: Callable[[Tensor], float], signal: SignalMap) -> Tensor:
     """Returns a mean over the sample at the mean square of each position, interpolated between some sizes."""
     largest = signal.square.max()
     if not 0 < largest < math.inf:

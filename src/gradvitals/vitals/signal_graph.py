@@ -26,6 +26,12 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
 ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 MAXIMA = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+KINDS: dict[tuple[type[nn.Module], ...], str] = {
+    (*CONVOLUTIONS, nn.Linear): "layer",
+    BATCH_NORMS: "batch",
+    (*AVERAGES, *ADAPTIVE): "average",
+    MAXIMA: "max",
+}
 FUNCTIONS: dict[str, type[nn.Module]] = {
     "ReluBackward0": nn.ReLU,
     "TanhBackward0": nn.Tanh,
@@ -171,12 +177,13 @@ class SignalGraph:
 
 
 def _kind(module: nn.Module) -> str | None:
-    if isinstance(module, (*CONVOLUTIONS, nn.Linear)):
-        return "layer"
     if is_activation(module):
         return None if isinstance(module, NOT_ELEMENTWISE) else "act"
-    kinds = ((BATCH_NORMS, "batch"), ((*AVERAGES, *ADAPTIVE), "average"), (MAXIMA, "max"))
-    return next((kind for types, kind in kinds if isinstance(module, types)), None)
+    for types, kind in KINDS.items():
+        known = next((one for one in types if isinstance(module, one)), None)
+        if known is not None:  # a subclass may compute something else
+            return kind if type(module).forward is known.forward else None
+    return None
 
 
 def _is_known(call: _Call, x: Tensor, output: Tensor) -> bool:
@@ -268,10 +275,11 @@ def _resolve(found: _Found, at: Origin) -> int | None:
     node, name = at[0], at[0].name()
     if name not in ("AddBackward0", "MeanBackward1", *FUNCTIONS):
         return None
-    before = [_resolve(found, through_views(*edge)) for edge in node.next_functions if edge[0] is not None]  # type: ignore[arg-type]
-    if not before or None in before:
+    edges = [edge for edge in node.next_functions if edge[0] is not None]
+    before = [i for edge in edges if (i := _resolve(found, through_views(*edge))) is not None]  # type: ignore[arg-type]
+    if not before or len(before) < len(edges):
         return None
-    first = found.nodes[before[0]]  # type: ignore[index]
+    first = found.nodes[before[0]]
     if name in FUNCTIONS:
         return found.add(SignalNode("act", FUNCTIONS[name](), tuple(before), first.shape, first.shape), at)
     if name == "MeanBackward1":
@@ -281,7 +289,7 @@ def _resolve(found: _Found, at: Origin) -> int | None:
         if not positions or axes not in (positions, back):
             return None
         return found.add(SignalNode("mean", None, tuple(before), first.shape, first.shape[:1]), at)
-    same = len(before) == 2 and found.nodes[before[1]].shape == first.shape  # type: ignore[index]
+    same = len(before) == 2 and found.nodes[before[1]].shape == first.shape
     # Independent summands: no two ways to the same weights.
     if not same or found.sources[before[0]] & found.sources[before[1]] or node._saved_alpha != 1:  # type: ignore[attr-defined]
         return None
