@@ -283,10 +283,9 @@ def _resolve(found: _Found, at: Origin) -> int | None:
     if name in FUNCTIONS:
         return found.add(SignalNode("act", FUNCTIONS[name](), tuple(before), first.shape, first.shape), at)
     if name == "MeanBackward1":
-        axes = {axis % 2**64 for axis in node._saved_dim}  # type: ignore[attr-defined]
-        positions = set(range(2, 1 + len(first.shape)))
-        back = {axis - 1 - len(first.shape) + 2**64 for axis in positions}
-        if not positions or axes not in (positions, back):
+        ndim = 1 + len(first.shape)
+        axes = {axis % ndim if axis < 2**63 else (axis - 2**64) % ndim for axis in node._saved_dim}  # type: ignore[attr-defined]
+        if ndim < 3 or axes != set(range(2, ndim)):
             return None
         return found.add(SignalNode("mean", None, tuple(before), first.shape, first.shape[:1]), at)
     same = len(before) == 2 and found.nodes[before[1]].shape == first.shape
