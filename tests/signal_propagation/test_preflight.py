@@ -225,7 +225,7 @@ def test_no_prediction_where_there_is_no_theory():
     nets = [
         MLP(6, 3, depth=3, skip="concat"),
         MLP(6, 3, depth=3, width=8, block="rezero"),
-        nn.Sequential(nn.Unflatten(1, (1, 6)), nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 3)),
+        nn.Sequential(nn.Unflatten(1, (1, 6)), nn.ConvTranspose1d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3)),
     ]
     for net in nets:
         found = preflight(net, BATCH, F.cross_entropy)

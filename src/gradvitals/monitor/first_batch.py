@@ -18,7 +18,7 @@ from gradvitals.monitor.network import WatchedNetwork
 from gradvitals.signal_propagation.expectation import Theory, assemble
 from gradvitals.signal_propagation.reading import LayerReading, Preflight
 from gradvitals.signal_propagation.through_time import TimePrediction, predicted_factors, time_readings
-from gradvitals.vitals import Chain, RecurrentInputs
+from gradvitals.vitals import Chain, RecurrentInputs, SignalGraph
 from gradvitals.vitals.batch import inputs_and_labels
 from gradvitals.vitals.hooks import Wrap, unchanged
 
@@ -33,6 +33,7 @@ class FirstBatch(Collector):
         self._network, self._processes, self._wrap = network, processes, wrap
         self._samples: int | None = None
         self._chain: Chain | None = None
+        self._graph: SignalGraph | None = None
         self._inputs: RecurrentInputs | None = None
         self._theory: Theory | None = None
         self._over_time: dict[str, TimePrediction] = {}  # of recurrent layers
@@ -44,6 +45,7 @@ class FirstBatch(Collector):
             x, _ = inputs_and_labels(batch)
             self._samples = len(x) * self._processes.number if x is not None else None
             self._chain = Chain(self._network.module, self._wrap)
+            self._graph = SignalGraph(self._network.module, self._wrap)
             self._inputs = RecurrentInputs(self._network.module.modules(), self._wrap)
 
     def before_backward(self, loss: Tensor) -> None:
@@ -51,7 +53,8 @@ class FirstBatch(Collector):
         if self._chain is not None:
             layers = self._network.layers_in()
             links = self._chain.links([layer.module for layer in layers], loss)  # type: ignore[misc]
-            self._theory = Theory.of(layers, links, self._samples)
+            nodes = self._graph.nodes(loss) if self._graph else ()
+            self._theory = Theory.of(layers, links, self._samples, nodes)
             self._over_time = predicted_factors(layers, self._inputs) if self._inputs else {}
             self._loss = loss.item()
             self.close()
@@ -89,11 +92,10 @@ class FirstBatch(Collector):
         self.close()
 
     def close(self) -> None:
-        if self._chain is not None:
-            self._chain.close()
-        if self._inputs is not None:
-            self._inputs.close()
-        self._chain = self._inputs = None
+        for part in (self._chain, self._graph, self._inputs):
+            if part is not None:
+                part.close()
+        self._chain = self._graph = self._inputs = None
 
 
 def predicted_decades(found: Preflight) -> float | None:

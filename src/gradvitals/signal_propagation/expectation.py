@@ -13,9 +13,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from gradvitals.diagnosis.profile import profile
+from gradvitals.signal_propagation.graph_expectation import graph_predictions
 from gradvitals.signal_propagation.reading import LayerReading, Preflight, TimeReading, ratio
 from gradvitals.theory import Prediction, Stage, correlation_depth, elementwise, fixed_point, predict
-from gradvitals.vitals import Layer, Link
+from gradvitals.vitals import Layer, Link, SignalNode
 
 CRITICAL = 1e-3  # a rate per layer whose logarithm is smaller counts as 1
 SETTLED = 0.05  # maximal distance of the log rate of late layers from the fixed point's, in addition to its scatter
@@ -32,11 +33,23 @@ class Theory:
     predictions: Sequence[Prediction | None]
 
     @classmethod
-    def of(cls, layers: Sequence[Layer], links: Sequence[Link | None], samples: int | None) -> Theory:
-        """Reads the weights and predicts gains; ``samples`` is the size of the batch."""
+    def of(
+        cls,
+        layers: Sequence[Layer],
+        links: Sequence[Link | None],
+        samples: int | None,
+        nodes: Sequence[SignalNode] = (),
+    ) -> Theory:
+        """Reads the weights and predicts gains.
+
+        Args:
+            samples: size of the batch.
+            nodes: the graph of a network with convolutions, which then is what gains are predicted from.
+        """
         acts: dict[tuple, Callable[[Tensor], Tensor]] = {}  # equal activations become the same function
         stages = [_stage(layer, link, acts) if link else None for layer, link in zip(layers, links, strict=True)]
-        return cls(stages, links, _predictions(stages, links, samples))
+        predicted = graph_predictions(layers, nodes) if nodes else _predictions(stages, links, samples)
+        return cls(stages, links, predicted)
 
 
 def assemble(

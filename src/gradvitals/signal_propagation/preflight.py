@@ -27,6 +27,7 @@ from gradvitals.vitals import (
     LayerInputs,
     Outputs,
     RecurrentInputs,
+    SignalGraph,
     TimeGradients,
     are_copies,
     find_layers,
@@ -70,7 +71,8 @@ def preflight(
         value = loss(outputs, targets)
         layers = find_layers(network, watch.order.modules)
         links = watch.chain.links([layer.module for layer in layers], value)  # type: ignore[misc]
-        theory = Theory.of(layers, links, len(x) if isinstance(x, Tensor) and x.ndim else None)
+        samples = len(x) if isinstance(x, Tensor) and x.ndim else None
+        theory = Theory.of(layers, links, samples, watch.graph.nodes(value))
         value.backward()
         inputs = watch.at_input.take()
         measured = watch.readings(layers)
@@ -152,6 +154,7 @@ class _Watch:
         acts = [module for module in network.modules() if is_activation(module)]
         self.order, self.at_input = ForwardOrder(network), InputGradient(*network.modules())
         self.chain = Chain(network)  # after InputGradient, because the input must require a gradient
+        self.graph = SignalGraph(network)
         self.gradients, self.inputs = ActivationGradients(layers), LayerInputs(layers)
         self.recurrent, self.time = RecurrentInputs(layers), TimeGradients(layers)
         self.statistics, self.dead = ActivationStatistics(layers, acts), DeadUnits(layers, acts)
@@ -162,6 +165,7 @@ class _Watch:
             self.order,
             self.at_input,
             self.chain,
+            self.graph,
             self.gradients,
             self.inputs,
             self.recurrent,

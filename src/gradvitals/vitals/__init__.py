@@ -28,4 +28,5 @@ from gradvitals.vitals.non_finite import NonFinite, first_non_finite
 from gradvitals.vitals.norms import are_finite, cosine, dot, joint_norm, local, norm, norms, sums, total
 from gradvitals.vitals.parameter_count import Count, count
 from gradvitals.vitals.recurrent_inputs import RecurrentInputs
+from gradvitals.vitals.signal_graph import SignalGraph, SignalNode
 from gradvitals.vitals.time_gradients import TimeGradients

@@ -61,6 +61,15 @@ def _topological_order(root: Node) -> Iterator[Node]:
                 ready.append(child)
 
 
+def users_of(root: Node) -> dict[Node, list[Node]]:
+    """Returns, for each node of the graph of a loss, the nodes that use it."""
+    users: dict[Node, list[Node]] = {root: []}
+    for node in _topological_order(root):
+        for child in _children(node):
+            users.setdefault(child, []).append(node)
+    return users
+
+
 def _children(node: Node) -> list[Node]:
     return [child for child, _ in node.next_functions if child is not None]
 
