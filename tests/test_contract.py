@@ -28,6 +28,8 @@ from tests.conftest import CONF, ROOT
 PAGE = (ROOT / "docs/contract.md").read_text()
 GROUPS = ("model", "act", "init", "clip", "optimizer", "scheduler", "data", "trainer", "monitor", "callbacks", "logger")
 ON_A_GPU = {"scaler/scale", "scaler/skipped_steps"}  # the tags of a loss scaler
+RECURRENT = {f"time_grad_norm/LAYER/{place}" for place in ("first", "middle", "last")}
+RECURRENT_PICTURE, RECURRENT_FILE = "vitals/gradient_through_time", "gradient_through_time.png"
 
 
 def section(title: str) -> str:
@@ -181,8 +183,23 @@ def test_keys_of_the_cure():
 def test_tags(run):
     events = EventAccumulator(str(run)).Reload().Tags()
     kinds = {re.sub(r"/\d+\..*", "/LAYER", tag) for tag in events["scalars"]}
-    assert kinds == set(table("TensorBoard tags", "tag")) - ON_A_GPU
+    assert kinds == set(table("TensorBoard tags", "tag")) - ON_A_GPU - RECURRENT
     others = {re.sub(r"/\d+\..*", "/LAYER", tag) for kind in ("images", "histograms") for tag in events[kind]}
     others |= {tag for tag in events["tensors"] if not tag.startswith("custom_scalars")}
     paragraph = section("TensorBoard tags").rpartition("Pictures:")[2].partition("HPARAMS")[0]
-    assert others == {name for name in re.findall(r"`([\w/]+)`", paragraph) if "/" in name}
+    documented = {name for name in re.findall(r"`([\w/]+)`", paragraph) if "/" in name}
+    assert others == documented - {RECURRENT_PICTURE}
+    assert RECURRENT_PICTURE in documented
+
+
+def test_what_a_recurrent_network_adds(train_here):
+    run = train_here("model=gru", "data=sequential_digits", "model.width=8", "trainer.max_steps=2", "act=tanh")
+    events = EventAccumulator(str(run)).Reload().Tags()
+    found = {re.sub(r"/\d+\.\S+/", "/LAYER/", tag) for tag in events["scalars"] if tag.startswith("time_grad_norm")}
+    assert found == RECURRENT <= set(table("TensorBoard tags", "tag"))
+    assert RECURRENT_PICTURE in events["images"]
+    assert f"A recurrent network adds `{RECURRENT_FILE}`" in section("Files of a run")
+    assert (run / RECURRENT_FILE).read_bytes().startswith(b"\x89PNG")
+    (layer,) = json.loads((run / "vitals.json").read_text())["through_time"]
+    sentence = table("Keys of `vitals.json`", "key")["through_time"]
+    assert {*layer, *layer["measured"][0]} <= set(re.findall(r"`(\w+)`", sentence))

@@ -22,6 +22,17 @@ from tests.monitor.small_fit import Model, fit
 HOSTILE = "<script>alert('$x_{')</script>" * 8  # a name of a module may be anything without a dot
 
 
+class Recurrent(nn.Module):
+    """Reads four features as four steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.GRU(1, 3, batch_first=True)
+
+    def forward(self, x):
+        return self.layer(x.unsqueeze(-1))[0][:, -1]
+
+
 def named(name: str) -> Model:
     net = nn.Sequential()
     net.add_module(name, nn.Linear(4, 6))
@@ -111,8 +122,13 @@ def test_html_escapes_what_users_named():
     html = monitor._repr_html_()
     assert "<script" not in html
     assert "&lt;/script&gt;" in html
-    for kind in KINDS:
+    for kind in KINDS.keys() - {"time"}:
         assert png(monitor.plot(kind), 50)  # no formula is read into a name
+    recurrent = Recurrent()
+    recurrent.add_module(HOSTILE, recurrent.layer)
+    del recurrent.layer
+    recurrent.forward = lambda x: getattr(recurrent, HOSTILE)(x.unsqueeze(-1))[0][:, -1]
+    assert png(fit(Model(recurrent), GradientVitals(every_n_steps=1)).plot("time"), 50)
     assert "<script>" in str(monitor)
 
 
@@ -137,13 +153,19 @@ def test_without_matplotlib_the_rest_is_there(monitor, monkeypatch):
 
 def test_another_kind_is_refused(monitor):
     with pytest.raises(
-        ValueError, match="expected one of gradients, heatmap, updates, clipping, activations; got 'loss'"
+        ValueError, match="expected one of gradients, heatmap, time, updates, clipping, activations; got 'loss'"
     ):
         monitor.plot("loss")
 
 
+@pytest.fixture(scope="module")
+def recurrent() -> GradientVitals:
+    return fit(Model(Recurrent()), GradientVitals(every_n_steps=1), gradient_clip_val=0.1)
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_kind_is_a_figure_of_its_own_or_in_given_axes(monitor, kind):
+def test_each_kind_is_a_figure_of_its_own_or_in_given_axes(monitor, recurrent, kind):
+    monitor = recurrent if kind == "time" else monitor
     before = plt.get_fignums()
     drawn, given = monitor.plot(kind), Figure(layout="constrained")
     left, right = given.subplots(1, 2)
@@ -190,6 +212,16 @@ def test_what_was_switched_off_is_named():
         with pytest.raises(ValueError, match=rf"was not measured: no layer has one, or {switch}=False"):
             monitor.plot(kind)
     assert "<img" not in monitor._repr_html_()
+
+
+def test_time_shows_the_latest_step_of_each_line_and_what_is_missing_is_named(monitor, recurrent):
+    lines, colors, *_ = recurrent.plot("time").axes
+    ((label, profiles),) = [(label, recurrent.through_time.of(label)) for label in recurrent.through_time.labels]
+    assert label == "00.net.0.layer"
+    assert [*lines.lines[0].get_ydata()] == list(profiles[0].norms)
+    assert colors.images[0].get_array().shape == (4, len(profiles))
+    with pytest.raises(ValueError, match="there is no nn.RNN, nn.LSTM or nn.GRU, or activations=False"):
+        monitor.plot("time")
 
 
 def test_the_updates_of_each_layer_are_drawn(monitor):

@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_refused(arguments, message):
 
 
 @pytest.mark.parametrize("layer", [nn.RNN(3, 64), nn.LSTM(3, 64), nn.GRU(3, 64)], ids=lambda layer: layer.mode)
-@pytest.mark.parametrize("name", set(RECURRENT_INITIALIZERS) - {"default"})
+@pytest.mark.parametrize("name", [name for name in RECURRENT_INITIALIZERS if name != "default"])
 def test_each_gate_is_drawn_on_its_own(layer, name):
     torch.manual_seed(0)
     initialize_recurrent(layer, name, gain=0.5)

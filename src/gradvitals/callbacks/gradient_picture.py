@@ -18,7 +18,7 @@ from gradvitals.results.files import write_json
 
 log = logging.getLogger(__name__)
 
-NAME, NAME_THROUGH_TIME = "gradient_by_layer.png", "gradient_through_time.png"
+NAME = "gradient_by_layer.png"
 BY_LAYER, HEATMAP = "vitals/gradient_by_layer", "vitals/gradient_heatmap"
 THROUGH_TIME = "vitals/gradient_through_time"
 DPI = 120  # dots per inch; low, because training waits for it
@@ -31,7 +31,8 @@ class GradientPicture(Callback):
     It draws when a fit ends, however it ends, and during it: after the first epoch, and after the 2nd, 4th, 8th ...
     where that takes a negligible share of the training time. The final picture by layer is also saved; without a path,
     with ``vitals.json`` beside it: the verdict and the numbers of each layer. Where there are recurrent layers, the
-    gradient by time step is a picture of its own, ``gradient_through_time.png``.
+    gradient by time step is a picture of its own, beside the other: ``gradient_through_time.png``, and
+    ``a-through-time.png`` where the other's path is ``a.png``.
 
     The numbers are those of the :class:`GradientVitals` among the Trainer's callbacks; without one, or before a first
     measured step, nothing is drawn.
@@ -106,8 +107,8 @@ class GradientPicture(Callback):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(picture)
-            if not self.path and over_time is not None:
-                path.with_name(NAME_THROUGH_TIME).write_bytes(over_time)
+            if over_time is not None:
+                path.with_name(name_through_time(path)).write_bytes(over_time)
             if not self.path:
                 write_json(path.with_name("vitals.json"), vitals(monitor))
         if trainer.loggers:
@@ -125,3 +126,14 @@ class GradientPicture(Callback):
 
         layers = {label: monitor.through_time.of(label) for label in monitor.through_time.labels}
         return png(gradient_through_time(layers, monitor.time_factors, subtitle=self.subtitle), DPI)
+
+
+def name_through_time(path: Path) -> str:
+    """Returns the name of the picture by time step, which lies beside the one by layer.
+
+    Example:
+        >>> name_through_time(Path("runs/gradient_by_layer.png")), name_through_time(Path("a.png"))
+        ('gradient_through_time.png', 'a-through-time.png')
+    """
+    stem = path.stem.replace("by_layer", "through_time")
+    return f"{stem}.png" if stem != path.stem else f"{stem}-through-time.png"

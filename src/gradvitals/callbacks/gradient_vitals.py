@@ -58,6 +58,8 @@ class GradientVitals(DisplayedMonitor, Callback):
     - ``grad_norm_clipped/LAYER``, ``/total``: after clipping, where something clips; ``clip/coefficient``: total after
       over total before; ``clip/fraction``: share of measured steps so far that clipping changed.
     - ``activation_grad_norm/LAYER``: dL/dh over batch and features, h being the layer's output.
+    - ``time_grad_norm/LAYER/first``, ``/middle``, ``/last``: dL/dx of a recurrent layer or cell at these time steps, x
+      being its input; :attr:`through_time` has them all.
     - ``activation_mean/LAYER``, ``activation_std/LAYER``: of the output of the activation that follows the layer;
       ``saturated_fraction/LAYER``: share of it where the activation's slope is below 5 % of its largest (sigmoid, tanh,
       softsign, erf) or nothing (hardtanh); ``dead_fraction/LAYER``: share of units that returned 0 for each of at least

@@ -157,21 +157,22 @@ class Csv(TensorDataModule):
 
     def read_text(self) -> pd.DataFrame:
         """Returns the cells of the file as strings; the index has the line numbers."""
-        return self._text_table().cells
+        return self.text_table().cells
 
     def read_for(self, preparation: Preparation) -> tuple[Preparation, pd.DataFrame]:
         """Returns the cells of the file, and the preparation of a training table with what is typed for this one."""
-        table = self._text_table()
+        table = self.text_table()
         return adapted(preparation, table, self.options.kinds), table.cells
 
     def load(self) -> Splits:
-        found = self._prepared(self._text_table())
+        found = self.prepared(self.text_table())
         target = found.preparation.target
         train, val, test = (tensors(found.x[rows], found.y[rows], target.task) for rows in found.parts)
         metrics = METRICS if target.classes else None
         return Splits(train, val, test, target.task, max(1, len(target.classes)), metrics)
 
-    def _prepared(self, table: TextTable) -> PreparedTable:
+    def prepared(self, table: TextTable) -> PreparedTable:
+        """Returns a table as numbers, prepared as the training table was, or else by itself."""
         if self._is_given and self.preparation is not None:
             try:
                 found = prepare_table(table, self.preparation, self.options, self.path, self._test_all)
@@ -192,7 +193,8 @@ class Csv(TensorDataModule):
             )
         return Path(self.path)
 
-    def _text_table(self) -> TextTable:
+    def text_table(self) -> TextTable:
+        """Reads the file as strings."""
         file = self._file()
         try:
             return read_csv(file, self.format)

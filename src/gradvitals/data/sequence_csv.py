@@ -44,10 +44,10 @@ class SequenceCsv(Csv):
         self.options = replace(self.options, series=series)
 
     def load(self) -> Splits:
-        table = self._text_table()
+        table = self.text_table()
         for key in ("series", "time"):
             find_column(table.cells, getattr(self.options, key), f"data.{key}")
-        found = self._prepared(table)
+        found = self.prepared(table)
         train, val, test = (_sequences(found, part) for part in found.parts)
         target = found.preparation.target
         metrics = METRICS if target.classes else None

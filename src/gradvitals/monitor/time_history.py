@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from gradvitals.diagnosis.time_profile import TimeNorms
@@ -53,7 +52,8 @@ class TimeHistory:
         return sorted({label for found in self.values.values() for label in found})
 
     def state_dict(self) -> dict[str, Any]:
-        rows = {step: {name: asdict(norms) for name, norms in found.items()} for step, found in self.values.items()}
+        """Returns plain values, for a checkpoint; ``asdict`` would copy each number by itself."""
+        rows = {step: {name: dict(vars(norms)) for name, norms in found.items()} for step, found in self.values.items()}
         return {"rows": rows, "seen": self._seen, "stride": self._stride}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

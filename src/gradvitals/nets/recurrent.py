@@ -130,7 +130,7 @@ def _check(in_shape: Sequence[int], depth: int, **choices: tuple[object, object]
     if len(in_shape) != 2:
         raise ValueError(
             f"model: expected sequences (steps, features), as of data=sequential_digits or data=adding; got samples of "
-            f"shape {tuple(in_shape)}. Set data=NAME, or model=plain"
+            f"shape {tuple(in_shape)}. Set data=sequential_digits, or model=plain"
         )
     if depth < 1:
         raise ValueError(f"model.depth: expected at least one recurrent layer; got {depth}")

@@ -174,3 +174,21 @@ def test_the_script_writes_and_prints(warm_command, colors_run, tmp_path):
     assert done.stdout.splitlines()[-1] == "predictions  out.csv"
     assert done.stderr == ""
     assert (tmp_path / "out.csv").read_text().count("\n") == 31
+
+
+def test_sequences_are_refused_and_what_is_accepted_is_said(train_here, tmp_path):
+    from omegaconf import OmegaConf
+
+    from tests.app.commands.conftest import SHORT
+    from tests.conftest import compose_variant
+
+    file = tmp_path / "steps.csv"
+    rows = [f"s{i},{t},{i + t},{'ab'[i % 2]}" for i in range(30) for t in range(1 + i % 3)]
+    file.write_text("\n".join(["id,t,x,y", *rows]))
+    columns = [f"data.{key}={name}" for key, name in {"path": file, "target": "y", "series": "id", "time": "t"}.items()]
+    words = ["data=sequence_csv", "model=gru", *columns, *SHORT, "trainer.max_epochs=1"]
+    run_dir = train_here(*words)
+    (run_dir / ".hydra").mkdir()
+    OmegaConf.save(OmegaConf.masked_copy(compose_variant(words), ["data", "model"]), run_dir / ".hydra/config.yaml")
+    with pytest.raises(ConfigError, match=r"expected a run whose samples are rows \(data=csv\); those .* are series"):
+        predict(run_dir, [f"data.path={file}"])

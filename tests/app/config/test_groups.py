@@ -31,6 +31,7 @@ CONTRACT = {
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_composes_and_builds(group, option, tmp_path: Path):
     needs = ["data=sequential_digits"] if option in ("rnn", "lstm", "gru") else []
+    needs += ["model=gru"] if option == "copy" else []
     config = composed(f"{group}={option}", *needs, run_dir=str(tmp_path))
     config.validate()
     if option in NEEDS_FILES | NEEDS_A_DEVICE | NEEDS_A_PACKAGE:

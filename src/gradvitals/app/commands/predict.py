@@ -65,7 +65,8 @@ def predict(
         output: the file; None: ``RUN_DIR/predictions_NAME.csv``. Only earlier predictions are replaced.
 
     Raises:
-        ConfigError: no run, no such checkpoint, one that was not trained on a table, or a file with something else.
+        ConfigError: no run, no such checkpoint, one that was not trained on a table, one on sequences, or a file with
+            something else.
         ValueError: a table without a column of the training table.
     """
     run = TrainedRun.find(run_dir, checkpoint)
@@ -80,6 +81,12 @@ def predict(
     table = as_table(build_data(spec))
     if table is None:
         raise ConfigError(f"{run_dir}: expected a run on a table (data=csv); its data are {spec.get('_target_')}")
+    if table.sample != "rows":
+        raise ConfigError(
+            f"{run_dir}: expected a run whose samples are rows (data=csv); those of this one are {table.sample}. "
+            "src/eval.py tests such a run on another table; in Python, data.use(model.preparation, test_all=True) "
+            "prepares it, and model(data.loaded.test.inputs) predicts"
+        )
     model = run.model()
     if not isinstance(model, Classifier):
         raise ConfigError(

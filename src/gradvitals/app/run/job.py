@@ -32,6 +32,7 @@ LOG_FILES = (
     "metrics.csv",
     "events.out.tfevents.*",
     "gradient_by_layer.png",
+    "gradient_through_time.png",
     "report.html",
 )
 

@@ -51,12 +51,14 @@ def time_lines(profiles: OfLayer, factor: float | None = None) -> Drawing:
     """
     steps = sorted(profiles)
     named = spaced(steps, LINES)
-    traces = [_line(step, profiles[step], place / max(len(named) - 1, 1)) for place, step in enumerate(named)]
+    longest = max(norms.steps for norms in profiles.values())
+    traces = [_line(step, profiles[step], longest, place / max(len(named) - 1, 1)) for place, step in enumerate(named)]
     first = profiles[steps[0]]
     if factor and first.norms[-1] > 0:
         expected = [first.norms[-1] * factor ** (first.steps - 1 - place) for place in first.places]
         looks: Trace = {"line": {"width": 1.6, "dash": "dot"}, "meta": {"color": 6}}
-        traces.append(_trace("theory, 0", first.places, expected, "predicted by theory: %{y:.3g}") | looks)
+        places = _at_the_end(first, longest)
+        traces.append(_trace("theory, 0", places, expected, "predicted by theory: %{y:.3g}") | looks)
     legend = {"title": {"text": "step"}} | SIDE_LEGEND
     return drawing(traces, {"title": TIME_AXIS}, value_axis(NORM_AXIS, True), legend=legend)
 
@@ -87,9 +89,17 @@ def time_map(profiles: OfLayer) -> Drawing:
     return drawing([trace], x, {"title": TIME_AXIS, "showgrid": False}, showlegend=False, meta={"gaps": True})
 
 
-def _line(step: int, norms: TimeNorms, shade: float) -> Trace:
+def _at_the_end(norms: TimeNorms, longest: int) -> list[int]:
+    """Returns the time steps of a shorter sequence, which ends where the longest one ends."""
+    return [longest - norms.steps + place for place in norms.places]
+
+
+def _line(step: int, norms: TimeNorms, longest: int, shade: float) -> Trace:
     looks: Trace = {"line": {"width": 2.2 if shade in (0, 1) else 1.2}, "meta": {"shade": round(shade, 3)}}
-    return _trace(str(step), norms.places, norms.norms, f"time step %{{x}}<br>step {step}: %{{y:.3g}}") | looks
+    return (
+        _trace(str(step), _at_the_end(norms, longest), norms.norms, f"time step %{{x}}<br>step {step}: %{{y:.3g}}")
+        | looks
+    )
 
 
 def _trace(name: str, x: Sequence[int], y: Sequence[float], hover: str) -> Trace:

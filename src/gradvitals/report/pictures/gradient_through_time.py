@@ -18,6 +18,7 @@ OfLayer = Mapping[int, TimeNorms]  # measured step -> norms by time step
 TIME, NORM = "time step", "L2 norm of dL/dx at the step"
 MOST_LAYERS, FEW, NAMED = 3, 6, 6  # layers and lines of a figure, ticks of the measured steps
 ROW = 4.0  # inches
+LONGEST_LABEL = 40  # characters, beside the evidence
 THEORY = "#D55E00"  # vermilion, which is none of viridis
 LEAST = 2.0  # decades from the darkest to the brightest color
 
@@ -51,7 +52,8 @@ def gradient_through_time(
         bottom, height = (ROW * (len(shown) - 1 - place) + 0.55) / tall, (ROW - 1.0) / tall
         lines = figure.add_axes((0.09, bottom, 0.38, height))
         draw_time_lines(lines, profiles, (predicted or {}).get(label))
-        lines.set_title(f"{label}: {title(profiles)}", fontsize=10, loc="left")
+        above = f"{shortened(label, LONGEST_LABEL)}: {title(profiles)}"
+        lines.set_title(above, fontsize=10, loc="left", parse_math=False)
         draw_time_map(figure.add_axes((0.56, bottom, 0.32, height)), profiles)
     figure.text(0.03, 1 - 0.4 / tall, "Gradient through time", fontsize=14, fontweight="bold")
     if subtitle:
@@ -79,15 +81,18 @@ def draw_time_lines(axes: Axes, profiles: OfLayer, factor: float | None = None) 
     from gradvitals.report.pictures.log_ticks import log_axis
 
     steps, colors = sorted(profiles), step_colors(profiles)
+    longest = max(norms.steps for norms in profiles.values())
     axes.set(yscale="log", xlabel=TIME, ylabel=NORM)
     for step in spaced(steps, FEW):
         norms, width = profiles[step], 2 if step in (steps[0], steps[-1]) else 0.9
-        axes.plot(norms.places, heights(norms.norms), color=colors[step], linewidth=width, label=f"step {step}")
+        places = [longest - norms.steps + place for place in norms.places]  # aligned at the ends
+        axes.plot(places, heights(norms.norms), color=colors[step], linewidth=width, label=f"step {step}")
     first = profiles[steps[0]]
     if factor and first.norms[-1] > 0:
         expected = [first.norms[-1] * factor ** (first.steps - 1 - place) for place in first.places]
         looks: dict[str, Any] = {"color": THEORY, "linestyle": "--", "linewidth": 1.4}
-        axes.plot(first.places, heights(expected), label=f"theory: {factor:.3g} per step", **looks)
+        places = [longest - first.steps + place for place in first.places]
+        axes.plot(places, heights(expected), label=f"theory: {factor:.3g} per step", **looks)
     log_axis(axes.yaxis)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
