@@ -30,6 +30,7 @@ WHOLE = Result(
     non_finite=FirstNonFinite(30, "net.0"),
     parameters=Parameters(10, 0, 4),
     tested_on="train",
+    baseline=0.25,
     table={"rows": 150, "target": "species", "remarks": []},
     versions={"torch": "2.6.0"},
     git="abc+",
@@ -48,7 +49,7 @@ def test_the_keys_of_the_file_are_those_that_scripts_read(tmp_path):
     assert list(content) == [
         *("status", "reason", "verdict", "overrides", "seed", "weights", "metrics", "objective", "steps", "epochs"),
         *("seconds", "samples_per_second", "clipped_fraction", "skipped_steps", "non_finite", "parameters"),
-        *("tested_on", "table", "versions", "git"),
+        *("tested_on", "baseline", "table", "versions", "git"),
     ]
     assert content["status"] == "diverged"
     assert content["metrics"] == {"val/loss": {"final": None, "best": 0.25}}
