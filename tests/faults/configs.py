@@ -153,7 +153,7 @@ def keys_of(choices: dict[str, Any]) -> dict[str, Any]:
     for group, option in choices.items():
         if group not in ("experiment", "debug", "sweep") and option in OPTIONS[group]:
             content = _content(option, group)
-            _flatten(content.get("data", content) if group == "data" else content, f"{group}.", found)
+            _flatten(content.get(group, content), f"{group}.", found)  # of a file for the global package its group
     return {k: v for k, v in found.items() if k not in LEFT_OUT and k.rpartition(".")[2] not in LEFT_OUT}
 
 
