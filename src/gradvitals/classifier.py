@@ -28,7 +28,7 @@ from gradvitals.build import accepts, build, resolve
 from gradvitals.clipping import clip_adaptive_, clip_per_parameter_, clip_to_norm_, percentile_threshold, total_norm
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.distributed.sharding import shard
-from gradvitals.losses import loss_function, steps_as_samples
+from gradvitals.losses import AUTO_LOSS, loss_function, steps_as_samples
 from gradvitals.lr_schedule import FitLength, LRSchedule
 from gradvitals.metrics import MeanLoss, RunningAccuracy, chosen_metrics, metric_collection
 from gradvitals.nets.init import LAYERS, initialize
@@ -133,6 +133,11 @@ class Classifier(LightningModule):
         self._begin_epoch()
         self.mean_losses = nn.ModuleDict({stage: MeanLoss() for stage in ("val", "test")})
         self.total_norms: list[float] = []  # ascending, for clip=percentile
+
+    @property
+    def has_usual_loss(self) -> bool:
+        """Whether it minimizes the usual loss of its task, without weights of classes."""
+        return self.hparams["loss"] in ("auto", AUTO_LOSS[self.hparams["task"]]) and not self.hparams["class_weight"]
 
     def configure_model(self) -> None:
         """Shards the network if the strategy has a mesh of devices (``trainer=fsdp``)."""
@@ -242,7 +247,7 @@ class Classifier(LightningModule):
             training table; and for classes ``probability of CLASS``.
 
         Raises:
-            ValueError: a column is missing, or the model was not trained on a table.
+            ValueError: a column is missing, or the model was not trained on the rows of a table.
 
         Example:
             >>> import tempfile
@@ -267,6 +272,11 @@ class Classifier(LightningModule):
             raise ValueError(
                 "predict_table: expected a model that was trained on a table (data=csv), whose checkpoint contains the "
                 "preparation of its columns; this one contains none"
+            )
+        if len(self.hparams.get("in_shape") or ()) > 1:
+            raise ValueError(
+                "predict_table: expected a model whose samples are rows (data=csv); this one was trained on sequences "
+                "of rows (data=sequence_csv). Call it with packed sequences of its preparation's features instead"
             )
         features = torch.from_numpy(preparation.features(frame))
         if warn and (differences := preparation.differences(frame)):

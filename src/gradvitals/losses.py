@@ -30,9 +30,7 @@ def steps_as_samples(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    if outputs.ndim == 3:
-        outputs, targets = steps_as_samples(outputs, targets)
-    return F.cross_entropy(outputs, targets)
+    return F.cross_entropy(*steps_as_samples(outputs, targets))
 
 
 def _one_hot(outputs: Tensor, targets: Tensor) -> Tensor:

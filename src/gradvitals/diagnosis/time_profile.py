@@ -40,6 +40,26 @@ class TimeNorms:
         """The time step of each norm, from 0."""
         return _places(self.steps, len(self.norms))
 
+    def places_among(self, longest: int) -> list[int]:
+        """Returns the time step of each norm beside sequences of so many steps: all end together.
+
+        Example:
+            >>> TimeNorms(2, (0.5, 1.0)).places_among(5)
+            [3, 4]
+        """
+        return [longest - self.steps + place for place in self.places]
+
+    def expected(self, factor: float | None) -> list[float]:
+        """Returns the last norm on its way back, by a factor per time step; empty where one of both is missing.
+
+        Example:
+            >>> TimeNorms(3, (0.2, 0.4, 1.0)).expected(0.5)
+            [0.25, 0.5, 1.0]
+        """
+        if not factor or not self.norms[-1] > 0:
+            return []
+        return [self.norms[-1] * factor ** (self.steps - 1 - place) for place in self.places]
+
 
 @dataclass(frozen=True)
 class TimeProfile:

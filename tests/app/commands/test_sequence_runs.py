@@ -53,7 +53,9 @@ def test_the_loss_without_memory_is_in_the_result_and_bounds_chance(tmp_path, tr
     assert 0 < found["metrics"]["test/acc"]["final"] < 1  # over all steps of all sequences
     run = assemble(composed(*copying, run_dir=str(tmp_path / "assembled")))
     # A constant output gives a blank 2/3 and a symbol 1/24: more loss than without memory.
-    assert run.chance == run.monitor.settings.chance == found["baseline"]
+    assert run.chance == run.monitor.settings.chance == run.baseline == found["baseline"]
+    other = assemble(composed(*copying, "loss=mse", run_dir=str(tmp_path / "other")))
+    assert other.baseline is None  # it is that of the cross-entropy
     assert result(train_here("model=gru", "data=sequential_digits", *QUIET, run_dir=tmp_path / "d"))["baseline"] is None
 
 

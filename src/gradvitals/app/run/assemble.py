@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from lightning import LightningDataModule, LightningModule, Trainer
@@ -10,7 +9,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.model_helpers import is_overridden
 
 from gradvitals.app.config.run_config import RunConfig
-from gradvitals.app.run.build_data import baseline_of, build_data
+from gradvitals.app.run.build_data import build_data
 from gradvitals.app.run.build_model import build_model
 from gradvitals.app.run.build_trainer import build_trainer
 from gradvitals.app.run.check_built import OF_A_MODULE, check_built
@@ -37,7 +36,8 @@ class Run:
     trainer: Trainer
     history: MetricHistory
     monitor: GradientVitals | None
-    chance: float | None  # the loss of the best constant output; None: not known
+    chance: float | None  # the loss of the best constant output, or without memory if that is lower; None: not known
+    baseline: float | None = None  # the loss of the best prediction without memory; None: not known
 
     @property
     def began(self) -> bool:
@@ -81,13 +81,14 @@ def assemble(config: RunConfig) -> Run:
     if config["compile"]:
         (model.net if isinstance(model, Classifier) else model).compile(mode=config["compile"])
     history = MetricHistory(Objective.resolve((), config["objective"], config["objective_mode"]))  # None: auto
-    chance = None
+    chance = baseline = None
     if isinstance(model, Classifier) and (splits := getattr(data, "splits", None)) is not None:
         chance = best_constant(model.loss, splits.train.y.flatten()[:SAMPLES], model.outputs)
-        chance = min(chance, baseline_of(data) or math.inf)
+        baseline = getattr(splits, "baseline", None) if model.has_usual_loss else None
+        chance = chance if baseline is None else min(chance, baseline)
     trainer = build_trainer(config, history, chance, first_step)
     check_built(config, model, data, trainer)
     monitor = monitor_of(trainer)
     if monitor is not None:
         monitor.announces = False  # the closing lines of a run say it
-    return Run(model, data, trainer, history, monitor, chance)
+    return Run(model, data, trainer, history, monitor, chance, baseline)

@@ -123,11 +123,6 @@ def description_of(data: LightningDataModule) -> TableDescription | None:
     return description if isinstance(description, TableDescription) else None
 
 
-def baseline_of(data: LightningDataModule) -> float | None:
-    """Returns the loss of the best prediction without memory; None where the data do not know it."""
-    return getattr(getattr(data, "splits", None), "baseline", None)
-
-
 @contextmanager
 def _one_process_at_a_time() -> Iterator[None]:
     """Where a launcher started several processes on this machine, one downloads what all need."""

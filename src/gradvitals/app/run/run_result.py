@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run
-from gradvitals.app.run.build_data import baseline_of, description_of
+from gradvitals.app.run.build_data import description_of
 from gradvitals.diagnosis.remedies import CNN, MLP, RECURRENT, Net, Remedy, prescribe
 from gradvitals.results.objective import Objective, is_loss
 from gradvitals.results.provenance import git_commit, versions
@@ -46,7 +46,7 @@ def result(run: Run, config: RunConfig, interrupted: bool = False, failure: str 
         non_finite=FirstNonFinite(*monitor.non_finite) if monitor and monitor.non_finite else None,
         parameters=Parameters(counted.trained, counted.frozen, counted.statistics),
         tested_on=_tested_on(run),
-        baseline=baseline_of(run.data),
+        baseline=run.baseline,
         table=table.to_dict() if table else None,
         versions=versions(),
         git=git_commit(),

@@ -43,10 +43,10 @@ def by_layer_and_step(tables: Sequence[ByLayer], most_columns: int = MOST_COLUMN
 def _norms(found: ByLayer, choice: int, most_columns: int) -> Trace:
     kept = evenly(len(found.steps), most_columns)
     rows = [found.values[i] for i in kept]
-    return _map(
+    return heat_map(
         [str(found.steps[i]) for i in kept],
         positions(found.layers),
-        [[_logarithm(row[i]) for row in rows] for i in range(len(found.layers))],
+        [[logarithm(row[i]) for row in rows] for i in range(len(found.layers))],
         "log₁₀ ‖dL/dh‖",
         choice,
         colorscale="Viridis",
@@ -54,7 +54,13 @@ def _norms(found: ByLayer, choice: int, most_columns: int) -> Trace:
     )
 
 
-def _logarithm(value: float | None) -> float | None:
+def logarithm(value: float | None) -> float | None:
+    """Returns the power of ten of a size; None for what has none.
+
+    Example:
+        >>> logarithm(0.01), logarithm(0.0)
+        (-2.0, None)
+    """
     return number(math.log10(value)) if value and value > 0 and math.isfinite(value) else None
 
 
@@ -69,7 +75,7 @@ def grids(found: Sequence[Grid], what: str, reverse: bool = False) -> Drawing:
         [[0.5, None]]
     """
     traces = [
-        _map(
+        heat_map(
             [text(name) for name in grid.columns],
             [text(name) for name in grid.rows],
             [[number(value) for value in row] for row in grid.values],
@@ -88,9 +94,16 @@ def grids(found: Sequence[Grid], what: str, reverse: bool = False) -> Drawing:
     return drawing(traces, axis, axis, height=height, showlegend=False, meta={"gaps": True})
 
 
-def _map(
-    x: Sequence[str], y: Sequence[Any], z: Sequence[Sequence[float | None]], what: str, choice: int, **looks: Any
+def heat_map(
+    x: Sequence[str], y: Sequence[Any], z: Sequence[Sequence[float | None]], what: str, choice: int = 0, **looks: Any
 ) -> Trace:
+    """Returns a map with its color bar.
+
+    Args:
+        what: title of the color bar.
+        choice: of several maps, the one among which the page chooses.
+        **looks: more options of Plotly's heat map.
+    """
     bar = {"title": {"text": text(what), "side": "right"}, "thickness": 12, "outlinewidth": 0}
     base = {
         "type": "heatmap",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gradvitals.diagnosis.time_profile import TimeNorms, time_profile
 from gradvitals.formatting import number as shown
 from gradvitals.report.pages.figures import SIDE_LEGEND, Trace, drawing, number, text, value_axis
+from gradvitals.report.pages.heat_maps import heat_map, logarithm
 from gradvitals.report.pages.page import Drawing, Html, figure, join, row, section
 from gradvitals.report.steps import spaced
 from gradvitals.results.record import Record
@@ -54,10 +54,9 @@ def time_lines(profiles: OfLayer, factor: float | None = None) -> Drawing:
     longest = max(norms.steps for norms in profiles.values())
     traces = [_line(step, profiles[step], longest, place / max(len(named) - 1, 1)) for place, step in enumerate(named)]
     first = profiles[steps[0]]
-    if factor and first.norms[-1] > 0:
-        expected = [first.norms[-1] * factor ** (first.steps - 1 - place) for place in first.places]
+    if expected := first.expected(factor):
         looks: Trace = {"line": {"width": 1.6, "dash": "dot"}, "meta": {"color": 6}}
-        places = _at_the_end(first, longest)
+        places = first.places_among(longest)
         traces.append(_trace("theory, 0", places, expected, "predicted by theory: %{y:.3g}") | looks)
     legend = {"title": {"text": "step"}} | SIDE_LEGEND
     return drawing(traces, {"title": TIME_AXIS}, value_axis(NORM_AXIS, True), legend=legend)
@@ -74,32 +73,22 @@ def time_map(profiles: OfLayer) -> Drawing:
     longest = max(profiles.values(), key=lambda norms: len(norms.norms))
     rows = len(longest.norms)
     columns = [_column(profiles[step].norms, rows) for step in steps]
-    trace: Trace = {
-        "type": "heatmap",
-        "x": [str(step) for step in steps],
-        "y": longest.places,
-        "z": [list(values) for values in zip(*columns, strict=True)],
-        "colorbar": {"title": {"text": text("log₁₀ ‖dL/dx‖"), "side": "right"}, "thickness": 12, "outlinewidth": 0},
-        "colorscale": "Viridis",
-        "hoverongaps": False,
-        "hovertemplate": "time step %{y}, step %{x}<br>‖dL/dx‖ = 10<sup>%{z:.2f}</sup><extra></extra>",
-        "meta": {"choice": 0},
-    }
+    trace = heat_map(
+        [str(step) for step in steps],
+        longest.places,
+        [list(values) for values in zip(*columns, strict=True)],
+        "log₁₀ ‖dL/dx‖",
+        colorscale="Viridis",
+        hovertemplate="time step %{y}, step %{x}<br>‖dL/dx‖ = 10<sup>%{z:.2f}</sup><extra></extra>",
+    )
     x = {"title": "measured step", "type": "category", "showgrid": False}
     return drawing([trace], x, {"title": TIME_AXIS, "showgrid": False}, showlegend=False, meta={"gaps": True})
 
 
-def _at_the_end(norms: TimeNorms, longest: int) -> list[int]:
-    """Returns the time steps of a shorter sequence, which ends where the longest one ends."""
-    return [longest - norms.steps + place for place in norms.places]
-
-
 def _line(step: int, norms: TimeNorms, longest: int, shade: float) -> Trace:
     looks: Trace = {"line": {"width": 2.2 if shade in (0, 1) else 1.2}, "meta": {"shade": round(shade, 3)}}
-    return (
-        _trace(str(step), _at_the_end(norms, longest), norms.norms, f"time step %{{x}}<br>step {step}: %{{y:.3g}}")
-        | looks
-    )
+    hover = f"time step %{{x}}<br>step {step}: %{{y:.3g}}"
+    return _trace(str(step), norms.places_among(longest), norms.norms, hover) | looks
 
 
 def _trace(name: str, x: Sequence[int], y: Sequence[float], hover: str) -> Trace:
@@ -116,8 +105,4 @@ def _trace(name: str, x: Sequence[int], y: Sequence[float], hover: str) -> Trace
 def _column(norms: Sequence[float], rows: int) -> list[float | None]:
     """Powers of ten, as many for each training step: shorter sequences end where the others end."""
     missing: list[float | None] = [None] * (rows - len(norms))
-    return [*missing, *map(_power, norms)]
-
-
-def _power(value: float) -> float | None:
-    return number(math.log10(value)) if value > 0 and math.isfinite(value) else None
+    return [*missing, *map(logarithm, norms)]

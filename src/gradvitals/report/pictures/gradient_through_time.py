@@ -108,14 +108,12 @@ def draw_time_lines(axes: Axes, profiles: OfLayer, factor: float | None = None) 
     axes.set(yscale="log", xlabel=TIME, ylabel=NORM)
     for step in spaced(steps, FEW):
         norms, width = profiles[step], 2 if step in (steps[0], steps[-1]) else 0.9
-        places = [longest - norms.steps + place for place in norms.places]  # aligned at the ends
-        axes.plot(places, heights(norms.norms), color=colors[step], linewidth=width, label=f"step {step}")
+        looks: dict[str, Any] = {"color": colors[step], "linewidth": width, "label": f"step {step}"}
+        axes.plot(norms.places_among(longest), heights(norms.norms), **looks)
     first = profiles[steps[0]]
-    if factor and first.norms[-1] > 0:
-        expected = [first.norms[-1] * factor ** (first.steps - 1 - place) for place in first.places]
-        looks: dict[str, Any] = {"color": THEORY, "linestyle": "--", "linewidth": 1.4}
-        places = [longest - first.steps + place for place in first.places]
-        axes.plot(places, heights(expected), label=f"theory: {factor:.3g} per step", **looks)
+    if expected := first.expected(factor):
+        looks = {"color": THEORY, "linestyle": "--", "linewidth": 1.4, "label": f"theory: {factor:.3g} per step"}
+        axes.plot(first.places_among(longest), heights(expected), **looks)
     log_axis(axes.yaxis)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
