@@ -378,7 +378,10 @@ def test_help_lists_groups_with_what_each_is(command):
     assert (
         "\n  act         the activation between the layers\n              elu, erf, exponential, gelu," in done.stdout
     )
-    assert "\n  model       the network: its layers, norms and shortcuts\n              plain, bn, gn" in done.stdout
+    assert (
+        "\n  model       the network: its layers, norms and shortcuts\n              plain, bn, cnn, gn, gru"
+        in done.stdout
+    )
     phrases = [
         line[14:]
         for line in done.stdout.partition("Groups (")[2].partition("All keys")[0].splitlines()

@@ -17,7 +17,8 @@ hydra_bash_completion
 echo "${COMPREPLY[@]}"
 """
 TYPED = {
-    "model=": "model=bn model=gn model=instance model=ln model=plain model=prenorm model=residual model=rezero model=rms model=skip",
+    "model=": "model=bn model=cnn model=gn model=gru model=instance model=ln model=lstm model=plain model=prenorm "
+    "model=residual model=rezero model=rms model=rnn model=skip",
     "act=e": "act=elu act=erf act=exponential",
     "model.de": "model.depth=",
 }
