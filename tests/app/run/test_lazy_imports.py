@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gradvitals.app.run.lazy_imports import defer_imports
+
 SRC = Path(__file__).parents[3] / "src"
 HEAVY = "('torch._dynamo', 'torchvision', 'scipy.signal', 'scipy.stats', 'pandas')"
 
@@ -156,3 +158,21 @@ print(weights(False).double().sum().item())
         + "print(weights(False).double().sum().item())"
     )
     assert total == on.split()
+
+
+def test_others_may_import_while_stand_ins_are_removed(monkeypatch):
+    """A thread imports, or a finalizer does, while the modules are gone through."""
+
+    class Growing(dict):
+        def items(self):
+            for item in super().items():
+                yield item
+                self[f"of_another_thread_{len(self)}"] = sys
+
+    modules = Growing(sys.modules)
+    with defer_imports(["tabnanny"]):
+        import tabnanny  # noqa: F401
+
+        modules["tabnanny"] = sys.modules.pop("tabnanny")
+        monkeypatch.setattr(sys, "modules", modules)
+    assert "tabnanny" not in modules

@@ -70,7 +70,8 @@ class _Finder(MetaPathFinder, Loader):
     def remove(self) -> None:
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-        for name, module in list(sys.modules.items()):
+        modules = sys.modules.copy()  # in one go: a list of items is made one by one, and others import meanwhile
+        for name, module in modules.items():
             if isinstance(module, _Module) and module.finder is self:
                 del sys.modules[name]
                 parent, _, own = name.rpartition(".")
