@@ -15,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import linear_regression, median
 
 from gradvitals import GradientVitals
-from monitor import NEVER, measures, run
+from monitor import NEVER, measures, mlp, run
 
 SRC = Path(__file__).parents[2] / "src"
 DEPTHS, WIDTHS, RUNS = (10, 100, 1000), (64, 256, 1024, 4096), (10, 200)
@@ -33,7 +34,7 @@ def network(depth: int, width: int) -> dict[str, float]:
     before = _peak()
     with tempfile.TemporaryDirectory() as folder:
         steps = max(16, min(200, int(2e9 / (depth * width * (width + 2000)))))
-        conductor = run(states, steps, [busy], depth, warm_up=4, folder=folder, width=width, **STABLE)
+        conductor = run(states, steps, [busy], partial(mlp, depth, width=width, **STABLE), warm_up=4, folder=folder)
         size = sum(file.stat().st_size for file in Path(folder).glob("events*"))
     idle, measured = (1e3 * median(seconds) for seconds in conductor.seconds)
     measured_steps = len(conductor.seconds[1]) + 2

@@ -2,7 +2,8 @@
 
 Every figure is a ratio of medians of single steps that alternate within ONE run, which sees 1 % where whole runs
 scatter by tens: a conductor among the Trainer's callbacks changes at each step what takes part. A network of 20 x 100
-with BatchNorm at batch 128 on one thread; TensorBoard writes to a temporary directory.
+with BatchNorm at batch 128 on one thread, and recurrent layers of 128 units over 100 steps at batch 64, whose gradient
+is measured at each time step. TensorBoard writes to a temporary directory.
 
 - r1: a measured step over an idle one; r0: an idle step with the monitor over one without it.
 - overhead at a cadence of n steps: r0 + (r1 - 1) / n.
@@ -11,10 +12,12 @@ with BatchNorm at batch 128 on one thread; TensorBoard writes to a temporary dir
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from statistics import median
 from types import SimpleNamespace
 from typing import Any
@@ -30,6 +33,8 @@ from gradvitals.classifier import Classifier
 from gradvitals.monitor.session import Session
 
 BATCH, WIDTH, FEATURES, CLASSES = 128, 100, 784, 10
+CELLS = {"rnn": "tanh RNN", "gru": "GRU", "lstm": "LSTM"}
+SEQUENCE, SEQUENCES = (100, 64), 64  # time steps and features of one, and how many make a batch
 NEVER = 10**9
 EXPLAINED = """r1: a measured step over an idle one. r0: an idle step with the monitor over one without.
 Overhead at a cadence of n steps: r0 + (r1 - 1) / n.
@@ -65,20 +70,40 @@ class Conductor(Callback):
         return second / first
 
 
+Network = tuple[Classifier, DataLoader[Any]]
+
+
+def mlp(depth: int = 20, **options: Any) -> Network:
+    """A chain of linear layers, and random rows."""
+    spec = {"_target_": "gradvitals.nets.mlp.MLP", "depth": depth, "width": WIDTH, "norm": "batch", **options}
+    return _with_data(spec, "relu", (FEATURES,), BATCH)
+
+
+def recurrent(cell: str) -> Network:
+    """A recurrent layer, and random sequences."""
+    spec = {"_target_": "gradvitals.nets.recurrent.Recurrent", "cell": cell}
+    return _with_data(spec, "tanh", SEQUENCE, SEQUENCES)
+
+
+def _with_data(spec: dict[str, Any], act: str, in_shape: tuple[int, ...], batch_size: int) -> Network:
+    """The network of a spec, and sixteen random batches for it."""
+    adam = {"_target_": "torch.optim.Adam", "lr": 1e-3}
+    model = Classifier(spec, math.prod(in_shape), CLASSES, act={"name": act}, in_shape=in_shape, optimizer=adam)
+    x, y = torch.randn(batch_size * 16, *in_shape), torch.randint(CLASSES, (batch_size * 16,))
+    return model, DataLoader(TensorDataset(x, y), batch_size)
+
+
 def run(
     states: tuple[Callable[[Trainer], None], ...],
     steps: int,
     callbacks: list[Callback],
-    depth: int = 20,
+    network: Callable[[], Network] = mlp,
     warm_up: int = 40,
     folder: str | None = None,
-    **network: Any,
 ) -> Conductor:
     """One fit in which states take turns; its event file goes into a folder."""
     seed_everything(0, verbose=False)
-    spec = {"_target_": "gradvitals.nets.mlp.MLP", "depth": depth, "width": WIDTH, "norm": "batch", **network}
-    model = Classifier(spec, FEATURES, CLASSES, optimizer={"_target_": "torch.optim.Adam", "lr": 1e-3})
-    x, y = torch.randn(BATCH * 16, FEATURES), torch.randint(CLASSES, (BATCH * 16,))
+    model, loader = network()
     conductor = Conductor(*states, warm_up=warm_up)
     with tempfile.TemporaryDirectory() as temporary:
         trainer = Trainer(
@@ -91,7 +116,7 @@ def run(
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(model, DataLoader(TensorDataset(x, y), BATCH))
+        trainer.fit(model, loader)
     return conductor
 
 
@@ -118,7 +143,7 @@ def measures(monitor: GradientVitals, due: bool) -> Callable[[Trainer], None]:
         assert session is not None
         for cadence in session._cadences:
             cadence.every_n_steps = 1 if due else NEVER
-        session._unhook()
+        session.unhook()
         dead_units(session)._rest = NEVER  # timed apart
 
     return state
@@ -141,13 +166,13 @@ def watches_dead_units(monitor: GradientVitals, watched: bool) -> Callable[[Trai
     return state
 
 
-def cost(steps: int, **settings: Any) -> tuple[float, float]:
+def cost(steps: int, network: Callable[[], Network] = mlp, **settings: Any) -> tuple[float, float]:
     """r0 and r1 of the monitor."""
     quiet = {"first_steps": 0, "spike_steps": 0}
     idle = GradientVitals(NEVER, **settings, **quiet)
-    r0 = run((takes_part(idle, False), takes_part(idle, True)), steps, [idle]).ratio
+    r0 = run((takes_part(idle, False), takes_part(idle, True)), steps, [idle], network).ratio
     busy = GradientVitals(NEVER, **settings, **quiet)
-    r1 = run((measures(busy, False), measures(busy, True)), steps, [busy]).ratio
+    r1 = run((measures(busy, False), measures(busy, True)), steps, [busy], network).ratio
     return r0, r1
 
 
@@ -193,8 +218,15 @@ def overheads(steps: int) -> Iterator[str]:
     dead = run((watches_dead_units(window, False), watches_dead_units(window, True)), steps, [window]).ratio
     yield f"| a batch in which dead units are observed: one in twenty, included below | | | {dead:.3f} | |"
 
-    def row(name: str, every: int, bound: float, dead_share: float = 0.05, **settings: Any) -> str:
-        r0, r1 = cost(steps, **settings)
+    def row(
+        name: str,
+        every: int,
+        bound: float,
+        network: Callable[[], Network] = mlp,
+        dead_share: float = 0.05,
+        **settings: Any,
+    ) -> str:
+        r0, r1 = cost(steps, network, **settings)
         overhead = r0 + (r1 - 1) / every + dead_share * (dead - 1)
         return f"| {name} | {r0:.3f} | {r1:.3f} | {overhead:.3f} | {bound:.2f} |"
 
@@ -202,6 +234,8 @@ def overheads(steps: int) -> Iterator[str]:
     yield row("gradients only, every step", 1, 1.10, dead_share=0.0, **GRADIENTS)
     yield row("monitor=full, every 10 steps", 10, 1.05, **FULL)
     yield row("on_non_finite=skip, every 50 steps", 50, 1.05, on_non_finite="skip")
+    for cell, name in CELLS.items():  # without modules that are activations
+        yield row(f"{name}, every 50 steps", 50, 1.02, partial(recurrent, cell), dead_share=0.0)
     yield f"| Lightning's `log_dict(grad_norm(...))`, every step | | | {rival(LogDict(), steps):.3f} | |"
     yield f"| `grad.norm().item()` per parameter, every step | | | {rival(Items(), steps):.3f} | |"
     yield f"| `add_histogram` per parameter, every step | | | {rival(Histograms(), steps // 4):.3f} | |"
@@ -212,6 +246,7 @@ def lines(steps: int = 400) -> Iterator[str]:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    yield f"{steps} alternating steps of 20 x {WIDTH} with BatchNorm, batch {BATCH}, one thread. {EXPLAINED}"
+    yield f"{steps} alternating steps of 20 x {WIDTH} with BatchNorm, batch {BATCH}, one thread. Recurrent layers:"
+    yield f"128 units, {SEQUENCE[0]} time steps of {SEQUENCE[1]} features, batch {SEQUENCES}. {EXPLAINED}"
     yield "| what | r0 | r1 | overhead | asked |\n| --- | --- | --- | --- | --- |"
     yield from overheads(steps)

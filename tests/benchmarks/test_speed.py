@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +17,9 @@ from growth import slope
 from own_loop import BLOCK, CONTESTANTS, RUN, Loop, Watched, images, mlp, ratios, train_in_turns, whole
 from results_page import sections_of, with_sections
 from turns import WARM_UP, Turns
+
+from monitor import cost, recurrent
+from monitor import mlp as mlp_of_20
 
 
 def test_slope_is_the_power():
@@ -79,3 +83,12 @@ def test_contestants_train_the_same(name):
         return [p.tolist() for p in loop.model.parameters()]
 
     assert weights(CONTESTANTS[name]) == weights(CONTESTANTS["nothing"])
+
+
+@pytest.mark.filterwarnings("ignore:You defined a `validation_step`", "ignore:The number of training batches")
+@pytest.mark.parametrize("network", [mlp_of_20, partial(recurrent, "rnn")], ids=["mlp", "rnn"])
+def test_steps_of_the_monitor_take_turns(network):
+    """Times are the machine's; that the two states of the monitor exist is not."""
+    idle_over_none, measured_over_idle = cost(60, network)
+    assert 0.2 < idle_over_none < 5
+    assert measured_over_idle > 0.5
