@@ -28,6 +28,13 @@ OUTLIERS = {
     ("circular", 11),
     # Six layers of 32 channels: scatter over the draws of weights; 16 draws are within 2 %.
     ("circular", 40),
+    # Found after theory was finished, in configurations that nobody had looked at before.
+    ("zeros", 1023),
+    ("zeros", 1040),
+    ("zeros", 1045),
+    ("zeros", 1053),
+    ("circular", 1013),
+    ("circular", 1020),
 }
 FEW = (0, 3, 17, 25, 34, 43, 47)
 
@@ -109,9 +116,10 @@ def test_few_random_networks(padding, number):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("first", [0, 1000], ids=["developed on these", "held out"])
 @pytest.mark.parametrize(("padding", "at_most"), [("zeros", 0.06), ("circular", 0.08)])
-def test_random_networks(padding, at_most):
-    found = {number: factor(number, padding) for number in range(60)}
+def test_random_networks(padding, at_most, first):
+    found = {number: factor(number, padding) for number in range(first, first + 60)}
     assert max(abs(value - 1) for value in found.values()) <= at_most
     far = {(padding, number) for number, value in found.items() if abs(value - 1) > 0.03}
     assert far <= OUTLIERS, {number: (found[number], Configuration.draw(number, padding)) for _, number in far}
