@@ -37,4 +37,4 @@ def commands(page: Path) -> Iterator[str]:
             yield from (part.strip() for part in line.split("&&") if part.strip() and not part.startswith("#"))
     for span in re.findall(r"`([^`]+)`", prose(page)):
         if re.match(r"(python|make|gradvitals) [a-z-]", span):
-            yield " ".join(span.split())
+            yield from (part.strip() for part in " ".join(span.split()).split(";"))

@@ -75,7 +75,7 @@ def look(config: RunConfig) -> Preflight:
     model = build_model(config, data)
     if not isinstance(model, Classifier):
         raise ConfigError(
-            "preflight: looks at a network; a LightningModule of your own hides its loss (docs/guides/bring_your_own.md)"
+            "preflight: looks at a network; your own LightningModule hides its loss (docs/guides/bring_your_own.md)"
         )
     if config["weights"]:
         load_weights(model, Path(config["weights"]))
