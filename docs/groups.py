@@ -9,10 +9,11 @@ import re
 from itertools import takewhile
 from pathlib import Path
 
-from gradvitals.app.config.compose import CONF, options_of_groups, usual_choices
+from gradvitals.app.config.compose import options_of_groups, usual_choices
 from gradvitals.app.config.help_text import phrases
 
-PAGE = Path(__file__).parent / "options.md"
+DOCS = Path(__file__).parent
+CONF, PAGE = DOCS.parent / "conf", DOCS / "options.md"
 BEGIN, END = "<!-- groups: made by docs/groups.py -->", "<!-- /groups -->"
 ORDER = (
     *("model", "act", "init", "clip", "optimizer", "scheduler", "data"),
