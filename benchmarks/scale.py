@@ -2,7 +2,7 @@
 
 Measured here in two processes (gloo): the numbers that the monitor sends, the gradient that training sends, and how
 long a step takes without a measurement and with one. Calculated from these for 8, 64 and 1,024 GPUs; the constants of
-their network are stated below. The tables are those of docs/scale.md.
+their network are stated below. The tables are those of docs/guides/many_devices.md.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def measure() -> None:
 
 
 def tell(rows: list[tuple[str, float, float, int, int]], small: float, large: float) -> None:
-    """The tables of docs/scale.md."""
+    """The tables of docs/guides/many_devices.md."""
     print("| net | gradient, bytes | monitor, bytes | step, ms | measured step, ms | one in 50 |")
     print("|---|---|---|---|---|---|")
     for name, without, with_it, gradient, sent in rows:

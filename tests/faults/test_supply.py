@@ -174,7 +174,7 @@ def test_nobody_binds_to_all_addresses():
     files = [
         *ROOT.glob("src/**/*.py"),
         *ROOT.glob("conf/**/*.yaml"),
-        *ROOT.glob("docs/*"),
+        *ROOT.glob("docs/**/*"),
         ROOT / "Makefile",
         ROOT / "README.md",
     ]

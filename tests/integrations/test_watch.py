@@ -65,7 +65,7 @@ def test_a_plain_loop_has_the_numbers_of_lightning(training):
 
 
 def train(net, optimizer, vitals, steps=12, clip=None, forward=None):
-    """The loop of the README; ``forward`` is called in place of the network itself."""
+    """The loop of docs/guides/any_loop.md; ``forward`` is called in place of the network itself."""
     for _, (x, y) in zip(range(steps), batches(), strict=False):
         loss = F.cross_entropy((forward or net)(x), y)
         optimizer.zero_grad()

@@ -32,7 +32,7 @@ METRICS = ("acc", "f1", "auroc", "balanced_acc")  # of classes, which are seldom
 class Csv(TensorDataModule):
     """A table from a file; a tenth of the rows is for validation, a fifth for test.
 
-    What is not typed is found, and :attr:`description` says what was found. ``docs/tables.md`` lists what is read how.
+    What is not typed is found; :attr:`description` says what was. ``docs/guides/tables.md`` lists what is read how.
 
     Args:
         path: the file; it may be compressed by gzip, bzip2, xz or zip.

@@ -74,7 +74,9 @@ def look(config: RunConfig) -> Preflight:
     give_preparation(config, data)
     model = build_model(config, data)
     if not isinstance(model, Classifier):
-        raise ConfigError("preflight: looks at a network; a LightningModule of your own hides its loss. See the README")
+        raise ConfigError(
+            "preflight: looks at a network; your own LightningModule hides its loss (docs/guides/bring_your_own.md)"
+        )
     if config["weights"]:
         load_weights(model, Path(config["weights"]))
     set_threads(config, model)

@@ -38,7 +38,7 @@ def no_such_key(key: str, value: str | None, root: DictConfig | None = None, con
         >>> print(no_such_key("epochs", "5"))
         epochs: no such key; expected trainer.max_epochs=5
         >>> print(no_such_key("model.net.dropout", "0.1"))
-        model.net.dropout: no such key; no network here has dropout; a network of your own may (README, Bring your own)
+        model.net.dropout: no such key; no network here has dropout; your own may (docs/guides/bring_your_own.md)
     """
     return f"{key}: no such {'group' if '/' in key else 'key'}; {instead(key, value, root, conf)}"
 

@@ -72,8 +72,8 @@ LOGGERS = {  # that no option names -> their classes
     "aim": "aim.pytorch_lightning.AimLogger",
 }
 EXPLAINED = {  # the last part of a key -> why nothing is typed here
-    "dropout": "no network here has dropout; a network of your own may (README, Bring your own)",
-    "dropout_rate": "no network here has dropout; a network of your own may (README, Bring your own)",
+    "dropout": "no network here has dropout; your own may (docs/guides/bring_your_own.md)",
+    "dropout_rate": "no network here has dropout; your own may (docs/guides/bring_your_own.md)",
     "num_classes": "the classes are counted in the data",
     "input_size": "the inputs are counted in the data",
     "output_size": "the outputs are counted in the data",

@@ -1,0 +1,128 @@
+"""Every command of a page is one: its script, its options and its keys are there; those with outputs run."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gradvitals.app.config.run_directory import register_names
+from tests.conftest import CONF, ROOT
+from tests.pages import commands, pages
+
+COMPOSED = {"train": "train", "preflight": "preflight", "cure": "cure"}
+OTHERS = {"cd", "eval", "git", "source", "tensorboard"}  # programs of others
+PLACEHOLDER = re.compile(r"[A-Z]|(experiment|debug|sweep|model)=[A-Z]+$")  # KEY=VALUE, experiment=NAME
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+SOURCES = "".join(file.read_text() for file in sorted((ROOT / "src/gradvitals/app/commands").glob("*.py")))
+PAGES = [page for page in pages() if page.name != "recipes.md"]  # whose experiments are built by tests of their own
+LINES = sorted({command for page in PAGES for command in commands(page)})
+
+
+def overrides(words):
+    """The overrides of a command, of a sweep the first value of each; what is a placeholder is left out."""
+    typed = [word for word in words if "=" in word and not word.startswith("-") and not PLACEHOLDER.match(word)]
+    chosen = []
+    for text in typed:
+        override = OverridesParser.create().parse_override(text)
+        if override.is_choice_sweep():
+            chosen.append(f"{override.input_line.partition('=')[0]}={next(override.sweep_string_iterator())}")
+        elif not override.is_sweep_override():
+            chosen.append(text)
+    return [text for text in chosen if not text.startswith(("experiment=cured/", "model._target_"))]
+
+
+def check(words):
+    """Fails unless a command can be typed."""
+    if re.match(r"[A-Z_]+=", words[0]):  # of the environment
+        return check(words[1:])
+    program, *rest = words
+    if program == "make":
+        assert rest[0] in TARGETS
+        if rest[0] == "train" and rest[1:]:
+            check(["python", "src/train.py", *shlex.split(rest[1].removeprefix("ARGS="))])
+    elif program == "gradvitals":
+        if rest[0].startswith("-") or rest[0] == "new":  # which has no script
+            return None
+        check(["python", f"src/{rest[0]}.py", *rest[1:]])
+    elif program == "torchrun":
+        check(["python", *rest[rest.index("src/train.py") :]])
+    elif program == "pip":
+        for extra in re.findall(r"\[(.*?)\]", " ".join(rest)):
+            assert set(extra.split(",")) <= set(EXTRAS)
+    elif program in ("python", ".venv/bin/python") and rest[0] not in ("-c", "-m"):
+        script = ROOT / rest[0].replace("NAME", "train")
+        assert script.exists(), script
+        if script.parent == ROOT / "src" and script.stem in COMPOSED:
+            compose(COMPOSED[script.stem], overrides(rest[1:]), return_hydra_config=True)
+        elif script.parent == ROOT / "src":
+            assert all(f'"{flag}"' in SOURCES for flag in rest[1:] if flag.startswith("-")), rest
+    else:
+        assert program in {*OTHERS, "python", ".venv/bin/python"}
+    return None
+
+
+@pytest.fixture(scope="module")
+def configs():
+    register_names()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+@pytest.mark.filterwarnings(r"ignore:\s*.hydra/launcher/:UserWarning")  # Hydra's, about the launchers' own schemas
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_of_a_page_can_be_typed(line, configs):
+    check(shlex.split(line, comments=True))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python src/train.py model=none_such",
+        "python src/train.py -m act=relu,none_such2 model.none_such=1",
+        "make none-such",
+        'pip install "PATH[none_such]"',
+        "python src/board.py --none-such",
+        "python docs/none_such.py",
+        "none_such",
+    ],
+)
+def test_what_cannot_be_typed_is_found(line, configs):
+    with pytest.raises(Exception):  # noqa: B017, PT011  # of Hydra, or an assertion
+        check(shlex.split(line))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_readmes_commands_do_what_it_says(command, tmp_path):
+    """In an empty folder, in the order of the page; the lines that a run ends with begin with the words that it shows."""
+    readme = (ROOT / "README.md").read_text()
+    label = re.compile(r"^([a-z]+)  +\S", re.MULTILINE)
+    shown = label.findall(readme.partition("run ends with these lines:")[2].partition("## Five")[0])
+    done = command()
+    assert done.returncode == 0, done.stderr
+    assert label.findall(done.stdout)[-len(shown) :] == shown
+
+    outcome = {}
+    for line in commands(ROOT / "README.md"):
+        words = shlex.split(line, comments=True)
+        if words[0] == "python" and words[1].startswith("src/"):
+            own = ["cure.name=of_the_readme"] if words[1] == "src/cure.py" else []
+            outcome[line] = command(*words[2:], *own, script=words[1].removeprefix("src/"))
+        elif words[:2] == ["python", "-c"]:
+            subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, check=True)
+    texts = "\n".join(done.stdout for done in outcome.values())
+    (CONF / "experiment/cured/of_the_readme.yaml").unlink(missing_ok=True)
+    assert {line: done.returncode for line, done in outcome.items() if done.returncode} == {}
+    said = (
+        "verdict      vanishing",
+        "cured        act=elu init=auto",
+        "predictions  logs/wine/predictions_wine.csv",
+        "Best: ",
+    )
+    assert [words for words in said if words not in texts] == []
