@@ -47,8 +47,8 @@ def table() -> str:
 
 
 def _order(source: str) -> tuple[int, str]:
-    # Founding documents first, by number; then published papers; then our own.
-    return 0 if re.match(r"\d{3}_", source) else 1 if "arXiv" in source else 2, source
+    # Founding documents first; then published papers; then our own.
+    return 0 if re.match("notebook |slides ", source) else 1 if "arXiv" in source else 2, source
 
 
 def with_table(page: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Spec = Mapping[str, Any]
-TRUSTED = frozenset({"gradvitals", "lightning", "torch", "torchvision"})
+TRUSTED = frozenset({"aim", "gradvitals", "lightning", "torch", "torchvision"})
 ALLOW = "GRADVITALS_ALLOW"
 DEMOS = "lightning.pytorch.demos"  # examples that download files and unpickle them
 HYDRA_KEYS = frozenset({"_args_", "_partial_", "_recursive_", "_convert_"})  # which Hydra's own `instantiate` reads

@@ -10,7 +10,13 @@ from tests.experiments.conftest import RECIPES
 from tests.test_docs import script
 
 NAMES = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
-DOCUMENTS = re.compile(r"00[0-4]_[0-9a-f]{16}\.txt")
+DOCUMENTS = {  # the five founding documents, named as a stranger can find them
+    "notebook pytorch_base_gradients (github.com/whitestones011/deep_learning)",
+    "slides Vanishing and exploding gradients, course Intermediate Deep Learning with PyTorch (M. Oleszak, DataCamp)",
+    "notebook ExplodingAndVanishingGradients (github.com/RohanOpenSource/Deep-Learning-And-Beyond)",
+    "notebook How to deal with Vanishing and Exploding gradients in DNNs (after A. Geron, Hands-On Machine Learning, chapter 11)",
+    "notebook Optimization difficulties: Vanishing and exploding gradients (a TensorFlow course, session 02 ff.)",
+}
 KERAS = [  # written for Keras and trained with its defaults
     "iris_sigmoid",
     "iris_leaky",
@@ -55,7 +61,7 @@ def test_the_header_is_complete(name):
     assert re.match(r"\d+ s", header["Time"])
     assert "@@" not in " ".join(header.values())
     if name in FOUNDING:
-        assert DOCUMENTS.match(header["Source"])
+        assert set(header["Source"].split("; ")) <= DOCUMENTS
         assert header["Source"].startswith(RECIPES.get(name, {}).get("document", ""))
     elif name in PUBLISHED:
         assert re.search(r"arXiv:\d", header["Source"])

@@ -20,7 +20,10 @@ USUAL = {
 }
 
 # Several processes, and other people's servers: run by themselves, or not at all.
-ELSEWHERE = {("trainer", "ddp_cpu"), ("trainer", "ddp"), ("trainer", "fsdp"), ("logger", "wandb"), ("logger", "mlflow")}
+ELSEWHERE = {
+    *(("trainer", name) for name in ("ddp_cpu", "ddp", "fsdp")),
+    *(("logger", name) for name in ("aim", "comet", "mlflow", "wandb")),
+}
 PROCESSES = ("trainer.devices=2",)  # valid, and as good as trainer=ddp_cpu
 # Sweeps, and what leads out of the folder or onto the network.
 LEFT_OUT = {"resume", "resume_sweep", "join_sweep", "compile", "paths.run", "data.download", "_target_"}

@@ -145,6 +145,10 @@ def test_loggers_stay_on_this_machine():
     mlflow = yaml.safe_load((CONF / "logger/mlflow.yaml").read_text())["mlflow"]
     assert wandb["offline"] is True
     assert mlflow["tracking_uri"].startswith("sqlite:///${paths.logs}")
+    comet = yaml.safe_load((CONF / "logger/comet.yaml").read_text())["comet"]
+    aim = yaml.safe_load((CONF / "logger/aim.yaml").read_text())["aim"]
+    assert (comet["online"], NO_TELEMETRY["COMET_START_ONLINE"]) == (None, "false")
+    assert aim["repo"] == "${paths.logs}"
 
 
 def test_telemetry_is_off_unless_the_user_says_otherwise():

@@ -50,7 +50,9 @@ def test_each_kind(make, kind, tmp_path):
 def test_anything_else_is_refused_in_one_line(other):
     with pytest.raises(TypeError) as refused:
         destination_of(other)
-    assert str(refused.value).startswith("logger: expected a SummaryWriter of torch.utils.tensorboard, a run of W&B, ")
+    assert str(refused.value).startswith(
+        "logger: expected a SummaryWriter of torch.utils.tensorboard, a run of W&B or Aim, "
+    )
     assert "; got " in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -58,7 +60,7 @@ def test_anything_else_is_refused_in_one_line(other):
 def test_no_package_is_imported_to_recognize_a_logger():
     code = (
         "import sys; from gradvitals.loggers.publish import publish; publish([print], {'a': 1.0}, 0); "
-        "print(*[name for name in ('lightning', 'tensorboard', 'wandb', 'mlflow', 'google_crc32c') if name in sys.modules])"
+        "print(*[name for name in ('lightning', 'tensorboard', 'wandb', 'mlflow', 'comet_ml', 'aim', 'google_crc32c') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "0 {'a': 1.0}\n\n"

@@ -175,8 +175,9 @@ def watch(
         accumulate_grad_batches: batches whose gradients are added up before a step, if the loss of each was divided by
             their number; 1 if it was not.
         log_dir: folder of event files for TensorBoard; None: none.
-        logger: where else to log, or a list of that: a ``SummaryWriter``, a run of W&B, the module ``mlflow``, a
-            logger of Lightning, a path that ends in ``.csv``, or a function ``(step, numbers) -> None``.
+        logger: where else to log, or a list of that: a ``SummaryWriter``, a run of W&B or Aim, an experiment of Comet,
+            the module ``mlflow``, a logger of Lightning, a path that ends in ``.csv``, or a function
+            ``(step, numbers) -> None``.
         processes: those that share the batches; None: all, where DDP or FSDP2 is seen to divide them.
         every_n_steps: measure one step of each optimizer in so many.
         **settings: the other fields of :class:`gradvitals.monitor.settings.Settings`, by name.

@@ -1,1 +1,1 @@
-"""What TensorBoard, CSV files, W&B, MLflow and functions are given; no file here imports Lightning."""
+"""What TensorBoard, CSV files, W&B, MLflow, Comet, Aim and functions are given; no file here imports Lightning."""

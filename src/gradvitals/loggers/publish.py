@@ -21,7 +21,7 @@ def publish(loggers: Iterable[Any], values: Mapping[str, float], step: int) -> N
 
 
 def publish_picture(loggers: Iterable[Any], tag: str, png: bytes, step: int) -> None:
-    """Logs a PNG: to TensorBoard without decoding it, to W&B as an image, to MLflow as the artifact ``TAG.png``."""
+    """Logs a PNG: to TensorBoard without decoding it, to MLflow as the artifact ``TAG.png``, else as an image."""
     _to_each(loggers, lambda to: to.picture(tag, png, step))
 
 
@@ -31,7 +31,7 @@ def publish_layout(loggers: Iterable[Any], layout: Mapping[str, Mapping[str, lis
 
 
 def publish_text(loggers: Iterable[Any], tag: str, text: str, step: int) -> None:
-    """Logs a text: to TensorBoard, to W&B as a table, to MLflow as the artifact ``TAG.txt``; the last one stays."""
+    """Logs a text: to W&B as a table, to MLflow as the artifact ``TAG.txt`` of the latest one, else as a text."""
     _to_each(loggers, lambda to: to.text(tag, text, step))
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gradvitals.errors import ConfigError, shown
+from gradvitals.loggers.aim_run import AimRun
+from gradvitals.loggers.comet_experiment import CometExperiment
 from gradvitals.loggers.csv_file import CsvFile
 from gradvitals.loggers.destination import Destination, Function, MetricsLogger
 from gradvitals.loggers.mlflow_run import LightningMlflow, MlflowModule
@@ -17,8 +19,9 @@ from gradvitals.loggers.wandb_run import LightningWandb, WandbRun
 
 LIGHTNING = ("lightning", "pytorch_lightning", "lightning_fabric")
 ACCEPTED = (
-    "a SummaryWriter of torch.utils.tensorboard, a run of W&B, the module wandb or mlflow, anything with "
-    "log_metrics(metrics, step), a path that ends in .csv, a function (step, numbers), or a list of these"
+    "a SummaryWriter of torch.utils.tensorboard, a run of W&B or Aim, an experiment of Comet, the module wandb or "
+    "mlflow, anything with log_metrics(metrics, step), a path that ends in .csv, a function (step, numbers), or a list "
+    "of these"
 )
 
 
@@ -35,9 +38,9 @@ def destination_of(logger: Any) -> Destination:
         >>> destination_of("runs/1")
         Traceback (most recent call last):
         ...
-        TypeError: logger: expected a SummaryWriter of torch.utils.tensorboard, a run of W&B, the module wandb or \
-mlflow, anything with log_metrics(metrics, step), a path that ends in .csv, a function (step, numbers), or a list of \
-these; got 'runs/1'. A folder for TensorBoard is log_dir
+        TypeError: logger: expected a SummaryWriter of torch.utils.tensorboard, a run of W&B or Aim, an experiment of \
+Comet, the module wandb or mlflow, anything with log_metrics(metrics, step), a path that ends in .csv, a function \
+(step, numbers), or a list of these; got 'runs/1'. A folder for TensorBoard is log_dir
     """
     if isinstance(logger, (str, os.PathLike)):
         return _of_path(logger)
@@ -66,10 +69,23 @@ def _of_package(logger: Any) -> Destination | None:
         return LightningWandb(logger)
     if is_lightnings(logger, "MLFlowLogger"):
         return LightningMlflow(logger)
+    if is_lightnings(logger, "CometLogger"):
+        return CometExperiment(logger.experiment)
+    if _is_a(logger, "AimLogger", ("aim",)):
+        return AimRun(logger.experiment)
+    return _of_a_run(logger)
+
+
+def _of_a_run(logger: Any) -> Destination | None:
+    """The destination of a run that the user has opened."""
     if inspect.ismodule(logger) and logger is sys.modules.get("wandb"):
         return _of_wandb(logger)
     if _is_a(logger, "Run", ("wandb",)):
         return WandbRun(logger)
+    if _is_a(logger, "CometExperiment", ("comet_ml",)):
+        return CometExperiment(logger)
+    if _is_a(logger, "Run", ("aim",)):
+        return AimRun(logger)
     if inspect.ismodule(logger) and logger is sys.modules.get("mlflow"):
         return MlflowModule(logger)
     return None

@@ -12,7 +12,7 @@ from tests.conftest import CONF, composed
 OPTIONS = [(file.parent.name, file.stem) for file in sorted(CONF.glob("*/*.yaml")) if file.parent.name != "experiment"]
 NEEDS_FILES = {"fashion_mnist", "mnist", "cifar10", "csv", "sequence_csv"}
 NEEDS_A_DEVICE = {"gpu", "mps", "ddp"}
-NEEDS_A_PACKAGE = {"mlflow", "wandb"}
+NEEDS_A_PACKAGE = {"aim", "comet", "mlflow", "wandb"}
 CONTRACT = {
     "model": "plain bn ln residual gn instance rms skip prenorm rezero cnn rnn lstm gru",
     "act": "sigmoid tanh relu leaky_relu prelu elu selu gelu silu mish softplus softsign hardtanh erf exponential identity",
@@ -24,7 +24,7 @@ CONTRACT = {
     "scheduler": "none cosine onecycle plateau step",
     "data": "digits iris fashion_mnist mnist cifar10 csv sequence_csv circles blobs noise adding copy "
     "sequential_digits",
-    "logger": "tensorboard csv mlflow wandb many none",
+    "logger": "tensorboard csv mlflow wandb comet aim many none",
 }
 
 

@@ -122,7 +122,7 @@ def test_every_rule_is_of_a_key_that_some_option_has():
     groups += [f"scheduler={name}" for name in ("cosine", "onecycle", "plateau", "step")]
     groups += [f"optimizer={name}" for name in ("sgd", "rmsprop")] + ["data=noise", "act=gelu"]
     groups += ["model=rnn", "model=cnn", "data=adding", "data=sequential_digits", "data=sequence_csv"]
-    groups += ["callbacks=early_stopping", *(f"logger={name}" for name in ("csv", "mlflow", "wandb"))]
+    groups += ["callbacks=early_stopping", *(f"logger={name}" for name in ("aim", "comet", "csv", "mlflow", "wandb"))]
     found = set()
     for config in [BASE, *(composed(group).values for group in groups)]:
         for key in RULES:

@@ -1,11 +1,14 @@
 """How a run is put together for speed."""
 
 import os
+from importlib.util import find_spec
 
+import pytest
 import torch
 
 from gradvitals.app.run.assemble import assemble
 from gradvitals.app.run.build_trainer import NVML_CHECK
+from gradvitals.errors import ConfigError
 from gradvitals.loops.lean import LeanEpochLoop
 from gradvitals.loops.resumable import ResumableEpochLoop
 from tests.conftest import composed
@@ -37,3 +40,16 @@ def test_turning_determinism_off_undoes_turning_it_on(tmp_path):
         assemble(composed(f"trainer.deterministic={value}", run_dir=str(tmp_path)))
         asked.append(torch.are_deterministic_algorithms_enabled())
     assert asked == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("option", "package", "command"),
+    [("aim", "aim", "pip install aim"), ("comet", "comet_ml", 'pip install ".[comet]"')],
+)
+def test_a_logger_whose_package_is_missing_is_refused_with_the_command(option, package, command, tmp_path):
+    if find_spec(package):
+        pytest.skip(f"{package} is installed")
+    with pytest.raises(ConfigError) as refused:
+        assemble(composed(f"logger={option}", run_dir=str(tmp_path)))
+    assert str(refused.value).startswith(f"logger={option} needs a package: ")
+    assert str(refused.value).endswith(f"Install it by {command}")

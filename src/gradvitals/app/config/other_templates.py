@@ -68,8 +68,7 @@ OPTIONS = {  # GROUP=OPTION, or a group of which each option means the same -> w
     "logger=tensorboardx": "logger=tensorboard",
 }
 LOGGERS = {  # that no option names -> their classes
-    "comet": "lightning.pytorch.loggers.CometLogger",
-    "aim": "aim.pytorch_lightning.AimLogger",
+    "litlogger": "lightning.pytorch.loggers.LitLogger",
 }
 EXPLAINED = {  # the last part of a key -> why nothing is typed here
     "dropout": "no network here has dropout; your own may (docs/guides/bring_your_own.md)",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -104,11 +105,13 @@ def _resumed(spec: Spec, first_step: int | None) -> Spec:
 def _build_loggers(specs: Sequence[Spec]) -> list[Logger]:
     loggers = []
     for spec in specs:
+        option = spec["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
+        if spec["_target_"].startswith("aim.") and find_spec("aim") is None:
+            raise ConfigError(f"logger={option} needs a package: aim. Install it by pip install aim")
         try:
             loggers.append(build(spec, Logger))  # type: ignore[type-abstract]
         except ModuleNotFoundError as error:
-            extra = spec["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
             raise ConfigError(
-                f'logger={extra} needs a package: {error.msg}. Install it by pip install ".[{extra}]"'
+                f'logger={option} needs a package: {error.msg}. Install it by pip install ".[{option}]"'
             ) from None
     return loggers

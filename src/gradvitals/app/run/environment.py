@@ -40,9 +40,13 @@ CHATTY = (
     "lightning.fabric.utilities.seed",
     "lightning.pytorch.accelerators.cuda",
     "lightning.pytorch.trainer.connectors.signal_connector",
+    "aim",
 )
+ALARMING = ("aim.sdk.lock_manager",)  # warns whenever a run is opened again for the test after its fit
 
 NO_TELEMETRY = {  # variables that optional packages read
+    "COMET_ERROR_TRACKING_ENABLE": "false",
+    "COMET_START_ONLINE": "false",  # logger=comet writes an archive; logger.comet.online=true uploads
     "DO_NOT_TRACK": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -60,6 +64,8 @@ def filter_warnings() -> None:
     """Silences advertisements, hardware listings and the warnings above; call after Lightning was imported."""
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ALARMING:
+        logging.getLogger(name).setLevel(logging.ERROR)
     for pattern in UPSTREAM_WARNINGS:
         warnings.filterwarnings("ignore", message=pattern)
 
