@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first call makes .venv; later ones reuse it.
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow bench zoo wild programs tensorboard check clean
+.PHONY: help setup train test test-slow bench zoo wild programs tensorboard docs check clean
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(if $(shell $(p) -c 'import sys, venv; sys.exit(not (3,11) <= sys.version_info < (3,14))' 2>/dev/null && echo ok),$(p))))
 BIN := .venv/bin
@@ -53,10 +53,14 @@ programs: $(READY_DEV) ## try the verdict on real faulty programs and on silent 
 tensorboard: $(READY) ## open TensorBoard on the newest runs, on this machine only: ARGS="--newest 300", ARGS=DIR
 	$(BIN)/python src/board.py $(ARGS)
 
+docs: $(READY_DEV) ## build the documentation into docs/_build, offline; warnings are errors, and links are checked
+	$(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going --quiet --conf-dir docs/site . docs/_build $(ARGS)
+	$(BIN)/python docs/site/links.py docs/_build
+
 check: $(READY_DEV) ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 clean: ## remove .venv and caches; logs stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache docs/_build docs/api

@@ -30,7 +30,7 @@ FIGURES = (
 
 
 def script(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name.rpartition("/")[2], ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -85,6 +85,18 @@ def test_the_arrows_point_to_an_earlier_line():
     order = {room: place for place, group in enumerate(groups) for room in group}
     assert set(order) == set(ARROWS)
     assert not [(room, other) for room, others in ARROWS.items() for other in others if order[other] >= order[room]]
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_arrows():
+    arrows = script("arrows")
+    assert arrows.arrows() == ARROWS
+    assert (ROOT / "docs/arrows.svg").read_text() == arrows.svg(ARROWS)
+
+
+def test_the_design_names_every_room():
+    table = (ROOT / "docs/design.md").read_text().partition("| rooms |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`([\w.]+)`", row.split("|")[1])}
+    assert named == set(ARROWS)
 
 
 def test_the_page_of_speed_ends_with_what_was_tried():

@@ -38,6 +38,11 @@ class DisplayedMonitor(Monitor):
         announces: whether process 0 warns of a changed verdict, and says at the end of a fit what it was; the commands
             of this project say it themselves.
         information: the logger of what is no warning.
+
+    Example:
+        >>> vitals = DisplayedMonitor(Settings(every_n_steps=10))  # GradientVitals and watch make subclasses of it
+        >>> vitals.diagnosis.verdict, vitals.start
+        ('undecided', {})
     """
 
     information: ClassVar[logging.Logger] = log
@@ -50,21 +55,26 @@ class DisplayedMonitor(Monitor):
 
     @property
     def start(self) -> dict[str, float]:
+        """The first number of each tag."""
         return tagged(self.first.by_layer, self.first.totals)
 
     @property
     def end(self) -> dict[str, float]:
+        """The latest number of each tag."""
         return tagged(self.latest.by_layer, self.latest.totals)
 
     def begin(self, loop: TrainingLoop, network: nn.Module) -> None:
+        """Begins to watch a fit; see :meth:`gradvitals.monitor.monitor.Monitor.begin`."""
         self._announcer = Announcer(self.diagnosis.verdict, self.information)
         super().begin(loop, network)
 
     def close(self) -> None:
+        """Removes the hooks and lets the loggers go."""
         super().close()
         self._loggers = []
 
     def publish(self, measurement: Measurement, is_first: bool) -> None:
+        """Sends a measurement to the loggers; those of whole blocks where there are more than ``max_layers``."""
         loggers, layers = self._loggers, measurement.layers
         by_layer, most = measurement.labelled, self.settings.max_layers or len(layers)
         shown = by_block(by_layer, layers, most) if len(layers) > most else by_layer
@@ -75,6 +85,7 @@ class DisplayedMonitor(Monitor):
         publish_histograms(loggers, measurement.histograms, measurement.step)
 
     def publish_verdict(self, step: int, is_final: bool) -> None:
+        """Sends the verdict to the loggers, and where :attr:`announces` is set to the log."""
         found = self.diagnosis
         if is_final and found.severity is not None:
             publish(self._loggers, {"vitals/severity": found.severity}, step)

@@ -31,7 +31,15 @@ class _InTerminal:
 
 @dataclass(frozen=True)
 class DisplayedPreflight(_InTerminal, Preflight):
-    """A pre-flight, which a notebook shows as a table of its layers."""
+    """A pre-flight, which a notebook shows as a table of its layers.
+
+    Example:
+        >>> import torch
+        >>> net = torch.nn.Linear(4, 3)
+        >>> found = preflight(net, (torch.randn(16, 4), torch.arange(16) % 3), torch.nn.functional.cross_entropy)
+        >>> found.verdict[0], found.layers[0].kind
+        ('unknown', 'Linear')
+    """
 
     def __str__(self) -> str:
         from gradvitals.report.tables.preflight import table
@@ -56,6 +64,12 @@ def preflight(
 ) -> DisplayedPreflight:
     """Measures one batch as :func:`gradvitals.signal_propagation.preflight.preflight` does, which has the details.
 
+    Args:
+        network: any module; called with the batch's inputs.
+        batch: inputs and targets, tensors of any shapes that the network and the loss take.
+        loss: a function of outputs and targets, with a mean over the batch.
+        optimizer: a function from parameters to an optimizer, for ``update_ratio``; None: no first step is tried.
+
     Example:
         >>> import torch
         >>> net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
@@ -75,6 +89,10 @@ class DisplayedSweep(_InTerminal):
 
     Attributes:
         sweep: all that is known of it.
+
+    Example:
+        >>> sorted(name for name in dir(DisplayedSweep) if not name.startswith("_"))
+        ['rows', 'to_frame']
     """
 
     sweep: Sweep
@@ -118,5 +136,12 @@ def read_sweep(folder: str | Path) -> DisplayedSweep:
 
     Raises:
         ValueError: there is no run in it.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> read_sweep(mkdtemp())
+        Traceback (most recent call last):
+        ...
+        ValueError: ...
     """
     return DisplayedSweep(fold([read(run) for run in locate([Path(folder)])]))

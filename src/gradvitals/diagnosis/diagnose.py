@@ -29,6 +29,11 @@ class Diagnosis:
         step: the step of the verdict; None if healthy or undecided.
         findings: the cause, followed by its symptoms.
         reason: why, where there is no finding.
+
+    Example:
+        >>> found = Diagnosis()
+        >>> found.is_sick, str(found)
+        (False, 'undecided: no step was measured')
     """
 
     verdict: str = UNDECIDED
@@ -39,7 +44,7 @@ class Diagnosis:
 
     @property
     def is_sick(self) -> bool:
-        """Whether something is wrong: a cause, or that nothing is learned."""
+        """Whether something is wrong; that nothing is learned is enough."""
         return self.verdict not in (HEALTHY, UNDECIDED)
 
     @property
@@ -141,6 +146,10 @@ def _by_cause(found: Sequence[Finding]) -> list[Finding]:
 
 def diagnose(history: History, limits: Thresholds | None = None) -> Diagnosis:
     """Returns the diagnosis of a whole history.
+
+    Args:
+        history: what was measured, at least one observation for a verdict.
+        limits: the thresholds of the rules; None: the defaults.
 
     Example:
         >>> from gradvitals.diagnosis.profile import profile

@@ -17,6 +17,10 @@ class Finding:
         evidence: a sentence with both.
         cause: the cause of the problem, in a few words.
         advice: a remedy for any project, in a sentence, with PyTorch code where it fits.
+
+    Example:
+        >>> Finding("dead_units", layer=2, step=100, value=0.9, threshold=0.5, evidence="90 % of the units are 0").rule
+        'dead_units'
     """
 
     rule: str

@@ -35,6 +35,11 @@ class Subject:
         faults: sentences about faults of labels.
         are_classes: whether a loss that is called takes the targets for numbers of classes.
         head: faults of output, loss and target.
+        planned_steps: optimizer steps of the whole training.
+
+    Example:
+        >>> Subject(layers=["net.0", "net.2"], chance=2.3).name(1)
+        'layer 1 (net.2)'
     """
 
     layers: Sequence[str] = ()
@@ -55,6 +60,7 @@ class Subject:
         return cls(**{**values, "head": [HeadFact(**fact) for fact in values.get("head", ())], "planned_steps": None})
 
     def name(self, layer: int) -> str:
+        """Returns how a sentence calls the layer of this index."""
         return f"layer {layer} ({self.layers[layer]})" if layer < len(self.layers) else f"layer {layer}"
 
 
@@ -78,6 +84,11 @@ class Observation:
         witness: the loss beside that of outputs that know nothing.
         state: what the optimizers hold and change.
         through_time: the profile of dL/dx over the time steps of the recurrent layer that is nearest to the input.
+        clip: total norm of the gradient after clipping over that before it; None where nothing clips.
+
+    Example:
+        >>> Observation(step=10, losses=2, loss=0.5).gradients.label
+        'unknown'
     """
 
     step: int
@@ -201,8 +212,15 @@ class History:
     """The network, and its observations in order: at least the first and the latest ones.
 
     Attributes:
+        subject: what does not change during the training.
+        observations: in the order of their steps.
         is_final: whether the training is over.
         metrics: those that are logged, by name.
+
+    Example:
+        >>> history = History(Subject(chance=2.3), [Observation(step, 10, loss=2.3 - step / 50) for step in (0, 50)])
+        >>> round(history.recent_loss(window=10), 3)
+        1.3
     """
 
     subject: Subject = field(default_factory=Subject)
@@ -212,10 +230,12 @@ class History:
 
     @property
     def first(self) -> Observation:
+        """The first observation."""
         return self.observations[0]
 
     @property
     def latest(self) -> Observation:
+        """The latest observation."""
         return self.observations[-1]
 
     @property
@@ -271,6 +291,7 @@ class History:
 
     @property
     def first_loss(self) -> float:
+        """The first loss that is finite; nan if there is none."""
         return next((o.loss for o in self.observations if math.isfinite(o.loss)), math.nan)
 
     def recent_loss(self, window: int) -> float:

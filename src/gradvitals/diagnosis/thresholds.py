@@ -31,6 +31,10 @@ class Thresholds:
         risen: multiple of the loss of a constant output, from which on the loss has risen.
         clipped: clip coefficient below which almost nothing of a gradient remains.
         unscaled: root mean square of an input feature; networks are initialized for 1.
+
+    Example:
+        >>> Thresholds(dead=0.8).dead, Thresholds().dead
+        (0.8, 0.5)
     """
 
     learns: float = 0.1

@@ -26,10 +26,20 @@ def shard(net: nn.Module, mesh: DeviceMesh) -> None:
     Every weight is sharded along its first axis, so that all weights of a unit are on one device.
 
     Args:
+        net: any module; weights of any shapes with at least one axis.
         mesh: a mesh of one axis.
 
     Raises:
         ValueError: a parameter is a scalar, which cannot be sharded.
+
+    Example:
+        >>> import torch.distributed as dist
+        >>> dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)  # torchrun does it for many
+        >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+        >>> shard(net, dist.device_mesh.init_device_mesh("cpu", (1,)))
+        >>> type(net[0].weight.data).__name__
+        'DTensor'
+        >>> dist.destroy_process_group()
     """
     from torch.distributed.fsdp import FSDPModule, fully_shard
 

@@ -28,6 +28,8 @@ def watch_accelerator(
     ``accelerator.accumulate`` where that is used, with the loss that ``accelerator.backward`` was given.
 
     Args:
+        accelerator: what prepared the others.
+        model, optimizer: what its ``prepare`` returned; several optimizers as a list.
         log_dir, logger: None: the accelerator's trackers, those that it gets later included.
         **settings: ``total_steps``, ``every_n_steps`` and the others of ``watch``.
 

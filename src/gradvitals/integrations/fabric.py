@@ -28,6 +28,8 @@ def watch_fabric(
     ``fabric.backward`` was given.
 
     Args:
+        fabric: what set up the others.
+        model, optimizer: what its ``setup`` returned; several optimizers as a list.
         log_dir, logger: None: the loggers of Fabric.
         **settings: ``total_steps``, ``every_n_steps``, ``accumulate_grad_batches`` and the others of ``watch``.
 

@@ -46,6 +46,19 @@ class Vitals(DisplayedMonitor):
         layers, history, non_finite, diagnosis, preflight, stopped_it, seconds_saved: see
             :class:`gradvitals.monitor.monitor.Monitor`.
         loss_divisor: by which backward divides the losses that :meth:`log` is given, where the loop does not do it.
+
+    Args:
+        network: what is watched.
+        loop: the optimizers and the length of the training.
+        settings: what is measured and when.
+        loggers: where numbers go.
+
+    Example:
+        >>> model = nn.Linear(3, 1)
+        >>> vitals = watch(model, torch.optim.SGD(model.parameters(), lr=0.1), auto_stop=True)
+        >>> vitals.should_stop, [layer.label for layer in vitals.layers], "loop" in vitals.state_dict()
+        (False, [], True)
+        >>> vitals.close()
     """
 
     loss_divisor = 1

@@ -30,6 +30,7 @@ class Measurement:
         witness: the loss that is called beside outputs that know nothing; None where it was not looked at.
         head: faults of output, loss and target; None where it was not looked at.
         are_classes: whether a loss that is called takes the targets for numbers of classes.
+        histograms: name of a tag -> counts of a layer's weight or gradient.
         state: what the optimizers hold and change.
         through_time: label of a recurrent layer -> norm of dL/dx at each time step, the first one first.
 
@@ -61,17 +62,20 @@ class Measurement:
     through_time: dict[str, list[float]] = field(default_factory=dict)
 
     def set(self, quantity: str, layer: Layer, value: float) -> None:
+        """Stores the value of a quantity of a layer."""
         self.by_layer.setdefault(quantity, [None] * len(self.layers))[layer.index] = value
 
     def get(self, quantity: str, layer: Layer) -> float | None:
+        """Returns a quantity of a layer; None where it was not measured."""
         values = self.by_layer.get(quantity)
         return values[layer.index] if values else None
 
     def set_total(self, name: str, value: float) -> None:
-        """Stores a value of this optimizer that is not of one layer."""
+        """Stores a value of this optimizer that is not of one layer, under ``name`` and the optimizer's suffix."""
         self.totals[name + self.suffix] = value
 
     def total(self, name: str) -> float | None:
+        """Returns the value of this optimizer that has this name; None where it was not measured."""
         return self.totals.get(name + self.suffix)
 
     @property

@@ -38,8 +38,14 @@ class Monitor:
         non_finite: step and place of the first number that was not finite; None: all were finite.
         preflight: what the first batch showed beside what theory expects; None before it, where ``activations`` is off,
             and with several optimizers.
+        settings: what is measured and when.
         stopped_it: whether ``auto_stop`` ended the fit.
         seconds_saved: of the fit that ``auto_stop`` ended; None where it did not, or its end was not known.
+
+    Example:
+        >>> monitor = Monitor(Settings())
+        >>> monitor.measured_steps, monitor.skipped_steps, monitor.diagnosis.verdict
+        ((), 0, 'undecided')
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -48,6 +54,7 @@ class Monitor:
         self.reset()
 
     def reset(self) -> None:
+        """Forgets what was measured."""
         self.layers: list[Layer] = []
         self.first, self.latest = Numbers(), Numbers()
         self.history = MeasurementHistory()
@@ -110,13 +117,17 @@ class Monitor:
         return (min(self.history.values), self._latest_step) if self.history.values else ()
 
     def publish(self, measurement: Measurement, is_first: bool) -> None:
-        """Is called with each measurement that is kept."""
+        """Is called with each measurement that is kept, and whether it ``is_first``."""
 
     def publish_verdict(self, step: int, is_final: bool) -> None:
-        """Is called with each new verdict, and when the fit ends."""
+        """Is called with the ``step`` of each new verdict, and, with ``is_final``, when the fit ends."""
 
     def begin(self, loop: TrainingLoop, network: nn.Module) -> None:
         """Begins to watch a fit.
+
+        Args:
+            loop: the training loop, which says what its optimizers are and when they step.
+            network: the module that it trains.
 
         Raises:
             UnmatchedPattern: a pattern of the settings matches no layer.
@@ -134,7 +145,7 @@ class Monitor:
             self.session.isolation.call(SESSION, self._finish, self.session)
 
     def take_metric(self, metric: Metric, step: int, value: float) -> None:
-        """Takes in a value of a logged metric."""
+        """Takes in the value that a logged metric had at a step."""
         self._verdict.take_metric(metric, step, value)
 
     def _finish(self, session: Session) -> None:
@@ -146,6 +157,7 @@ class Monitor:
         call(PUBLISHING, self.publish_verdict, taken, True)
 
     def close(self) -> None:
+        """Removes the hooks of the fit; what was measured stays."""
         if self.session:
             self.non_finite = self.non_finite or self.session.finding
             self.session.close()
@@ -204,6 +216,7 @@ class Monitor:
                 log.warning(sentence)
 
     def state_dict(self) -> dict[str, Any]:
+        """Returns plain values and tensors for a checkpoint."""
         return {
             "layers": [asdict(layer.alone()) for layer in self.layers],
             "start": self.first.state_dict(),
@@ -220,6 +233,7 @@ class Monitor:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Resumes from what :meth:`state_dict` returned."""
         self.layers = [Layer(**layer) for layer in state["layers"]]
         self.first, self.latest = Numbers(**state["start"]), Numbers(**state["end"])
         self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]

@@ -44,6 +44,12 @@ class Settings:
 
     Raises:
         ValueError: a setting out of range.
+
+    Example:
+        >>> Settings(every_n_steps=0)
+        Traceback (most recent call last):
+        ...
+        ValueError: monitor.every_n_steps: expected an integer of at least 1; got 0
     """
 
     every_n_steps: int = 50

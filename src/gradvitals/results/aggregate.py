@@ -59,6 +59,12 @@ class Configuration:
             where no run is over.
         gain, seconds: gain per layer at the first step, and time of the fit.
         trainable: depth up to which theory expects training to work; without a number where it sets no limit.
+
+    Example:
+        >>> nothing = MeanStd.of([])
+        >>> settings = {"act": "relu", "model": "bn"}
+        >>> Configuration(settings, [], *[nothing] * 4, None, *[nothing] * 3).name
+        'act=relu model=bn'
     """
 
     settings: dict[str, str]
@@ -74,18 +80,22 @@ class Configuration:
 
     @property
     def name(self) -> str:
+        """The settings as one types them."""
         return " ".join(f"{key}={value}" for key, value in self.settings.items()) or "(defaults)"
 
     @property
     def statuses(self) -> Counter[str]:
+        """How many runs have each status."""
         return Counter(run.status for run in self.runs)
 
     @property
     def verdicts(self) -> Counter[str]:
+        """How many runs have each verdict."""
         return Counter(run.verdict for run in self.runs if run.verdict)
 
     @property
     def ended(self) -> list[Record]:
+        """The runs that count: completed or stopped early."""
         return [run for run in self.runs if run.status.counts]
 
 

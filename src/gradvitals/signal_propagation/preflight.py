@@ -55,6 +55,7 @@ def preflight(
 
     Args:
         network: any module; called with the batch's inputs.
+        batch: inputs and targets, tensors of any shapes that the network and the loss take.
         loss: a function of outputs and targets, with a mean over the batch.
         optimizer: a function from parameters to an optimizer, for ``update_ratio``; called with copies.
 

@@ -45,6 +45,12 @@ class LayerReading:
         grad_norm: L2 norm of dL/dW, all weights of the layer together; None if none has a gradient.
         grad_norm_corrected: ``grad_norm`` over the rms, over samples, of the L2 norm of the layer's input.
         update_ratio: L2 norm of the optimizer's first step, without clipping, over that of the weights.
+
+    Example:
+        >>> read = dict.fromkeys(LayerReading.__annotations__)  # nothing was measured
+        >>> gains = {"gain_measured": 0.5, "gain_predicted": 1.0, "gain_scatter": 0.1}
+        >>> round(LayerReading(**read | gains).surprise, 2)
+        6.93
     """
 
     name: str
@@ -85,6 +91,10 @@ class TimeReading:
             longer, makes the measured one larger.
         factor_scatter: one standard deviation of ``factor_measured`` is about a factor ``exp(factor_scatter)``, for one
             sample; for a batch it is smaller. None for gated cells.
+
+    Example:
+        >>> TimeReading("lstm", norms=[0.25, 0.5, 1.0], factor_measured=0.5).factor_predicted is None
+        True
     """
 
     layer: str
@@ -114,7 +124,10 @@ class Preflight:
     Attributes:
         layers: readings by depth.
         input_grad_norm: L2 norm of dL/dx over batch and features; None if the input is no floating-point tensor.
-        loss_expected: the loss of a network that knows nothing, see :func:`expected_loss`.
+        loss_start: the loss of the batch.
+        loss_expected: the loss of a network that knows nothing: that of zero outputs, or for a distance that of the
+            best constant output.
+        profile: how dL/dh changes from layer to layer.
         trainable_depth: about the largest number of hidden layers that can be trained. For plain nets, it is 6
             correlation lengths at the mean variance of weights and biases of the hidden layers except the first
             (Schoenholz et al., 2017). With norms, it is 16 lengths over which the squared gradient changes e-fold, as
@@ -124,6 +137,10 @@ class Preflight:
         faults: sentences about faults of the batch.
         symmetric: names of layers whose units have identical weights.
         through_time: readings of the recurrent layers.
+
+    Example:
+        >>> Preflight([], None, 2.5, 2.3, None, Profile("unknown")).loss_start
+        2.5
     """
 
     layers: list[LayerReading]
@@ -138,6 +155,7 @@ class Preflight:
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Preflight:
+        """Builds it from the plain values of ``preflight.json``, which are its ``state``."""
         layers = [LayerReading(**reading) for reading in state["layers"]]
         through_time = [TimeReading(**reading) for reading in state.get("through_time", ())]
         shape = Profile(**state["profile"])

@@ -2,7 +2,9 @@
 
 The arguments have the same meaning in all functions: ``act`` is an activation's name, or a callable on float64 tensors;
 ``sigma_w2`` is ``fan_in * Var W`` and ``sigma_b2`` the variance of the bias (0 where it is missing); ``q`` is the
-variance of the pre-activations. Unknown names of activations raise ValueError.
+variance of the pre-activations, ``q1`` that of the first layer and ``q0`` the mean square of the input; ``depth`` is a
+number of layers, ``width`` a number of units, ``batch_size`` the number of samples that BatchNorm averages over (None:
+many). All are plain numbers without a unit. Unknown names of activations raise ValueError.
 
 Example:
     >>> round(gain("sigmoid", sigma_w2=1.0), 2)  # the factor of |dL/dh|^2 per layer

@@ -38,6 +38,11 @@ class Gate:
         sigma_w2: width times the variance of its recurrent weights.
         drive: variance of what does not come from the state: ``U x + b``, over units, samples and steps.
         mean: its mean, such as that of a forget gate's bias.
+
+    Example:
+        >>> gate = Gate(sigma_w2=1.0, drive=0.5)
+        >>> round(gate.expect(torch.square, square=0.25), 9)  # its variance: 1.0 * 0.25 + 0.5
+        0.75
     """
 
     sigma_w2: float
@@ -45,7 +50,12 @@ class Gate:
     mean: float = 0.0
 
     def expect(self, of: Callable[[Tensor], Tensor], square: float) -> float:
-        """Returns the mean of a function of the pre-activation, where the state has this mean square."""
+        """Returns the mean of a function of the pre-activation.
+
+        Args:
+            of: a function of a tensor of pre-activations ``(points,)``, float64, that returns one of the same shape.
+            square: mean square of the state.
+        """
         return _expect(of, self.mean, self.sigma_w2 * square + self.drive)
 
 
@@ -65,6 +75,9 @@ def lstm_factor(i: Gate, f: Gate, g: Gate, o: Gate) -> float:
     With independent matrices at each step, the squares of the gradients of cell state and output would change by a
     matrix of two rows, of whose largest eigenvalue the coherent ways are a part. Without recurrent weights the factor
     is the root mean square of the forget gate.
+
+    Args:
+        i, f, g, o: the statistics of the input gate, the forget gate, the cell's candidate and the output gate.
 
     Example:
         >>> gate = Gate(0.0, 0.0)
@@ -92,6 +105,7 @@ def gru_factor(r: Gate, z: Gate, n: Gate, recurrent_bias: float = 0.0) -> float:
     """Returns the factor per time step of a GRU, from its reset gate, update gate and candidate.
 
     Args:
+        r, z, n: the statistics of the reset gate, the update gate and the candidate.
         recurrent_bias: mean square of the candidate's bias inside the reset gate.
 
     Example:

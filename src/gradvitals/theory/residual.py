@@ -74,6 +74,8 @@ def dense_growth(act: Act, width: int, growth: int, blocks: int, sigma_w2: float
 
     Args:
         width: features of the first block's input.
+        growth: features that each block adds.
+        blocks: number of blocks.
         q0: mean square of the first block's input.
 
     Example:

@@ -1,5 +1,9 @@
 """Measurements: functions of tensors and modules, which also work in a hand-written loop.
 
+Classes that watch a network register hooks when they are made, and remove them by ``close()`` or ``pause()``. Their
+argument ``wrap`` is applied to each hook; the default changes nothing, so that an error in a hook is one of the forward
+pass.
+
 Example:
     >>> import torch
     >>> from torch import nn

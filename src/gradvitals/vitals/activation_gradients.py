@@ -78,6 +78,7 @@ class ActivationGradients:
         return {layer: total(torch.stack(norms)) if len(norms) > 1 else norms[0] for layer, norms in found.items()}
 
     def close(self) -> None:
+        """Removes the hooks, and forgets what was not taken."""
         remove(self._hooks)
         self._norms, self._latest = {}, {}
 

@@ -25,13 +25,18 @@ NOT_PER_UNIT = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmin, nn
 
 
 def is_activation(module: nn.Module) -> bool:
-    """Returns whether a module is one of torch's activations, or a user's with a true attribute ``is_activation``."""
+    """Returns whether a module is one of torch's activations, or a user's with a true attribute ``is_activation``.
+
+    Example:
+        >>> is_activation(nn.Tanh()), is_activation(nn.Linear(2, 2))
+        (True, False)
+    """
     is_torchs = type(module).__module__ == nn.modules.activation.__name__ and not isinstance(module, NOT_PER_UNIT)
     return is_torchs or getattr(module, "is_activation", False)
 
 
 def bounds(activation: nn.Module) -> tuple[float, float] | None:
-    """Returns the bounds at or beyond which outputs are saturated; None for activations that do not saturate.
+    """Returns the bounds at or beyond which the outputs of an ``activation`` are saturated; None if it never is.
 
     Example:
         >>> bounds(nn.Hardtanh(-2, 2)), bounds(nn.ReLU())
@@ -72,6 +77,11 @@ class Outputs:
         count: how many numbers there are.
         sum, squares: their sum and sum of squares; shape ``()``, float64.
         outside: how many are saturated; None if the activation does not saturate.
+
+    Example:
+        >>> one = Outputs(1, torch.tensor(2.0), torch.tensor(4.0), None)
+        >>> (one + one).count, (one + one).squares
+        (2, tensor(8.))
     """
 
     count: int
@@ -124,14 +134,16 @@ class ActivationStatistics:
         self._outputs[layer] = self._outputs[layer] + outputs if layer in self._outputs else outputs
 
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, Outputs]:
+        """Returns the sums since the last call by layer, of these layers or of all, and forgets them."""
         return taken(self._outputs, layers)
 
     def close(self) -> None:
+        """Removes the hooks; what was recorded stays."""
         remove(self._hooks)
 
 
 def mean_and_std(count: float, total: float, squares: float) -> tuple[float, float]:
-    """Returns mean and standard deviation of ``count`` numbers from their sum and sum of squares.
+    """Returns mean and standard deviation of ``count`` numbers, from their sum ``total`` and their sum of ``squares``.
 
     Example:
         >>> mean_and_std(4, 8.0, 20.0)

@@ -26,6 +26,10 @@ class DeadUnits:
 
     A unit is a feature of an activation's output: along the second axis after a convolution, else along the last one.
 
+    Args:
+        layers: the modules to which outputs are attributed.
+        activations: the modules whose outputs are looked at.
+
     Example:
         >>> net = nn.Sequential(nn.Linear(1, 2), nn.ReLU())
         >>> _ = net[0].weight.data.copy_(torch.tensor([[1.0], [0.0]])), net[0].bias.data.fill_(-0.1)
@@ -51,6 +55,7 @@ class DeadUnits:
 
     @property
     def samples(self) -> int:
+        """The number of samples of the layer that has seen the fewest."""
         return min(self._samples.values(), default=0)
 
     def _record(self, layer: nn.Module, activation: nn.Module, output: Tensor) -> None:
@@ -67,18 +72,22 @@ class DeadUnits:
         self._samples[layer] = self._samples.get(layer, 0) + (len(a) if a.ndim > 1 else 1)
 
     def state_dict(self) -> dict[int, tuple[Tensor, int]]:
+        """Returns the largest outputs ``(units,)`` and the number of samples, by position of the layer."""
         index = {layer: i for i, layer in enumerate(self._watched[0])}
         return {index[layer]: (peak.cpu(), self._samples[layer]) for layer, peak in self.peaks.items()}
 
     def load_state_dict(self, state: Mapping[int, tuple[Tensor, int]]) -> None:
+        """Resumes from what :meth:`state_dict` returned for the same layers."""
         layers = self._watched[0]
         self._peaks = {layers[i]: [peak] for i, (peak, _) in state.items()}
         self._samples = {layers[i]: samples for i, (_, samples) in state.items()}
 
     def pause(self) -> None:
+        """Removes the hooks until :meth:`resume`; what was recorded stays."""
         remove(self._hooks)
 
     def resume(self) -> None:
+        """Registers the hooks again."""
         if not self._hooks:
             layers, activations = self._watched
             attribution = Attribution(self._record)

@@ -12,15 +12,29 @@ from gradvitals.vitals.norms import local
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of the finite entries of a tensor, and the number of entries that are not finite."""
+    """Counts of the finite entries of a tensor, and the number of entries that are not finite.
 
-    edges: list[float]  # bins + 1 of them, ascending
+    Attributes:
+        edges: of the bins, ascending, one more than there are bins.
+        counts: entries in each bin.
+        non_finite: entries in none.
+
+    Example:
+        >>> histogram(torch.ones(3), bins=1)
+        Histogram(edges=[0.5, 1.5], counts=[3.0], non_finite=0)
+    """
+
+    edges: list[float]
     counts: list[float]
     non_finite: int
 
 
 def histogram(tensor: Tensor, bins: int = 64) -> Histogram:
     """Counts a tensor's finite entries in bins of equal width between their extremes. Waits for the device.
+
+    Args:
+        tensor: of any shape.
+        bins: how many.
 
     Example:
         >>> found = histogram(torch.tensor([0.0, 1.0, 1.0, float("nan")]), bins=2)

@@ -81,6 +81,7 @@ class InputGradient:
         return [x.grad for x in taken if x.grad is not None]
 
     def close(self) -> None:
+        """Removes the hooks, and forgets what was not taken."""
         remove(self._hooks)
         remove(self._returns)
         self._inputs, self._lent = [], []

@@ -37,6 +37,13 @@ class Link:
         leads_on: whether the result is the whole input of the next layer and used nowhere else.
         input_square: mean square of the input of the layer, or of its block.
         output_square: mean square of ``h``, about the batch's mean if BatchNorm follows directly.
+
+    Example:
+        >>> layer = nn.Linear(4, 8)
+        >>> chain = Chain(layer)
+        >>> (link,) = chain.links([layer], layer(torch.ones(2, 4)).sum()); chain.close()
+        >>> link.act, link.block, round(link.input_square, 6)
+        (None, 'plain', 1.0)
     """
 
     act: nn.Module | None = None
@@ -112,10 +119,16 @@ class Chain:
         self._hooks += [m.register_forward_hook(returned, with_kwargs=True) for m in network.modules()]
 
     def close(self) -> None:
+        """Removes the hooks; what was recorded stays."""
         remove(self._hooks)
 
     def links(self, layers: Sequence[nn.Module], loss: Tensor) -> list[Link | None]:
-        """Returns a link per layer; None if it is not linear, called several times, or in an unknown structure."""
+        """Returns a link per layer; None if it is not linear, called several times, or in an unknown structure.
+
+        Args:
+            layers: modules of the network that was watched.
+            loss: what its outputs were reduced to, shape ``()``, with its autograd graph.
+        """
         if loss.grad_fn is None:
             return [None] * len(layers)
         graph = Dominators(loss.grad_fn)

@@ -15,8 +15,8 @@ from gradvitals.vitals.norms import sums
 class LayerInputs:
     """Measures the size of each layer's inputs, by which weight gradients of different layers can be compared.
 
-    For one sample, |dL/dW| = |dL/dh| |x|. So grad_norm over the rms of |x| compares a layer of 784 inputs with one of
-    50, whatever the scale of their inputs (division by ``sqrt(fan_in)`` would assume unit scale).
+    For one sample, ``|dL/dW| = |dL/dh| |x|``. So grad_norm over the rms of ``|x|`` compares a layer of 784 inputs with
+    one of 50, whatever the scale of their inputs (division by ``sqrt(fan_in)`` would assume unit scale).
 
     Args:
         sums: computes sum and sum of squares of a tensor, float64.
@@ -50,4 +50,5 @@ class LayerInputs:
         return taken(self._squares, layers)
 
     def close(self) -> None:
+        """Removes the hooks; what was recorded stays."""
         remove(self._hooks)

@@ -18,7 +18,14 @@ NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 class UnmatchedPattern(ValueError):
-    """A pattern matches no layer."""
+    """A pattern matches no layer; the message lists names that are close to it.
+
+    Example:
+        >>> find_layers(nn.Sequential(nn.Linear(4, 8)), include=["1"])
+        Traceback (most recent call last):
+        ...
+        gradvitals.vitals.layers.UnmatchedPattern: ... expected the dotted name of a layer ... such as 0; got '1'
+    """
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,12 @@ class Layer:
         fan_in: inputs of one output unit; 0 for an uninitialized lazy weight.
         weights: its own weights. Most layers have one, of shape ``(out, in, ...)``. Recurrent layers and attention have
             several; for parametrized weights (spectral and weight norm), it is the parameters behind them.
+        module: the module itself.
+
+    Example:
+        >>> layer = find_layers(nn.Sequential(nn.Linear(4, 8)))[0]
+        >>> layer.label, layer.kind, layer.fan_in, layer.weights[0].shape
+        ('00.0', 'Linear', 4, torch.Size([8, 4]))
     """
 
     name: str
@@ -44,6 +57,7 @@ class Layer:
     weights: tuple[nn.Parameter, ...] = field(default=(), repr=False, compare=False)
 
     def alone(self) -> Layer:
+        """Returns the layer without its module and weights, as plain values."""
         return replace(self, module=None, weights=())
 
 
@@ -65,7 +79,12 @@ def weights(module: nn.Module) -> tuple[nn.Parameter, ...]:
 
 
 def is_layer(module: nn.Module, norm_layers: bool = False) -> bool:
-    """Returns whether a module has a weight of two or more axes, or with ``norm_layers`` is a norm with a gain."""
+    """Returns whether a module has a weight of two or more axes, or with ``norm_layers`` is a norm with a gain.
+
+    Example:
+        >>> [is_layer(module) for module in (nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU())]
+        [True, False, False]
+    """
     if isinstance(module, ParametrizationList) or (isinstance(module, NORMS) and not norm_layers):
         return False
     return bool(weights(module))
@@ -129,6 +148,10 @@ def _describe(name: str, index: int, label: str, module: nn.Module) -> Layer:
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Returns whether a pattern matches the dotted name of a module or of one that contains it; ``*`` is a wildcard.
 
+    Args:
+        name: dotted, such as ``encoder.fc1``.
+        patterns: dotted names, in which ``*`` matches anything.
+
     Example:
         >>> matches("fc1", ["fc1"]), matches("fc1.0", ["fc1"]), matches("fc10", ["fc1"])
         (True, True, False)
@@ -187,4 +210,5 @@ class ForwardOrder:
         self.modules.setdefault(module)
 
     def close(self) -> None:
+        """Removes the hooks; what was recorded stays."""
         remove(self._hooks)

@@ -24,6 +24,10 @@ class NonFinite:
         name: dotted name of the module or parameter; ``inputs`` or ``labels`` of a batch that is a pair of them; empty
             for the loss and the network itself.
         kind: the module's class.
+
+    Example:
+        >>> str(NonFinite("forward", "net.1", "ReLU"))
+        'the output of net.1 (ReLU)'
     """
 
     where: str
@@ -50,7 +54,9 @@ def first_non_finite(network: nn.Module, batch: Any, loss: Callable[[], Tensor |
     statistics are updated once more.
 
     Args:
-        loss: runs the network on the batch and returns the loss.
+        network: any module.
+        batch: what it was given: a tensor of any shape, a pair of inputs and labels, or a nested structure of them.
+        loss: runs the network on the batch and returns the loss, shape ``()``.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(1, 1), nn.ReLU())

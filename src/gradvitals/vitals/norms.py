@@ -27,7 +27,12 @@ def wide(device: torch.device) -> torch.dtype:
 
 
 def local(tensor: Tensor) -> Tensor:
-    """Returns the shard of a DTensor, the values of a sparse tensor, complex numbers as pairs, others as they are."""
+    """Returns the shard of a DTensor, the values of a sparse tensor, complex numbers as pairs, others as they are.
+
+    Example:
+        >>> local(torch.tensor([1 + 2j])).shape  # (1,) complex numbers
+        torch.Size([1, 2])
+    """
     tensor = local_shard(tensor)
     if tensor.is_complex():
         return torch.view_as_real(tensor.resolve_conj())
@@ -35,7 +40,12 @@ def local(tensor: Tensor) -> Tensor:
 
 
 def norm(tensor: Tensor) -> Tensor:
-    """Returns the L2 norm of a tensor, or of its local shard: shape ``()``, float64."""
+    """Returns the L2 norm of a tensor, or of its local shard: shape ``()``, float64.
+
+    Example:
+        >>> norm(torch.tensor([[3.0], [4.0]]))
+        tensor(5., dtype=torch.float64)
+    """
     shard = local(tensor)
     return torch.linalg.vector_norm(shard, dtype=wide(shard.device))
 
@@ -134,7 +144,9 @@ def joint_norm(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def are_finite(tensors: Sequence[Tensor]) -> bool:
-    """Returns whether all entries are finite, by one norm, or in float64 if that overflows. Waits for the device.
+    """Returns whether all entries of tensors of any shapes are finite, by one norm, or in float64 if that overflows.
+
+    Waits for the device.
 
     Example:
         >>> are_finite([torch.tensor([1e30]), torch.ones(2)]), are_finite([torch.tensor([float("inf")])])
@@ -161,6 +173,9 @@ def _few(tensors: Sequence[Tensor]) -> list[Tensor]:
 def cosine(before: Sequence[Tensor], after: Sequence[Tensor]) -> Tensor:
     """Returns the cosine of the angle between two lists of tensors of equal shapes, each taken as one vector.
 
+    Args:
+        before, after: such as the gradients before and after clipping.
+
     Returns:
         Shape ``()``, float64, on the device. 1 if both vectors are zero; nan if one of them is.
 
@@ -180,6 +195,9 @@ def products(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
 
 def dot(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
     """Returns the scalar product of two lists of tensors, each taken as one vector: shape ``()``, float64.
+
+    Args:
+        a, b: as many tensors, of equal shapes.
 
     Example:
         >>> dot([torch.tensor([3.0, 4.0])], [torch.tensor([1.0, 2.0])])

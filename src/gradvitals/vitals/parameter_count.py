@@ -9,14 +9,25 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Count:
-    """The numbers of a network by kind; their total is that of Keras' summary."""
+    """The numbers of a network by kind; their total is that of Keras' summary.
 
-    trained: int  # parameters that require a gradient
-    frozen: int  # parameters that do not
-    statistics: int  # moving means and variances of norms
+    Attributes:
+        trained: parameters that require a gradient.
+        frozen: parameters that do not.
+        statistics: moving means and variances of norms.
+
+    Example:
+        >>> Count(trained=21, frozen=3, statistics=6).total
+        30
+    """
+
+    trained: int
+    frozen: int
+    statistics: int
 
     @property
     def total(self) -> int:
+        """All of them together."""
         return self.trained + self.frozen + self.statistics
 
 

@@ -45,4 +45,5 @@ class RecurrentInputs:
             self.steps[module] = len(x.batch_sizes) if isinstance(x, PackedSequence) else values.shape[batch_first]
 
     def close(self) -> None:
+        """Removes the hooks; what was recorded stays."""
         remove(self._hooks)

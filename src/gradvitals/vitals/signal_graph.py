@@ -72,6 +72,10 @@ class SignalNode:
         input_shape, shape: of input and output, without the batch.
         is_whole: whether the nodes are all that uses the output.
         measured: see :class:`Measured`.
+
+    Example:
+        >>> SignalNode("act", nn.ReLU(), inputs=(0,), input_shape=(8,), shape=(8,)).is_whole
+        False
     """
 
     kind: str
@@ -136,10 +140,15 @@ class SignalGraph:
             self._hooks += [m.register_forward_hook(returned, with_kwargs=True) for m in modules]
 
     def close(self) -> None:
+        """Removes the hooks; what was recorded stays."""
         remove(self._hooks)
 
     def nodes(self, loss: Tensor) -> list[SignalNode]:
-        """Returns the nodes in the order of the forward pass; none if nothing was watched."""
+        """Returns the nodes in the order of the forward pass; none if nothing was watched.
+
+        Args:
+            loss: what the outputs were reduced to, shape ``()``, with its autograd graph.
+        """
         if loss.grad_fn is None or not self._calls:
             return []
         users = users_of(loss.grad_fn)

@@ -142,6 +142,7 @@ class TimeGradients:
         return {module: _aligned(found) for module, found in taken(self._found, modules).items()}
 
     def close(self) -> None:
+        """Removes the hooks, and forgets what was not taken."""
         remove(self._hooks)
         self._found, self._open, self._latest = {}, {}, {}
 
