@@ -109,6 +109,6 @@ def _build_loggers(specs: Sequence[Spec]) -> list[Logger]:
         except ModuleNotFoundError as error:
             extra = spec["_target_"].rpartition(".")[2].removesuffix("Logger").lower()
             raise ConfigError(
-                f'logger={extra} needs a package: {error.msg}. Install it by pip install ".[{extra}]"'
+                f'logger={extra} needs a package: {error.msg}. Install it by pip install "gradvitals[{extra}]"'
             ) from None
     return loggers
