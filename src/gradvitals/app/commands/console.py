@@ -63,7 +63,7 @@ def _leave_to_the_project(name: str, words: list[str]) -> None:
     if name in ANYWHERE or here == PACKAGED.parent or not (script.is_file() and is_project(here)):
         return
     typed = shlex.join(["python", str(script), *words])
-    _refuse(f"gradvitals {name}: this folder is a project, whose own scripts read its conf/; expected {typed}")
+    _refuse(f"{name}: this folder is a project, whose own scripts read its conf/; expected {typed}")
 
 
 def _listed() -> str:
