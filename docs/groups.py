@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gradvitals.app.config.compose import CONF, options_of_groups, usual_choices
+from gradvitals.app.config.compose import options_of_groups, usual_choices
+from gradvitals.app.config.conf_folder import PACKAGED as CONF
 from gradvitals.app.config.help_text import phrases
 
 ROOT = Path(__file__).parents[1]

@@ -19,7 +19,8 @@ from gradvitals.app.config.overrides import Overrides, quoted
 from gradvitals.app.config.run_config import RunConfig, choices_of
 from gradvitals.app.config.run_directory import register_names
 
-FLATTENED = ("project", "experiment", "local", "debug", "sweep")  # groups whose files set values of the other groups, in turn
+# Groups whose files set values of the other groups, in turn.
+FLATTENED = ("project", "experiment", "local", "debug", "sweep")
 SILENT = ("local", "project")  # of these the file ``default.yaml`` counts wherever it exists
 
 

@@ -1,7 +1,7 @@
 """Where configs are: first those of the user's project, and behind them those that the package brings.
 
-The packaged ones are the folder ``conf`` of the checkout that gradvitals is imported from, and ``gradvitals/conf`` where
-a wheel is installed. The module itself imports nothing heavy.
+The packaged ones are the folder ``conf`` of the checkout that gradvitals is imported from, or ``gradvitals/conf`` of an
+installed wheel. The module itself imports nothing heavy.
 """
 
 from __future__ import annotations
