@@ -1,6 +1,6 @@
 """Serves TensorBoard on some runs: ``python src/board.py [DIR...]``."""
 
-from gradvitals.app.commands.run_commands import board_command
+from gradvitals.app.commands.script import run_script
 
 if __name__ == "__main__":
-    board_command("python src/board.py")
+    run_script(__file__)

@@ -1,6 +1,6 @@
 """Tests a trained run: ``python src/eval.py RUN_DIR``."""
 
-from gradvitals.app.commands.run_commands import eval_command
+from gradvitals.app.commands.script import run_script
 
 if __name__ == "__main__":
-    eval_command("python src/eval.py")
+    run_script(__file__)

@@ -1,6 +1,6 @@
 """Writes the weights of a run as safetensors: ``python src/export.py RUN_DIR``."""
 
-from gradvitals.app.commands.run_commands import export_command
+from gradvitals.app.commands.script import run_script
 
 if __name__ == "__main__":
-    export_command("python src/export.py")
+    run_script(__file__)

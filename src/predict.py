@@ -1,6 +1,6 @@
 """Writes the predictions of a run for a table: ``python src/predict.py RUN_DIR data.path=NEW.csv``."""
 
-from gradvitals.app.commands.run_commands import predict_command
+from gradvitals.app.commands.script import run_script
 
 if __name__ == "__main__":
-    predict_command("python src/predict.py")
+    run_script(__file__)

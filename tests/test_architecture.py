@@ -105,6 +105,7 @@ ARROWS = {
     },
     "app.cure": {"app.run", "app.config", "callbacks", "diagnosis", "report", "results", "errors", "formatting"},
     "app.commands": {
+        "app.cure",
         "app.sweep",
         "app.processes",
         "app.run",
@@ -159,11 +160,11 @@ def room_of(dotted: str) -> str:
 
 
 def rooms() -> dict[str, list[Path]]:
-    """Room -> its files; the two packages around them, `gradvitals` and `app`, are no rooms."""
+    """Room -> its files; the two packages around them, `gradvitals` and `app`, and what starts the command are no rooms."""
     found: dict[str, list[Path]] = defaultdict(list)
     for file in PACKAGE.rglob("*.py"):
         dotted = ".".join(file.relative_to(PACKAGE).with_suffix("").parts)
-        if dotted not in ("__init__", "app.__init__"):
+        if dotted not in ("__init__", "__main__", "app.__init__"):
             found[room_of(dotted)].append(file)
     return found
 

@@ -18,6 +18,7 @@ FILES = {
     "README.md",
     "constraints.txt",
     "pyproject.toml",
+    "setup.py",
 }
 POSIX_MODULES = {"fcntl", "grp", "posix", "pwd", "resource", "termios", "tty"}
 POSIX_NAMES = {

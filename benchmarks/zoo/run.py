@@ -11,7 +11,8 @@ from typing import Any
 from record import Record
 from rivals import RIVALS
 
-from gradvitals.app.config.compose import CONF, compose_run_config
+from gradvitals.app.config.compose import compose_run_config
+from gradvitals.app.config.conf_folder import PACKAGED
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.trial import run_trial, silence
 
@@ -84,8 +85,8 @@ def cure(overrides: Sequence[str]) -> dict[str, Any]:
     sick = run_trial(overrides)
     state = CureState(list(overrides), sick)
     if sick.verdict != "healthy":
-        state.remedies = remedies_for(state, compose_run_config(overrides, Path("unused")), CONF)
-        search(state, options, CONF)
+        state.remedies = remedies_for(state, compose_run_config(overrides, Path("unused")), PACKAGED)
+        search(state, options, PACKAGED)
     best = state.cured or next(iter(state.confirmed), None)
     full = best.trial if best else sick
     seconds = sum(state.seconds.values())

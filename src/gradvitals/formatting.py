@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import shlex
 import textwrap
@@ -19,6 +20,7 @@ RESERVED = re.compile(  # and those of them that it takes for something else
     r"null|true|false|[+-]?(inf|nan|(\d[\d_]*\.?|\d*[\d_]*\.\d[\d_]*)(e[+-]?\d[\d_]*)?)", re.IGNORECASE
 )
 
+SCRIPT = "GRADVITALS_SCRIPT"  # set by the commands: the script that was called, or the name after ``gradvitals``
 AFTER_NUMBERS = 2**63  # sorts the other parts of a name after its numbers
 
 
@@ -81,14 +83,25 @@ def in_shell(path: Path) -> str:
     return shlex.quote(short(path))
 
 
-def typed(script: str, overrides: Iterable[str]) -> str:
-    """Returns a command, quoted for a shell.
+def command(name: str) -> str:
+    """Returns how a command is typed: by its script, or by ``gradvitals`` where this process was started so.
 
     Example:
-        >>> typed("src/cure.py", ["model.hidden=[300,100]"])
+        >>> command("cure")
+        'python src/cure.py'
+    """
+    is_script = os.path.isabs(os.environ.get(SCRIPT, os.path.abspath(name)))
+    return f"python src/{name}.py" if is_script else f"gradvitals {name}"
+
+
+def typed(name: str, overrides: Iterable[str]) -> str:
+    """Returns a command with its overrides, quoted for a shell.
+
+    Example:
+        >>> typed("cure", ["model.hidden=[300,100]"])
         "python src/cure.py 'model.hidden=[300,100]'"
     """
-    return shlex.join(["python", script, *overrides])
+    return " ".join([command(name), *map(shlex.quote, overrides)])
 
 
 def as_typed(value: Any) -> str:
@@ -135,7 +148,7 @@ def plain(value: Any) -> str:
 
 def train_command(overrides: Iterable[str]) -> str:
     """Returns the command that starts a run with these overrides."""
-    return typed("src/train.py", overrides)
+    return typed("train", overrides)
 
 
 def duration(seconds: float) -> str:

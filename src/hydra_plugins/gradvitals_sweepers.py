@@ -25,7 +25,8 @@ class Search(Sweeper):
         except ModuleNotFoundError as error:
             if error.name != "optuna":
                 raise
-            raise ConfigError('sweep=optuna needs a package: Optuna. Install it by pip install ".[optuna]"') from None
+            install = 'pip install "gradvitals[optuna]"'
+            raise ConfigError(f"sweep=optuna needs a package: Optuna. Install it by {install}") from None
         self._sweeper = SearchSweeper(**self._options)
         self._sweeper.setup(**context)
 

@@ -8,9 +8,9 @@ from lightning import Callback
 from omegaconf import OmegaConf
 
 from gradvitals import GradientVitals
-from gradvitals.app.config.compose import CONF
 from gradvitals.build import accepts, resolve
 from gradvitals.monitor.settings import Settings
+from tests.conftest import CONF
 
 
 @pytest.mark.parametrize(

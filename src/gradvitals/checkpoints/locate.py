@@ -11,6 +11,7 @@ from gradvitals.checkpoints.rotation import newest_first
 from gradvitals.checkpoints.verify import is_whole
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import ConfigError
+from gradvitals.formatting import command
 from gradvitals.results.result import Result
 from gradvitals.results.run_names import closest_runs
 from gradvitals.results.status import Status
@@ -103,7 +104,7 @@ def _latest(source: str, logs: str) -> Path:
     if not found:
         raise FileNotFoundError(
             f"weights={source}: expected a completed run of {experiment}, without changes, under {logs}; there is none."
-            f" Train it by python src/train.py {experiment}, or set weights=RUN_DIR"
+            f" Train it by {command('train')} {experiment}, or set weights=RUN_DIR"
         )
     return max(found, key=lambda run: (run / LAST).stat().st_mtime)
 

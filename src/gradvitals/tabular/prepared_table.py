@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gradvitals.formatting import setting, shortened, visible
+from gradvitals.formatting import command, setting, shortened, visible
 from gradvitals.tabular.adapted import adapted, likely_sign
 from gradvitals.tabular.column_names import find_column, find_columns
 from gradvitals.tabular.describe import describe_columns, describe_target
@@ -138,7 +138,7 @@ def prepare_table(
     if rows.cells.empty:
         raise ValueError(
             f"data.target={visible(target.name)}: expected rows with a value; got none. "
-            "Predict them: python src/predict.py"
+            f"Predict them: {command('predict')}"
         )
     y = preparation.targets(rows.cells)
     x = preparation.features(rows.cells)

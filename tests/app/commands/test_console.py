@@ -1,4 +1,4 @@
-"""``gradvitals COMMAND`` in a checkout: what the script of that name does, from any folder."""
+"""``gradvitals COMMAND`` of a checkout: what the script of that name does, from any folder."""
 
 import json
 import os
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gradvitals import __version__
-from gradvitals.app.commands.console import COMPOSED, ON_RUNS
+from gradvitals.app.commands.console import ABOUT
+from gradvitals.app.commands.script import COMMANDS as NAMES
 from tests.app.commands.test_loading_line import COMMANDS, HEAVY, on_a_terminal
 from tests.conftest import ROOT
 
@@ -48,14 +49,15 @@ def statuses(folder: Path) -> dict[str, str]:
 
 
 def test_there_is_a_command_for_each_script():
-    assert {*COMPOSED, *ON_RUNS} == {file.stem for file in (ROOT / "src").glob("*.py")}
+    assert set(NAMES) == {file.stem for file in (ROOT / "src").glob("*.py")}
+    assert list(ABOUT) == ["new", *NAMES]
 
 
 @pytest.mark.parametrize("words", [[], ["--help"]])
 def test_help_lists_them(gradvitals, words):
     done = gradvitals(*words)
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(f"\n  {name} " in done.stdout for name in (*COMPOSED, *ON_RUNS))
+    assert all(f"\n  {name} " in done.stdout for name in ABOUT)
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
@@ -67,7 +69,7 @@ def test_version(gradvitals):
     ("word", "expected"),
     [
         ("trian", "'trian': no such command; did you mean train?"),
-        ("model=bn", f"'model=bn': no such command; expected {', '.join((*COMPOSED, *ON_RUNS))}"),
+        ("model=bn", f"'model=bn': no such command; expected {', '.join(ABOUT)}"),
     ],
 )
 def test_another_word_is_one_line(gradvitals, word, expected):

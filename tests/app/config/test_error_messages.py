@@ -72,6 +72,6 @@ def test_a_comma_is_a_sweep_a_list_or_a_name():
 def test_a_launcher_that_is_not_installed_says_how_to_install_it():
     error = MissingConfigException("Could not find", "hydra/launcher/joblib", ["basic", "ray"])
     assert explain(error) == (
-        'hydra/launcher=joblib needs a package: hydra-joblib-launcher. Install it by pip install ".[joblib]"'
+        'hydra/launcher=joblib needs a package: hydra-joblib-launcher. Install it by pip install "gradvitals[joblib]"'
     )
     assert "no such option" in explain(MissingConfigException("Could not find", "hydra/launcher/rai", ["basic", "ray"]))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from lightning import LightningDataModule
 
-from gradvitals.app.config.compose import CONF, compose, compose_run_config
+from gradvitals.app.config.compose import compose, compose_run_config
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run
@@ -21,6 +21,7 @@ from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.diagnosis.remedies import FOR, Remedy, prescribe
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.results.record import Record
+from tests.conftest import CONF
 
 EXPERIMENTS = sorted(file.stem for file in (CONF / "experiment").glob("*.yaml"))
 TYPED = {name: [f"experiment={name}"] for name in EXPERIMENTS} | {

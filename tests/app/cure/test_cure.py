@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 from omegaconf import OmegaConf
 
-from gradvitals.app.config.compose import CONF, compose
+from gradvitals.app.config.compose import compose
 from gradvitals.app.config.remedy_overrides import with_remedy
 from gradvitals.app.cure import cure as module
 from gradvitals.app.cure.attempts import Attempt, CureState, is_cured, most_promising
@@ -23,7 +23,7 @@ from gradvitals.app.run.job import Job
 from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.errors import ConfigError
 from gradvitals.results.objective import Objective
-from tests.conftest import ROOT, composed
+from tests.conftest import CONF, ROOT, composed
 
 OPTIONS = CureOptions(share=0.1, least_steps=30, enough=0.75, confirmations=2, workers=1)
 ACC = Objective("val/acc", "max")
@@ -199,7 +199,7 @@ def test_another_config_gets_another_file(conf):
     def write(*sick):
         trial = replace(GOOD, overrides=("act=elu",), metrics={"val/acc": {"best": 0.9, "final": 0.9}})
         found = Attempt(0, remedy("act=elu"), trial)
-        return write_experiment(CureState(list(sick), SICK), found, "it", conf).stem
+        return write_experiment(CureState(list(sick), SICK), found, "it", conf, conf).stem
 
     assert [write("act=sigmoid"), write("act=sigmoid"), write("act=tanh"), write("act=tanh")] == [
         "it",

@@ -1,37 +1,38 @@
-"""The command ``gradvitals``: the scripts of ``src/`` by their names, in any folder.
+"""The command ``gradvitals``: the scripts of a project by their names, in any folder, and ``gradvitals new``.
 
-Those that compose a config need a checkout, whose script is run; the others need the package alone. The module itself
-imports nothing heavy, so that the first line comes as early as that of a script.
+Configs are those of the package. In the folder of a project its own scripts are called, because a command that is found
+by its name runs no code of the folder that it is typed in. The module itself imports nothing heavy, so that the first
+line comes as early as that of a script.
 """
 
 from __future__ import annotations
 
-import runpy
+import os
+import shlex
 import sys
 from difflib import get_close_matches
+from pathlib import Path
 from typing import NoReturn
 
 import gradvitals
-from gradvitals.app.commands import run_commands
-from gradvitals.app.config.conf_folder import script_of
+from gradvitals.app.commands.new_project import new_command
+from gradvitals.app.commands.script import COMMANDS
+from gradvitals.app.config.conf_folder import PACKAGED, PROJECT, is_project
 from gradvitals.errors import shown
+from gradvitals.formatting import SCRIPT
 
-COMPOSED = {
+ABOUT = {
+    "new": "makes a project of your own, which depends on this package",
     "train": "trains one network, or a sweep of them",
     "preflight": "sends one batch through a network before any training",
     "cure": "trains until a network is diagnosed, and tries the remedies",
+    "eval": "tests a trained run again, or on other data",
+    "predict": "writes the predictions of a run for every row of a table",
+    "export": "writes the weights of a run as safetensors",
+    "report": "writes one page about a run, or one that compares many",
+    "board": "serves TensorBoard on the newest runs",
 }
-ON_RUNS = {
-    "eval": (run_commands.eval_command, "tests a trained run again, or on other data"),
-    "predict": (run_commands.predict_command, "writes the predictions of a run for every row of a table"),
-    "export": (run_commands.export_command, "writes the weights of a run as safetensors"),
-    "report": (run_commands.report_command, "writes one page about a run, or one that compares many"),
-    "board": (run_commands.board_command, "serves TensorBoard on the newest runs"),
-}
-NO_TEMPLATE = (
-    "{command} needs the training template, whose configs are not part of the installed package. "
-    'Clone the project, and in it: pip install --editable ".[app]"'
-)
+ANYWHERE = ("report", "board")  # read what runs have written, and neither configs nor code
 
 
 def main() -> None:
@@ -41,30 +42,32 @@ def main() -> None:
         print(_listed())
     elif typed == "--version":
         print(f"gradvitals {gradvitals.__version__}")
-    elif typed in ON_RUNS:
-        sys.argv = [sys.argv[0], *words]
-        ON_RUNS[typed][0](f"gradvitals {typed}")
-    elif typed in COMPOSED:
-        _run_script(typed, words)
-    else:
-        known = [*COMPOSED, *ON_RUNS]
-        close = get_close_matches(typed, known, n=1)
-        expected = f"did you mean {close[0]}?" if close else f"expected {', '.join(known)}"
+    elif typed not in ABOUT:
+        close = get_close_matches(typed, ABOUT, n=1)
+        expected = f"did you mean {close[0]}?" if close else f"expected {', '.join(ABOUT)}"
         _refuse(f"{shown(typed)}: no such command; {expected}")
+    else:
+        sys.argv = [sys.argv[0], *words]
+        command = f"gradvitals {typed}"
+        if typed == "new":
+            new_command(command)
+        else:
+            _leave_to_the_project(typed, words)
+            os.environ.pop(PROJECT, None)
+            os.environ[SCRIPT] = typed
+            COMMANDS[typed](command)
 
 
-def _run_script(command: str, words: list[str]) -> None:
-    script = script_of(command)
-    if script is None:
-        _refuse(NO_TEMPLATE.format(command=command))
-    sys.argv = [str(script), *words]  # with which a run starts its other processes
-    sys.path.insert(0, str(script.parent))  # as Python does with a script: modules of the user's own are there
-    runpy.run_path(str(script), run_name="__main__")
+def _leave_to_the_project(name: str, words: list[str]) -> None:
+    here, script = Path.cwd(), Path("src", f"{name}.py")
+    if name in ANYWHERE or here == PACKAGED.parent or not (script.is_file() and is_project(here)):
+        return
+    typed = shlex.join(["python", str(script), *words])
+    _refuse(f"{name}: this folder is a project, whose own scripts read its conf/; expected {typed}")
 
 
 def _listed() -> str:
-    about = COMPOSED | {name: text for name, (_, text) in ON_RUNS.items()}
-    lines = [f"  {name:<11}{text}" for name, text in about.items()]
+    lines = [f"  {name:<11}{text}" for name, text in ABOUT.items()]
     more = ["`gradvitals COMMAND --help` shows what a command takes, as in", "gradvitals train model=bn act=elu"]
     return "\n".join(["usage: gradvitals COMMAND ...", "", *lines, "", *more])
 

@@ -8,24 +8,24 @@ import os
 import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
 from unittest.mock import patch
 
 import hydra
-from omegaconf import DictConfig
 
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
-from gradvitals.app.config.checkout import read_checkout
+from gradvitals.app.config.conf_folder import PACKAGED, conf_folder, is_project, project_root
 from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
 from gradvitals.app.config.group_options import quick_group_options
 from gradvitals.app.config.help_text import register_help
 from gradvitals.app.config.hydra_targets import checked_targets
-from gradvitals.app.config.offers import ALL, instead, no_such_key
+from gradvitals.app.config.offers import instead, lists_all, no_such_key
 from gradvitals.app.config.other_templates import OWN_GROUPS
+from gradvitals.app.config.project_settings import read_project_settings
 from gradvitals.app.config.run_directory import register_names
 from gradvitals.app.config.typed_paths import with_typed_paths
-from gradvitals.app.processes.subprocesses import SCRIPT
 from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED, ConfigError
@@ -41,29 +41,34 @@ HYDRA_KEYS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydr
 REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which Lightning starts the other processes
 
 
-def launch(task: Callable[[DictConfig], Any], config_name: str, resumes: bool = False) -> None:
-    """Runs a script as a Hydra application in which a wrong override ends in one line and exit code 1.
+TASKS = {  # of Hydra; it names a job after the module
+    "train": "gradvitals.app.commands.train",
+    "preflight": "gradvitals.app.commands.preflight",
+    "cure": "gradvitals.app.cure.cure",
+}
+RESUMES = "train"  # the command whose line ``resume``, ``resume_sweep`` and ``join_sweep`` rewrite
 
-    The function is decorated here and not in the script, which prints its first line before Hydra is imported.
+
+def launch(name: str) -> None:
+    """Runs a command as a Hydra application in which a wrong override ends in one line and exit code 1.
 
     Args:
-        task: the script's own function, beside whose file Hydra looks for ``../conf``.
-        config_name: of the config in that folder.
-        resumes: whether ``resume``, ``resume_sweep`` and ``join_sweep`` rewrite the command line.
+        name: of the command, of its task function and of its config.
     """
-    main = hydra.main(version_base="1.3", config_path="../conf", config_name=config_name)(task)
+    task = getattr(import_module(TASKS[name]), name)
+    main = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=name)(task)
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
-    read_checkout()
+    read_project_settings()
     disable_telemetry()
     register_names()
     register_help()
     # Only under this variable Hydra raises an error instead of printing it; the user's own choice is kept beside it.
     os.environ.setdefault(VERBOSE, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    os.environ[SCRIPT] = os.path.abspath(sys.argv[0])
     try:
         sys.argv = [sys.argv[0], *with_typed_paths(sys.argv[1:])]
-        if resumes and REWRITTEN not in os.environ:
+        _check_project(name)
+        if name == RESUMES and REWRITTEN not in os.environ:
             sys.argv = rewrite(given := sys.argv)
             os.environ |= {REWRITTEN: "1"} if sys.argv is not given else {}
         if not is_first_process():
@@ -82,6 +87,17 @@ def launch(task: Callable[[DictConfig], Any], config_name: str, resumes: bool = 
         leave(explain(error))
 
 
+def _check_project(name: str) -> None:
+    """Refuses a project without the table by which the search path gets the packaged configs."""
+    root = project_root()
+    if root is None or conf_folder() == PACKAGED or is_project(root) or (conf_folder() / f"{name}.yaml").is_file():
+        return
+    raise ConfigError(
+        f"{root / 'pyproject.toml'}: expected a table [tool.gradvitals], which marks a project whose conf/ extends the "
+        "packaged one; got none"
+    )
+
+
 def _refuse_groups_of_others(words: Sequence[str]) -> None:
     for word in words:
         key, _, value = word.lstrip("+").partition("=")
@@ -94,6 +110,6 @@ def _wrong_flag(parser: ArgumentParser, message: str) -> NoReturn:
     if flag := re.search(r"unrecognized arguments:.*?(--([a-z][\w./-]*))(?:=(\S+))?", message):
         following = sys.argv[sys.argv.index(flag[1]) + 1 :][:1] if flag[1] in sys.argv else []
         value = flag[3] or next((word for word in following if not word.startswith("-")), None)
-        if (said := instead(flag[2].replace("-", "_"), value)) != ALL:
+        if (said := instead(flag[2].replace("-", "_"), value)) != lists_all():
             leave(f"{flag[1]}: a key is typed without dashes, KEY=VALUE; {said}")
     leave(f"{message}; expected KEY=VALUE, GROUP=OPTION, -m, --cfg job or another flag of --help")

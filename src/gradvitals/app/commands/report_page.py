@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
-from gradvitals.app.config.conf_folder import script_of
 from gradvitals.report.pages.phrases import PAGE
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
@@ -39,13 +38,13 @@ def write_page(folders: Iterable[Path], output: Path | None = None) -> Path:
 
 
 def _with_remedy() -> Callable[[Sequence[str], Sequence[str]], list[str]]:
-    """In a checkout, what knows which keys belong to an option that a remedy replaces."""
-    if script_of("train") is None or find_spec("hydra") is None:
+    """What knows which keys belong to an option that a remedy replaces; it needs Hydra, to read the configs."""
+    if find_spec("hydra") is None:
         return replaced
-    from gradvitals.app.config.checkout import read_checkout
+    from gradvitals.app.config.project_settings import read_project_settings
     from gradvitals.app.config.remedy_overrides import with_remedy
 
-    read_checkout()
+    read_project_settings()
     return with_remedy
 
 

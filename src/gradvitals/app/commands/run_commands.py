@@ -146,13 +146,13 @@ def report_command(command: str) -> None:
 
 @contextmanager
 def _loaded(command: str, what: str) -> Iterator[None]:
-    """Prints what the imports inside load, reads the checkout's settings, and ends every error in one line."""
+    """Prints what the imports inside load, reads the project's settings, and ends every error in one line."""
     announce_loading(what)
     with missing_extra_in_one_line(command):
-        from gradvitals.app.config.checkout import read_checkout
         from gradvitals.app.config.error_messages import errors_in_one_line
+        from gradvitals.app.config.project_settings import read_project_settings
 
-    read_checkout()
+    read_project_settings()
     with errors_in_one_line(), missing_extra_in_one_line(command):
         yield
 

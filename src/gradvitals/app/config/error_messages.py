@@ -101,7 +101,7 @@ def _shortened(part: str, longest: int = 200) -> str:
 def _missing_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     if f"{group}={option}" == JOBLIB:
-        return f'{JOBLIB} needs a package: hydra-joblib-launcher. Install it by pip install ".[joblib]"'
+        return f'{JOBLIB} needs a package: hydra-joblib-launcher. Install it by pip install "gradvitals[joblib]"'
     return no_such_option(group, option, error.options or ()) if group else str(error).partition("\n")[0]
 
 

@@ -16,7 +16,7 @@ from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.formatting import as_typed
+from gradvitals.formatting import as_typed, command
 
 WIDTH, GROUP, KEY = 80, 14, 27  # columns: of a terminal, and where phrases of groups and of keys begin
 DEFAULT = re.compile(r"  - (?:override |optional )*/?(\w+): *(\w+) *(?:# *(.*))?")
@@ -27,6 +27,7 @@ def register_help() -> None:
     """Registers the resolvers of ``hydra.help.template``."""
     OmegaConf.register_new_resolver("gradvitals.groups", _groups, replace=True)
     OmegaConf.register_new_resolver("gradvitals.own_keys", _own_keys, replace=True)
+    OmegaConf.register_new_resolver("gradvitals.typed", _typed, replace=True)
 
 
 def phrases(text: str) -> dict[str, str]:
@@ -120,6 +121,12 @@ def _listed(source: ConfigSource, path: str, kind: ObjectType) -> list[str]:
     return source.list(path, kind) if is_there else []
 
 
+def _typed(key: str, *, _root_: DictConfig) -> str:
+    """A text of the config in which commands are as they are typed here."""
+    text = str(OmegaConf.select(_root_, key))
+    return re.sub(r"python src/(\w+)\.py", lambda found: command(found[1]), text)
+
+
 def _own_keys(command: str, *, _root_: DictConfig) -> str:
     """Keys with a heading; nothing for a command that has no key of its own."""
     about = described_keys(_text_of(command))
@@ -128,8 +135,8 @@ def _own_keys(command: str, *, _root_: DictConfig) -> str:
 
 def _text_of(name: str) -> str:
     sources = GlobalHydra.instance().config_loader().get_sources()
-    folder = next(source.path for source in sources if source.provider == "main")
-    return (Path(folder) / f"{name}.yaml").read_text(encoding="utf-8")
+    files = (Path(source.path) / f"{name}.yaml" for source in sources if source.provider in ("main", "gradvitals"))
+    return next(file for file in files if file.is_file()).read_text(encoding="utf-8")
 
 
 def _for_a_template(text: str) -> str:

@@ -131,4 +131,4 @@ def _need_plugin(path: str) -> None:
     package = next((name for name in PLUGINS if path.startswith(f"hydra_plugins.{name}.")), None)
     if package and find_spec(f"hydra_plugins.{package}") is None:
         name, extra = package.replace("_", "-"), PLUGINS[package]
-        raise ConfigError(f'hydra/launcher needs a package: {name}. Install it by pip install ".[{extra}]"')
+        raise ConfigError(f'hydra/launcher needs a package: {name}. Install it by pip install "gradvitals[{extra}]"')

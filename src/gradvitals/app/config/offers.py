@@ -14,19 +14,18 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.compose import FLATTENED, options_of_groups, usual_choices
-from gradvitals.app.config.conf_folder import CONF
+from gradvitals.app.config.conf_folder import conf_folder, config_file
 from gradvitals.app.config.other_templates import EXPLAINED, KEYS, LOGGERS, OPTIONS
 from gradvitals.app.config.overrides import key_of
 from gradvitals.app.config.schema import RULES
-from gradvitals.formatting import as_typed
+from gradvitals.formatting import as_typed, command
 
 MOST = 3
 CLOSE = 0.8  # of two names, by difflib
 UNKNOWN = "VALUE"
-ALL = "python src/train.py --help lists all"
 
 
-def no_such_key(key: str, value: str | None, root: DictConfig | None = None, conf: Path = CONF) -> str:
+def no_such_key(key: str, value: str | None, root: DictConfig | None = None, conf: Path | None = None) -> str:
     """Returns one line about a key that does not exist, with what is typed in its place.
 
     Args:
@@ -43,7 +42,7 @@ def no_such_key(key: str, value: str | None, root: DictConfig | None = None, con
     return f"{key}: no such {'group' if '/' in key else 'key'}; {instead(key, value, root, conf)}"
 
 
-def instead(key: str, value: str | None, root: DictConfig | None = None, conf: Path = CONF) -> str:
+def instead(key: str, value: str | None, root: DictConfig | None = None, conf: Path | None = None) -> str:
     """Returns what is typed in place of a key; see :func:`no_such_key`.
 
     Example:
@@ -54,18 +53,18 @@ def instead(key: str, value: str | None, root: DictConfig | None = None, conf: P
         return f"expected {habit}"
     if (why := EXPLAINED.get(_last(key))) is not None:
         return why
-    found = _Known.read(root, conf).offers(key, value)
-    return f"expected {either(found)}" if found else ALL
+    found = _Known.read(root, conf or conf_folder()).offers(key, value)
+    return f"expected {either(found)}" if found else lists_all()
 
 
-def no_such_option(group: str, option: str, options: Sequence[str] = (), conf: Path = CONF) -> str:
+def no_such_option(group: str, option: str, options: Sequence[str] = (), conf: Path | None = None) -> str:
     """Returns one line about an option that its group does not have.
 
     Example:
         >>> print(no_such_option("optimizer", "cosine"))
         optimizer=cosine: no such option; expected scheduler=cosine
     """
-    groups = options_of_groups(conf)
+    groups = options_of_groups(conf or conf_folder())
     refused, options = f"{group}={option}: no such option", options or groups.get(group, ())
     if (habit := OPTIONS.get(f"{group}={option}")) is not None:
         return f"{refused}; expected {habit}"
@@ -77,7 +76,12 @@ def no_such_option(group: str, option: str, options: Sequence[str] = (), conf: P
     if group == "logger" and not close and option.isidentifier():
         content = f"{option}: {{_target_: {LOGGERS.get(option, 'package.module.Class')}}}"
         more = f". Another logger is a file, conf/logger/{option}.yaml: {content}"
-    return f"{refused}; {f'expected {either(found)}' if found else ALL}{more}"
+    return f"{refused}; {f'expected {either(found)}' if found else lists_all()}{more}"
+
+
+def lists_all() -> str:
+    """Returns where all keys and options are."""
+    return f"{command('train')} --help lists all"
 
 
 def either(words: Iterator[str] | Sequence[str]) -> str:
@@ -204,5 +208,5 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _content(conf: Path, group: str, option: str) -> dict[str, Any]:
-    content: Any = OmegaConf.to_container(OmegaConf.load(conf / group / f"{option}.yaml"))
+    content: Any = OmegaConf.to_container(OmegaConf.load(config_file(f"{group}/{option}", conf)))  # type: ignore[arg-type]
     return {key: value for key, value in content.items() if key != "defaults"}

@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.compose import FLATTENED, usual_choices
-from gradvitals.app.config.conf_folder import CONF
+from gradvitals.app.config.compose import FLATTENED, SILENT, usual_choices
+from gradvitals.app.config.conf_folder import conf_folder, config_file
 from gradvitals.app.config.overrides import key_of
 from gradvitals.formatting import as_typed
 
@@ -20,7 +20,7 @@ OWNERS = {"model.norm_momentum": "norm", "model.norm_groups": "norm"}  # paramet
 ABSENT = object()
 
 
-def with_remedy(typed: Sequence[str], remedy: Sequence[str], conf: Path = CONF) -> list[str]:
+def with_remedy(typed: Sequence[str], remedy: Sequence[str], conf: Path | None = None) -> list[str]:
     """Returns the typed overrides with a remedy in them; what the remedy does not touch stays.
 
     A key of an option that is replaced (``act.negative_slope`` where ``act`` changes) stays if both options have the
@@ -35,6 +35,7 @@ def with_remedy(typed: Sequence[str], remedy: Sequence[str], conf: Path = CONF) 
         >>> with_remedy(["experiment=iris_leaky"], ["act=elu"])
         ['experiment=iris_leaky', 'act=elu', '~act.negative_slope']
     """
+    conf = conf or conf_folder()
     keys = {key_of(word) for word in remedy}
     files = [_read(conf, group, option) for group, option in _flattened(typed, conf)]
     before = _choices(typed, files, conf)
@@ -98,8 +99,8 @@ class _File:
 
 @cache  # a page asks for several remedies, each of which reads the same files
 def _read(conf: Path, group: str, name: str) -> _File:
-    file = conf / group / f"{name}.yaml"
-    content: Any = OmegaConf.load(file) if file.is_file() else OmegaConf.create()
+    file = config_file(f"{group}/{name}", conf)
+    content: Any = OmegaConf.load(file) if file else OmegaConf.create()
     defaults = content.pop("defaults", [])
     options = {
         str(key).removeprefix("override ").removeprefix("/").partition("@")[0]: option
@@ -114,7 +115,7 @@ def _read(conf: Path, group: str, name: str) -> _File:
 
 
 def _flattened(typed: Sequence[str], conf: Path) -> list[tuple[str, str]]:
-    found = {"local": usual_choices(conf)["local"], **_options(typed)}
+    found = {**{group: usual_choices(conf)[group] for group in SILENT}, **_options(typed)}
     return [(group, found[group]) for group in FLATTENED if group in found]
 
 

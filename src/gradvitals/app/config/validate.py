@@ -51,10 +51,10 @@ def check(config: Mapping[str, Any], typed: Iterable[str] = ()) -> None:
 
 
 def _check_sections(config: Mapping[str, Any]) -> None:
-    if "local" in config:
+    if silent := next((group for group in ("local", "project") if group in config), None):
         raise ConfigError(
-            "conf/local/default.yaml: expected `# @package _global_` as the first line; got none, so that it only sets "
-            "keys of local, which no run reads"
+            f"conf/{silent}/default.yaml: expected `# @package _global_` as the first line; got none, so that it only "
+            f"sets keys of {silent}, which no run reads"
         )
     for group in GROUPS:
         if not isinstance(config.get(group), Mapping):

@@ -12,10 +12,11 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from gradvitals.app.config.conf_folder import is_of_a_user
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.attempts import CureState
-from gradvitals.app.cure.cure_file import PAGE, write_results
-from gradvitals.app.cure.experiment_file import name_of, without_paths, write_experiment
+from gradvitals.app.cure.cure_file import PAGE, command_of, write_results
+from gradvitals.app.cure.experiment_file import cured_folder, name_of, without_paths, write_experiment
 from gradvitals.app.cure.lr_range_test import range_test
 from gradvitals.app.cure.options import CureOptions
 from gradvitals.app.cure.search import search
@@ -25,7 +26,7 @@ from gradvitals.app.run.opening_lines import announce_run, show_config
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy, prescribe
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import in_shell, short, train_command, typed
+from gradvitals.formatting import in_shell, short, typed
 from gradvitals.results.longer_run import longer
 from gradvitals.results.objective import AUTO
 
@@ -77,7 +78,9 @@ def _check_settings(settings: RunConfig, conf: Path) -> None:
     for key, one in (("devices", (1, "auto")), ("strategy", ("auto",)), ("num_nodes", (1,))):
         if (value := settings["trainer"].get(key, one[0])) not in one:
             raise ConfigError(f"trainer.{key}: a cure trains in one process each; expected {one[0]}; got {value!r}")
-    folder = conf / "experiment" / "cured"
+    if not is_of_a_user(conf):
+        return
+    folder = cured_folder(conf)
     nearest = folder if folder.exists() else folder.parent
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         raise ConfigError(
@@ -130,7 +133,7 @@ def remedies_for(state: CureState, settings: RunConfig, conf: Path) -> list[Reme
 
 def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: float) -> None:
     sick, cured = state.sick, state.cured
-    file = write_experiment(state, cured, name or name_of(state.overrides), conf) if cured else None
+    file = write_experiment(state, cured, name or name_of(state.overrides), conf, job.run_dir) if cured else None
     write_results(state, job.run_dir, file, seconds)
     if sick.verdict == HEALTHY:
         log.info(f"healthy      {sick.length_text}, {sick.best_text}: nothing to cure")
@@ -143,8 +146,8 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
     log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
     if cured and file:
         log.info(f"cured        {cured}: {sick.best_text} -> {cured.trial}")
-        log.info(f"experiment   {short(file)}, which git ignores")
-        log.info(f"type         {train_command([f'experiment=cured/{file.stem}'])}")
+        log.info(f"experiment   {short(file)}{', which git ignores' if is_of_a_user(conf) else ''}")
+        log.info(f"type         {command_of(state, file)}")
     else:
         attempts = state.attempts
         log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
@@ -157,7 +160,7 @@ def _without_remedies(state: CureState) -> list[str]:
     """What is said where no remedy was tried."""
     sick = state.sick
     if sick.verdict == UNDECIDED:
-        return [f"undecided    {sick.reason_text}", f"type         {typed('src/cure.py', state.longer)}"]
+        return [f"undecided    {sick.reason_text}", f"type         {typed('cure', state.longer)}"]
     return [f"not cured    no config mends it: {sick.advice or sick.evidence}"]
 
 

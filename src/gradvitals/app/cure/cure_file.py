@@ -34,7 +34,7 @@ def write_results(state: CureState, run_dir: Path, experiment: Path | None, seco
     if cured and before.profiles:
         titles = (" ".join(found["overrides"]), str(after))
         (run_dir / "cure.png").write_bytes(picture(before, cured, titles))
-    if experiment:
+    if experiment and experiment != run_dir / FILE:
         copyfile(experiment, run_dir / FILE)
 
 
@@ -48,7 +48,7 @@ def _side(trial: Trial) -> Side:
 def content(state: CureState, experiment: Path | None, seconds: float) -> dict[str, Any]:
     """Returns the content of ``cure.json``."""
     sick, attempts = state.sick, {attempt.index: attempt.trial for attempt in state.attempts}
-    name = f"cured/{experiment.stem}" if experiment else None
+    name = _name(experiment)
     return {
         "outcome": _outcome(state),
         "overrides": without_paths(state.overrides),
@@ -70,7 +70,7 @@ def content(state: CureState, experiment: Path | None, seconds: float) -> dict[s
         "confirmed": [{"overrides": a.remedy.overrides, "effect": effect(a.trial)} for a in state.confirmed],
         "cured": state.cured.remedy.overrides if state.cured else None,
         "experiment": name,
-        "command": _command(state, name),
+        "command": command_of(state, experiment),
         "steps_planned": sick.steps_planned,
         "steps": state.steps,
         "cost": state.cost,
@@ -83,10 +83,18 @@ def _outcome(state: CureState) -> str:
     return of_the_verdict or ("cured" if state.cured else "not cured")
 
 
-def _command(state: CureState, experiment: str | None) -> str | None:
+def _name(experiment: Path | None) -> str | None:
+    """The option of the group ``experiment``; None for a file in a run directory, which is no option."""
+    return f"cured/{experiment.stem}" if experiment and experiment.parent.name == "cured" else None
+
+
+def command_of(state: CureState, experiment: Path | None) -> str | None:
+    """Returns what runs the cured config; for an undecided run, a longer one that decides it."""
     if state.longer:
-        return typed("src/cure.py", state.longer)
-    return train_command([f"experiment={experiment}"]) if experiment else None
+        return typed("cure", state.longer)
+    if name := _name(experiment):
+        return train_command([f"experiment={name}"])
+    return train_command(without_paths(state.cured.trial.overrides)) if state.cured and experiment else None
 
 
 def effect(trial: Trial) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gradvitals.app.config.compose import FLATTENED, compose
-from gradvitals.app.config.conf_folder import CONF
+from gradvitals.app.config.conf_folder import is_of_a_user
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.cure.attempts import Attempt, CureState
-from gradvitals.formatting import train_command, visible
+from gradvitals.formatting import command, train_command, visible
 
 OF_THE_RUN = ("paths", "task_name", "resume", "resume_sweep", "join_sweep", "ckpt_path")  # no part of an experiment
 
 
-def experiment(overrides: Sequence[str], conf: Path = CONF) -> str:
+def experiment(overrides: Sequence[str], conf: Path | None = None) -> str:
     """Returns the content of an experiment file with these overrides: options that are not the default, then values.
 
     What comes from another experiment is written out, so that the file depends on no other.
@@ -82,30 +82,44 @@ def without_paths(overrides: Sequence[str]) -> list[str]:
     return [word for word in overrides if not word.startswith(("paths.", "hydra."))]
 
 
-def write_experiment(state: CureState, cured: Attempt, name: str, conf: Path) -> Path:
-    """Writes ``conf/experiment/cured/NAME.yaml`` and returns the file.
+def write_experiment(state: CureState, cured: Attempt, name: str, conf: Path, run_dir: Path) -> Path:
+    """Writes ``conf/experiment/cured/NAME.yaml`` and returns the file; without a project ``RUN_DIR/cured.yaml``.
 
     An existing file is replaced if it cures the same config; otherwise the name becomes NAME_2, NAME_3 and so on.
     """
-    folder = conf / "experiment" / "cured"
+    if not is_of_a_user(conf):
+        from gradvitals.report.pages.cure_page import FILE
+
+        return _write(run_dir / FILE, state, cured, train_command(without_paths(cured.trial.overrides)), conf)
+    folder = cured_folder(conf)
     folder.mkdir(parents=True, exist_ok=True)
     cures = _comment(f"Cures    {train_command(without_paths(state.overrides))}")
     files = (folder / f"{name}{f'_{i}' if i > 1 else ''}.yaml" for i in count(1))
     file = next(file for file in files if not file.exists() or cures in file.read_text(encoding="utf-8").splitlines())
-    header = [*_header(state, cured, file.stem), cures, ""]
+    return _write(file, state, cured, train_command([f"experiment=cured/{file.stem}"]), conf)
+
+
+def cured_folder(conf: Path) -> Path:
+    """Returns the folder of cured experiments."""
+    return conf / "experiment" / "cured"
+
+
+def _write(file: Path, state: CureState, cured: Attempt, run_by: str, conf: Path) -> Path:
+    cures = _comment(f"Cures    {train_command(without_paths(state.overrides))}")
+    header = [*_header(state, cured, run_by), cures, ""]
     file.write_text("\n".join(header) + experiment(cured.trial.overrides, conf), encoding="utf-8")
     return file
 
 
-def _header(state: CureState, cured: Attempt, name: str) -> list[str]:
+def _header(state: CureState, cured: Attempt, run_by: str) -> list[str]:
     remedy, full, sick = cured.remedy, cured.trial, state.sick
     lines = [
         "@package _global_",
-        train_command([f"experiment=cured/{name}"]),
+        run_by,
         f"Shows    the {sick.verdict} net below cured by {cured}: {remedy.why}.",
         f"Outcome  {full.best_text} and {full.verdict} at its end; before {sick.best_text}, {sick.evidence}",
         f"Time     {full.seconds:.0f} s",
-        f"Source   {remedy.source}; python src/cure.py, at a cost of {state.cost:.1f} full trainings",
+        f"Source   {remedy.source}; {command('cure')}, at a cost of {state.cost:.1f} full trainings",
     ]
     return [_comment(line) for line in lines]
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradvitals.app.config.compose import compose_run_config
-from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.error_messages import explain
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure.trial import bare, signals_of_the_caller, silence
@@ -31,7 +30,7 @@ class RangeTest:
     seconds: float = 0.0
 
 
-def range_test(overrides: Sequence[str], *, conf: Path = CONF) -> RangeTest:
+def range_test(overrides: Sequence[str], *, conf: Path | None = None) -> RangeTest:
     """Finds the learning rate at which the loss falls fastest while the rate grows, by Lightning's ``Tuner.lr_find``.
 
     An error is logged and finds no rate, since other remedies remain.

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gradvitals.app.config.compose import compose_run_config
-from gradvitals.app.config.conf_folder import CONF
 from gradvitals.app.config.error_messages import explain
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.environment import prepare
@@ -118,7 +117,7 @@ class Trial:
 
 
 def run_trial(
-    overrides: Sequence[str], *, max_steps: int | None = None, threads: int | None = None, conf: Path = CONF
+    overrides: Sequence[str], *, max_steps: int | None = None, threads: int | None = None, conf: Path | None = None
 ) -> Trial:
     """Trains as ``python src/train.py OVERRIDES`` would, with the monitor but without loggers and other callbacks.
 

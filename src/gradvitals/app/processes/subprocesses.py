@@ -23,9 +23,8 @@ from hydra.core.hydra_config import HydraConfig
 from gradvitals.app.config.overrides import quoted
 from gradvitals.app.run.job import Job
 from gradvitals.errors import LostProcess, out_of_reach
-from gradvitals.formatting import in_shell
+from gradvitals.formatting import SCRIPT, in_shell
 
-SCRIPT = "GRADVITALS_SCRIPT"  # the script on the command line; the workers of a sweep are other programs
 RENDEZVOUS = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")  # where the processes meet
 OF_A_SWEEP = ("hydra.mode", "hydra.sweep.", "hydra.sweeper", "hydra.launcher", "hydra/sweeper", "hydra/launcher")
 LOOK, PATIENCE = 0.5, 20.0  # seconds between checks, and until a process that should end is killed
@@ -47,7 +46,7 @@ def job_subprocesses(job: Job, ckpt_path: str | None) -> Iterator[None]:
     before, observers = dict(os.environ), list[Observer]()
 
     def command(local_rank: int) -> tuple[list[str], str]:
-        return [sys.executable, _script(), *_arguments(job, ckpt_path)], HydraConfig.get().runtime.cwd
+        return [sys.executable, *_program(), *_arguments(job, ckpt_path)], HydraConfig.get().runtime.cwd
 
     with (
         patch.object(lightnings, "_hydra_subprocess_cmd", command),
@@ -72,8 +71,10 @@ def job_subprocesses(job: Job, ckpt_path: str | None) -> Iterator[None]:
             _leave_group(before)
 
 
-def _script() -> str:
-    return os.environ.get(SCRIPT) or str(Path(__file__).parents[3] / "train.py")
+def _program() -> list[str]:
+    """The script that was called, which the workers of a sweep know by the environment, or the package itself."""
+    script = os.environ.get(SCRIPT, "train")
+    return [script] if os.path.isabs(script) else ["-P", "-m", "gradvitals", script]  # -P: not the working folder's
 
 
 def _arguments(job: Job, ckpt_path: str | None) -> list[str]:

@@ -21,6 +21,7 @@ from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
 from gradvitals.classifier import Classifier
 from gradvitals.errors import ConfigError
+from gradvitals.formatting import command
 from gradvitals.results.objective import Objective
 from gradvitals.vitals.batch import best_constant
 
@@ -72,7 +73,7 @@ def assemble(config: RunConfig) -> Run:
         ConfigError, ValueError, FileNotFoundError: with a message for the user.
     """
     if config["loss"] == "mean":
-        raise ConfigError("loss=mean: a mean output has no target to learn; it is for python src/preflight.py")
+        raise ConfigError(f"loss=mean: a mean output has no target to learn; it is for {command('preflight')}")
     data = build_data(config["data"])
     give_preparation(config, data)
     model = build_model(config, data)

@@ -112,6 +112,6 @@ def _build_loggers(specs: Sequence[Spec]) -> list[Logger]:
             loggers.append(build(spec, Logger))  # type: ignore[type-abstract]
         except ModuleNotFoundError as error:
             raise ConfigError(
-                f'logger={option} needs a package: {error.msg}. Install it by pip install ".[{option}]"'
+                f'logger={option} needs a package: {error.msg}. Install it by pip install "gradvitals[{option}]"'
             ) from None
     return loggers

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from gradvitals.app.config.conf_folder import project_root
 from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.given_preparation import was_trained_on_a_table
 from gradvitals.app.run.overfit_answer import overfit_answer
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
-from gradvitals.formatting import in_shell, visible, wrapped
+from gradvitals.formatting import command, in_shell, visible, wrapped
 from gradvitals.report.pages.phrases import PAGE
 from gradvitals.report.pictures.gradient_by_layer import title
 from gradvitals.results.result import MetricSummary, Parameters, Result, borrowed_test, without_memory
@@ -51,9 +52,9 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
         lines.append(f"not finite   from step {result.non_finite.step}: {result.non_finite.where}{skipped}")
     lines.append(_command("run", in_shell(run_dir)))
     if result.status is Status.INTERRUPTED:
-        lines.append(_command("resume", f"python src/train.py resume={in_shell(run_dir)}"))
+        lines.append(_command("resume", f"{command('train')} resume={in_shell(run_dir)}"))
     if was_trained_on_a_table(run.model) and (run_dir / "checkpoints" / "best.ckpt").exists():
-        lines.append(_command("predict", f"python src/predict.py {in_shell(run_dir)} data.path=NEW.csv"))
+        lines.append(_command("predict", f"{command('predict')} {in_shell(run_dir)} data.path=NEW.csv"))
     if (run_dir / PAGE).exists():
         lines.append(_command("report", in_shell(run_dir / PAGE)))
     if any(run_dir.glob("events.out.tfevents.*")):
@@ -91,7 +92,7 @@ def _verdict_lines(monitor: GradientVitals, remedies: Sequence[Remedy]) -> list[
         lines.append(f"auto_stop    ended it early: the rest would have taken about {monitor.seconds_saved:.1f} s")
     if remedies:
         first, *others = remedies
-        more = f", or {len(others)} more: {_together('python src/cure.py')} tries them" if others else ""
+        more = f", or {len(others)} more: {_together(command('cure'))} tries them" if others else ""
         lines.append(f"remedy       {_together(' '.join(first.overrides))}: {first.why}, {first.source}{more}")
     elif advice := monitor.diagnosis.advice:
         lines.append(f"advice       {advice}")
@@ -130,6 +131,7 @@ def _clipping_line(fraction: float, start: dict[str, float]) -> str:
 
 
 def _board() -> str:
-    """The script with this Python, which a shell finds by name only where the environment is activated."""
-    script = Path(__file__).parents[3] / "board.py"
-    return f"{in_shell(Path(sys.executable))} {in_shell(script)}"
+    """The command with this Python, which a shell finds by name only where the environment is activated."""
+    root = project_root()
+    program = "-m gradvitals board" if root is None else in_shell(root / "src" / "board.py")
+    return f"{in_shell(Path(sys.executable))} {program}"

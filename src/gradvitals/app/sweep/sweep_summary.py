@@ -11,7 +11,7 @@ from typing import Any
 
 from gradvitals.app.sweep.progress import Progress, folders
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import in_shell, train_command, visible
+from gradvitals.formatting import command, in_shell, train_command, visible
 from gradvitals.report.pages.phrases import alone
 from gradvitals.report.tables.sweep import answer, as_csv, markdown, text
 from gradvitals.results.aggregate import Sweep, fold
@@ -90,7 +90,7 @@ def summarize(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summar
 
 def resume_command(sweep_dir: Path) -> str:
     """Returns the command that resumes a sweep."""
-    return f"python src/train.py resume_sweep={in_shell(sweep_dir)}"
+    return f"{command('train')} resume_sweep={in_shell(sweep_dir)}"
 
 
 def _print(done: Summary, more: str) -> None:

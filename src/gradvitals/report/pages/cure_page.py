@@ -97,11 +97,15 @@ def _to_do(found: Mapping[str, Any]) -> Html:
         parts = [paragraph("No config mends it. ", found["advice"] or "Check the data, the labels and the loss.")]
     elif outcome == "cured" and full:
         change = f"{_metric(found['sick'])} before, {_metric(full)} after"
-        file = tag("code", f"conf/experiment/{found['experiment']}.yaml")
+        copy = tag("code", FILE)
+        said = ["This experiment is ", copy, " beside this page."]
+        if found["experiment"]:
+            file = tag("code", f"conf/experiment/{found['experiment']}.yaml")
+            said = ["This experiment is ", file, ", which git ignores, and ", copy, " beside this page."]
         parts = [
             paragraph(f"Train the cured network from scratch to the end ({change}):"),
             command(found["command"]),
-            note("This experiment is ", file, ", which git ignores, and ", tag("code", FILE), " beside this page."),
+            note(*said),
         ]
     else:
         parts = [paragraph(NOTHING_HELPED)]

@@ -112,7 +112,7 @@ def _to_do(record: Record, with_remedy: phrases.WithRemedy) -> Html:
         summary = "one more remedy" if len(rows) == 1 else f"{len(rows)} more remedies"
         parts.append(details(summary, table(["command", "why", "source"], rows)))
     parts.append(paragraph("Or try all remedies, and train with the best one to the end:"))
-    return section("What to do", *parts, command(typed("src/cure.py", phrases.alone(record))))
+    return section("What to do", *parts, command(typed("cure", phrases.alone(record))))
 
 
 def _without_remedy(record: Record) -> Html:

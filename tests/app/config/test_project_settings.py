@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from gradvitals.app.config.checkout import LARGEST, admitted, dot_env, read_checkout
+from gradvitals.app.config.project_settings import LARGEST, admitted, dot_env, read_project_settings
 from gradvitals.errors import ConfigError
 
 DOT_ENV = """\
@@ -111,15 +111,15 @@ def test_the_environment_wins_and_is_what_children_inherit(file, monkeypatch):
     root = file("HAS=new\nHAS_NOT=new\nGRADVITALS_ALLOW=third\n").parent
     file("[tool.gradvitals]\nallow = ['mine']", "pyproject.toml")
     monkeypatch.setattr(os, "environ", {"HAS": ""})
-    read_checkout(root)
+    read_project_settings(root)
     assert os.environ == {"HAS": "", "HAS_NOT": "new", "GRADVITALS_ALLOW": "mine,third"}
-    read_checkout(root)
+    read_project_settings(root)
     assert os.environ["GRADVITALS_ALLOW"] == "mine,third"
 
 
 def test_errors_end_in_one_line(file, capsys, monkeypatch):
     with pytest.raises(SystemExit, match="1"):
-        read_checkout(file("wrong").parent)
+        read_project_settings(file("wrong").parent)
     assert len(capsys.readouterr().err.splitlines()) == 1
 
     def refuses(*args, **kwargs):
@@ -127,7 +127,7 @@ def test_errors_end_in_one_line(file, capsys, monkeypatch):
 
     monkeypatch.setattr("pathlib.Path.read_text", refuses)
     with pytest.raises(SystemExit, match="1"):
-        read_checkout(file("A=1").parent)
+        read_project_settings(file("A=1").parent)
     assert capsys.readouterr().err == "gradvitals: [Errno 13] Permission denied: '.env'\n"
 
 

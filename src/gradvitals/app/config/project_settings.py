@@ -1,7 +1,8 @@
-"""What the owner of a checkout sets for all commands: variables in ``.env``, admitted packages in ``pyproject.toml``.
+"""What a project sets for all commands: variables in ``.env``, admitted packages in ``pyproject.toml``.
 
-Both files are read from the root of the checkout that gradvitals is imported from, and from nowhere else. The working
-folder may contain somebody else's run, and nothing that travels with a run may admit code.
+Both files are read from the root of the project whose script was called, or of the checkout that gradvitals is imported
+from, and from nowhere else. The working folder may contain somebody else's run, and nothing that travels with a run may
+admit code. Whoever calls the script of a project runs that project's code anyway.
 """
 
 from __future__ import annotations
@@ -13,21 +14,27 @@ from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
-from gradvitals.app.config.conf_folder import CONF
+from gradvitals.app.config.conf_folder import project_root
 from gradvitals.app.config.error_messages import errors_in_one_line
 from gradvitals.build import ALLOW, allowed
 from gradvitals.errors import ConfigError, shown
 
-ROOT = CONF.parent
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 LARGEST = 2**20  # bytes of .env
 
 
-def read_checkout(root: Path = ROOT) -> None:
+def read_project_settings(root: Path | None = None) -> None:
     """Sets the variables of ``.env`` and admits the packages of ``pyproject.toml``; call before torch is imported.
 
     Processes that this one starts inherit both by the environment.
+
+    Args:
+        root: of the project; None: :func:`~gradvitals.app.config.conf_folder.project_root`, without which nothing is
+            read.
     """
+    root = root or project_root()
+    if root is None:
+        return
     with errors_in_one_line():
         for name, value in dot_env(root / ".env").items():
             os.environ.setdefault(name, value)
