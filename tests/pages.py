@@ -10,10 +10,13 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What other parts of the project bring, which are made at the same time; each line can go when its file is there.
 TO_COME = {
     "CITATION.cff",
+    "docs/guides/coming_from_lightning_hydra_template.md",
     "docs/guides/loggers.md",
     "docs/guides/new_project.md",
     "docs/guides/troubleshooting.md",
+    "docs/tutorial/tutorial.md",
 }
+GENERATED = "docs/api/"  # pages of the site alone
 
 
 def pages() -> list[Path]:
