@@ -8,10 +8,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tests.conftest import ROOT
-from tests.pages import blocks, name
+from tests.pages import ELSEWHERE, blocks, name
 
-# Their code needs more than these names; they have tests of their own.
-ELSEWHERE = {"coming_from_lightning_hydra_template", "loggers", "new_project", "troubleshooting"}
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").glob("*.md"))]
 PAGES = [page for page in PAGES if page.stem not in ELSEWHERE and blocks(page, "python")]
 

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gradvitals.app.config.run_directory import register_names
 from tests.conftest import CONF, ROOT
-from tests.pages import commands, pages
+from tests.pages import ELSEWHERE, commands, pages
 
 COMPOSED = {"train": "train", "preflight": "preflight", "cure": "cure"}
 OTHERS = {"cd", "eval", "git", "source", "tensorboard"}  # programs of others
@@ -20,7 +20,7 @@ PLACEHOLDER = re.compile(r"[A-Z]|(experiment|debug|sweep|model)=[A-Z]+$")  # KEY
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 SOURCES = "".join(file.read_text() for file in sorted((ROOT / "src/gradvitals/app/commands").glob("*.py")))
-PAGES = [page for page in pages() if page.name != "recipes.md"]  # whose experiments are built by tests of their own
+PAGES = [page for page in pages() if page.stem not in ELSEWHERE]
 LINES = sorted({command for page in PAGES for command in commands(page)})
 
 
