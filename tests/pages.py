@@ -10,10 +10,16 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # What other parts of the project bring, which are made at the same time; each line can go when its file is there.
 TO_COME = {
     "CITATION.cff",
+    "docs/guides/coming_from_lightning_hydra_template.md",
     "docs/guides/loggers.md",
     "docs/guides/new_project.md",
     "docs/guides/troubleshooting.md",
+    "docs/tutorial/tutorial.md",
 }
+GENERATED = "docs/api/"  # pages of the site alone
+# Their commands and their code are those of another project, or need other packages; each has tests of its own, and the
+# experiments of the recipes have, too.
+ELSEWHERE = {"coming_from_lightning_hydra_template", "loggers", "new_project", "recipes", "troubleshooting", "tutorial"}
 
 
 def pages() -> list[Path]:
@@ -42,4 +48,4 @@ def commands(page: Path) -> Iterator[str]:
             yield from (part.strip() for part in line.split("&&") if part.strip() and not part.startswith("#"))
     for span in re.findall(r"`([^`]+)`", prose(page)):
         if re.match(r"(python|make|gradvitals) [a-z-]", span):
-            yield from (part.strip() for part in " ".join(span.split()).split(";"))
+            yield from (part.strip() for part in re.split("; (?=python|make)", " ".join(span.split())))

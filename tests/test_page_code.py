@@ -8,9 +8,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tests.conftest import ROOT
-from tests.pages import blocks, name
+from tests.pages import ELSEWHERE, blocks, name
 
-ELSEWHERE = {"loggers", "new_project", "troubleshooting"}  # whose code needs more than these names: tests of their own
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").glob("*.md"))]
 PAGES = [page for page in PAGES if page.stem not in ELSEWHERE and blocks(page, "python")]
 
