@@ -32,5 +32,6 @@ pixels, digits = load_digits(return_X_y=True)
 images = torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 8, 8) / 16
 loader = DataLoader(TensorDataset(images, torch.tensor(digits)), batch_size=64, shuffle=True)
 vitals = GradientVitals()
-Trainer(max_epochs=5, accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[vitals]).fit(Net(), loader)
+trainer = Trainer(max_epochs=5, accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[vitals])
+trainer.fit(Net(), loader)
 print(vitals)

@@ -1,10 +1,10 @@
-"""A GAN under Lightning's manual optimization. Its losses do not show progress, so the monitor is given a metric."""
+"""A GAN under Lightning's manual optimization. Its losses do not show progress; the metric that it logs may."""
 
 import torch
 from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.nn.functional import softplus
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from gradvitals import GradientVitals
 
@@ -21,16 +21,15 @@ class Gan(LightningModule):
         self.generator = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 2))
         self.critic = nn.Sequential(nn.Linear(2, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
 
-    def training_step(self, real: Tensor) -> None:
-        made = self.generator(torch.randn(len(real), 4))
-        of_generator, of_critic = self.optimizers()
-        for optimizer, loss in (
-            (of_critic, lambda: softplus(-self.critic(real)).mean() + softplus(self.critic(made.detach())).mean()),
-            (of_generator, lambda: softplus(-self.critic(made)).mean()),
-        ):
-            optimizer.zero_grad()
-            self.manual_backward(loss())
-            optimizer.step()
+    def training_step(self, batch: list[Tensor]) -> None:
+        of_generator, of_critic = self.optimizers()  # type: ignore[attr-defined]  # a list, where there are several
+        made = self.generator(torch.randn(len(batch[0]), 4))
+        of_critic.zero_grad()
+        self.manual_backward(softplus(-self.critic(batch[0])).mean() + softplus(self.critic(made.detach())).mean())
+        of_critic.step()
+        of_generator.zero_grad()
+        self.manual_backward(softplus(-self.critic(made)).mean())
+        of_generator.step()
 
     def on_train_epoch_end(self) -> None:
         points = self.generator(torch.randn(1000, 4))
@@ -41,5 +40,6 @@ class Gan(LightningModule):
 
 
 vitals = GradientVitals(metric="distance", mode="min")
-Trainer(max_epochs=40, accelerator="cpu", logger=False, callbacks=[vitals]).fit(Gan(), DataLoader(ring, 64, True))
+trainer = Trainer(max_epochs=25, accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[vitals])
+trainer.fit(Gan(), DataLoader(TensorDataset(ring), batch_size=64, shuffle=True))
 print(vitals)

@@ -25,7 +25,9 @@ class LanguageModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.embedding(x) + self.position(torch.arange(LENGTH))
-        return self.head(self.blocks(h, nn.Transformer.generate_square_subsequent_mask(LENGTH), is_causal=True))
+        h = self.blocks(h, nn.Transformer.generate_square_subsequent_mask(LENGTH), is_causal=True)
+        logits: Tensor = self.head(h)
+        return logits
 
 
 model = LanguageModel()
@@ -36,7 +38,7 @@ with gradvitals.watch(model, optimizer, total_steps=200) as vitals:
         x, y = tokens[rows[:, :-1]], tokens[rows[:, 1:]]
         loss = nn.functional.cross_entropy(model(x).flatten(0, 1), y.flatten())
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
         optimizer.step()
         vitals.log(loss)
 print(vitals)

@@ -69,7 +69,28 @@ def test_a_loss_has_improved_only_below_that_of_a_constant():
 
 
 # A GAN's distance from a circle after each epoch: it wanders first, and is then below the first value for good.
-WANDERS = (0.49, 0.45, 0.78, 0.99, 0.92, 0.38, 0.45, 0.34, 0.33, 0.43, 0.37, 0.37, 0.39, 0.34, 0.37, 0.36, 0.38, 0.45, 0.43, 0.27)
+WANDERS = (
+    0.49,
+    0.45,
+    0.78,
+    0.99,
+    0.92,
+    0.38,
+    0.45,
+    0.34,
+    0.33,
+    0.43,
+    0.37,
+    0.37,
+    0.39,
+    0.34,
+    0.37,
+    0.36,
+    0.38,
+    0.45,
+    0.43,
+    0.27,
+)
 
 
 def test_a_metric_that_improves_by_much_but_not_certainly_is_no_sign_of_not_learning():
