@@ -1,4 +1,4 @@
-"""A Hugging Face Trainer: gradient norms before and after clipping. Its default learning rate is for fine-tuning."""
+"""Fine-tuning by the Hugging Face Trainer. The tiny model is built here; yours comes from ``from_pretrained``."""
 
 from tempfile import mkdtemp
 
@@ -7,11 +7,18 @@ from transformers import BertConfig, BertForSequenceClassification, Trainer, Tra
 
 from gradvitals.integrations.hugging_face import GradientVitalsCallback
 
-tokens = torch.randint(100, (256, 16))
+tokens = torch.randint(100, (512, 16))
 data = [{"input_ids": row, "labels": int(row[0] < 50)} for row in tokens]
 config = BertConfig(vocab_size=100, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+arguments = TrainingArguments(
+    output_dir=mkdtemp(),
+    num_train_epochs=8,
+    per_device_train_batch_size=32,
+    learning_rate=1e-3,  # the Trainer's default, 5e-5, suits weights that were trained before; these were not
+    report_to="none",
+    save_strategy="no",
+    use_cpu=True,
+)
 callback = GradientVitalsCallback(every_n_steps=10)
-arguments = TrainingArguments(output_dir=mkdtemp(), max_steps=60, use_cpu=True, report_to="none", save_strategy="no")
-trainer = Trainer(BertForSequenceClassification(config), arguments, train_dataset=data, callbacks=[callback])
-trainer.train()
+Trainer(BertForSequenceClassification(config), arguments, train_dataset=data, callbacks=[callback]).train()
 print(callback)

@@ -45,7 +45,7 @@ class Case:
         kind: architecture, task and optimizer in words.
         build: makes the training anew.
         fault: in words; empty: it is meant to learn.
-        helps: the verdicts whose remedy would help; empty for a fault that no verdict has a word for.
+        helps: the verdicts whose remedy would help; empty for a fault that no verdict names.
     """
 
     name: str

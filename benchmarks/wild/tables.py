@@ -43,11 +43,11 @@ def counts_table(rows: dict[str, Row], stopped: dict[str, Row]) -> str:
         ("runs that fail: not called healthy", share(fail, [row for row in fail if row["verdict"] != CALM[0]])),
         ("runs that fail: undecided at the end", share(fail, [row for row in fail if row["verdict"] == CALM[1]])),
         (
-            "runs that fail by a fault with a word: a cause that helps",
+            "runs that fail by a fault that some verdict names: the verdict names a cause that helps",
             share(with_word, [row for row in with_word if row["verdict"] in row["helps"]]),
         ),
         (
-            "runs that fail by a fault without a word: not called healthy",
+            "runs that fail by a fault that no verdict names: not called healthy",
             share(without_word, [row for row in without_word if row["verdict"] != CALM[0]]),
         ),
         ("runs that fail: median step of the verdict, as a share of the planned steps", _middle(shares)),

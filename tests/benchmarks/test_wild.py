@@ -39,7 +39,7 @@ def test_a_tenth_of_the_wild_set(tmp_path):
     sick, all_sick = found["runs that fail: not called healthy"]
     assert all_sick >= 20
     assert sick >= 0.9 * all_sick, text
-    helps, of = found["runs that fail by a fault with a word: a cause that helps"]
+    helps, of = found["runs that fail by a fault that some verdict names: the verdict names a cause that helps"]
     assert helps >= 0.8 * of, text
     again = tables("wild", tmp_path)
     assert "s left" not in again  # nothing was trained twice

@@ -68,6 +68,42 @@ def test_a_loss_has_improved_only_below_that_of_a_constant():
     assert val_loss(2.5, 2.2, 1.9, 1.6).has_improved(CHANCE)
 
 
+# A GAN's distance from a circle after each epoch: it wanders first, and is then below the first value for good.
+WANDERS = (
+    0.49,
+    0.45,
+    0.78,
+    0.99,
+    0.92,
+    0.38,
+    0.45,
+    0.34,
+    0.33,
+    0.43,
+    0.37,
+    0.37,
+    0.39,
+    0.34,
+    0.37,
+    0.36,
+    0.38,
+    0.45,
+    0.43,
+    0.27,
+)
+
+
+def test_a_metric_that_improves_by_much_but_not_certainly_is_no_sign_of_not_learning():
+    distance = metric(*WANDERS, name="distance", mode="min", is_asked=True)
+    assert not distance.has_improved(None)
+    assert judged(seen(distance, chance=math.nan)) == (
+        UNDECIDED,
+        "distance has improved from 0.49 to 0.373, but scatters so much that it may be chance",
+    )
+    worse = metric(*reversed(WANDERS), name="distance", mode="min", is_asked=True)
+    assert judged(seen(worse, chance=math.nan))[0] == NOT_LEARNING
+
+
 def test_values_are_finite_one_for_each_step_and_not_too_many():
     found = metric()
     for step, value in ((1, 0.5), (2, math.nan), (2, 0.6), (2, 0.7)):

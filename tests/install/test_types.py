@@ -28,7 +28,10 @@ found: str = gradvitals.diagnose(History(Subject(chance=2.3), losses)).verdict
 """
 
 
-UNTYPED = "[mypy]\n[mypy-accelerate.*]\nignore_missing_imports = True\n"  # Accelerate brings no types, so that nothing else helps
+# Accelerate and scikit-learn bring no types, so that nothing else helps.
+UNTYPED = "[mypy]\n" + "".join(
+    f"[mypy-{name}.*]\nignore_missing_imports = True\n" for name in ("accelerate", "sklearn")
+)
 
 
 @pytest.mark.slow

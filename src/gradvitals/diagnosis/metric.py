@@ -89,6 +89,18 @@ class Metric:
         scatter = math.sqrt(fmean(bend**2 for bend in bends) / 6)
         late = len(values) - len(values) // 2
         error = scatter * math.sqrt(1 + 1 / late) * (1 + 4 / len(bends) ** 2)
-        gain = (self.recent - self.first) * (1 if self.mode == "max" else -1)
+        return self._gain > CERTAIN * error and self.seems_better(share)
+
+    def seems_better(self, share: float = MUCH) -> bool:
+        """Returns whether the second half is better than the first value by this share, be it by chance.
+
+        Example:
+            >>> Metric("distance", "min", values=[(10, 0.49), (20, 0.99), (30, 0.2), (40, 0.3)]).seems_better()
+            True
+        """
         left = 1 - self.first if self.mode == "max" and 0 <= self.first < 1 else math.inf
-        return gain > max(CERTAIN * error, share * min(abs(self.first), left))
+        return self._gain > share * min(abs(self.first), left)
+
+    @property
+    def _gain(self) -> float:
+        return (self.recent - self.first) * (1 if self.mode == "max" else -1)

@@ -58,6 +58,8 @@ def _without_improvement(metric: Metric, history: History, limits: Thresholds) -
         return None if can_show else (UNDECIDED, f"{metric.name} could hardly improve on {first}")
     if metric.has_improved(constant, LITTLE):
         return None if can_show else (UNDECIDED, f"{metric.name} has improved by little on {first}")
+    if metric.seems_better():
+        return None if can_show else (UNDECIDED, f"{_improvement(metric)}, but scatters so much that it may be chance")
     if not can_show:
         return NOT_LEARNING, (
             f"{metric.name} has not improved on {first}: it is {metric.recent:.3g}; "
