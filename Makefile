@@ -54,6 +54,7 @@ tensorboard: $(READY) ## open TensorBoard on the newest runs, on this machine on
 	$(BIN)/python src/board.py $(ARGS)
 
 docs: $(READY_DEV) ## build the documentation into docs/_build, offline; warnings are errors, and links are checked
+	rm -rf docs/_build
 	$(BIN)/python -m sphinx --nitpicky --fail-on-warning --keep-going --quiet --conf-dir docs/site . docs/_build $(ARGS)
 	$(BIN)/python docs/site/links.py docs/_build
 

@@ -13,11 +13,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 Arrows = Mapping[str, set[str]]
 BOX, ROW, GAP, EDGE = 26, 66, 26, 14  # heights of a box and of a row, spaces between boxes and at the edge, in pixels
-    26,
-    64,
-    14,
-    16,
-)  # heights of a box and of a row, and spaces between boxes and at the edge, in pixels
 LETTER, WIDTH = 7.3, 800  # of a letter of 13 pixels, and of the picture
 ORDER_ROUNDS = 8  # of sorting each row by where its arrows come from and lead to
 

@@ -177,6 +177,11 @@ def one_name_a_line(app: Any, what: str, name: str, value: Any, options: Any, li
     lines[:] = done
 
 
+def readable_defaults(app: Any, what: str, name: str, value: Any, options: Any, arguments: str, returned: str) -> Any:
+    """Names functions that are defaults, in place of ``<function NAME>``, which Sphinx cannot parse."""
+    return re.sub(r"<function ([\w.]+)[^>]*>", r"\1", arguments or "") or None, returned
+
+
 def public_place(app: Any, env: Any, node: Any, content: Any) -> Any:
     """Resolves a reference to the file that defines a name to the public name, under which it is documented.
 

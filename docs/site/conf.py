@@ -25,7 +25,7 @@ author = "the contributors of gradvitals"
 copyright = author
 version = release = gradvitals.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 root_doc = "docs/index"
 include_patterns = ["docs/**", "benchmarks/*.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 exclude_patterns = ["docs/_build", "docs/site"]
@@ -52,7 +52,6 @@ myst_heading_anchors = 4
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # those of Lightning's hooks are Lightning's
 autodoc_typehints_format = "short"
-autodoc_default_options = {"show-inheritance": False}
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 80
 napoleon_numpy_docstring = False
@@ -73,6 +72,7 @@ def setup(app: Sphinx) -> None:
     """Writes the pages of the API reference before Sphinx reads them, and resolves what only this site must resolve."""
     app.connect("builder-inited", lambda app: api.write(Path(app.srcdir)))
     app.connect("autodoc-process-docstring", api.one_name_a_line, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", api.readable_defaults)
     app.connect("missing-reference", api.public_place)
     app.connect("source-read", links.without_folders)
     app.connect("source-read", links.only_matching)

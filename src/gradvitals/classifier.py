@@ -350,7 +350,7 @@ class Classifier(LightningModule):
 
     @property
     def clips(self) -> bool:
-        """Whether the module clips the gradients itself: per parameter, adaptively or by a percentile."""
+        """Whether the module clips the gradients itself, as ``per_parameter``, ``agc`` and ``percentile`` do."""
         return (self.hparams["clip"] or {}).get("name") in ("per_parameter", "agc", "percentile")
 
     def configure_gradient_clipping(

@@ -64,7 +64,7 @@ class DisplayedMonitor(Monitor):
         return tagged(self.latest.by_layer, self.latest.totals)
 
     def begin(self, loop: TrainingLoop, network: nn.Module) -> None:
-        """Begins to watch a fit; see :meth:`gradvitals.monitor.monitor.Monitor.begin`."""
+        """Begins to watch the ``network`` in a fit whose ``loop`` says when its optimizers step."""
         self._announcer = Announcer(self.diagnosis.verdict, self.information)
         super().begin(loop, network)
 
@@ -74,7 +74,10 @@ class DisplayedMonitor(Monitor):
         self._loggers = []
 
     def publish(self, measurement: Measurement, is_first: bool) -> None:
-        """Sends a measurement to the loggers; those of whole blocks where there are more than ``max_layers``."""
+        """Sends a measurement to the loggers, with a layout of the cards where it ``is_first``.
+
+        Its numbers are those of blocks of layers where there are more layers than ``max_layers``.
+        """
         loggers, layers = self._loggers, measurement.layers
         by_layer, most = measurement.labelled, self.settings.max_layers or len(layers)
         shown = by_block(by_layer, layers, most) if len(layers) > most else by_layer
@@ -85,7 +88,7 @@ class DisplayedMonitor(Monitor):
         publish_histograms(loggers, measurement.histograms, measurement.step)
 
     def publish_verdict(self, step: int, is_final: bool) -> None:
-        """Sends the verdict to the loggers, and where :attr:`announces` is set to the log."""
+        """Sends the verdict of a ``step`` to the loggers; to the log, too, where it is new or ``is_final``."""
         found = self.diagnosis
         if is_final and found.severity is not None:
             publish(self._loggers, {"vitals/severity": found.severity}, step)

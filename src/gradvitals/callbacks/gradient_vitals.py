@@ -186,12 +186,12 @@ class GradientVitals(DisplayedMonitor, Callback):
                     self.take_metric(metric, step, float(value))
 
     def publish(self, measurement: Measurement, is_first: bool) -> None:
-        """Sends a measurement to the loggers of the Trainer."""
+        """Sends a measurement to the loggers of the Trainer, with a layout of the cards where it ``is_first``."""
         self._was_measured = True
         super().publish(measurement, is_first)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resumes from what :meth:`state_dict` returned."""
+        """Resumes from a ``state`` that :meth:`state_dict` returned."""
         if self._fitting:  # testing the best checkpoint must not bring back its epoch's numbers
             try:
                 super().load_state_dict(state | {key: _as_numbers(state, key) for key in ("start", "end")})

@@ -233,7 +233,7 @@ class Monitor:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resumes from what :meth:`state_dict` returned."""
+        """Resumes from a ``state`` that :meth:`state_dict` returned."""
         self.layers = [Layer(**layer) for layer in state["layers"]]
         self.first, self.latest = Numbers(**state["start"]), Numbers(**state["end"])
         self._steps, self._clipped_steps = state["steps"], state["clipped_steps"]

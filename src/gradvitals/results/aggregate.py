@@ -95,7 +95,7 @@ class Configuration:
 
     @property
     def ended(self) -> list[Record]:
-        """The runs that count: completed or stopped early."""
+        """The runs that count, which completed or stopped early."""
         return [run for run in self.runs if run.status.counts]
 
 

@@ -77,7 +77,7 @@ class DeadUnits:
         return {index[layer]: (peak.cpu(), self._samples[layer]) for layer, peak in self.peaks.items()}
 
     def load_state_dict(self, state: Mapping[int, tuple[Tensor, int]]) -> None:
-        """Resumes from what :meth:`state_dict` returned for the same layers."""
+        """Resumes from a ``state`` that :meth:`state_dict` returned for the same layers; of shapes ``(units,)``."""
         layers = self._watched[0]
         self._peaks = {layers[i]: [peak] for i, (peak, _) in state.items()}
         self._samples = {layers[i]: samples for i, (_, samples) in state.items()}
