@@ -43,7 +43,11 @@ def test_its_files_have_its_names(project):
 
 def test_they_are_linted(project):
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--no-cache", "."], cwd=project, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "ruff", "check", "--no-cache", "."],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 
@@ -69,7 +73,9 @@ def test_a_file_of_the_project_comes_before_the_packaged_one_of_its_name(project
     assert compose(["act=elu"]).config.act.alpha == 1.0
 
 
-@pytest.mark.parametrize("typed", [[], ["experiment=deep_sigmoid"], ["model=bn", "data=digits"], ["experiment=exploding"]])
+@pytest.mark.parametrize(
+    "typed", [[], ["experiment=deep_sigmoid"], ["model=bn", "data=digits"], ["experiment=exploding"]]
+)
 def test_what_a_page_recommends_and_a_cure_writes_know_the_project(project, typed):
     conf = project / "conf"
     files = [_read(conf, group, option) for group, option in _flattened(typed, conf)]
@@ -83,7 +89,9 @@ def test_what_a_page_recommends_and_a_cure_writes_know_the_project(project, type
 
 def test_its_defaults_need_their_first_line(project, tmp_path):
     (project / "conf/project/default.yaml").write_text("trainer:\n  max_epochs: 3\n")
-    with pytest.raises(ConfigError, match="conf/project/default.yaml: expected `# @package _global_` as the first line"):
+    with pytest.raises(
+        ConfigError, match="conf/project/default.yaml: expected `# @package _global_` as the first line"
+    ):
         compose_run_config([], tmp_path, project / "conf")
 
 
