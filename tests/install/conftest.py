@@ -36,6 +36,7 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (
         "logs/train/runs/mine/result.json",
         "conf/local/default.yaml",
+        "conf/experiment/cured/mine.yaml",
         ".env",
         "src/gradvitals/logs/mine.json",
     ):
@@ -66,11 +67,15 @@ class Environment:
         code = f"import sys; {path}{run}"
         return self._call([*(["-X", "importtime"] if importtime else []), "-c", code, *words], cwd)
 
-    def _call(self, words: list[str], cwd: Path) -> subprocess.CompletedProcess[str]:
-        passed = {key: value for key, value in os.environ.items() if not key.startswith(("GRADVITALS_", "HYDRA"))}
-        return subprocess.run(
-            [self.python, "-I", *words], cwd=cwd, env=passed, capture_output=True, text=True, timeout=120, check=False
-        )
+    def script(self, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run ``python WORDS`` as a user does: the folder of a script is on the path."""
+        return self._call(list(words), cwd, isolated=False)
+
+    def _call(self, words: list[str], cwd: Path, isolated: bool = True) -> subprocess.CompletedProcess[str]:
+        left_out = ("GRADVITALS_", "HYDRA", "PYTHON", "PYTEST")
+        passed = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
+        call = [self.python, *(["-I"] if isolated else []), *words]
+        return subprocess.run(call, cwd=cwd, env=passed, capture_output=True, text=True, timeout=280, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def test_the_source_archive_contains_the_template_and_nothing_of_its_owner(archi
     assert not {name for name in names if "logs" in name or name.startswith((".env", "conf/local"))}
 
 
-def test_the_wheel_contains_the_package_alone_and_its_types(archives):
+def test_the_wheel_contains_the_package_its_types_and_its_configs(archives):
     (file,) = archives.glob("*.whl")
     with zipfile.ZipFile(file) as archive:
         names = set(archive.namelist())
@@ -40,6 +40,15 @@ def test_the_wheel_contains_the_package_alone_and_its_types(archives):
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"gradvitals", "hydra_plugins"}
     assert {"gradvitals/py.typed", "gradvitals/report/pages/assets/page.js"} <= names
     assert not {name for name in names if "logs/" in name or "__pycache__" in name}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    configs = {f"gradvitals/{name}" for name in tracked if name.startswith("conf/")}
+    assert {name for name in names if name.startswith("gradvitals/conf/")} == configs
+    library = archives.parent / "library"  # as `pip install .` builds it, without a source archive in between
+    call = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(library)]
+    subprocess.run(call, cwd=archives.parent, capture_output=True, check=True)
+    assert {file.relative_to(library).as_posix() for file in library.rglob("*.yaml")} == configs
+    template = "gradvitals/app/commands/template/"
+    assert {f"{template}dot_gitignore.template", f"{template}src/my_project/net.py.template"} <= names
     assert {"Typing :: Typed", "Intended Audience :: Science/Research"} <= set(fields.get_all("Classifier"))
     assert "plain" in fields["Summary"]
     assert fields["Keywords"]

@@ -137,18 +137,17 @@ def in_one_line(done, message: str) -> None:
     assert done.stderr == f"gradvitals: {message}\n"
 
 
-NO_TEMPLATE = (
-    "train needs the training template, whose configs are not part of the installed package. "
-    'Clone the project, and in it: pip install --editable ".[app]"'
-)
-
-
-@pytest.mark.parametrize("extras", [(), ("app",)])
-def test_outside_a_checkout_train_says_how_to_get_the_template(environment, tmp_path, extras):
-    in_one_line(environment(*extras).gradvitals("train", "model=bn", cwd=tmp_path), NO_TEMPLATE)
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "conf/train.yaml").touch()  # of whomever: only the checkout that gradvitals is imported from is read
-    in_one_line(environment(*extras).gradvitals("train", "--help", cwd=tmp_path), NO_TEMPLATE)
+def test_an_installed_package_composes_its_own_configs_and_none_of_the_working_folder(environment, tmp_path):
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/train.yaml").touch()  # of whomever
+    (tmp_path / "conf/model/bn.yaml").write_text("_target_: evil.Net\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.gradvitals]\nallow = ["evil"]\n')
+    (tmp_path / ".env").write_text("GRADVITALS_ALLOW=evil\n")
+    done = environment("app").gradvitals("train", "model=bn", "--cfg", "job", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "_target_: gradvitals.nets.mlp.MLP" in done.stdout
+    done = environment("app").gradvitals("train", "model=bm", cwd=tmp_path)
+    assert done.stderr.startswith("gradvitals: model=bm: no such option; expected model=bn")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +158,8 @@ def test_outside_a_checkout_train_says_how_to_get_the_template(environment, tmp_
         (["eval", "."], "hydra", "app"),
         (["predict", "."], "hydra", "app"),
         (["export", "."], "hydra", "app"),
+        (["train", "model=bn"], "hydra", "app"),
+        (["cure", "--help"], "hydra", "app"),
     ],
 )
 def test_a_command_without_its_extra_is_one_line(environment, tmp_path, words, package, extra):

@@ -35,10 +35,10 @@ def gradvitals(installed, tmp_path) -> Command:
     passed = {key: value for key, value in os.environ.items() if not key.startswith(("HYDRA", "GRADVITALS_"))}
     (tmp_path / "here").mkdir()
 
-    def run(*words: str) -> subprocess.CompletedProcess:
-        call = [sys.executable, str(installed), *words]
+    def run(*words: str, **environment: str) -> subprocess.CompletedProcess:
+        call, env = [sys.executable, str(installed), *words], passed | environment
         return subprocess.run(
-            call, cwd=tmp_path / "here", env=passed, capture_output=True, text=True, timeout=200, check=False
+            call, cwd=tmp_path / "here", env=env, capture_output=True, text=True, timeout=200, check=False
         )
 
     return run
@@ -98,6 +98,18 @@ def test_a_run_is_trained_made_longer_tested_and_reported(gradvitals, tmp_path):
     assert "test/loss" in gradvitals("eval", str(folder)).stdout
     assert gradvitals("report", str(folder)).stdout.startswith("report ")
     assert gradvitals("export", str(folder)).stdout.startswith("weights ")
+
+
+COMPLETED = {
+    "gradvitals ": "new\ntrain\npreflight\ncure\neval\npredict\nexport\nreport\nboard",
+    "gradvitals tr": "new\ntrain\npreflight\ncure\neval\npredict\nexport\nreport\nboard",  # of which the shell chooses
+    "gradvitals train act=e": "act=elu act=erf act=exponential",
+}
+
+
+@pytest.mark.parametrize("line", COMPLETED)
+def test_tab_completes_commands_and_then_options(gradvitals, line):
+    assert gradvitals("-sc", "query=bash", COMP_LINE=line).stdout.strip() == COMPLETED[line]
 
 
 def test_exit_codes(gradvitals):

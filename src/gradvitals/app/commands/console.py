@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import gradvitals
 from gradvitals.app.commands.new_project import new_command
-from gradvitals.app.commands.script import COMMANDS
+from gradvitals.app.commands.script import COMMANDS, COMPOSED
 from gradvitals.app.config.conf_folder import PACKAGED, PROJECT, is_project
 from gradvitals.errors import shown
 from gradvitals.formatting import SCRIPT
@@ -32,13 +32,18 @@ ABOUT = {
     "report": "writes one page about a run, or one that compares many",
     "board": "serves TensorBoard on the newest runs",
 }
+COMPLETION = ("-sc", "--shell-completion")  # Hydra's flag
 ANYWHERE = ("report", "board")  # read what runs have written, and neither configs nor code
 
 
 def main() -> None:
     """Runs the command that is typed."""
     typed, *words = sys.argv[1:] or ["--help"]
-    if typed in ("--help", "-h", "help"):
+    if typed in COMPLETION:
+        typed, words = _of_the_completed_line(), [typed, *words]
+    if not typed:
+        print("\n".join(ABOUT))
+    elif typed in ("--help", "-h", "help"):
         print(_listed())
     elif typed == "--version":
         print(f"gradvitals {gradvitals.__version__}")
@@ -58,9 +63,23 @@ def main() -> None:
             COMMANDS[typed](command)
 
 
+def _of_the_completed_line() -> str:
+    """The command in the line that a shell completes; Hydra gets the line without it. Empty while it is being typed."""
+    line = os.environ.get("COMP_LINE")
+    if line is None:  # the shell installs its function, which is the same for all commands
+        return "train"
+    program, _, rest = line.partition(" ")
+    name, space, rest = rest.partition(" ")
+    if not space or name not in COMPOSED:
+        return ""
+    os.environ["COMP_LINE"] = f"{program} {rest}"
+    return name
+
+
 def _leave_to_the_project(name: str, words: list[str]) -> None:
     here, script = Path.cwd(), Path("src", f"{name}.py")
-    if name in ANYWHERE or here == PACKAGED.parent or not (script.is_file() and is_project(here)):
+    is_elsewhere = here == PACKAGED.parent or not (script.is_file() and is_project(here))
+    if name in ANYWHERE or is_elsewhere or {*words} & {*COMPLETION}:
         return
     typed = shlex.join(["python", str(script), *words])
     _refuse(f"{name}: this folder is a project, whose own scripts read its conf/; expected {typed}")

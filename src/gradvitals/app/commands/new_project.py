@@ -19,13 +19,13 @@ import gradvitals
 from gradvitals.errors import EXTRAS, ConfigError
 from gradvitals.formatting import in_shell
 
-TEXT = """Makes a project that depends on this package: a network, a data module, configs that
-extend the packaged ones, scripts, a test, and what a repository needs.
+TEXT = """Makes a project that depends on this package: a network, a data module, configs
+that extend the packaged ones, scripts, a test, and what a repository needs.
 
   COMMAND my-project
 
-FOLDER is made, or is empty; its last part is the name of the project. The package
-in it has the same name, with _ for each -.
+FOLDER is made, or is empty; its last part is the name of the project. The
+package in it has the same name, with _ for each -.
 """
 TEMPLATE = Path(__file__).parent / "template"
 SUFFIX = ".template"  # so that no tool takes them for modules, tests or settings of this project
