@@ -1,6 +1,6 @@
 # `make help` lists the targets. The first call makes .venv; later ones reuse it.
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-slow bench zoo wild programs tensorboard docs check clean
+.PHONY: help setup train test test-slow bench zoo wild programs tutorial tensorboard docs check clean
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3.13 python3,$(if $(shell $(p) -c 'import sys, venv; sys.exit(not (3,11) <= sys.version_info < (3,14))' 2>/dev/null && echo ok),$(p))))
 BIN := .venv/bin
@@ -49,6 +49,9 @@ wild: $(READY_DEV) ## try the verdict on what people really train: some minutes,
 
 programs: $(READY_DEV) ## try the verdict on real faulty programs and on silent faults: a quarter of an hour, resumes
 	$(BIN)/python benchmarks/programs --write benchmarks/PROGRAMS.md
+
+tutorial: $(READY_DEV) ## make the tutorial's notebook and pictures of docs/tutorial/tutorial.md: two minutes
+	$(BIN)/python docs/tutorial/execute.py
 
 tensorboard: $(READY) ## open TensorBoard on the newest runs, on this machine only: ARGS="--newest 300", ARGS=DIR
 	$(BIN)/python src/board.py $(ARGS)
