@@ -7,15 +7,6 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# What other parts of the project bring, which are made at the same time; each line can go when its file is there.
-TO_COME = {
-    "CITATION.cff",
-    "docs/guides/coming_from_lightning_hydra_template.md",
-    "docs/guides/loggers.md",
-    "docs/guides/new_project.md",
-    "docs/guides/troubleshooting.md",
-    "docs/tutorial/tutorial.md",
-}
 GENERATED = "docs/api/"  # pages of the site alone
 # Their commands and their code are those of another project, or need other packages; each has tests of its own, and the
 # experiments of the recipes have, too.

@@ -9,7 +9,9 @@ import torch
 from gradvitals.app.commands.evaluate import evaluate
 from gradvitals.app.commands.export import export
 from gradvitals.app.commands.resume import rewrite
+from gradvitals.app.run.given_preparation import predicts_rows
 from gradvitals.checkpoints.read import read_preparation
+from gradvitals.classifier import Classifier
 from tests.app.commands.conftest import SHORT, colors, train_table
 
 
@@ -113,3 +115,11 @@ def test_other_files_of_weights_contain_none(tmp_path):
     save_file({"weight": torch.ones(1)}, tmp_path / "b.safetensors", {"hyper_parameters": "{not JSON"})
     assert read_preparation(tmp_path / "a.safetensors", "weights") is None
     assert read_preparation(tmp_path / "b.safetensors", "weights") is None
+
+
+def test_rows_of_a_table_are_predicted_by_what_was_trained_on_rows():
+    rows = {"_target_": "gradvitals.nets.mlp.MLP", "depth": 1}
+    series = {"_target_": "gradvitals.nets.recurrent.Recurrent", "width": 2}
+    assert predicts_rows(Classifier(rows, 4, 3, preparation={}))
+    assert not predicts_rows(Classifier(rows, 4, 3))
+    assert not predicts_rows(Classifier(series, 6, 3, act={"name": "tanh"}, preparation={}, in_shape=(3, 2)))

@@ -76,9 +76,11 @@ def use(table: Csv, preparation: Preparation) -> bool:
     return is_other
 
 
-def was_trained_on_a_table(model: LightningModule) -> bool:
-    """Returns whether a model contains the preparation of its training table."""
-    return isinstance(model, Classifier) and model.hparams["preparation"] is not None
+def predicts_rows(model: LightningModule) -> bool:
+    """Returns whether a model contains the preparation of its training table, each row of which was a sample."""
+    if not isinstance(model, Classifier) or model.hparams["preparation"] is None:
+        return False
+    return len(model.hparams["in_shape"] or [model.hparams["in_features"]]) == 1
 
 
 def _refuse_a_changed_table(table: Csv, preparation: Preparation, checkpoint: Path) -> None:

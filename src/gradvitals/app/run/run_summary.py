@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gradvitals.app.config.conf_folder import project_root
 from gradvitals.app.run.assemble import Run
-from gradvitals.app.run.given_preparation import was_trained_on_a_table
+from gradvitals.app.run.given_preparation import predicts_rows
 from gradvitals.app.run.overfit_answer import overfit_answer
 from gradvitals.callbacks.gradient_vitals import GradientVitals
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
@@ -53,7 +53,7 @@ def summary(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path)
     lines.append(_command("run", in_shell(run_dir)))
     if result.status is Status.INTERRUPTED:
         lines.append(_command("resume", f"{command('train')} resume={in_shell(run_dir)}"))
-    if was_trained_on_a_table(run.model) and (run_dir / "checkpoints" / "best.ckpt").exists():
+    if predicts_rows(run.model) and (run_dir / "checkpoints" / "best.ckpt").exists():
         lines.append(_command("predict", f"{command('predict')} {in_shell(run_dir)} data.path=NEW.csv"))
     if (run_dir / PAGE).exists():
         lines.append(_command("report", in_shell(run_dir / PAGE)))
