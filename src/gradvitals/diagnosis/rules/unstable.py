@@ -32,11 +32,19 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     broken = history.latest.worst == math.inf
     if not (broken or does_not_learn(history, limits)):
         return None
-    return _large_steps(history, limits.large_update) or _risen(history, limits) or _relapsed(history, limits)
+    steps = _large_steps(history, limits.large_update, spared=True)
+    return steps or _risen(history, limits) or _relapsed(history, limits)
 
 
-def _large_steps(history: History, limit: float) -> Finding | None:
-    early = [o.update[1] for o in history.observations[:EARLY] if o.update]
+def _large_steps(history: History, limit: float, spared: bool = False) -> Finding | None:
+    """Finds steps of the median layer above a limit.
+
+    Args:
+        spared: of two layers, count the smaller step: Adam's first one replaces a narrow head, and a recurrent layer
+            before it keeps what it was initialized to.
+    """
+    updates = [o.update for o in history.observations[:EARLY] if o.update]
+    early = [least if spared and middle == most else middle for least, middle, most in updates]
     largest = max(early, key=lambda place: place[1], default=None)
     if largest is None or largest[1] < limit:
         return None
