@@ -39,7 +39,7 @@ def write_page(folders: Iterable[Path], output: Path | None = None) -> Path:
 
 
 def _with_remedy() -> Callable[[Sequence[str], Sequence[str]], list[str]]:
-    """In a checkout, what knows which keys belong to an option that a remedy replaces."""
+    """Returns how to replace overrides by a remedy; in a checkout, whole options with their keys."""
     if script_of("train") is None or find_spec("hydra") is None:
         return replaced
     from gradvitals.app.config.checkout import read_checkout
