@@ -151,7 +151,7 @@ class DisplayedMonitor(Monitor):
         return text(self._summary())
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Is what IPython shows in a terminal."""
+        """Shows the text in IPython's terminal."""
         printer.text(str(self))
 
     def _repr_html_(self) -> str:

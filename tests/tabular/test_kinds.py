@@ -141,7 +141,7 @@ def test_typed_kinds_win(tmp_path):
 )
 def test_a_copy_of_the_class_is_a_remark(tmp_path, copy):
     path = table(tmp_path, list(map(copy, CLASSES)))
-    found = [each for each in remarks(loaded(path)) if "tells the target in every row" in each]
+    found = [each for each in remarks(loaded(path)) if "determines the target in every row" in each]
     assert len(found) == 1
     assert remarks(loaded(path, **typed(offers(found[0])))) == []
 
@@ -150,7 +150,7 @@ def test_a_copy_of_the_class_is_a_remark(tmp_path, copy):
 def test_a_copy_of_the_quantity_is_a_remark(tmp_path, factor):
     y = normal(seed=1)
     (remark,) = remarks(loaded(table(tmp_path, [float(value) * factor for value in y], y=y)))
-    assert remark.startswith("c: tells the target in every row")
+    assert remark.startswith("c: determines the target in every row")
 
 
 @pytest.mark.parametrize("far", [[1e9], [1e9, -5e8], [1e30], [99999], [-12345.6]])

@@ -129,7 +129,7 @@ class GradientPicture(Callback):
 
 
 def name_through_time(path: Path) -> str:
-    """Returns the name of the picture by time step, which lies beside the one by layer.
+    """Returns the name of the picture by time step, which is written beside the one by layer.
 
     Example:
         >>> name_through_time(Path("runs/gradient_by_layer.png")), name_through_time(Path("a.png"))

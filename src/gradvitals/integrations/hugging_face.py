@@ -77,7 +77,7 @@ class GradientVitalsCallback(TrainerCallback):
     ) -> None:
         self.close()
         model, optimizer = kwargs["model"], kwargs["optimizer"]
-        is_told = any(target is not None for target in self._targets.values())
+        is_given = any(target is not None for target in self._targets.values())
         self.vitals = watch(
             model,
             optimizer,
@@ -85,7 +85,7 @@ class GradientVitalsCallback(TrainerCallback):
             scaler=getattr(optimizer, "scaler", None),
             accumulate_grad_batches=args.gradient_accumulation_steps,
             processes=Collectives(args.world_size, rank=args.process_index) if args.world_size > 1 else ALONE,
-            **(self._targets if is_told else reporters(args, state)),
+            **(self._targets if is_given else reporters(args, state)),
             **self._given,
         )
         self._loss.attach(model, args.gradient_accumulation_steps)

@@ -10,7 +10,9 @@ from torch.amp import GradScaler
 
 
 class ScalerMethod:
-    """Stands for one method of a scaler; several watches may, and end in any order. A copied scaler has its own again.
+    """Replaces one method of a loss scaler; a copy of the scaler has the original.
+
+    Several watches may do so at a time, and end in any order.
 
     Args:
         call: is given what was called before, and the arguments.
@@ -26,7 +28,7 @@ class ScalerMethod:
         return self._call(self._inner, *args, **kwargs) if self._is_open else self._inner(*args, **kwargs)
 
     def remove(self) -> None:
-        """Gives the method back, now or with the watch that began later."""
+        """Restores the method: now, or when the watch ends that replaced it later."""
         self._is_open, self._call = False, partial
         known = vars(self._scaler)
         while isinstance(latest := known.get(self._name), ScalerMethod) and not latest._is_open:

@@ -31,7 +31,7 @@ class Destination:
 
 
 class MetricsLogger(Destination):
-    """Anything with ``log_metrics(metrics, step)``: a logger of Lightning or Fabric, or somebody's own."""
+    """Anything with ``log_metrics(metrics, step)``: a logger of Lightning or Fabric, or another class."""
 
     def __init__(self, logger: Any) -> None:
         self.logger = logger

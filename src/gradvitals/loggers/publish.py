@@ -1,4 +1,4 @@
-"""Many numbers, and what belongs to them, to all loggers at once.
+"""Writes numbers, texts, pictures and histograms to all loggers.
 
 Loggers are those of :func:`gradvitals.loggers.open_loggers.open_loggers`, each of which may fail alone, or
 Lightning's, whose errors are raised. Where there are several processes, only the first one is given loggers.

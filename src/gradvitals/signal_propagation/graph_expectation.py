@@ -235,9 +235,9 @@ def _reshaped(gradient: GradientMap, positions: Sequence[int]) -> GradientMap:
 
 
 def _met(node: SignalNode, weights: Convolution, after: GradientMap) -> Convolution:
-    """Returns the weights as the gradient meets them, which has not the same share in each channel.
+    """Returns the weights, each output channel scaled by its share of the gradient.
 
-    A norm gives more of it to channels that vary less, which are those of small weights.
+    The shares differ behind a norm: it passes more of the gradient to channels that vary less, those of small weights.
     """
     module: Any = node.module
     shares = after.by_channel(node.shape[0])

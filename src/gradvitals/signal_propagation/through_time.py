@@ -137,7 +137,7 @@ def _gate(weight: Tensor, drive: Tensor) -> Gate:
 
 
 def _is_random(weight: Tensor) -> bool:
-    """Whether neither all entries nor those of the diagonal have a mean that random ones would not have."""
+    """Whether the mean of all entries and that of the diagonal are as near to 0 as those of a random matrix."""
     std, n = weight.std(unbiased=False).item(), len(weight)
     mean, diagonal = weight.mean().item(), weight.diagonal().mean().item()
     bound = MAX_STANDARD_ERRORS * std

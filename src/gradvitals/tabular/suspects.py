@@ -1,4 +1,4 @@
-"""Columns that tell the target too well: copies of it, and numbers of the rows where these are sorted by it."""
+"""Columns that give the target away: copies of it, and row numbers of a table that is sorted by it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAME = 1 - 1e-9  # correlation of a copy in another unit
 def suspects(
     cells: pd.DataFrame, guesses: Mapping[str, Guess], y: NDArray, is_class: bool, drop: Sequence[str]
 ) -> list[Remark]:
-    """Returns remarks on the columns that tell the target.
+    """Returns remarks on the columns that give the target away.
 
     Args:
         cells: strings of the columns besides the target.
@@ -40,7 +40,7 @@ def suspects(
     ]
     how = "by class" if is_class else "by the target"
     order = "in its order the classes come in blocks" if is_class else "the target rises or falls with it"
-    remarks = list(_remarks(copies, "{} the target in every row", "tells", "tell", drop))
+    remarks = list(_remarks(copies, "{} the target in every row", "determines", "determine", drop))
     remarks += _remarks(serial, f"{{}} the rows, which are sorted {how}", "numbers", "number", drop)
     for name, guess in guesses.items():
         if isinstance(guess, Unused) and _tells(_order(cells[name]), y, is_class):

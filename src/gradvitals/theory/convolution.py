@@ -87,7 +87,7 @@ class Convolution:
 
 @torch.inference_mode(False)
 def transposed(forward: Linear, shape: Sequence[int], gradient: Tensor) -> Tensor:
-    """Returns what the transpose of a linear map of positions makes of a squared gradient.
+    """Maps a squared gradient backward through a linear map of positions: multiplies it by the transpose.
 
     Args:
         shape: of the map's input.

@@ -1,4 +1,4 @@
-"""Sees the backward passes of a loop that nobody else announces."""
+"""Finds the backward passes of a training loop that does not announce them."""
 
 from __future__ import annotations
 

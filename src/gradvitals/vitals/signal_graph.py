@@ -100,7 +100,7 @@ class _Call:
 
 @dataclass
 class _Found:
-    """The nodes so far, with what each of them explains of the autograd graph."""
+    """The nodes so far, and which part of the autograd graph each of them covers."""
 
     nodes: list[SignalNode] = field(default_factory=list)
     ends: list[Node] = field(default_factory=list)

@@ -1,4 +1,6 @@
-"""The first line of a command: what is being loaded, printed before anything is; and the only one where it is missing.
+"""Prints the first line of a command, what is being loaded, before anything is loaded.
+
+Where the package is missing, a line that says so is the only one.
 
 The module itself imports nothing heavy, so that the line comes within a fraction of a second.
 """

@@ -68,7 +68,7 @@ def _through_time(history: History, limits: Thresholds) -> Finding | None:
 
 
 def _reaches_further(profiles: Sequence[TimeProfile]) -> bool:
-    """Whether more arrives than ever before: gates learn to keep the state some hundred steps before the loss falls."""
+    """Whether the gradient reaches further back than ever before: gates learn that before the loss falls."""
     return profiles[-1].ratio > max((found.ratio for found in profiles[:-1] if found.ratio >= 0), default=math.inf)
 
 
