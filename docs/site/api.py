@@ -37,6 +37,7 @@ REFERRED = (
 )
 ROOM_TITLES = {
     "gradvitals": "What one imports first",
+    "gradvitals.app": "The template",
     "gradvitals.theory": "Mean-field theory",
     "gradvitals.vitals": "Measurements",
 }

@@ -75,5 +75,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-signature", api.readable_defaults)
     app.connect("missing-reference", api.public_place)
     app.connect("source-read", links.without_folders)
-    app.connect("source-read", links.only_matching)
     app.connect("build-finished", links.entrance)

@@ -30,14 +30,6 @@ def without_folders(app: Any, page: str, source: list[str]) -> None:
     source[0] = LINK.sub(replaced, source[0])
 
 
-def only_matching(app: Any, page: str, source: list[str]) -> None:
-    """Drops the patterns of the first page's tables of contents that match no page: Sphinx would warn of each."""
-    if page == app.config.root_doc:
-        here = Path(app.srcdir) / "docs"
-        lines = source[0].splitlines(keepends=True)
-        source[0] = "".join(line for line in lines if not line.endswith("*\n") or any(here.glob(f"{line.strip()}.md")))
-
-
 def entrance(app: Any, exception: Exception | None) -> None:
     """Writes the page that opens the first page of the site."""
     if exception is None and app.builder.format == "html":

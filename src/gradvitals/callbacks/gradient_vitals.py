@@ -203,6 +203,7 @@ class GradientVitals(DisplayedMonitor, Callback):
 def _as_numbers(state: dict[str, Any], key: str) -> dict[str, Any]:
     """The numbers of a checkpoint, which once were by tag."""
     if "by_layer" in state[key]:
-        return state[key]
+        result: dict[str, Any] = state[key]
+        return result
     by_layer, totals = untagged(state[key], [layer["label"] for layer in state["layers"]])
     return {"by_layer": by_layer, "totals": totals}

@@ -51,7 +51,7 @@ class ProgressBar(RichProgressBar):
             self._updated_at = now
             super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
-    def configure_columns(self, trainer: Trainer) -> list:
+    def configure_columns(self, trainer: Trainer) -> list[Any]:
         """Returns Lightning's columns; in a narrow terminal without the time, so that the metrics fit on the line."""
         columns = super().configure_columns(trainer)
         if rich.get_console().width >= WIDE:

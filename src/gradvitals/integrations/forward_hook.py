@@ -10,8 +10,8 @@ from torch import nn
 
 from gradvitals.vitals.hooks import UncopiedHook
 
-Result = tuple[tuple, dict[str, Any]] | None
-Begins = Callable[[nn.Module, tuple, dict[str, Any]], Result]
+Result = tuple[tuple[Any, ...], dict[str, Any]] | None
+Begins = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], Result]
 
 
 class ForwardHook(UncopiedHook):
@@ -30,7 +30,7 @@ class ForwardHook(UncopiedHook):
         return None if torch.compiler.is_compiling() else self.function(*args)
 
 
-def call_added(module: nn.Module, known: set[int], args: tuple, kwargs: dict[str, Any]) -> Result:
+def call_added(module: nn.Module, known: set[int], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:
     """Calls the hooks that a hook of the same module has added: torch would do so only from the next call on.
 
     Args:

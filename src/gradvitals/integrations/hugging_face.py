@@ -32,7 +32,7 @@ from gradvitals.monitor.settings import Settings
 STATE = "gradvitals.pt"  # in the folder of a checkpoint
 
 
-class GradientVitalsCallback(TrainerCallback):
+class GradientVitalsCallback(TrainerCallback):  # type: ignore[misc]  # mypy does not follow transformers
     """Watches the gradients, activations and updates of every layer in ``Trainer.train``.
 
     The numbers go to TensorBoard, W&B or MLflow where the Trainer reports to these. Checkpoints contain the state of

@@ -68,7 +68,7 @@ class LoopHooks:
 
     # What the hooks see, in the order of a batch
 
-    def _forward_begins(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> Result:
+    def _forward_begins(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Result:
         goes_on = self._is_in_batch and (self._is_in_step or not self._loop.all_have_stepped)
         if goes_on or not torch.is_grad_enabled():
             return None
@@ -125,7 +125,7 @@ class LoopHooks:
         if optimizer is not None:
             self._session.before_step(optimizer)
 
-    def _step_begins(self, optimizer: Optimizer, args: tuple, kwargs: dict[str, Any]) -> None:
+    def _step_begins(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._is_in_step = True
         if not self._is_in_scaler:
             self._safely(self._step, optimizer, any(callable(one) for one in (*args, *kwargs.values())))

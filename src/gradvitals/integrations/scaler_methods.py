@@ -42,4 +42,5 @@ class ScalerMethod:
 
 
 def _own_method(scaler: GradScaler, name: str) -> Callable[..., Any]:
-    return getattr(type(scaler), name).__get__(scaler)
+    result: Callable[..., Any] = getattr(type(scaler), name).__get__(scaler)
+    return result

@@ -53,7 +53,8 @@ class ConvResidual(nn.Module):
         self.branch = branch
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut(x) + self.branch(x)
+        result: Tensor = self.shortcut(x) + self.branch(x)
+        return result
 
 
 class CNN(nn.Module):

@@ -256,7 +256,9 @@ def lsuv_(module: nn.Module, batch: Tensor, *, gain: float = 1.0, output: bool =
         layer.weight.mul_(gain)
 
 
-def _scale_to_unit_variance(module: nn.Module, batch: Tensor, layer: nn.Module, outputs: dict) -> None:
+def _scale_to_unit_variance(
+    module: nn.Module, batch: Tensor, layer: nn.Module, outputs: dict[nn.Module, Tensor]
+) -> None:
     for _ in range(LSUV_ATTEMPTS):
         module(batch)
         variance = outputs[layer].var().item()

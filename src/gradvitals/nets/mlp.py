@@ -59,7 +59,8 @@ class Residual(nn.Module):
         self.branch = branch
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut(x) + self.branch(x)
+        result: Tensor = self.shortcut(x) + self.branch(x)
+        return result
 
 
 class ReZero(Residual):
@@ -70,7 +71,8 @@ class ReZero(Residual):
         self.alpha = nn.Parameter(torch.zeros(1))  # not a scalar, because FSDP shards along the first axis
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut(x) + self.alpha * self.branch(x)
+        result: Tensor = self.shortcut(x) + self.alpha * self.branch(x)
+        return result
 
 
 BLOCKS: dict[str, Callable[[nn.Module, int, int], nn.Module]] = {
@@ -160,14 +162,15 @@ class MLP(nn.Module):
             tensors = self._recent([*tensors, layer(self._gather(tensors))])  # releases the older ones
         return tensors[-1] if self.head is None else self.head(self._gather(tensors))
 
-    def _recent(self, items: list) -> list:
+    def _recent(self, items: list[Any]) -> list[Any]:
         return items[-self.reach :] if self.reach else items
 
     def _gathered_width(self, widths: list[int]) -> int:
         return sum(self._recent(widths)) if self.skip == "concat" else widths[-1]
 
     def _gather(self, tensors: list[Tensor]) -> Tensor:
-        newest, *older = self._recent(tensors)[::-1]
+        recent: list[Tensor] = self._recent(tensors)
+        newest, *older = recent[::-1]
         if not older:
             return newest
         if self.skip == "concat":
@@ -184,7 +187,9 @@ def _norm(name: str | None, **options: Any) -> Norm | None:
     return None
 
 
-def _input_norm(choice: str | bool | None, hidden_norm: str | None, options: dict, in_features: int) -> nn.Module:
+def _input_norm(
+    choice: str | bool | None, hidden_norm: str | None, options: dict[str, Any], in_features: int
+) -> nn.Module:
     if not choice:
         return nn.Identity()
     name = (hidden_norm or "batch") if choice is True else choice

@@ -87,9 +87,9 @@ class Recurrent(nn.Module):
     def forward(self, x: Sequences) -> Tensor:
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = _each(norm, layer(x)[0])
-        if self.readout == "each":
-            return self.head(_padded(x)[0])
-        return self.head(_mean(x) if self.readout == "mean" else self._last(x))
+        read = _padded(x)[0] if self.readout == "each" else _mean(x) if self.readout == "mean" else self._last(x)
+        result: Tensor = self.head(read)
+        return result
 
     def _last(self, x: Sequences) -> Tensor:
         """The outputs ``(batch, width)`` of the last step; of the direction that reads backward, of the first one."""
@@ -115,7 +115,8 @@ def _mean(x: Sequences) -> Tensor:
 def _each(module: nn.Module, x: Sequences) -> Sequences:
     """Applies a module to each step; what is packed stays packed."""
     if not isinstance(x, PackedSequence):
-        return module(x)
+        result: Tensor | PackedSequence = module(x)
+        return result
     return PackedSequence(module(x.data), x.batch_sizes, x.sorted_indices, x.unsorted_indices)
 
 

@@ -46,7 +46,7 @@ class Theory:
             samples: size of the batch.
             nodes: the graph of a network with convolutions, which then is what gains are predicted from.
         """
-        acts: dict[tuple, Callable[[Tensor], Tensor]] = {}  # equal activations become the same function
+        acts: dict[tuple[Any, ...], Callable[[Tensor], Tensor]] = {}  # equal activations become the same function
         stages = [_stage(layer, link, acts) if link else None for layer, link in zip(layers, links, strict=True)]
         predicted = graph_predictions(layers, nodes) if nodes else _predictions(stages, links, samples)
         return cls(stages, links, predicted)
@@ -138,7 +138,7 @@ def _plain_rate(hidden: Sequence[Stage], measured: Sequence[float], scatter: flo
     return 1 / xi if xi else math.inf
 
 
-def _stage(layer: Layer, link: Link, acts: dict[tuple, Callable[[Tensor], Tensor]]) -> Stage | None:
+def _stage(layer: Layer, link: Link, acts: dict[tuple[Any, ...], Callable[[Tensor], Tensor]]) -> Stage | None:
     """Describes a layer; None if the mean of its weights is not 0, or its activation is not elementwise."""
     act = _function(link.act, acts) if link.act else None
     if link.act and act is None:
@@ -162,7 +162,9 @@ def _stage(layer: Layer, link: Link, acts: dict[tuple, Callable[[Tensor], Tensor
     )
 
 
-def _function(act: nn.Module, known: dict[tuple, Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor] | None:
+def _function(
+    act: nn.Module, known: dict[tuple[Any, ...], Callable[[Tensor], Tensor]]
+) -> Callable[[Tensor], Tensor] | None:
     """Returns the activation as a function on float64, a known one if that is equal; None if it is not elementwise."""
     function = elementwise(act)
     if function is None:

@@ -114,7 +114,8 @@ def _plain(act: str, weight: Tensor, drive: Tensor, cell: Gate, steps: int) -> T
 
 
 def _weights(module: nn.RNNBase, name: str) -> Tensor:
-    return getattr(module, name).detach().cpu().double()
+    result: Tensor = getattr(module, name).detach().cpu().double()
+    return result
 
 
 def _gates(module: nn.RNNBase) -> int:

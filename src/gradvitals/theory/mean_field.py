@@ -82,7 +82,8 @@ def weight_gain(act: Act, sigma_w2: float, sigma_b2: float = 0.0, q1: float = 1.
     """
     last = trajectory(act, sigma_w2, sigma_b2, q1, depth - 1)[-1]
     first_input, last_input = (q1 - sigma_b2) / sigma_w2, second_moment(act, last)
-    return gain(act, sigma_w2, sigma_b2, q1, depth) * (first_input / last_input) ** (1 / (depth - 1))
+    result: float = gain(act, sigma_w2, sigma_b2, q1, depth) * (first_input / last_input) ** (1 / (depth - 1))
+    return result
 
 
 def fixed_point(act: Act, sigma_w2: float, sigma_b2: float = 0.0) -> tuple[float, float]:

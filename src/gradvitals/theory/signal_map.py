@@ -174,4 +174,5 @@ def _quantiles(number: int) -> Tensor:
     """Returns equally likely values of a standard normal, with mean square 1."""
     levels = (torch.arange(number, dtype=torch.float64) + 0.5) / number
     found = torch.special.ndtri(levels)
-    return found / found.square().mean().sqrt()
+    result: Tensor = found / found.square().mean().sqrt()
+    return result

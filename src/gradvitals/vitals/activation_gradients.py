@@ -50,7 +50,7 @@ class ActivationGradients:
         self._guarded = wrap(self._join)
         self._hooks = on_forward(layers, wrap(self.layer_called))
 
-    def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def layer_called(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         nodes = dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output))
         for node in nodes:  # all outputs of a recurrent layer have the same; in-place operations have their own
             if node is not None:

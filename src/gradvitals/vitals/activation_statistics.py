@@ -61,10 +61,12 @@ class Attribution:
         self._record = record
         self._layer: nn.Module | None = None
 
-    def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def layer_called(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         self._layer = layer
 
-    def activation_called(self, activation: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def activation_called(
+        self, activation: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
         if self._layer is not None and isinstance(output, Tensor) and torch.is_grad_enabled():
             self._record(self._layer, activation, output)
 

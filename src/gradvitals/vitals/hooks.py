@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
 T = TypeVar("T")
-Hook = Callable[[nn.Module, tuple, dict[str, Any], Any], None]
+Hook = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]  # makes of a hook one whose errors end no forward pass
 
 
@@ -28,7 +28,7 @@ def on_forward(modules: Iterable[nn.Module], *hooks: Hook) -> list[RemovableHand
     Not within a compiled program, which would be compiled again wherever what the hooks remember changes.
     """
 
-    def call_all(module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def call_all(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if not torch.compiler.is_compiling():
             for hook in hooks:
                 hook(module, args, kwargs, output)

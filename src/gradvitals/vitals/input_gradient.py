@@ -42,8 +42,8 @@ class InputGradient:
         self._hooks = [module.register_forward_pre_hook(replace, with_kwargs=True) for module in modules]
 
     def _replace(
-        self, module: nn.Module, args: tuple, kwargs: dict[str, Any] | None = None
-    ) -> tuple[tuple, dict] | None:
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         if torch.jit.is_tracing():
             return None
         if kwargs is None:  # another hook of this call has removed this one, and torch calls it a last time

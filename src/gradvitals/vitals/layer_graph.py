@@ -137,11 +137,11 @@ class Chain:
             units[i], units[i + 1] = _join(units[i], units[i + 1], graph)
         return [unit.link if unit else None for unit in units]
 
-    def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+    def _called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         x = first_tensor(args, kwargs)
         self._open.append(_Call(module, origin(x), _version(x)))
 
-    def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def _returned(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         call, x = self._open.pop(), first_tensor(args, kwargs)
         if not isinstance(output, Tensor) or x is None:
             return
@@ -221,7 +221,7 @@ def _with_front(unit: _Unit) -> _Unit | None:
     return replace(unit, input=x, link=replace(unit.link, norm=norm, norm_position="before_linear"))
 
 
-def first_tensor(args: tuple, kwargs: dict[str, Any]) -> Tensor | None:
+def first_tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     """Returns the first tensor that a module is called with."""
     return next((x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)), None)
 

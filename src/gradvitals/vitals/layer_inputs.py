@@ -37,7 +37,7 @@ class LayerInputs:
         self._sums = sums
         self._hooks = on_forward(layers, self.layer_called)
 
-    def layer_called(self, layer: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def layer_called(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         x = args[0] if args else next(iter(kwargs.values()), None)
         if isinstance(x, Tensor) and x.is_floating_point() and torch.is_grad_enabled():
             squares, samples = self._sums(x)[1], len(x) if x.ndim > 1 else 1

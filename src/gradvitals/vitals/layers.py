@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from itertools import accumulate
+from typing import Any
 
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -206,7 +207,7 @@ class ForwardOrder:
         called = wrap(self._called)
         self._hooks = [m.register_forward_pre_hook(called) for m in network.modules()]
 
-    def _called(self, module: nn.Module, args: tuple) -> None:
+    def _called(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         self.modules.setdefault(module)
 
     def close(self) -> None:

@@ -218,7 +218,8 @@ class Constant:
         smoothing = call.options.get("label_smoothing", 0.0)
         share = share * (1 - smoothing) + smoothing / call.classes
         logs = share.clamp_min(1e-12).log().to(call.outputs.dtype)
-        return logs.reshape(-1, *[1] * (call.outputs.ndim - 2)) if call.outputs.ndim > 1 else logs
+        result: Tensor = logs.reshape(-1, *[1] * (call.outputs.ndim - 2)) if call.outputs.ndim > 1 else logs
+        return result
 
     def _mean(self, targets: Tensor) -> Tensor:
         """The mean of all targets so far, of each place in a target."""

@@ -104,7 +104,7 @@ def _run(network: nn.Module, loss: Callable[[], Tensor | None], found: list[NonF
     return next((NonFinite("gradient", name) for name in bad), None)
 
 
-def _look(found: list[NonFinite], name: str, kind: str, module: nn.Module, args: tuple, output: Any) -> None:
+def _look(found: list[NonFinite], name: str, kind: str, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
     for tensor in tensors_in(output):
         if (tensor.is_floating_point() or tensor.is_complex()) and not are_finite([tensor.detach()]):
             found.append(NonFinite("forward", name, kind))

@@ -47,7 +47,8 @@ def norm(tensor: Tensor) -> Tensor:
         tensor(5., dtype=torch.float64)
     """
     shard = local(tensor)
-    return torch.linalg.vector_norm(shard, dtype=wide(shard.device))
+    result: Tensor = torch.linalg.vector_norm(shard, dtype=wide(shard.device))
+    return result
 
 
 def sums(tensor: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,7 +130,8 @@ def total(norms: Tensor) -> Tensor:
         >>> total(torch.tensor([3.0, 4.0]))
         tensor(5.)
     """
-    return torch.linalg.vector_norm(norms)
+    result: Tensor = torch.linalg.vector_norm(norms)
+    return result
 
 
 def joint_norm(tensors: Sequence[Tensor]) -> Tensor:

@@ -103,7 +103,8 @@ def _cut_off(call: LossCall, node: Node | None) -> Tensor | bool:
     if logits.ndim != 2 or logits.shape[1] < 2 or call.targets.shape != logits.shape[:1]:
         return False
     labels = call.targets.clamp(0, logits.shape[1] - 1)
-    return (logits.detach().gather(1, labels[:, None]) == 0).double().mean()
+    result: Tensor = (logits.detach().gather(1, labels[:, None]) == 0).double().mean()
+    return result
 
 
 def _of_targets(call: LossCall, activation: str) -> dict[str, Tensor | bool]:

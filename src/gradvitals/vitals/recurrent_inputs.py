@@ -35,7 +35,7 @@ class RecurrentInputs:
         watched, called = [module for module in modules if isinstance(module, nn.RNNBase)], wrap(self._called)
         self._hooks = [module.register_forward_pre_hook(called, with_kwargs=True) for module in watched]
 
-    def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any] | None = None) -> None:
+    def _called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> None:
         x = args[0] if args else (kwargs or {}).get("input")
         values = x.data if isinstance(x, PackedSequence) else x
         if isinstance(values, Tensor) and module not in self.rows:

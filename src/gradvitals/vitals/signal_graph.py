@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn.utils.parametrize import is_parametrized
 
+from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.vitals.activation_statistics import is_activation
 from gradvitals.vitals.autograd_graph import VIEWS, Origin, origin, through_views, users_of
 from gradvitals.vitals.hooks import Wrap, remove, unchanged
 from gradvitals.vitals.layer_graph import NOT_ELEMENTWISE, first_tensor
-from gradvitals.vitals.norms import is_sharded, norm, wide
+from gradvitals.vitals.norms import norm, wide
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -163,14 +164,14 @@ class SignalGraph:
         self._calls = []
         return [_closed(found, users, i) for i in range(len(found.nodes))]
 
-    def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any]) -> None:
+    def _called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not torch.compiler.is_compiling():
             x = first_tensor(args, kwargs)
             self._open.append(
                 _Call(_kind(module) or "", module, origin(x), tuple(x.shape[1:]) if x is not None else ())
             )
 
-    def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def _returned(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if torch.compiler.is_compiling():
             return
         call, x = self._open.pop(), first_tensor(args, kwargs)

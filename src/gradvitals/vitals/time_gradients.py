@@ -73,7 +73,7 @@ class TimeGradients:
         self._hooks = [module.register_forward_pre_hook(called, with_kwargs=True) for module in watched]
         self._hooks += on_forward(watched, wrap(self._returned))
 
-    def _called(self, module: nn.Module, args: tuple, kwargs: dict[str, Any] | None = None) -> Any:
+    def _called(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None) -> Any:
         """Replaces the input by an equal tensor whose gradient is that of this call alone."""
         compiles = torch.compiler.is_compiling() or torch.jit.is_tracing()
         if kwargs is None or compiles or not torch.is_grad_enabled():
@@ -92,7 +92,7 @@ class TimeGradients:
         return ((given, *args[1:]), kwargs) if args else (args, {**kwargs, "input": given})
 
     def _place(
-        self, module: nn.Module, x: Any, args: tuple, kwargs: dict[str, Any]
+        self, module: nn.Module, x: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[_Sequence, int, Tensor | int | None]:
         """Returns the sequence of a call, its first step, and the axis of time or the step of each row of packed x."""
         if isinstance(module, CELLS):
@@ -108,7 +108,7 @@ class TimeGradients:
         axis = 1 if module.batch_first and x.ndim == 3 else 0
         return _Sequence(x.shape[axis]), 0, axis
 
-    def _returned(self, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+    def _returned(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         for node in dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output)):
             if node is not None:
                 node.register_prehook(partial(weak(self._begins), ref(module)))
@@ -170,10 +170,12 @@ def _steps_of_rows(batch_sizes: Tensor) -> Tensor:
 def _squares(gradient: Tensor, rows: Tensor | int | None, steps: int) -> Tensor:
     dtype = wide(gradient.device)
     if rows is None:  # one step of a cell
-        return torch.linalg.vector_norm(gradient, dtype=dtype).square().reshape(1)
+        result: Tensor = torch.linalg.vector_norm(gradient, dtype=dtype).square().reshape(1)
+        return result
     if isinstance(rows, int):
         others = [axis for axis in range(gradient.ndim) if axis != rows]
-        return torch.linalg.vector_norm(gradient, dim=others, dtype=dtype).square()
+        result = torch.linalg.vector_norm(gradient, dim=others, dtype=dtype).square()
+        return result
     each = torch.linalg.vector_norm(gradient, dim=1, dtype=dtype).square()
     return torch.zeros(steps, dtype=dtype, device=each.device).index_add_(0, rows.to(each.device), each)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 from weakref import finalize
 
 import torch
@@ -108,7 +109,7 @@ class CalledModules:
             call = UncopiedHook(self._call)
             self._hooks = [module.register_forward_pre_hook(call) for module in self._own]
 
-    def _call(self, module: nn.Module, args: tuple) -> None:
+    def _call(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         if torch.compiler.is_compiling():  # a set of modules is an error in a compiled program
             return
         if module in self._own:
@@ -124,7 +125,7 @@ class CalledModules:
         self._seen = set()
 
 
-def _rate(group: dict) -> float | None:
+def _rate(group: dict[str, Any]) -> float | None:
     rate = group.get("lr")
     if isinstance(rate, Tensor):
         return rate.item() if rate.device.type == "cpu" else None  # another device would have to be waited for

@@ -10,7 +10,8 @@ import math
 
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Observation
-from gradvitals.diagnosis.learning import CERTAIN, is_over, learned
+from gradvitals.diagnosis.learning import is_over, learned
+from gradvitals.diagnosis.metric import CERTAIN
 from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
 
