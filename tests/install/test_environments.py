@@ -194,7 +194,7 @@ def test_report_works_anywhere_with_its_extra_alone(environment, tmp_path):
 
 
 def test_help_and_version_need_nothing(environment, tmp_path):
-    for words in ([], ["--help"], ["--version"], ["report", "--help"], ["train"]):
+    for words in ([], ["--help"], ["--version"], ["report", "--help"], ["new", "--help"], ["new", "mine"]):
         done = environment().gradvitals(*words, cwd=tmp_path, importtime=True)
         loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
         assert "gradvitals.app.commands.console" in loaded

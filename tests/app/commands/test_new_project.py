@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gradvitals.app.commands.new_project import SCRIPTS, new_command, new_project
-from gradvitals.app.commands.script import COMMANDS
+from gradvitals.app.commands.script import COMMANDS, run_script
 from gradvitals.app.config.compose import compose, compose_run_config, options_of_groups
 from gradvitals.app.config.offers import no_such_option
 from gradvitals.app.config.project_settings import admitted
@@ -115,6 +115,13 @@ def test_its_errors_are_one_line_and_know_both_folders(project, warm_command):
     expected = f"gradvitals: {project / 'pyproject.toml'}: expected a table [tool.gradvitals], which marks a project"
     assert done.stderr.startswith(expected)
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_script_of_another_name_is_one_line(project):
+    with pytest.raises(
+        SystemExit, match=r"^gradvitals: fit\.py: expected a script that is named after a command: train, "
+    ):
+        run_script(str(project / "src/fit.py"))
 
 
 def test_only_its_own_pyproject_admits_its_modules(project, warm_command, tmp_path):

@@ -1,5 +1,6 @@
 """Every option of every group composes and builds; and what each is for is said in its file."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,13 @@ def test_an_activations_parameters_stand_in_its_file(option):
     config = OmegaConf.to_container(OmegaConf.load(CONF / "act" / f"{option}.yaml"))
     assert config.pop("name") == option
     assert config == dict(ACTIVATIONS[option].params)
+
+
+def test_experiments_name_their_model_and_data():
+    """In a project the defaults are others, and a recipe shall show there what it shows here."""
+    for file in sorted(CONF.glob("experiment/*.yaml")):
+        text, names = file.read_text(), {"model", "data"}
+        while based := re.search(r"^  - (\w+) *(?:#.*)?$", text, re.MULTILINE):
+            names -= set(re.findall(r"override /(\w+):", text))
+            text = (CONF / f"experiment/{based[1]}.yaml").read_text()
+        assert names <= set(re.findall(r"override /(\w+):", text)), file.name

@@ -419,7 +419,7 @@ app.prescribe = lambda verdict, net: [Remedy(("seed=7",), "luck", "nobody")]
 
 def test_the_command_line_where_nothing_helps(cure_command, tmp_path):
     script = tmp_path / "src" / "cure.py"
-    script.write_text(script.read_text().replace("\n\n\ndef main", f"\n{STUB}\n\ndef main"))
+    script.write_text(script.read_text().replace("\n\nif __name__", f"\n{STUB}\n\nif __name__"))
     done = cure_command("cure.py", *SQUEEZED, "cure.least_steps=20")
     assert done.returncode == 3, done.stderr
     assert "not cured    none of 1 remedies helped enough: seed=7" in done.stdout

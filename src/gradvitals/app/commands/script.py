@@ -62,5 +62,8 @@ def run_script(file: str) -> None:
                 run_script(__file__)
     """
     script = Path(file).resolve()
+    if script.stem not in COMMANDS:
+        expected = f"expected a script that is named after a command: {', '.join(COMMANDS)}"
+        raise SystemExit(f"gradvitals: {script.name}: {expected}")
     os.environ |= {PROJECT: str(script.parents[1]), SCRIPT: str(script)}
     COMMANDS[script.stem](f"python src/{script.name}")
