@@ -38,7 +38,7 @@ def write_page(folders: Iterable[Path], output: Path | None = None) -> Path:
 
 
 def _with_remedy() -> Callable[[Sequence[str], Sequence[str]], list[str]]:
-    """Returns how to replace overrides by a remedy: with Hydra, which reads the configs, whole options with their keys."""
+    """Returns how to replace overrides by a remedy: where Hydra reads the configs, whole options with their keys."""
     if find_spec("hydra") is None:
         return replaced
     from gradvitals.app.config.project_settings import read_project_settings
