@@ -30,16 +30,13 @@ class Gan(LightningModule):
         of_generator.zero_grad()
         self.manual_backward(softplus(-self.critic(made)).mean())
         of_generator.step()
-
-    def on_train_epoch_end(self) -> None:
-        points = self.generator(torch.randn(1000, 4))
-        self.log("distance", (points.norm(dim=1) - 1).abs().mean())  # from the circle
+        self.log("distance", (made.norm(dim=1) - 1).abs().mean())  # of what is made from the circle
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [torch.optim.Adam(part.parameters(), 1e-3, (0.5, 0.9)) for part in (self.generator, self.critic)]
 
 
 vitals = GradientVitals(metric="distance", mode="min")
-trainer = Trainer(max_epochs=25, accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[vitals])
+trainer = Trainer(max_epochs=40, accelerator="cpu", logger=False, enable_checkpointing=False, callbacks=[vitals])
 trainer.fit(Gan(), DataLoader(TensorDataset(ring), batch_size=64, shuffle=True))
 print(vitals)

@@ -17,7 +17,7 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 NOTEBOOK = ROOT / "examples/notebook.ipynb"
 ALONE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "OMP_NUM_THREADS": "1"}
 MOST_LINES = 40  # that contain code
-# All learn. How a GAN's samples improve scatters, so that the metric may show it with too little certainty.
+# All learn. What a GAN makes scatters, so that its metric may show that with too little certainty.
 VERDICTS = {file.stem: {"healthy"} for file in EXAMPLES} | {"gan_manual_optimization": {"healthy", "undecided"}}
 
 
