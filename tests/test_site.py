@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.test_docs import script
 
 links = script("site/links")
-FOLDERS = ("benchmarks", "docs", "examples", "src")
+FOLDERS = ("benchmarks", "conf", "docs", "examples", "src", "tests")  # what pages are in, and what they link to
 
 
 @pytest.mark.slow  # half a minute: it imports every public name, and reads every page
