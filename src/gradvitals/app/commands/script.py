@@ -60,6 +60,11 @@ def run_script(file: str) -> None:
 
             if __name__ == "__main__":
                 run_script(__file__)
+
+        >>> run_script("my-project/src/training.py")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        SystemExit: gradvitals: training.py: expected a script that is named after a command: train, preflight, ...
     """
     script = Path(file).resolve()
     if script.stem not in COMMANDS:
