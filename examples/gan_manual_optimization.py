@@ -30,7 +30,7 @@ class Gan(LightningModule):
         of_generator.zero_grad()
         self.manual_backward(softplus(-self.critic(made)).mean())
         of_generator.step()
-        self.log("distance", (made.norm(dim=1) - 1).abs().mean())  # of what is made from the circle
+        self.log("distance", (made.norm(dim=1) - 1).abs().mean())  # mean distance of its points from the circle
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [torch.optim.Adam(part.parameters(), 1e-3, (0.5, 0.9)) for part in (self.generator, self.critic)]

@@ -74,6 +74,13 @@ def test_own_packages_are_admitted_by_the_environment_alone(own_package, monkeyp
     assert (net.in_features, net.out_features, net.scale) == (3, 2, 2.0)
 
 
+def test_a_package_may_be_trusted_in_one_place_alone(own_package):
+    with pytest.raises(ValueError, match="package 'mine' is not admitted"):
+        build({"_target_": "mine.Net"}, nn.Module)
+    sizes = {"in_features": 3, "out_features": 2, "act": None}
+    assert build({"_target_": "mine.Net"}, nn.Module, sizes, frozenset({"mine"})).in_features == 3
+
+
 def test_an_admitted_package_may_name_a_function_whose_result_is_checked(own_package, monkeypatch):
     monkeypatch.setenv("GRADVITALS_ALLOW", "mine")
     assert isinstance(build({"_target_": "mine.make", "in_features": 2}, nn.Module), nn.Linear)

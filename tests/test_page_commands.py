@@ -108,9 +108,17 @@ SHOWN = (
 )
 
 
+@pytest.fixture
+def cured():
+    """The name of a cured experiment, which is removed afterwards."""
+    yield "of_the_readme"
+    for file in (CONF / "experiment/cured").glob("of_the_readme*"):
+        file.unlink()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_readmes_commands_do_what_it_says(command, tmp_path):
+def test_the_readmes_commands_do_what_it_says(command, cured, tmp_path):
     """In an empty folder, in the order of the page; the lines that a run ends with begin with the words that it shows."""
     readme = (ROOT / "README.md").read_text()
     label = re.compile(r"^([a-z]+)  +\S", re.MULTILINE)
@@ -124,11 +132,10 @@ def test_the_readmes_commands_do_what_it_says(command, tmp_path):
     for line in [*commands(ROOT / "README.md"), *look]:
         words = shlex.split(line, comments=True)
         if words[0] == "python" and words[1].startswith("src/"):
-            own = ["cure.name=of_the_readme"] if words[1] == "src/cure.py" else []
+            own = [f"cure.name={cured}"] if words[1] == "src/cure.py" else []
             outcome[line] = command(*words[2:], *own, script=words[1].removeprefix("src/"))
         elif words[:2] == ["python", "-c"]:
             subprocess.run([sys.executable, *words[1:]], cwd=tmp_path, check=True)
-    (CONF / "experiment/cured/of_the_readme.yaml").unlink(missing_ok=True)
     assert {line: done.stderr for line, done in outcome.items() if done.returncode} == {}
     assert (tmp_path / "logs/wine/predictions_wine.csv").is_file()
     printed = "\n".join(done.stdout for done in outcome.values())

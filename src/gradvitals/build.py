@@ -3,8 +3,8 @@
 A spec is ``{"_target_": "package.module.Class", **arguments}``. It must name a class of the expected type. The type is
 checked on the resolved class and not by a prefix of its name, because ``torch.load`` begins with ``torch.`` too. Only
 packages in :data:`TRUSTED` are imported. Users admit their own by the environment variable ``GRADVITALS_ALLOW`` (names
-of packages, separated by commas), which the commands extend by what the ``pyproject.toml`` of the checkout lists; never
-by a config, which is untrusted input. Arguments are plain values: nothing inside them is built.
+of packages, separated by commas), which the commands extend by what the ``pyproject.toml`` of the project or checkout
+lists; never by a config, which is untrusted input. Arguments are plain values: nothing inside them is built.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 Spec = Mapping[str, Any]
-TRUSTED = frozenset({"aim", "gradvitals", "lightning", "torch", "torchvision"})
+TRUSTED = frozenset({"gradvitals", "lightning", "torch", "torchvision"})
 ALLOW = "GRADVITALS_ALLOW"
 DEMOS = "lightning.pytorch.demos"  # examples that download files and unpickle them
 HYDRA_KEYS = frozenset({"_args_", "_partial_", "_recursive_", "_convert_"})  # which Hydra's own `instantiate` reads
@@ -109,7 +109,7 @@ def _import(path: str) -> Any:
     return getattr(module, name)
 
 
-def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None) -> T:
+def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None, trusted: frozenset[str] = TRUSTED) -> T:
     """Builds the object that a spec describes.
 
     Args:
@@ -117,6 +117,7 @@ def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None) ->
         kind: the type that is expected.
         offers: arguments that the caller can supply. One is passed if the signature has it and the spec omits it or
             sets it to None.
+        trusted: see :func:`resolve`.
 
     Raises:
         ValueError: see :func:`resolve`; or an argument that the signature does not have, or that would become code.
@@ -126,7 +127,7 @@ def build(spec: Spec, kind: type[T], offers: Mapping[str, Any] | None = None) ->
         >>> build({"_target_": "torch.nn.Linear", "in_features": 4}, nn.Module, offers={"out_features": 2})
         Linear(in_features=4, out_features=2, bias=True)
     """
-    target = resolve(spec.get("_target_", ""), kind)
+    target = resolve(spec.get("_target_", ""), kind, trusted)
     given = {key: value for key, value in spec.items() if key != "_target_"}
     _refuse_code(spec["_target_"], target, given)
     takes, open_ended = accepts(target)

@@ -34,7 +34,12 @@ def test_there_is_an_example_of_each_habit():
     }
 
 
-@pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
+LONG = ("gan_manual_optimization", "hugging_face_trainer", "transformer_language_model")
+
+
+@pytest.mark.parametrize(
+    "file", [pytest.param(file, id=file.stem, marks=[pytest.mark.slow] * (file.stem in LONG)) for file in EXAMPLES]
+)
 def test_example(file, tmp_path):
     (folder := tmp_path / "here").mkdir()
     environment = os.environ | ALONE | {"PYTHONPATH": str(ROOT / "src"), "TMPDIR": str(tmp_path)}
@@ -46,6 +51,7 @@ def test_example(file, tmp_path):
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_the_notebook(monkeypatch):
     """Ends with both verdicts, and is kept without outputs."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -104,6 +104,7 @@ COMPLETED = {
     "gradvitals ": "new\ntrain\npreflight\ncure\neval\npredict\nexport\nreport\nboard",
     "gradvitals tr": "new\ntrain\npreflight\ncure\neval\npredict\nexport\nreport\nboard",  # of which the shell chooses
     "gradvitals train act=e": "act=elu act=erf act=exponential",
+    "gradvitals report ": "",  # the shell completes files
 }
 
 

@@ -11,12 +11,13 @@ from omegaconf import OmegaConf
 from gradvitals.app.commands.new_project import SCRIPTS, new_command, new_project
 from gradvitals.app.commands.script import COMMANDS, run_script
 from gradvitals.app.config.compose import compose, compose_run_config, options_of_groups
+from gradvitals.app.config.conf_folder import PACKAGED, conf_folder, is_project
 from gradvitals.app.config.offers import no_such_option
 from gradvitals.app.config.project_settings import admitted
 from gradvitals.app.config.remedy_overrides import _choices, _flattened, _read, with_remedy
 from gradvitals.app.cure.experiment_file import experiment
 from gradvitals.errors import ConfigError
-from tests.conftest import CONF, ROOT
+from tests.conftest import ROOT
 
 SHORT = ("debug=one_batch", "trainer=cpu", "report=false")
 
@@ -87,6 +88,24 @@ def test_what_a_page_recommends_and_a_cure_writes_know_the_project(project, type
     compose(with_remedy(typed, ["act=elu", "init=auto"], conf), conf)
 
 
+def test_without_configs_of_its_own_it_has_the_packaged_ones(project, monkeypatch):
+    monkeypatch.setenv("GRADVITALS_PROJECT", str(project))
+    assert conf_folder() == project / "conf"
+    shutil.rmtree(project / "conf")
+    assert conf_folder() == PACKAGED
+
+
+def test_a_project_is_marked_by_its_table(project):
+    file = project / "pyproject.toml"
+    for text, marked in (
+        ('[tool."gradvitals"]\n', True),
+        ("x = 'tool.gradvitals'\n", False),
+        ("[tool.gradvitals\n", False),
+    ):
+        file.write_text(text)
+        assert is_project(project) == marked
+
+
 def test_its_defaults_need_their_first_line(project, tmp_path):
     (project / "conf/project/default.yaml").write_text("trainer:\n  max_epochs: 3\n")
     with pytest.raises(
@@ -149,6 +168,7 @@ def test_tab_completes_its_options(project, command):
         ("project-", "'project-': expected a name that begins with a letter"),
         ("torch", "torch: is the name of a Python module already"),
         ("json", "json: is the name of a Python module already"),
+        ("hydra-plugins", "hydra-plugins: is the name of a Python module already"),
         ("train", "train: is the name of a script in src/ already"),
     ],
 )
@@ -201,4 +221,3 @@ def test_other_hydra_applications_do_not_get_the_packaged_configs(tmp_path):
         with initialize_config_dir(str(folder), version_base="1.3"):
             sources = GlobalHydra.instance().config_loader().get_sources()
             assert "gradvitals" not in {source.provider for source in sources}
-    assert CONF.is_dir()

@@ -61,11 +61,12 @@ def test_an_activations_parameters_stand_in_its_file(option):
     assert config == dict(ACTIVATIONS[option].params)
 
 
-def test_experiments_name_their_model_and_data():
+def test_experiments_and_sweeps_name_their_model_and_data():
     """In a project the defaults are others, and a recipe shall show there what it shows here."""
-    for file in sorted(CONF.glob("experiment/*.yaml")):
+    sweeps = [file for file in CONF.glob("sweep/*.yaml") if file.stem not in ("grid", "optuna")]  # of any network
+    for file in sorted([*CONF.glob("experiment/*.yaml"), *sweeps]):
         text, names = file.read_text(), {"model", "data"}
-        while based := re.search(r"^  - (\w+) *(?:#.*)?$", text, re.MULTILINE):
+        while based := re.search(r"^  - (?!grid)(\w+) *(?:#.*)?$", text, re.MULTILINE):
             names -= set(re.findall(r"override /(\w+):", text))
             text = (CONF / f"experiment/{based[1]}.yaml").read_text()
         assert names <= set(re.findall(r"override /(\w+):", text)), file.name

@@ -532,6 +532,11 @@ def test_what_is_refused_leaves_no_directory(warm_command, tmp_path, words, mess
     assert not list((tmp_path / "logs").glob("cure/runs/*"))
 
 
+def test_the_folder_of_experiments_need_not_be_there(tmp_path):
+    (tmp_path / "conf").mkdir()
+    module._check_settings({"monitor": {"_target_": "a.Monitor"}, "trainer": {}}, tmp_path / "conf")
+
+
 def test_a_folder_that_cannot_be_written_is_told_before_training(cure_command, tmp_path):
     (tmp_path / "conf/experiment/cured").write_text("a file where the folder belongs")
     done = cure_command("cure.py", *SMALL)

@@ -44,7 +44,7 @@ def test_turning_determinism_off_undoes_turning_it_on(tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "package", "command"),
-    [("aim", "aim", "pip install aim"), ("comet", "comet_ml", 'pip install ".[comet]"')],
+    [("aim", "aim", "pip install aim"), ("comet", "comet_ml", 'pip install "gradvitals[comet]"')],
 )
 def test_a_logger_whose_package_is_missing_is_refused_with_the_command(option, package, command, tmp_path):
     if find_spec(package):

@@ -33,7 +33,7 @@ ABOUT = {
     "board": "serves TensorBoard on the newest runs",
 }
 COMPLETION = ("-sc", "--shell-completion")  # Hydra's flag
-ANYWHERE = ("report", "board")  # read what runs have written, and neither configs nor code
+ANYWHERE = ("board",)  # reads what runs have written, and neither configs nor code
 
 
 def main() -> None:
@@ -70,8 +70,10 @@ def _of_the_completed_line() -> str:
         return "train"
     program, _, rest = line.partition(" ")
     name, space, rest = rest.partition(" ")
-    if not space or name not in COMPOSED:
+    if not space:
         return ""
+    if name not in COMPOSED:
+        raise SystemExit  # nothing is offered, and the shell completes files
     os.environ["COMP_LINE"] = f"{program} {rest}"
     return name
 

@@ -55,10 +55,10 @@ def launch(name: str) -> None:
     Args:
         name: of the command, of its task function and of its config.
     """
+    read_project_settings()
     task = getattr(import_module(TASKS[name]), name)
     main = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=name)(task)
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
-    read_project_settings()
     disable_telemetry()
     register_names()
     register_help()

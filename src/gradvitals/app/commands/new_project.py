@@ -88,7 +88,7 @@ def new_project(folder: Path) -> int:
     files = dict(_files({"my-project": name, "my_project": package, "{version}": gradvitals.__version__}))
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
+        (folder / path).write_text(text, encoding="utf-8", newline="\n")  # make reads no others
     return len(files)
 
 
@@ -100,8 +100,9 @@ def _package(name: str) -> str:
             f"{name!r}: expected a name that begins with a letter and contains letters, digits, - and _, because it is "
             "the name of a Python package, too; such as my-project"
         )
-    found = None if package in sys.stdlib_module_names else find_spec(package)
-    is_taken = package in sys.stdlib_module_names or (found is not None and found.origin is not None)
+    others = (*sys.stdlib_module_names, "hydra_plugins")
+    found = None if package in others else find_spec(package)
+    is_taken = package in others or (found is not None and found.origin is not None)
     if package in SCRIPTS or is_taken:
         what = "of a script in src/" if package in SCRIPTS else "of a Python module"
         raise ConfigError(f"{name}: is the name {what} already, which the project would hide; expected another name")

@@ -27,8 +27,7 @@ def composed_command(name: str, command: str) -> None:
     announce_loading(COMPOSED[name])
     with missing_extra_in_one_line(name):
         from gradvitals.app.commands.entry_point import launch
-
-        launch(name)
+    launch(name)
 
 
 COMMANDS: dict[str, Callable[[str], None]] = {

@@ -7,12 +7,13 @@ installed wheel. The module itself imports nothing heavy.
 from __future__ import annotations
 
 import os
-import re
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 PROJECT = "GRADVITALS_PROJECT"  # set by the commands: the project whose script was called, for child processes
-TABLE = re.compile(rb"^\s*\[\s*tool\s*\.\s*gradvitals\s*\]", re.MULTILINE)  # in the pyproject.toml of a project
-INSTALLED, OF_CHECKOUT = Path(__file__).parents[2] / "conf", Path(__file__).parents[4] / "conf"
+HERE = Path(__file__).resolve()
+INSTALLED, OF_CHECKOUT = HERE.parents[2] / "conf", HERE.parents[4] / "conf"
 PACKAGED = INSTALLED if INSTALLED.is_dir() else OF_CHECKOUT
 
 
@@ -35,7 +36,7 @@ def conf_folder() -> Path:
         True
     """
     root = project_root()
-    return PACKAGED if root is None else root / "conf"
+    return root / "conf" if root and (root / "conf").is_dir() else PACKAGED
 
 
 def conf_folders(first: Path | None = None) -> list[Path]:
@@ -61,7 +62,11 @@ def config_file(name: str, first: Path | None = None) -> Path | None:
 def is_project(root: Path) -> bool:
     """Returns whether the ``pyproject.toml`` of a folder says that it is a project of gradvitals."""
     file = root / "pyproject.toml"
-    return file.is_file() and TABLE.search(file.read_bytes()) is not None
+    if not file.is_file() or b"gradvitals" not in (content := file.read_bytes()):
+        return False
+    with suppress(ValueError):
+        return "gradvitals" in tomllib.loads(content.decode()).get("tool", {})
+    return False
 
 
 def is_of_a_user(conf: Path) -> bool:

@@ -115,7 +115,8 @@ def _read(conf: Path, group: str, name: str) -> _File:
 
 
 def _flattened(typed: Sequence[str], conf: Path) -> list[tuple[str, str]]:
-    found = {**{group: usual_choices(conf)[group] for group in SILENT}, **_options(typed)}
+    usual = {group: option for group, option in usual_choices(conf).items() if group in SILENT}
+    found = {**usual, **_options(typed)}
     return [(group, found[group]) for group in FLATTENED if group in found]
 
 

@@ -81,7 +81,7 @@ def _check_settings(settings: RunConfig, conf: Path) -> None:
     if not is_of_a_user(conf):
         return
     folder = cured_folder(conf)
-    nearest = folder if folder.exists() else folder.parent
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         raise ConfigError(
             f"{short(folder)}: expected a folder that can be written, for the cured experiment; it cannot"

@@ -17,7 +17,7 @@ from lightning.pytorch.strategies import Strategy
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.config.schema import ALIASES
-from gradvitals.build import Spec, accepts, build
+from gradvitals.build import TRUSTED, Spec, accepts, build
 from gradvitals.callbacks.metric_history import MetricHistory
 from gradvitals.checkpoints.atomic_io import AtomicCheckpointIO
 from gradvitals.distributed.sync_batch_norm import SyncAnywhere
@@ -30,6 +30,8 @@ from gradvitals.loops.resumable import resumable
 # Arguments that other groups decide, and no key of the trainer.
 OURS = {"self", "callbacks", "logger", "plugins", "default_root_dir", "barebones", "model_registry"}
 OURS |= {"enable_progress_bar", "enable_model_summary", "enable_checkpointing"}
+
+LOGGER_EXTRAS = {"comet", "mlflow", "wandb"}  # of pyproject.toml
 
 # Lightning sets it, and Adam then asks the driver for GPUs at every step, which is a twentieth of a small net's step.
 NVML_CHECK = "PYTORCH_NVML_BASED_CUDA_CHECK"
@@ -109,9 +111,8 @@ def _build_loggers(specs: Sequence[Spec]) -> list[Logger]:
         if spec["_target_"].startswith("aim.") and find_spec("aim") is None:
             raise ConfigError(f"logger={option} needs a package: aim. Install it by pip install aim")
         try:
-            loggers.append(build(spec, Logger))  # type: ignore[type-abstract]
+            loggers.append(build(spec, Logger, trusted=TRUSTED | {"aim"}))  # type: ignore[type-abstract]
         except ModuleNotFoundError as error:
-            raise ConfigError(
-                f'logger={option} needs a package: {error.msg}. Install it by pip install "gradvitals[{option}]"'
-            ) from None
+            install = f'. Install it by pip install "gradvitals[{option}]"' if option in LOGGER_EXTRAS else ""
+            raise ConfigError(f"logger={option} needs a package: {error.msg}{install}") from None
     return loggers

@@ -133,5 +133,6 @@ def _clipping_line(fraction: float, start: dict[str, float]) -> str:
 def _board() -> str:
     """The command with this Python, which a shell finds by name only where the environment is activated."""
     root = project_root()
-    program = "-m gradvitals board" if root is None else in_shell(root / "src" / "board.py")
+    script = root / "src" / "board.py" if root else None
+    program = in_shell(script) if script and script.is_file() else "-P -m gradvitals board"
     return f"{in_shell(Path(sys.executable))} {program}"
