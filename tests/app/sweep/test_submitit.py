@@ -169,7 +169,7 @@ def test_a_launcher_that_is_not_installed_says_how(monkeypatch):
     monkeypatch.setattr(hydra_targets, "find_spec", lambda name: None)
     target = "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher"
     with pytest.raises(
-        ConfigError, match=r'needs a package: hydra-ray-launcher. Install it by pip install "\.\[ray\]"'
+        ConfigError, match=r'needs a package: hydra-ray-launcher. Install it by pip install "gradvitals\[ray\]"'
     ):
         check_hydra(OmegaConf.create({"launcher": {"_target_": target}}))
 

@@ -8,9 +8,9 @@ import os
 import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from unittest.mock import patch
 
 import hydra
@@ -29,6 +29,9 @@ from gradvitals.app.config.typed_paths import with_typed_paths
 from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import INTERRUPTED, ConfigError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 # Overrides of a process that is not the first of its run: it makes no directory and writes no file.
 ASIDE = (
@@ -49,6 +52,16 @@ TASKS = {  # of Hydra; it names a job after the module
 RESUMES = "train"  # the command whose line ``resume``, ``resume_sweep`` and ``join_sweep`` rewrite
 
 
+def _task(name: str) -> Callable[[DictConfig], Any]:
+    """The task function of a command; its module is imported once there is a config, which ``--help`` never needs."""
+
+    def task(config: DictConfig) -> Any:
+        return getattr(import_module(TASKS[name]), name)(config)
+
+    task.__module__ = TASKS[name]  # whose last part is Hydra's name of the job
+    return task
+
+
 def launch(name: str) -> None:
     """Runs a command as a Hydra application in which a wrong override ends in one line and exit code 1.
 
@@ -56,8 +69,7 @@ def launch(name: str) -> None:
         name: of the command, of its task function and of its config.
     """
     read_project_settings()
-    task = getattr(import_module(TASKS[name]), name)
-    main = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=name)(task)
+    main = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=name)(_task(name))
     atexit.register(gc.freeze)  # saves the collection of everything that was imported, a second and more at exit
     disable_telemetry()
     register_names()
