@@ -9,6 +9,7 @@ import tomllib
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from sklearn.datasets import load_wine
 
 from gradvitals.app.config.run_directory import register_names
 from tests.conftest import CONF, ROOT
@@ -140,3 +141,64 @@ def test_the_readmes_commands_do_what_it_says(command, cured, tmp_path):
     assert (tmp_path / "logs/wine/predictions_wine.csv").is_file()
     printed = "\n".join(done.stdout for done in outcome.values())
     assert [shows for shows in SHOWN if shows[1] not in (ROOT / shows[0]).read_text() or shows[1] not in printed] == []
+
+
+# What stands for something of the reader's own, and what it is here.
+OWN = {
+    **{"RUN_DIR": "logs/wine", "RUN_A": "logs/wine", "RUN_B": "logs/wine", "logs/train/multiruns/NAME": "logs/sweep"},
+    **{"SWEEP_DIR": "logs/sweep", "FILE": "wine.csv", "COLUMN": "target", "NEW.csv": "wine.csv"},
+    **{"new.csv": "wine.csv", "labeled.csv": "wine.csv"},
+}
+# Several GPUs, Ray or a SLURM cluster, a server, a cure of minutes, or what needs something else of the reader's own.
+NOT_HERE = ("trainer=ddp ", "trainer=fsdp", "launcher=ray", "launcher=submitit", "join_sweep", "board.py")
+NOT_HERE += ("cure.py experiment=rnn_vanishing", "DIR", "NAME", "data.series=target", "data=fashion_mnist")
+
+
+def tables(folder):
+    """The tables that guides speak of, and a run and a sweep to go on with."""
+    frame = load_wine(as_frame=True).frame
+    frame.to_csv(folder / "wine.csv", index=False)
+    for name, target in (("churn", "Churn"), ("water", "Potability")):
+        frame.rename(columns={"target": target}).to_csv(folder / f"{name}.csv", index=False)
+    rows = [f"m{i},{t},{i % 7 + t},{(i + t) % 5},{i % 2}" for i in range(40) for t in range(2 + i % 4)]
+    (folder / "machines.csv").write_text("\n".join(["machine,minute,temperature,load,fails", *rows]))
+
+
+def lines_of_guides():
+    """What can be run here of the commands in the guides and in the list of options, each once."""
+    found = {}
+    for page in (*sorted((ROOT / "docs/guides").glob("*.md")), ROOT / "docs/options.md"):
+        for line in commands(page) if page.stem not in ELSEWHERE - {"troubleshooting"} else ():
+            for placeholder, own in OWN.items():
+                line = re.sub(rf"(?<![\w/]){re.escape(placeholder)}\b", own, line)
+            words = shlex.split(line, comments=True)
+            if words[0] == "python" and words[1].startswith("src/") and not any(each in line for each in NOT_HERE):
+                found[shlex.join(words[1:])] = words[1:]
+    return list(found.values())
+
+
+def shortened(script, words):
+    """The words of a command that trains, with what makes it short."""
+    if script not in ("train.py", "cure.py"):
+        return words
+    words = [re.sub(r"n_trials=\d+", "n_trials=2", word) for word in words]
+    is_long = not any(word.startswith(("debug=", "resume", "--cfg")) for word in words)
+    return [*words, "debug=one_batch"] if is_long and script == "train.py" else words
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_commands_of_the_guides_run(command, cured, tmp_path):
+    tables(tmp_path)
+    csv = ("data=csv", "data.path=wine.csv", "data.target=target", "trainer.max_epochs=2")
+    assert command(*csv, "hydra.run.dir=logs/wine").returncode == 0
+    assert command("-m", "seed=0,1", "debug=one_batch", "hydra.sweep.dir=logs/sweep").returncode == 0
+    failed = {}
+    for script, *words in lines_of_guides():
+        script = script.removeprefix("src/")
+        own = [f"cure.name={cured}"] if script == "cure.py" else []
+        own += csv[:-1] if "weights=logs/wine" in words else ()  # of the same network
+        done = command(*shortened(script, words), *own, script=script)
+        if done.returncode:
+            failed[shlex.join([script, *words])] = done.stderr[-300:]
+    assert failed == {}

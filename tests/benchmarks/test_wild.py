@@ -42,7 +42,7 @@ def test_a_tenth_of_the_wild_set(tmp_path):
     helps, of = found["runs that fail by a fault that some verdict names: the verdict names a cause that helps"]
     assert helps >= 0.8 * of, text
     again = tables("wild", tmp_path)
-    assert "s left" not in again  # nothing was trained twice
+    assert not re.search(r"\d s left", again)  # nothing was trained twice
     assert again.endswith(text[text.index("# Whether") :])
 
 
