@@ -1,8 +1,10 @@
 """The pages of the repository, as people read them on a forge, and what is to be found in them."""
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from tests.conftest import ROOT
 
@@ -17,6 +19,14 @@ def pages() -> list[Path]:
     """README, CONTRIBUTING, and what is in ``docs/``; folders with an underscore are what a generator of sites wrote."""
     below = (page for page in sorted((ROOT / "docs").rglob("*.md")) if "/_" not in str(page.relative_to(ROOT)))
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *below]
+
+
+def script(name: str) -> ModuleType:
+    """The script ``docs/NAME.py``, which is no module of a package."""
+    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), ROOT / f"docs/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def name(page: Path) -> str:

@@ -1,12 +1,12 @@
 """The README says what is there."""
 
-import importlib.util
 import re
 import subprocess
 
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
 from gradvitals.diagnosis.rules import rules
 from tests.conftest import ROOT
+from tests.pages import script
 from tests.test_architecture import ARROWS
 
 README = (ROOT / "README.md").read_text()
@@ -27,13 +27,6 @@ FIGURES = (
     ("RESULTS", "| 3 x 100, BatchNorm", {"0.98 to 1.24": "**0.98**"}),
     ("RESULTS", "| digits, the default", {"0.98 to 1.24": "**1.24**"}),
 )
-
-
-def script(name: str):
-    spec = importlib.util.spec_from_file_location(name.rpartition("/")[2], ROOT / "docs" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_readme_is_for_the_first_five_minutes():

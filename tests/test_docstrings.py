@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.pages import script
 
 SHAPES = r"shape|axes|``\([\w, .]*\)``"
 SETTINGS = "gradvitals.monitor.settings.Settings"
@@ -24,10 +24,7 @@ SETTINGS = "gradvitals.monitor.settings.Settings"
 @cache
 def reference() -> ModuleType:
     """The script that makes the pages of the reference, which knows the public names."""
-    spec = importlib.util.spec_from_file_location("api", ROOT / "docs/site/api.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("site/api")
 
 
 def around(value: Any) -> str:

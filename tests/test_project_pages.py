@@ -12,10 +12,10 @@ from gradvitals.app.commands.new_project import new_project
 from gradvitals.app.config.compose import compose, options_of_groups
 from gradvitals.app.config.other_templates import KEYS, OPTIONS
 from tests.conftest import ROOT
+from tests.pages import FENCE
 
 NAMES = ("new_project", "coming_from_lightning_hydra_template")
 PAGES = {name: (ROOT / f"docs/guides/{name}.md").read_text() for name in NAMES}
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./]+\.\w+)\n")  # the first line of a block that is a file of the project
 SHORT = ("debug=one_batch", "trainer=cpu", "report=false")
 

@@ -17,8 +17,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.conftest import CONF, ROOT
+from tests.pages import blocks
 
-PAGE = (ROOT / "docs/guides/troubleshooting.md").read_text()
+FILE = ROOT / "docs/guides/troubleshooting.md"
+PAGE = FILE.read_text()
 GAP = "…"
 
 
@@ -57,11 +59,7 @@ def test_a_line_that_is_not_in_the_source_is_found():
     assert not re.search(re.escape(next(parts("…: no such thing; expected …"))), written())
 
 
-def block(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-
-
-COMMANDS = [line for lines in block("bash") for line in lines.splitlines() if line.strip()]
+COMMANDS = [line for lines in blocks(FILE, "bash") for line in lines.splitlines() if line.strip()]
 COMMANDS += re.findall(r"`(python src/\S+\.py [^`]*=[^`]*)`", PAGE)
 
 
@@ -104,7 +102,7 @@ def test_the_python_runs(monkeypatch):
         "criterion": nn.CrossEntropyLoss(),
         "batches": batches,
     }
-    for code in block("python"):
+    for code in blocks(FILE, "python"):
         exec(compile(code, "troubleshooting.md", "exec"), names)
     assert names["vitals"].measured_steps == (0, 9)  # the first ten
     assert names["found"].loss_expected == pytest.approx(1.0986, abs=1e-4)

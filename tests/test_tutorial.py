@@ -8,7 +8,6 @@ expression has to be one of the station's code, or one that was compared.
 from __future__ import annotations
 
 import ast
-import importlib.util
 import logging
 import math
 import re
@@ -22,6 +21,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
+from tests.pages import script
 
 FOLDER = ROOT / "docs/tutorial"
 NUMBER = r"\d+(?:\.\d+)?(?:e-?\d+)?"
@@ -31,9 +31,7 @@ STATEMENT = re.compile(
     r"|`(?P<word>\w+)` \(`(?P<named>[^`]+)`\)"
 )
 QUICK = (1, 5, 9)  # stations of about a second
-spec = importlib.util.spec_from_file_location("execute_tutorial", FOLDER / "execute.py")
-execute = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(execute)
+execute = script("tutorial/execute")
 PAGE = (FOLDER / "tutorial.md").read_text()
 
 

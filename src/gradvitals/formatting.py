@@ -90,8 +90,8 @@ def command(name: str) -> str:
         >>> command("cure")
         'python src/cure.py'
     """
-    is_script = os.path.isabs(os.environ.get(SCRIPT, os.path.abspath(name)))
-    return f"python src/{name}.py" if is_script else f"gradvitals {name}"
+    called = os.environ.get(SCRIPT)  # the path of a script, or the name of a command
+    return f"python src/{name}.py" if called is None or os.path.isabs(called) else f"gradvitals {name}"
 
 
 def typed(name: str, overrides: Iterable[str]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from gradvitals.app.commands.new_project import SCRIPTS, new_command, new_project
-from gradvitals.app.commands.script import COMMANDS, run_script
+from gradvitals.app.commands.new_project import new_command, new_project
+from gradvitals.app.commands.script import ABOUT, COMMANDS, run_script
 from gradvitals.app.config.compose import compose, compose_run_config, options_of_groups
 from gradvitals.app.config.conf_folder import PACKAGED, conf_folder, is_project
 from gradvitals.app.config.offers import no_such_option
@@ -33,9 +33,9 @@ def test_its_files_have_its_names(project):
     files = {file.relative_to(project).as_posix(): file.read_text() for file in project.rglob("*") if file.is_file()}
     expected = {".gitignore", ".env.example", ".github/workflows/test.yml", "src/my_own_project/net.py", "Makefile"}
     assert expected | {f"src/{name}.py" for name in COMMANDS} <= set(files)
-    assert list(SCRIPTS) == list(COMMANDS)
+    assert list(ABOUT) == list(COMMANDS)
     assert not [name for name, text in files.items() if "my_project" in text or "my-project" in text or "{" in name]
-    assert max(len(files[f"src/{name}.py"].splitlines()) for name in SCRIPTS) <= 10
+    assert max(len(files[f"src/{name}.py"].splitlines()) for name in ABOUT) <= 10
     assert admitted(project / "pyproject.toml") == {"my_own_project"}
     ours = {"src/train.py", "src/eval.py"}
     code = {name: files[name].partition('"""\n')[2] for name in ours}

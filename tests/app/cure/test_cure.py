@@ -463,7 +463,7 @@ def finished(conf, tmp_path, monkeypatch, caplog):
         job = Job(tmp_path, settings.overrides)
         monkeypatch.setattr(module.Job, "current", lambda: job)
         monkeypatch.setattr(module.Job, "config", lambda self, config: settings)
-        monkeypatch.setattr(module, "conf_folder", lambda: conf)
+        monkeypatch.setattr(module, "composed_folder", lambda: conf)
         monkeypatch.setattr(module, "run_trial", lambda overrides, conf: trial)
         caplog.set_level("INFO")
         with pytest.raises(SystemExit) as ending:

@@ -15,23 +15,14 @@ from pathlib import Path
 from typing import NoReturn
 
 import gradvitals
+from gradvitals.app.commands import script
 from gradvitals.app.commands.new_project import new_command
 from gradvitals.app.commands.script import COMMANDS, COMPOSED
 from gradvitals.app.config.conf_folder import PACKAGED, PROJECT, is_project
 from gradvitals.errors import shown
 from gradvitals.formatting import SCRIPT
 
-ABOUT = {
-    "new": "makes a project of your own, which depends on this package",
-    "train": "trains one network, or a sweep of them",
-    "preflight": "sends one batch through a network before any training",
-    "cure": "trains until a network is diagnosed, and tries the remedies",
-    "eval": "tests a trained run again, or on other data",
-    "predict": "writes the predictions of a run for every row of a table",
-    "export": "writes the weights of a run as safetensors",
-    "report": "writes one page about a run, or one that compares many",
-    "board": "serves TensorBoard on the newest runs",
-}
+ABOUT = {"new": "makes a project of your own, which depends on this package"} | script.ABOUT
 COMPLETION = ("-sc", "--shell-completion")  # Hydra's flag
 ANYWHERE = ("board",)  # reads what runs have written, and neither configs nor code
 
@@ -79,11 +70,11 @@ def _of_the_completed_line() -> str:
 
 
 def _leave_to_the_project(name: str, words: list[str]) -> None:
-    here, script = Path.cwd(), Path("src", f"{name}.py")
-    is_elsewhere = here == PACKAGED.parent or not (script.is_file() and is_project(here))
+    here, own = Path.cwd(), Path("src", f"{name}.py")
+    is_elsewhere = here == PACKAGED.parent or not (own.is_file() and is_project(here))
     if name in ANYWHERE or is_elsewhere or {*words} & {*COMPLETION}:
         return
-    typed = shlex.join(["python", str(script), *words])
+    typed = shlex.join(["python", str(own), *words])
     _refuse(f"{name}: this folder is a project, whose own scripts read its conf/; expected {typed}")
 
 

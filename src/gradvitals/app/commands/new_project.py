@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import gradvitals
+from gradvitals.app.commands.script import ABOUT
 from gradvitals.errors import EXTRAS, ConfigError
 from gradvitals.formatting import in_shell
 
@@ -30,17 +31,7 @@ package in it has the same name, with _ for each -.
 TEMPLATE = Path(__file__).parent / "template"
 SUFFIX = ".template"  # so that no tool takes them for modules, tests or settings of this project
 NAME = re.compile(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?")
-SCRIPT = "src/command.py"  # stands for one script for each command
-SCRIPTS = {
-    "train": "Trains one network of this project, or a sweep of them",
-    "preflight": "Looks at a network before it is trained",
-    "cure": "Cures a network that does not learn",
-    "eval": "Tests a trained run",
-    "predict": "Writes the predictions of a run for a table",
-    "export": "Writes the weights of a run as safetensors",
-    "report": "Writes one page about a run, or one that compares many",
-    "board": "Serves TensorBoard on some runs",
-}
+ONE_FOR_EACH = "src/command.py"  # stands for one script for each command
 EMPTY = {".git"}  # what an empty folder may contain
 
 
@@ -103,8 +94,8 @@ def _package(name: str) -> str:
     others = (*sys.stdlib_module_names, "hydra_plugins")
     found = None if package in others else find_spec(package)
     is_taken = package in others or (found is not None and found.origin is not None)
-    if package in SCRIPTS or is_taken:
-        what = "of a script in src/" if package in SCRIPTS else "of a Python module"
+    if package in ABOUT or is_taken:
+        what = "of a script in src/" if package in ABOUT else "of a Python module"
         raise ConfigError(f"{name}: is the name {what} already, which the project would hide; expected another name")
     return package
 
@@ -114,11 +105,12 @@ def _files(names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for file in sorted(TEMPLATE.rglob(f"*{SUFFIX}")):
         path = file.relative_to(TEMPLATE).as_posix().removesuffix(SUFFIX).replace("dot_", ".")
         text = file.read_text(encoding="utf-8")
-        if path != SCRIPT:
+        if path != ONE_FOR_EACH:
             yield _replaced(path, names), _replaced(text, names)
             continue
-        for command, about in SCRIPTS.items():
-            yield f"src/{command}.py", _replaced(text, {"{command}": command, "{about}": about})
+        for command, about in ABOUT.items():
+            sentence = f"{about[0].upper()}{about[1:]}"
+            yield f"src/{command}.py", _replaced(text, {"{command}": command, "{about}": sentence})
 
 
 def _replaced(text: str, names: Mapping[str, str]) -> str:

@@ -15,6 +15,16 @@ from gradvitals.app.commands.loading_line import announce_loading, missing_extra
 from gradvitals.app.config.conf_folder import PROJECT
 from gradvitals.formatting import SCRIPT
 
+ABOUT = {
+    "train": "trains one network, or a sweep of them",
+    "preflight": "sends one batch through a network before any training",
+    "cure": "trains until a network is diagnosed, and tries the remedies",
+    "eval": "tests a trained run again, or on other data",
+    "predict": "writes the predictions of a run for every row of a table",
+    "export": "writes the weights of a run as safetensors",
+    "report": "writes one page about a run, or one that compares many",
+    "board": "serves TensorBoard on the newest runs",
+}
 COMPOSED = {  # commands that compose a config -> what they load, and what for
     "train": "Hydra, torch and Lightning, to train",
     "preflight": "Hydra, torch and Lightning, to look at one batch",

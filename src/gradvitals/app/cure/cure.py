@@ -47,7 +47,7 @@ def cure(config: DictConfig) -> None:
     """
     job, state, began = Job.current(), None, time.perf_counter()
     with job.refusals(began=lambda: state is not None):
-        settings, conf = job.config(config), conf_folder()
+        settings, conf = job.config(config), composed_folder()
         options = CureOptions.checked(settings["cure"], settings.overrides.typed_keys)
         _check_settings(settings, conf)
         announce_run(job)
@@ -66,7 +66,7 @@ def cure(config: DictConfig) -> None:
         _finish(state, options.name, conf, job, time.perf_counter() - began)
 
 
-def conf_folder() -> Path:
+def composed_folder() -> Path:
     """Returns the folder of the configs that Hydra composed from."""
     sources = HydraConfig.get().runtime.config_sources
     return Path(next(source.path for source in sources if source.provider == "main"))

@@ -93,7 +93,7 @@ def write_experiment(state: CureState, cured: Attempt, name: str, conf: Path, ru
         return _write(run_dir / FILE, state, cured, train_command(without_paths(cured.trial.overrides)), conf)
     folder = cured_folder(conf)
     folder.mkdir(parents=True, exist_ok=True)
-    cures = _comment(f"Cures    {train_command(without_paths(state.overrides))}")
+    cures = _cures(state)
     files = (folder / f"{name}{f'_{i}' if i > 1 else ''}.yaml" for i in count(1))
     file = next(file for file in files if not file.exists() or cures in file.read_text(encoding="utf-8").splitlines())
     return _write(file, state, cured, train_command([f"experiment=cured/{file.stem}"]), conf)
@@ -105,8 +105,7 @@ def cured_folder(conf: Path) -> Path:
 
 
 def _write(file: Path, state: CureState, cured: Attempt, run_by: str, conf: Path) -> Path:
-    cures = _comment(f"Cures    {train_command(without_paths(state.overrides))}")
-    header = [*_header(state, cured, run_by), cures, ""]
+    header = [*_header(state, cured, run_by), _cures(state), ""]
     file.write_text("\n".join(header) + experiment(cured.trial.overrides, conf), encoding="utf-8")
     return file
 
@@ -122,6 +121,10 @@ def _header(state: CureState, cured: Attempt, run_by: str) -> list[str]:
         f"Source   {remedy.source}; {command('cure')}, at a cost of {state.cost:.1f} full trainings",
     ]
     return [_comment(line) for line in lines]
+
+
+def _cures(state: CureState) -> str:
+    return _comment(f"Cures    {train_command(without_paths(state.overrides))}")
 
 
 def _comment(text: str) -> str:
