@@ -17,7 +17,7 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler
 
 SHARE_OF_GPU = 0.25  # of its free memory, which a split may use
 TASKS = ("multiclass", "binary", "regression")
@@ -131,13 +131,42 @@ class TensorDataset(Dataset):
         x, lengths = self.split.x[row], self.split.lengths
         return (x if lengths is None else x[: lengths[row]]), self.split.y[row]
 
-    def __getitems__(self, rows: list[int]) -> Batch:
+    def __getitems__(self, rows: list[int] | Tensor) -> Batch:
+        index = torch.as_tensor(rows, device=self.device)
         if self.split.lengths is not None:
-            chosen = self.split[rows]
+            chosen = self.split[index]
             return chosen.inputs, chosen.y
-        index = torch.tensor(rows).to(self.split.x.device)
         # index_select is twice as fast as x[index].
         return self.split.x.index_select(0, index), self.split.y.index_select(0, index)
+
+    @property
+    def device(self) -> torch.device:
+        """Where row numbers must be: with the data, or where their lengths are."""
+        return (self.split.x if self.split.lengths is None else self.split.lengths).device
+
+
+class TensorLoader(DataLoader):
+    """A DataLoader of a :class:`TensorDataset` that asks its sampler for a whole epoch at once.
+
+    Its batches and its draws of random numbers are those of torch's DataLoader.
+
+    Example:
+        >>> split = Split(torch.arange(5.0), torch.arange(5))
+        >>> [y.tolist() for _, y in TensorLoader(TensorDataset(split), batch_size=2, collate_fn=tuple)]
+        [[0, 1], [2, 3], [4]]
+    """
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        if self.num_workers or type(self.batch_sampler) is not BatchSampler:
+            return super().__iter__()
+        torch.empty((), dtype=torch.int64).random_(generator=self.generator)  # torch draws a seed for workers
+        return self._batches()
+
+    def _batches(self) -> Iterator[Batch]:
+        dataset: TensorDataset = self.dataset  # type: ignore[assignment]
+        for rows in torch.tensor(list(self.sampler)).to(dataset.device).split(self.batch_size or 1):
+            if len(rows) == self.batch_size or not self.drop_last:
+                yield self.collate_fn(dataset.__getitems__(rows))  # type: ignore[arg-type]
 
 
 def _identity(batch: Batch) -> Batch:
@@ -254,7 +283,7 @@ class TensorDataModule(LightningDataModule):
         return split.to(device) if split.num_bytes < free * SHARE_OF_GPU else split
 
     def _loader(self, split: Split, batch_size: int, **options: Any) -> DataLoader:
-        return DataLoader(
+        return TensorLoader(
             TensorDataset(self._on_gpu_if_small(split)),
             batch_size=batch_size,
             collate_fn=_identity,  # type: ignore[arg-type]

@@ -8,11 +8,15 @@ the loop here makes the same calls, in the same order, to those who implement th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import torch
 from lightning import Callback, LightningModule, Trainer
+from lightning.fabric.utilities.apply_func import convert_tensors_to_scalars
+from lightning.pytorch.core.hooks import DataHooks
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
 from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult
@@ -23,6 +27,7 @@ from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gradvitals.loops.quick_log import QuickLog
 from gradvitals.loops.resumable import ResumableEpochLoop, resumable
 
 HOOKS = (
@@ -34,7 +39,13 @@ HOOKS = (
     "on_train_batch_end",
 )
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+MOVES = TRANSFERS[1]
+STEPS = ("optimizer_zero_grad", "configure_gradient_clipping")  # what a module's default does is known
 STEERING = ("on_train_batch_start", "optimizer_step")  # with these hooks a module changes what the loop does
+
+
+WRITE_EVERY = 1.0  # seconds; waiting for TensorBoard's thread takes as long as half a step of a small network
+NO_LOSS = "`training_step` returned `None`. If this was on purpose, ignore this warning..."  # as Lightning says it
 
 
 def lean(trainer: Trainer) -> Trainer:
@@ -63,19 +74,21 @@ def is_plain(trainer: Trainer) -> bool:
         and trainer.strategy.model is module
         and type(trainer.precision_plugin) is Precision
         and type(trainer.profiler) is PassThroughProfiler  # type: ignore[attr-defined]
-        and not any(_overrides(module, name, LightningModule) for name in STEERING)
+        and not any(_overrides(getattr(module, name), LightningModule) for name in STEERING)
     )
 
 
-def _overrides(owner: Any, name: str, base: type) -> bool:
-    hook = getattr(owner, name)
-    return callable(hook) and getattr(hook, "__func__", None) is not getattr(base, name)
+def _overrides(hook: Any, base: type) -> bool:
+    """Whether a method is not the one of its base class."""
+    function = getattr(hook, "__func__", None)
+    return callable(hook) and (function is None or function is not getattr(base, function.__name__, None))
 
 
 class LeanEpochLoop(ResumableEpochLoop):
     """The loop over the batches of an epoch, with a shorter path through a batch of a plain run."""
 
     _is_plain = False
+    _written = 0.0  # when loggers last wrote to their files
 
     def run(self, data_fetcher: _DataFetcher) -> None:
         try:
@@ -88,6 +101,8 @@ class LeanEpochLoop(ResumableEpochLoop):
         self._validates = super()._should_check_val_epoch()
         self._is_plain = is_plain(self.trainer) and not isinstance(data_fetcher, _DataLoaderIterDataFetcher)
         if self._is_plain:
+            data_fetcher._start_profiler = data_fetcher._stop_profiler = _nothing
+            self._log = QuickLog(self.trainer)
             self._find_listeners()
 
     def _find_listeners(self) -> None:
@@ -96,15 +111,23 @@ class LeanEpochLoop(ResumableEpochLoop):
         self._callbacks = list(trainer.callbacks)  # type: ignore[attr-defined]
         self._listeners = {name: self._listeners_of(name) for name in HOOKS}
         source = trainer._data_connector._datahook_selector.get_instance  # type: ignore[union-attr]
-        moves = (partial(self._within, name, getattr(source(name), name)) for name in TRANSFERS)
-        self._before, self._transfer, self._after = moves
+        before, move, after = (getattr(source(name), name) for name in TRANSFERS)
+        hooks = zip(TRANSFERS, (before, move, after), strict=True)
+        self._transfers = [(name, hook) for name, hook in hooks if hook is move or _overrides(hook, DataHooks)]
+        self._own = {name for name in STEPS if _overrides(getattr(module, name), LightningModule)}
         self._wants_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
 
     def _listeners_of(self, name: str) -> list[Callable[..., Any]]:
-        module = self.trainer.lightning_module
-        callbacks = [callback for callback in self._callbacks if _overrides(callback, name, Callback)]
-        by_itself = [getattr(module, name)] if _overrides(module, name, LightningModule) else []
-        return [*(partial(getattr(callback, name), self.trainer, module) for callback in callbacks), *by_itself]
+        module, trainer = self.trainer.lightning_module, self.trainer
+        callbacks = [hook for callback in self._callbacks if _overrides(hook := getattr(callback, name), Callback)]
+        by_itself = [hook] if _overrides(hook := getattr(module, name), LightningModule) else []
+        return [*(partial(hook, trainer, module) for hook in callbacks), *by_itself]
+
+    @property
+    def done(self) -> bool:
+        if self._is_plain and self.max_steps == -1 and not self.trainer.should_stop and not self.restarting:
+            return self._num_ready_batches_reached()
+        return super().done
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         if not self._is_plain or self.restarting:
@@ -116,11 +139,13 @@ class LeanEpochLoop(ResumableEpochLoop):
         self.batch_progress.is_last_batch = data_fetcher.done
         if self.trainer.callbacks != self._callbacks:  # type: ignore[attr-defined]
             self._find_listeners()
-        batch = self._after(self._transfer(self._before(batch, 0), self.trainer.strategy.root_device, 0), 0)
+        for name, hook in self._transfers:
+            device = [self.trainer.strategy.root_device] if name == MOVES else []
+            batch = self._within(name, hook, batch, *device, 0)
         self.batch_progress.increment_ready()
         self._batch(batch, batch_idx)
         self.batch_progress.increment_completed()
-        self.trainer._logger_connector.update_train_step_metrics()
+        self._send_metrics()
 
     def _batch(self, batch: Any, batch_idx: int) -> None:
         progress, connector = self.batch_progress, self.trainer._logger_connector
@@ -141,28 +166,54 @@ class LeanEpochLoop(ResumableEpochLoop):
         else:
             connector.on_batch_end()
 
+    def _send_metrics(self) -> None:
+        """Sends what was logged to the loggers, which write it to their files once a second, and at an epoch's end."""
+        trainer, connector = self.trainer, self.trainer._logger_connector
+        if not (connector.should_update_logs or trainer.fast_dev_run):  # type: ignore[attr-defined]
+            return
+        metrics = connector.metrics["log"] | self._log.values
+        if "step" in metrics or time.monotonic() - self._written >= WRITE_EVERY:
+            connector.log_metrics(metrics)
+            self._written = time.monotonic()
+            return
+        numbers = convert_tensors_to_scalars(metrics)
+        for logger in trainer.loggers if numbers else ():
+            logger.log_metrics({**numbers, "epoch": trainer.current_epoch}, self._batches_that_stepped)
+
     def _step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Runs forward, backward and step; returns what ``training_step`` returned, the loss without its graph."""
         optimizer, steps = self.trainer.optimizers[0], self.automatic_optimization.optim_progress.optimizer.step
-        closure = Closure(
-            partial(self._result, batch, batch_idx), self._backward, partial(self._zero_grad, batch_idx, optimizer)
-        )
+        result: ClosureResult | None = None
 
-        def closure_and_clipping() -> Tensor | None:
-            loss = closure()
+        def closure() -> Tensor | None:
+            nonlocal result
+            with torch.enable_grad():  # as Lightning's closure does, whatever the optimizer does
+                result = self._result(batch, batch_idx)
+                self._zero_grad(batch_idx, optimizer)
+                if result.closure_loss is None:
+                    Closure.warning_cache.warn(NO_LOSS)
+                else:
+                    self._backward(result.closure_loss)
             self._call_hooks("on_before_optimizer_step", optimizer)
             self._clip(optimizer)
-            return loss
+            return result.loss
 
         steps.increment_ready()
-        self._within("optimizer_step", optimizer.step, closure=closure_and_clipping)
+        self._within("optimizer_step", optimizer.step, closure=closure)
         steps.increment_completed()
-        result = closure.consume_result()
+        if result is None:
+            Closure(dict).consume_result()  # type: ignore[arg-type]  # raises Lightning's error: it was not called
+            return {}
         return {} if result.loss is None else result.asdict()
 
     def _result(self, batch: Any, batch_idx: int) -> ClosureResult:
-        step = self.trainer.lightning_module.training_step
-        returned = self._within("training_step", step, batch, *([batch_idx] if self._wants_index else []))
+        module = self.trainer.lightning_module
+        arguments = (batch, batch_idx) if self._wants_index else (batch,)
+        vars(module)["log"] = self._log
+        try:
+            returned = self._within("training_step", module.training_step, *arguments)
+        finally:
+            del vars(module)["log"]
         if isinstance(returned, Tensor):  # without Lightning's division by one
             return ClosureResult(returned)
         return ClosureResult.from_training_step_output(returned)
@@ -172,8 +223,13 @@ class LeanEpochLoop(ResumableEpochLoop):
         counts.increment_ready()
         self._call_hooks("on_before_zero_grad", optimizer)
         counts.increment_started()
-        zero = trainer.lightning_module.optimizer_zero_grad
-        self._within("optimizer_zero_grad", zero, trainer.current_epoch, batch_idx, optimizer)
+        if "optimizer_zero_grad" in self._own or _overrides(optimizer.zero_grad, Optimizer):
+            zero = trainer.lightning_module.optimizer_zero_grad
+            self._within("optimizer_zero_grad", zero, trainer.current_epoch, batch_idx, optimizer)
+        else:  # what torch does, without its record for profilers
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
         counts.increment_completed()
 
     def _backward(self, loss: Tensor) -> None:
@@ -183,6 +239,8 @@ class LeanEpochLoop(ResumableEpochLoop):
 
     def _clip(self, optimizer: Optimizer) -> None:
         val, algorithm = self.trainer.gradient_clip_val, self.trainer.gradient_clip_algorithm
+        if val is None and "configure_gradient_clipping" not in self._own:
+            return
         clip = self.trainer.lightning_module.configure_gradient_clipping
         hook = "configure_gradient_clipping"
         self._within(hook, clip, optimizer, gradient_clip_val=val, gradient_clip_algorithm=algorithm)
@@ -201,8 +259,8 @@ class LeanEpochLoop(ResumableEpochLoop):
         return not self._is_plain and super()._should_accumulate()
 
     def _call_hooks(self, name: str, *args: Any) -> None:
-        for hook in self._listeners[name]:
-            self._within(name, hook, *args)
+        if hooks := self._listeners[name]:
+            self._within(name, _call_all, hooks, args)
 
     def _within(self, name: str, hook: Callable[..., Any], *args: Any, **settings: Any) -> Any:
         """Calls a hook under its name, by which `self.log` knows what is allowed there."""
@@ -211,3 +269,12 @@ class LeanEpochLoop(ResumableEpochLoop):
         returned = hook(*args, **settings)
         attributes["_current_fx_name"] = outer
         return returned
+
+
+def _call_all(hooks: list[Callable[..., Any]], args: tuple[Any, ...]) -> None:
+    for hook in hooks:
+        hook(*args)
+
+
+def _nothing() -> None:
+    """Takes the place of a profiler's calls."""

@@ -6,6 +6,7 @@ Shapes: ``x`` is ``(batch, ...)`` and is flattened to ``(batch, in_features)``; 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,38 +16,29 @@ from torch import Tensor, nn
 from gradvitals.activations import activation
 from gradvitals.nets.normalization import Norm, norm
 
-NORM_POSITIONS = ("before_linear", "before_act", "after_act")
+NORM_POSITIONS = ("before_linear", "before_act", "after_act")  # in the order of the forward pass
 SKIPS = ("none", "add", "concat")
 
 
-class HiddenLayer(nn.Module):
-    """A linear layer and an activation, with a norm before the linear layer, before or after the activation."""
+def hidden_layer(
+    in_features: int,
+    out_features: int,
+    act: Callable[[], nn.Module],
+    norm: Norm | None = None,
+    position: str = "before_act",
+    bias: bool = True,
+) -> nn.Sequential:
+    """Returns a linear layer and an activation, with a norm before the linear layer, before or after the activation.
 
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        act: Callable[[], nn.Module],
-        norm: Norm | None = None,
-        position: str = "before_act",
-        bias: bool = True,
-    ) -> None:
-        super().__init__()
-        # Modules are registered in the order of the forward pass, because summaries list them in this order.
-        if norm and position == "before_linear":
-            self.norm = norm(in_features)
-        self.linear = nn.Linear(in_features, out_features, bias=bias)
-        if norm and position == "before_act":
-            self.norm = norm(out_features)
-        self.act = act()
-        if norm and position == "after_act":
-            self.norm = norm(out_features)
-        self.order = tuple(name for name, _ in self.named_children())
-
-    def forward(self, x: Tensor) -> Tensor:
-        for name in self.order:
-            x = getattr(self, name)(x)
-        return x
+    Example:
+        >>> [name for name, _ in hidden_layer(4, 8, nn.ReLU, nn.BatchNorm1d).named_children()]
+        ['linear', 'norm', 'act']
+    """
+    parts = [("linear", nn.Linear(in_features, out_features, bias=bias)), ("act", act())]
+    if norm:
+        width = in_features if position == "before_linear" else out_features
+        parts.insert(NORM_POSITIONS.index(position), ("norm", norm(width)))
+    return nn.Sequential(OrderedDict(parts))
 
 
 class Residual(nn.Module):
@@ -139,7 +131,7 @@ class MLP(nn.Module):
         _check(hidden, norm_position=norm_position, block=block, skip=skip, reach=reach, bias=bias)
         options = {"eps": norm_eps, "momentum": norm_momentum, "groups": norm_groups}
         make_norm = _norm(norm, **options)
-        self.skip, self.reach = skip, 1 if skip == "none" else reach
+        self.skip, self.reach = skip, reach
         self.input_norm = _input_norm(input_norm, norm, options, in_features)
         make_act = activation(act) if isinstance(act, str) else act
         if bias == "auto":
@@ -149,7 +141,7 @@ class MLP(nn.Module):
         widths = [in_features]
         for size in hidden:
             fan_in = self._gathered_width(widths)
-            branch = HiddenLayer(fan_in, size, make_act, make_norm, norm_position, bool(bias))
+            branch = hidden_layer(fan_in, size, make_act, make_norm, norm_position, bool(bias))
             self.layers.append(BLOCKS[block](branch, fan_in, size))
             widths.append(size)
         self.head = nn.Linear(self._gathered_width(widths), out_features) if head else None
@@ -157,6 +149,10 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.input_norm(x.flatten(1))
+        if self.skip == "none":
+            for layer in self.layers:
+                x = layer(x)
+            return x if self.head is None else self.head(x)
         tensors = [x]
         for layer in self.layers:
             tensors = self._recent([*tensors, layer(self._gather(tensors))])  # releases the older ones
