@@ -192,6 +192,7 @@ RULES: dict[str, Constraint] = {
     "callbacks.last.dirpath": folder,
     "callbacks.last.keep": integer(1, MANY),
     "callbacks.last.every_n_epochs": optional(integer(1)),
+    "callbacks.last.min_seconds": optional(number(above=0)),
     "callbacks.last.every_n_steps": optional(integer(1)),
     "callbacks.last.every_n_minutes": optional(number(above=0)),
     "callbacks.learning_rate.logging_interval": optional(one_of("step", "epoch")),
