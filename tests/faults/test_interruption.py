@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 from tests.faults import forked
 
 FIT = ["model=bn", "trainer.max_epochs=3", "logger=many", "callbacks.last.every_n_steps=7", "monitor.every_n_steps=5"]
+FIT += ["callbacks.last.min_seconds=null"]  # epochs take less
 FIT += ["report=false", "callbacks.picture.enabled=false"]  # what they draw is drawn from the history
 STEPS = 120  # of that fit, 40 in each epoch
 VARIES = ("seconds", "samples_per_second")
@@ -199,6 +200,17 @@ def test_killed_runs_go_on_as_if_they_had_not_been(kind, whole, tmp_path, tally)
     tally(kind, tried=kills, survived=kills)
 
 
+def test_ends_of_short_epochs_are_passed_over_and_a_kill_loses_less_than_five_seconds(whole, tmp_path, tally):
+    words = [word for word in FIT if not word.startswith("callbacks.last")]
+    assert forked.run(tmp_path, *words, fault=in_step(100)) == -signal.SIGKILL, forked.said(tmp_path)
+    folder = forked.the_run(tmp_path) / "checkpoints"
+    assert [torch.load(file, weights_only=True)["global_step"] for file in folder.glob("last*.ckpt")] == [40]
+    assert forked.run(tmp_path, "resume=latest") == 0, forked.said(tmp_path)
+    found = left_by(folder.parent)
+    assert all(found[what] == whole[what] for what in ("weights", "moments", "curves", "rows"))
+    tally("kill -9 between the checkpoints of short epochs", tried=1, survived=1)
+
+
 def test_killed_again_and_again_at_any_moment(whole, tmp_path, tally):
     """From outside, as the kernel does it, wherever the process happens to be."""
     draw, kills, words = random.Random(9), 8, FIT
@@ -223,7 +235,7 @@ def test_signals_end_with_a_checkpoint(sent, code, whole, tmp_path, tally):
 
     where = {
         "step": at_call(17, Classifier, "training_step", send(sent)),
-        "border": at_call(40 - 17, torch.optim.Adam, "step", send(sent)),
+        "border": at_call(40 - 17, torch, "_fused_adam_", send(sent)),
         "validation": at_call(2, Classifier, "validation_step", send(sent)),
         "test": at_call(1, Classifier, "test_step", send(sent)),
     }

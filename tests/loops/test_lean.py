@@ -17,7 +17,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.loops.optimization.automatic import Closure
 from torch import Tensor, nn
-from torch.optim import LBFGS, SGD, Adam
+from torch.optim import LBFGS, SGD, Adam, AdamW
 from torch.optim.lr_scheduler import ExponentialLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -84,9 +84,9 @@ def own(**attributes: Any) -> type[Model]:
     return type("Own", (Model,), attributes)
 
 
-def scheduled(scheduler: Callable, **settings: Any) -> type[Model]:
+def scheduled(scheduler: Callable, fused: bool = False, **settings: Any) -> type[Model]:
     def configure_optimizers(self):
-        optimizer = Model.configure_optimizers(self)
+        optimizer = Adam(self.parameters(), lr=0.01, fused=fused)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler(optimizer), **settings}}
 
     return own(configure_optimizers=configure_optimizers)
@@ -144,6 +144,58 @@ class Logs(Model):
         optimizer = super().configure_optimizers()
         optimizer.register_step_post_hook(lambda *_: self.say("step"))
         return optimizer
+
+
+class LogsSteps(Model):
+    """Logs scalars of its steps alone, in all ways, and reads them back."""
+
+    def training_step(self, batch, batch_idx):
+        loss = self.loss(batch)
+        self.log("train/loss", loss, sync_dist=True)
+        if batch_idx % 3 == 1:
+            self.log("seldom", loss.detach().double().reshape(1, 1), on_step=True, on_epoch=False)
+        self.log_dict({"half": loss.half(), "number": float(batch_idx)})
+        self.log("step", float(self.global_step + 10 * (batch_idx == 2)))
+        assert self.trainer.callback_metrics["train/loss"] == loss
+        self.log("of the epoch", loss, on_epoch=True)
+        self.log("shown", loss, prog_bar=True)
+        self.log("hidden", loss, logger=False)
+        return loss
+
+
+def fused(kind: type[Adam] = Adam, unused: bool = False, **settings: Any) -> type[Model]:
+    """With two groups, and perhaps one whose parameter gets no gradient."""
+
+    def configure_optimizers(self):
+        first, *others = self.parameters()
+        groups = [{"params": [first]}, {"params": others, "lr": 0.05}]
+        unseen = [{"params": [nn.Parameter(torch.ones(2))]}] if unused else []
+        return kind([*groups, *unseen], fused=True, **settings)
+
+    return own(configure_optimizers=configure_optimizers)
+
+
+def with_own_step(self) -> Adam:
+    optimizer = Adam(self.parameters(), fused=True)
+    step = optimizer.step
+    optimizer.step = lambda closure=None: (torch.rand(()), step(closure))[1]  # type: ignore[method-assign]
+    return optimizer
+
+
+class Hooks(Callback):
+    """Hooks into some steps, as the monitor does, before and after the closure is called."""
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        optimizer = trainer.optimizers[0]
+        if batch_idx == 1:
+            self.hooks = [optimizer.register_step_post_hook(lambda *_: torch.rand(()))]
+        elif batch_idx == 2:
+            while self.hooks:
+                self.hooks.pop().remove()
+
+    def on_before_optimizer_step(self, trainer, module, optimizer):
+        if trainer.global_step == 4:
+            self.hooks.append(optimizer.register_step_post_hook(lambda *_: torch.rand(())))
 
 
 class Manual(Model):
@@ -252,6 +304,17 @@ CASES: dict[str, dict[str, Any]] = {
     "no batch": {"train": lambda: loader(Gaps)},
     "logs everywhere": {"model": Logs, "callbacks": [Logging], "val_check_interval": 2},
     "logs now and then": {"model": Logs, "callbacks": [Logging], "log_every_n_steps": 3},
+    "scalars of steps": {"model": LogsSteps, "log_every_n_steps": 2},
+    "scalars of steps without a logger": {"model": LogsSteps, "logger": False},
+    "own log": {"model": own(log=lambda self, name, value, **_: LightningModule.log(self, name, 2 * value))},
+    "fused": {"model": fused()},
+    "fused with all settings": {"model": fused(AdamW, weight_decay=0.1, betas=(0.5, 0.9), eps=1e-3, maximize=True)},
+    "fused and amsgrad": {"model": fused(amsgrad=True)},
+    "fused, the rate a tensor": {"model": fused(lr=torch.tensor(0.1))},
+    "fused, a parameter without a gradient": {"model": fused(unused=True)},
+    "fused with hooks": {"model": fused(), "callbacks": [Hooks]},
+    "fused with a scheduler": {"model": scheduled(lambda o: ExponentialLR(o, 0.9), fused=True, interval="step")},
+    "fused, the step replaced": {"model": own(configure_optimizers=with_own_step)},
     "several closures": {"model": own(configure_optimizers=lambda self: LBFGS(self.parameters(), 0.1, 3))},
     "no optimizer": {"model": own(configure_optimizers=lambda self: None)},
     "an error before": {"callbacks": [lambda: Raising("on_train_batch_start", RuntimeError)]},

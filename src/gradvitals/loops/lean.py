@@ -27,6 +27,7 @@ from lightning.pytorch.utilities.signature_utils import is_param_in_hook_signatu
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gradvitals.loops.fused_step import fused_step
 from gradvitals.loops.quick_log import QuickLog
 from gradvitals.loops.resumable import ResumableEpochLoop, resumable
 
@@ -115,6 +116,7 @@ class LeanEpochLoop(ResumableEpochLoop):
         hooks = zip(TRANSFERS, (before, move, after), strict=True)
         self._transfers = [(name, hook) for name, hook in hooks if hook is move or _overrides(hook, DataHooks)]
         self._own = {name for name in STEPS if _overrides(getattr(module, name), LightningModule)}
+        self._optimizer_step = fused_step(trainer.optimizers[0])
         self._wants_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
 
     def _listeners_of(self, name: str) -> list[Callable[..., Any]]:
@@ -199,7 +201,7 @@ class LeanEpochLoop(ResumableEpochLoop):
             return result.loss
 
         steps.increment_ready()
-        self._within("optimizer_step", optimizer.step, closure=closure)
+        self._within("optimizer_step", self._optimizer_step, closure=closure)
         steps.increment_completed()
         if result is None:
             Closure(dict).consume_result()  # type: ignore[arg-type]  # raises Lightning's error: it was not called
