@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.utilities.apply_func import convert_tensors_to_scalars
-from lightning.pytorch.core.hooks import DataHooks
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loops.fetchers import _DataFetcher, _DataLoaderIterDataFetcher
 from lightning.pytorch.loops.optimization.automatic import Closure, ClosureResult
@@ -40,7 +39,6 @@ HOOKS = (
     "on_train_batch_end",
 )
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
-MOVES = TRANSFERS[1]
 STEPS = ("optimizer_zero_grad", "configure_gradient_clipping")  # what a module's default does is known
 STEERING = ("on_train_batch_start", "optimizer_step")  # with these hooks a module changes what the loop does
 
@@ -112,9 +110,8 @@ class LeanEpochLoop(ResumableEpochLoop):
         self._callbacks = list(trainer.callbacks)  # type: ignore[attr-defined]
         self._listeners = {name: self._listeners_of(name) for name in HOOKS}
         source = trainer._data_connector._datahook_selector.get_instance  # type: ignore[union-attr]
-        before, move, after = (getattr(source(name), name) for name in TRANSFERS)
-        hooks = zip(TRANSFERS, (before, move, after), strict=True)
-        self._transfers = [(name, hook) for name, hook in hooks if hook is move or _overrides(hook, DataHooks)]
+        moves = (partial(self._within, name, getattr(source(name), name)) for name in TRANSFERS)
+        self._before, self._transfer, self._after = moves
         self._own = {name for name in STEPS if _overrides(getattr(module, name), LightningModule)}
         self._optimizer_step = fused_step(trainer.optimizers[0])
         self._wants_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
@@ -124,12 +121,6 @@ class LeanEpochLoop(ResumableEpochLoop):
         callbacks = [hook for callback in self._callbacks if _overrides(hook := getattr(callback, name), Callback)]
         by_itself = [hook] if _overrides(hook := getattr(module, name), LightningModule) else []
         return [*(partial(hook, trainer, module) for hook in callbacks), *by_itself]
-
-    @property
-    def done(self) -> bool:
-        if self._is_plain and self.max_steps == -1 and not self.trainer.should_stop and not self.restarting:
-            return self._num_ready_batches_reached()
-        return super().done
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         if not self._is_plain or self.restarting:
@@ -141,9 +132,7 @@ class LeanEpochLoop(ResumableEpochLoop):
         self.batch_progress.is_last_batch = data_fetcher.done
         if self.trainer.callbacks != self._callbacks:  # type: ignore[attr-defined]
             self._find_listeners()
-        for name, hook in self._transfers:
-            device = [self.trainer.strategy.root_device] if name == MOVES else []
-            batch = self._within(name, hook, batch, *device, 0)
+        batch = self._after(self._transfer(self._before(batch, 0), self.trainer.strategy.root_device, 0), 0)
         self.batch_progress.increment_ready()
         self._batch(batch, batch_idx)
         self.batch_progress.increment_completed()
