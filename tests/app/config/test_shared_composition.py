@@ -72,6 +72,17 @@ def test_jobs_that_differ_in_values_are_composed_once(loader, monkeypatch):
     assert calls[1:] == [["hydra.sweep.dir=/a", "act=elu"], ["hydra.sweep.dir=/a", "act=selu"]]
 
 
+def test_each_config_file_is_read_once(loader, monkeypatch):
+    read = []
+    load = OmegaConf.load
+    monkeypatch.setattr(OmegaConf, "load", lambda file: read.append(file.name) or load(file))
+    with quick_group_options(), shared_composition():
+        composed(loader, [["act=elu", "model=bn"], ["act=elu", "model=plain"], ["act=selu", "model=bn"]])
+    ours = [name for name in read if "/conf/" in name and "hydra" not in name]
+    assert "act/selu.yaml" in "".join(ours)
+    assert sorted(ours) == sorted(set(ours))
+
+
 def test_a_job_changes_nothing_of_the_next_one(loader):
     with quick_group_options(), shared_composition():
         first, second = composed(loader, [["seed=1", "+model.new=1"], ["seed=2"]])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import compress
 from typing import Any
 from unittest.mock import patch
 
@@ -41,8 +42,9 @@ def shared_composition() -> Iterator[None]:
         name, given = master_config.hydra.job.config_name, list(master_config.hydra.overrides.hydra)
         groups = self.get_group_options("", ObjectType.GROUP, name, given)
         typed = OverridesParser.create().parse_overrides(sweep_overrides)
-        values = [override for override in typed if _only_sets_a_value(override, groups)]
-        others = [override.input_line for override in typed if not _only_sets_a_value(override, groups)]
+        is_value = [_only_sets_a_value(override, groups) for override in typed]
+        values = list(compress(typed, is_value))
+        others = [word for word, alone in zip(sweep_overrides, is_value, strict=True) if not alone]
         config = copied((self, name, *given, "", *others), lambda: compose(self, master_config, others))
         OmegaConf.copy_cache(from_config=master_config, to_config=config)
         self._apply_overrides_to_config(values, config)
