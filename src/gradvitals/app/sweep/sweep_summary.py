@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.plugins.launcher import Launcher
+
+from gradvitals.app.sweep.fork_launcher import ForkLauncher
 from gradvitals.app.sweep.progress import Progress, folders
 from gradvitals.errors import ConfigError
 from gradvitals.formatting import command, in_shell, train_command, visible
@@ -37,6 +40,7 @@ def watched_sweep(
     sweep_dir: Path,
     total: int,
     pending: int,
+    launcher: Launcher | None = None,
     figures: Callable[[], Figures] = tuple,
     alone: AbstractContextManager[Any] | None = None,
 ) -> Iterator[None]:
@@ -46,6 +50,7 @@ def watched_sweep(
         sweep_dir: of the jobs.
         total: jobs of the sweep.
         pending: of these, to be run now.
+        launcher: of the jobs.
         figures: makes more figures for the sweep's page.
         alone: a lock that is held while the files are written, where several commands share the sweep: the last one
             has seen all jobs.
@@ -54,9 +59,11 @@ def watched_sweep(
         SystemExit: 1 where a job failed.
         ConfigError: jobs have run and there is no directory of theirs.
     """
-    lock = alone or nullcontext()
+    lock, forks = alone or nullcontext(), launcher if isinstance(launcher, ForkLauncher) else None
     try:
-        with Progress(sweep_dir, total, pending):
+        with Progress(sweep_dir, total, pending, in_thread=forks is None) as progress:
+            if forks:
+                forks.meanwhile = progress.look
             yield
     except BaseException:
         with lock:
