@@ -128,8 +128,9 @@ def test_on_failure_stop_starts_no_more_jobs(warm_command, tmp_path):
     assert len(list(folder(tmp_path).glob("*/.hydra"))) <= 2
 
 
-def test_workers_share_the_sweep(warm_command, tmp_path):
-    workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+@pytest.mark.parametrize("launcher", ["fork", "joblib"])
+def test_workers_share_the_sweep(launcher, warm_command, tmp_path):
+    workers = (f"hydra/launcher={launcher}", "hydra.launcher.n_jobs=2")
     done = warm_command("-m", "optimizer.lr=0.001,-1", "seed=0,1", ONE_EPOCH, "report=true", *workers)
     assert done.returncode == 1, done.stderr
     assert statuses(folder(tmp_path)) == {"completed": 2, "failed": 2}

@@ -1,8 +1,8 @@
 """Runs the jobs of a sweep in processes that are forked from this one, which has imported what a job needs.
 
-A worker that is started anew imports torch and Lightning for seconds; a forked one begins in milliseconds. Each runs one
+A worker that is started anew imports torch and Lightning for seconds; a forked one begins in milliseconds. It runs one
 job after the other, because the first job of a process takes .15 s more than the next ones. This process computes
-nothing with torch, whose threads would be missing in the workers, and has no thread of its own, which could hold a lock.
+nothing with torch, whose threads would be missing in the workers, and has no thread that could hold a lock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, run_job, setup_globals
-from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
@@ -36,30 +35,33 @@ BY_TENSORBOARD = ("torch.utils.tensorboard", "tensorboard.plugins.hparams.plugin
 Job = tuple[int, list[str]]  # number and overrides
 
 
-class ForkLauncher(Launcher):
-    """Runs as many jobs at a time as it has workers.
+class ForkLauncher:
+    """Runs as many jobs at a time as it has workers; what ``hydra_plugins.gradvitals_launchers.Fork`` calls.
 
     Args:
         n_jobs: number of workers; ``auto``: the number of CPUs.
-
-    Attributes:
-        meanwhile: called again and again while jobs run.
     """
 
     def __init__(self, n_jobs: int | str = "auto") -> None:
         self._wanted = n_jobs
-        self.meanwhile: Callable[[], None] = lambda: None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Refuses systems whose libraries are not prepared for a fork; called by Hydra."""
+        """Refuses systems whose libraries are not prepared for a fork."""
         if not hasattr(os, "fork") or sys.platform == "darwin":
             raise ConfigError(f"hydra/launcher=fork: expected Linux; got {sys.platform}. Set hydra/launcher=joblib")
         if self._wanted != "auto" and not (isinstance(self._wanted, int) and self._wanted > 0):
             raise ConfigError(f"hydra.launcher.n_jobs: expected an integer of 1 or more, or auto; got {self._wanted}")
         self._context, self._function, self._config = hydra_context, task_function, config
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int, meanwhile: Callable[[], None]
+    ) -> Sequence[JobReturn]:
         """Runs jobs, and returns what each came to, in their order; one whose worker has died has failed.
+
+        Args:
+            job_overrides: of each job.
+            initial_job_idx: number of the first one.
+            meanwhile: called again and again while they run.
 
         Raises:
             ConfigError: a job that cannot be composed, or that is not for one process on a CPU.
@@ -74,10 +76,10 @@ class ForkLauncher(Launcher):
         self._threads = max(1, cpus // max(number, 1))
         _import_what_jobs_need(self._config)
         gc.freeze()  # a collection in a worker would copy all pages that it shares
-        returns = self._run(jobs, number)
+        returns = self._run(jobs, number, meanwhile)
         return [returns[number] for number, _ in jobs]
 
-    def _run(self, jobs: Sequence[Job], number: int) -> dict[int, JobReturn]:
+    def _run(self, jobs: Sequence[Job], number: int, meanwhile: Callable[[], None]) -> dict[int, JobReturn]:
         left, returns, workers = deque(jobs), dict[int, JobReturn](), list[ForkedWorker]()
         with Signals() as signals:
             signals.waits = True  # a second one ends this at once
@@ -86,7 +88,7 @@ class ForkLauncher(Launcher):
                     while left and len(workers) < number:
                         workers.append(ForkedWorker(self._work))
                         workers[-1].give(left.popleft())
-                    self._wait(workers)
+                    _wait(workers, meanwhile)
                     for worker in [worker for worker in _busy(workers) if worker.has_ended]:
                         job = worker.task
                         try:
@@ -98,17 +100,13 @@ class ForkLauncher(Launcher):
                 for worker in workers if signals.code else ():
                     worker.signal(signal.SIGINT if signals.code == INTERRUPTED else signal.SIGTERM)
                 while signals.code and any(not worker.has_ended for worker in _busy(workers)):
-                    self._wait(workers)
+                    _wait(workers, meanwhile)
             finally:
                 for worker in workers:
                     worker.end()
         if signals.code:
             raise SystemExit(signals.code)
         return returns
-
-    def _wait(self, workers: Sequence[ForkedWorker]) -> None:
-        wait([worker.connection for worker in _busy(workers)], LOOK)
-        self.meanwhile()
 
     def _work(self, job: Job) -> JobReturn | ConfigError:
         """One job, in a worker."""
@@ -145,6 +143,11 @@ class ForkLauncher(Launcher):
 
     def _configure_log(self) -> None:
         configure_log(self._config.hydra.hydra_logging, self._config.hydra.verbose)
+
+
+def _wait(workers: Sequence[ForkedWorker], meanwhile: Callable[[], None]) -> None:
+    wait([worker.connection for worker in _busy(workers)], LOOK)
+    meanwhile()
 
 
 def _busy(workers: Sequence[ForkedWorker]) -> list[ForkedWorker]:

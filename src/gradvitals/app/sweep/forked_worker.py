@@ -13,6 +13,9 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from gradvitals.app.processes.signals import CODES
+from gradvitals.app.processes.subprocesses import KILL
+
 DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl
 PATIENCE = 20.0  # seconds until a worker that was asked to end is killed
 
@@ -92,10 +95,10 @@ class ForkedWorker:
 def _serve(work: Callable[[Any], Any], tasks: Connection, of_parent: Connection, parent: int) -> None:
     of_parent.close()
     os.setpgid(0, 0)  # Ctrl-C reaches the parent, which passes it on once
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    for number in CODES:
         signal.signal(number, signal.SIG_DFL)  # a job has handlers of its own
     with suppress(OSError, AttributeError):  # not Linux: it ends after its task
-        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(DIE_WITH_PARENT, KILL)
     sys.stdout = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # the parent draws the bar
     sys.stderr = getattr(sys.stderr, "rich_proxied_file", sys.stderr)
     while os.getppid() == parent and (task := tasks.recv()) is not None:

@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.plugins.launcher import Launcher
-
-from gradvitals.app.sweep.fork_launcher import ForkLauncher
 from gradvitals.app.sweep.progress import Progress, folders
 from gradvitals.errors import ConfigError
 from gradvitals.formatting import command, in_shell, train_command, visible
@@ -40,7 +37,7 @@ def watched_sweep(
     sweep_dir: Path,
     total: int,
     pending: int,
-    launcher: Launcher | None = None,
+    launcher: Any = None,
     figures: Callable[[], Figures] = tuple,
     alone: AbstractContextManager[Any] | None = None,
 ) -> Iterator[None]:
@@ -59,11 +56,11 @@ def watched_sweep(
         SystemExit: 1 where a job failed.
         ConfigError: jobs have run and there is no directory of theirs.
     """
-    lock, forks = alone or nullcontext(), launcher if isinstance(launcher, ForkLauncher) else None
+    lock, forks = alone or nullcontext(), hasattr(launcher, "meanwhile")  # of the launcher that forks
     try:
-        with Progress(sweep_dir, total, pending, in_thread=forks is None) as progress:
+        with Progress(sweep_dir, total, pending, in_thread=not forks) as progress:
             if forks:
-                forks.meanwhile = progress.look
+                launcher.meanwhile = progress.look
             yield
     except BaseException:
         with lock:
