@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import create_config_search_path
+from hydra.core.utils import setup_globals
 from hydra.errors import ConfigCompositionException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -29,20 +30,25 @@ JOBS = [
 
 @pytest.fixture
 def loader():
+    setup_globals()  # resolvers of Hydra's own, such as ``now``
     register_names()
     return ConfigLoaderImpl(create_config_search_path(str(ROOT / "conf")))
 
 
-def composed(loader: ConfigLoaderImpl, jobs: list[list[str]], typed: tuple[str, ...] = ()) -> list[DictConfig]:
-    master = loader.load_configuration("train", [*typed, "hydra.sweep.dir=/a"], RunMode.MULTIRUN)
-    return [loader.load_sweep_config(master, job) for job in jobs]
+def of_sweep(loader: ConfigLoaderImpl, *typed: str) -> DictConfig:
+    return loader.load_configuration("train", [*typed, "hydra.sweep.dir=/a"], RunMode.MULTIRUN)
+
+
+def composed(loader: ConfigLoaderImpl, jobs: list[list[str]], sweep: DictConfig | None = None) -> list[DictConfig]:
+    sweep = of_sweep(loader) if sweep is None else sweep
+    return [loader.load_sweep_config(sweep, job) for job in jobs]
 
 
 def test_each_job_gets_the_config_that_hydra_composes(loader):
-    typed = ("hydra.job.config.override_dirname.exclude_keys=[act]",)
-    expected = composed(loader, JOBS, typed)
+    sweep = of_sweep(loader, "hydra.job.config.override_dirname.exclude_keys=[act]")
+    expected = composed(loader, JOBS, sweep)
     with quick_group_options(), shared_composition():
-        found = composed(loader, JOBS + JOBS, typed)
+        found = composed(loader, JOBS + JOBS, sweep)
     for job, one, other in zip(JOBS + JOBS, found, expected + expected, strict=True):
         assert OmegaConf.to_yaml(one) == OmegaConf.to_yaml(other), job
         assert OmegaConf.is_struct(one) == OmegaConf.is_struct(other)
@@ -91,11 +97,21 @@ def test_a_job_changes_nothing_of_the_next_one(loader):
     assert second.model.depth != 99
 
 
+def test_times_are_those_of_the_sweep(loader):
+    """What it has resolved meanwhile, such as ``now``, is the same in the jobs that follow."""
+    with quick_group_options(), shared_composition():
+        sweep = of_sweep(loader)
+        (before,) = composed(loader, [["seed=1"]], sweep)
+        assert str(sweep.hydra.run.dir).startswith("logs/train/runs/")
+        (after,) = composed(loader, [["seed=2"]], sweep)
+    assert OmegaConf.get_cache(after) == OmegaConf.get_cache(sweep) != OmegaConf.get_cache(before)
+
+
 def test_a_group_of_another_folder_is_no_value(tmp_path: Path, loader):
     """Hydra finds it by ``hydra.searchpath`` alone."""
     (tmp_path / "recipe").mkdir()
     (tmp_path / "recipe/mine.yaml").write_text("# @package _global_\nseed: 42\n")
     with quick_group_options(), shared_composition():
-        (found,) = composed(loader, [["+recipe=mine"]], (f"hydra.searchpath=[{tmp_path}]",))
+        (found,) = composed(loader, [["+recipe=mine"]], of_sweep(loader, f"hydra.searchpath=[{tmp_path}]"))
     assert found.seed == 42
     assert "recipe" not in found

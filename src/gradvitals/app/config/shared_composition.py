@@ -59,12 +59,11 @@ def shared_composition() -> Iterator[None]:
 
 
 def _only_sets_a_value(override: Override, groups: Collection[str]) -> bool:
-    """Whether an override changes a value of the config that the others compose, and no option of a group."""
+    """Whether an override changes a value of the config that the others compose, and nothing of a group."""
     key = override.key_or_group
     if key.startswith("hydra") or override.is_sweep_override():
         return key in OF_A_JOB
-    is_option = key in groups and not isinstance(override.value(), dict)
-    return not is_option and override.package is None and "/" not in key
+    return key not in groups and override.package is None and "/" not in key
 
 
 def _name_overrides(config: DictConfig, given: Sequence[str], typed: Sequence[Override]) -> None:

@@ -120,7 +120,7 @@ class ForkLauncher:
         except Exception as error:
             return ConfigError(explain(error))
         done = run_job(self._function, config, "hydra.sweep.dir", "hydra.sweep.subdir", self._context)
-        self._configure_log()  # closes the job's log file
+        self._configure_log()  # closes the job's log file: what follows is of the next one
         return done
 
     def _composed(self, job: Job) -> DictConfig:
