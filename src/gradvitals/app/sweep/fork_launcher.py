@@ -92,7 +92,7 @@ class ForkLauncher:
                     for worker in [worker for worker in _busy(workers) if worker.has_ended]:
                         job = worker.task
                         try:
-                            returns[job[0]] = _refused_or_not(worker.answer())
+                            returns[job[0]] = worker.answer()
                             worker.give(left.popleft() if left else None)
                         except EOFError as error:
                             returns[job[0]] = self._lost(job, str(error))
@@ -152,12 +152,6 @@ def _wait(workers: Sequence[ForkedWorker], meanwhile: Callable[[], None]) -> Non
 
 def _busy(workers: Sequence[ForkedWorker]) -> list[ForkedWorker]:
     return [worker for worker in workers if worker.task is not None]
-
-
-def _refused_or_not(answer: JobReturn | ConfigError) -> JobReturn:
-    if isinstance(answer, ConfigError):
-        raise answer
-    return answer
 
 
 def refuse_unless_on_cpu(trainer: Mapping[str, Any]) -> None:

@@ -66,10 +66,13 @@ class ForkedWorker:
 
         Raises:
             EOFError: the worker has died; the message says how.
+            Exception: one that the work has returned.
         """
         try:
             if self.connection.poll() or self._process.is_alive():
-                return self.connection.recv()
+                if not isinstance(answer := self.connection.recv(), Exception):
+                    return answer
+                raise answer
         except (EOFError, OSError):  # in the midst of an answer
             self._process.join(PATIENCE)
         code = self._process.exitcode or 0
