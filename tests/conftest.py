@@ -14,6 +14,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.overrides import Overrides
@@ -140,6 +141,7 @@ def pytest_sessionstart() -> None:
     """Refuses the files of this checkout's owner, which every command reads and which change numbers and messages."""
     if own := [name for name in ("conf/local/default.yaml", ".env") if (ROOT / name).is_file()]:
         raise pytest.UsageError(f"{' and '.join(own)}: the tests would read it; move it away while they run")
+    Plugins.instance()  # executes Hydra's own plugins anew, so that a class derived from one before would be broken
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -95,6 +95,7 @@ ARROWS = {
     "app.sweep": {
         "app.run",
         "app.config",
+        "app.processes",
         "callbacks",
         "checkpoints",
         "report",

@@ -1,4 +1,4 @@
-"""Same seed, same machine, same weights: alone, after other jobs in the process, and under joblib."""
+"""Same seed, same machine, same weights: alone, after other jobs in the process, in a fork, and under joblib."""
 
 import json
 import signal
@@ -19,20 +19,22 @@ def weights(folder: Path) -> dict[str, list[Any]]:
 
 
 def test_same_seed_same_weights(tmp_path, tally):
-    alone, after, beside, again = (tmp_path / name for name in ("alone", "after", "beside", "again"))
-    for folder in (alone, after, beside, again):
+    names = ("alone", "after", "fork", "joblib", "again")
+    alone, after, fork, joblib, again = folders = [tmp_path / name for name in names]
+    for folder in folders:
         folder.mkdir()
     assert forked.run(alone, *FIT, "seed=3", fault=lambda: torch.rand(5)) == 0
     assert forked.run(again, *FIT, "seed=3", "trainer.deterministic=true") == 0
     assert forked.run(after, "-m", *FIT, "seed=7,3") == 0
-    joblib = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    assert forked.run(beside, "-m", *FIT, "seed=7,3", *joblib) == 0, forked.said(beside)
+    for folder in (fork, joblib):
+        workers = [f"hydra/launcher={folder.name}", "hydra.launcher.n_jobs=2"]
+        assert forked.run(folder, "-m", *FIT, "seed=7,3", *workers) == 0, forked.said(folder)
     expected = weights(alone)
     assert weights(again) == expected
-    for folder in (after, beside):
+    for folder in (after, fork, joblib):
         (job,) = folder.glob("logs/train/multiruns/*/1_*")
         assert weights(job) == expected
-    tally("same seed, same weights", tried=3, survived=3)
+    tally("same seed, same weights", tried=4, survived=4)
 
 
 def test_a_seed_that_was_drawn_is_kept(tmp_path):

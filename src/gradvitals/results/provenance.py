@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from functools import cache
+from pathlib import Path
 
 PACKAGES = ("gradvitals", "torch", "torchvision", "lightning", "hydra-core")
 
 
 def versions() -> dict[str, str]:
     """Returns the versions of the packages that determine the numbers."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version  # a tenth of the time that --cfg takes
 
     found = {}
@@ -21,10 +28,18 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Returns the commit of the working folder, with ``+`` where files differ from it; None outside a repository."""
+    """Returns the commit of the working folder, with ``+`` where files differ from it; None outside a repository.
+
+    A process asks git once: what it has imported is the code of then, also in the later jobs of a sweep.
+    """
+    return _described(Path.cwd())
+
+
+@cache
+def _described(folder: Path) -> str | None:
     try:
         call = ["git", "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-        done = subprocess.run(call, capture_output=True, text=True, timeout=5, check=False)
+        done = subprocess.run(call, cwd=folder, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -1,5 +1,6 @@
 """How a run is put together for speed."""
 
+import importlib.metadata
 import os
 from importlib.util import find_spec
 
@@ -24,6 +25,13 @@ def test_on_a_processor_adam_does_not_ask_the_driver_for_gpus(tmp_path, monkeypa
     monkeypatch.setenv(NVML_CHECK, "1")
     assemble(composed("trainer=cpu", run_dir=str(tmp_path)))
     assert NVML_CHECK not in os.environ
+
+
+def test_what_packages_offer_is_read_once(tmp_path, monkeypatch):
+    """By itself Lightning reads the files of all packages for every Trainer, a tenth of a short job of a sweep."""
+    assemble(composed(run_dir=str(tmp_path)))
+    monkeypatch.setattr(importlib.metadata, "distributions", None)  # what asks again fails
+    assert assemble(composed(run_dir=str(tmp_path))).trainer.callbacks
 
 
 def test_the_network_is_compiled_when_that_is_asked_for(tmp_path):

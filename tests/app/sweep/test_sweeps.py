@@ -104,7 +104,7 @@ def test_the_seeds_by_models_sweep_is_killed_and_resumed(warm_command, tmp_path)
 
 
 def test_the_end_of_a_sweep_is_one_table(warm_command, tmp_path):
-    done = warm_command("-m", "model=plain,bn", "act=relu,elu", ONE_EPOCH, "report=false")
+    done = warm_command("-m", "model=plain,bn", "act=relu,elu", ONE_EPOCH)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert [line.partition("]")[0] for line in lines[:4]] == ["[1/4", "[2/4", "[3/4", "[4/4"]
@@ -118,7 +118,7 @@ def test_the_end_of_a_sweep_is_one_table(warm_command, tmp_path):
         *[f"{k}={v}" for k, v in zip(("model", "act"), lines[head + 1].split(), strict=False)],
     ]
     assert "HYDRA" not in done.stdout + done.stderr  # what Hydra says of its jobs is said better
-    assert not list(folder(tmp_path).glob("*/report.html"))
+    assert not list(folder(tmp_path).glob("*/report.html"))  # report=auto: only where it is asked for
 
 
 def test_on_failure_stop_starts_no_more_jobs(warm_command, tmp_path):
@@ -128,11 +128,13 @@ def test_on_failure_stop_starts_no_more_jobs(warm_command, tmp_path):
     assert len(list(folder(tmp_path).glob("*/.hydra"))) <= 2
 
 
-def test_workers_share_the_sweep(warm_command, tmp_path):
-    workers = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    done = warm_command("-m", "optimizer.lr=0.001,-1", "seed=0,1", ONE_EPOCH, "report=false", *workers)
+@pytest.mark.parametrize("launcher", ["fork", "joblib"])
+def test_workers_share_the_sweep(launcher, warm_command, tmp_path):
+    workers = (f"hydra/launcher={launcher}", "hydra.launcher.n_jobs=2")
+    done = warm_command("-m", "optimizer.lr=0.001,-1", "seed=0,1", ONE_EPOCH, "report=true", *workers)
     assert done.returncode == 1, done.stderr
     assert statuses(folder(tmp_path)) == {"completed": 2, "failed": 2}
+    assert len(list(folder(tmp_path).glob("*/report.html"))) == 2
     assert rows(folder(tmp_path))[0]["ended"] == "2"
 
 

@@ -25,6 +25,7 @@ from gradvitals.app.config.offers import instead, lists_all, no_such_key
 from gradvitals.app.config.other_templates import OWN_GROUPS
 from gradvitals.app.config.project_settings import read_project_settings
 from gradvitals.app.config.run_directory import register_names
+from gradvitals.app.config.shared_composition import shared_composition
 from gradvitals.app.config.typed_paths import with_typed_paths
 from gradvitals.app.run.environment import disable_telemetry
 from gradvitals.distributed.cluster_environment import is_first_process
@@ -86,7 +87,8 @@ def launch(name: str) -> None:
         if not is_first_process():
             sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRA_KEYS)), *ASIDE]
         _refuse_groups_of_others(sys.argv[1:])
-        with checked_targets(), quick_group_options(), patch.object(ArgumentParser, "error", _wrong_flag):
+        wrong_flag = patch.object(ArgumentParser, "error", _wrong_flag)
+        with checked_targets(), quick_group_options(), shared_composition(), wrong_flag:
             main()
     except AlreadyCompleted as done:
         if is_first_process():

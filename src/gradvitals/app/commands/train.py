@@ -91,7 +91,8 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
                 stages.keep(earlier, job.run_dir)
             elif run.trainer.is_global_zero and (run.began or not (failure or code)):
                 unwritten = write(found, run, remedies, job.run_dir)
-                if config["report"] and not unwritten:
+                wanted = job.sweep is None if config["report"] == "auto" else config["report"]
+                if wanted and not unwritten:
                     stages.write_report(run, job.run_dir)
         if run.trainer.is_global_zero and (run.began or not code):
             stages.show(summary(found, run, remedies, job.run_dir), config)

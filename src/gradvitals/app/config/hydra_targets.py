@@ -42,6 +42,7 @@ KNOWN = {  # key of `hydra` -> the classes that may be built there
     ),
     "launcher": (
         "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+        "hydra_plugins.gradvitals_launchers.Fork",
         "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
         "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
         "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",

@@ -61,7 +61,7 @@ RULES: dict[str, Constraint] = {
     "objective_mode": one_of("auto", "min", "max"),
     "on_failure": one_of("continue", "stop"),
     "on_write_error": one_of("continue", "stop"),
-    "report": boolean,
+    "report": either(boolean, one_of("auto")),
     "print_config": boolean,
     "threads": either(integer(1, MANY), one_of("auto")),
     "compile": optional(one_of("default", "reduce-overhead", "max-autotune")),

@@ -7,10 +7,12 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.sweep.directory import begin_sweep, pending_jobs, subdir_of
+from gradvitals.errors import LostProcess
 from gradvitals.results.aggregate import FOLD
 
 FOLDS = "data.folds"
@@ -42,8 +44,12 @@ class GridSweeper(BasicSweeper):
         self.validate_batch_is_legal(representative(jobs, loader.list_groups("")))
         sweep_dir = begin_sweep(self.config, self.resume)
         pending = pending_jobs(jobs, sweep_dir, subdir_of(self.config)) if self.resume else jobs
-        with watched_sweep(sweep_dir, total=len(jobs), pending=len(pending)):
-            return self._launch(pending)
+        with watched_sweep(sweep_dir, total=len(jobs), pending=len(pending), launcher=self.launcher):
+            returns = self._launch(pending)
+            lost = sum(job.status is JobStatus.FAILED for batch in returns for job in batch)
+            if lost:  # a job that fails by itself has a result
+                raise LostProcess(f"{lost} of {len(pending)} jobs were lost; see above")
+            return returns
 
     def _launch(self, jobs: Sequence[Sequence[str]]) -> list[Any]:
         assert self.launcher is not None

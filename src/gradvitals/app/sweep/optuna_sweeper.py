@@ -77,7 +77,8 @@ class SearchSweeper(Sweeper):
                 self._take_up(study, shared, sweep_dir)
         total = self.options["n_trials"]
         pending, turn = max(total - len(ended(study)), 0), one_at_a_time(sweep_dir)
-        with at_work(sweep_dir) as self._name, watched_sweep(sweep_dir, total, pending, lambda: figures(study), turn):
+        watch = watched_sweep(sweep_dir, total, pending, self._launcher, lambda: figures(study), turn)
+        with at_work(sweep_dir) as self._name, watch:
             self._search(study, space, shared)
         if line := in_hand(study, sweep_dir):
             print(line, flush=True)

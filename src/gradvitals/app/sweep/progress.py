@@ -21,39 +21,50 @@ INTERVAL = 0.25  # seconds between two looks at the directories
 
 
 class Progress:
-    """Prints a line for each job that ends, and on a terminal a bar below: done, running, failed, time left."""
+    """Prints a line for each job that ends, and on a terminal a bar below: done, running, failed, time left.
 
-    def __init__(self, sweep_dir: Path, total: int, pending: int) -> None:
+    Args:
+        sweep_dir: of the jobs.
+        total: jobs of the sweep.
+        pending: of these, to be run now.
+        in_thread: whether it looks by itself; a process that forks has no threads.
+    """
+
+    def __init__(self, sweep_dir: Path, total: int, pending: int, in_thread: bool = True) -> None:
         self._dir, self._total, self._done = sweep_dir, total, total - pending
         self._failed, self._known = 0, {folder: _stamp(folder) for folder in folders(sweep_dir)}
         self._began, self._first, self._over = time.monotonic(), self._done, threading.Event()
         self._console = Console(highlight=False, markup=False, soft_wrap=True)
         columns = TextColumn("sweep"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
-        self._bar = Bar(*columns, console=self._console, disable=not sys.stdout.isatty())
+        hidden = not sys.stdout.isatty()
+        self._bar = Bar(*columns, console=self._console, disable=hidden, auto_refresh=in_thread)
         self._task = self._bar.add_task("", total=total, completed=self._done)
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._watch, daemon=True) if in_thread else None
 
     def __enter__(self) -> Progress:
         self._bar.start()
         if self._done:
             self._console.print(f"{self._done} of {self._total} jobs have ended before")
-        self._thread.start()
+        if self._thread:
+            self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._thread.join()
-        self._look()
+        if self._thread:
+            self._thread.join()
+        self.look()
         if not self._bar.disable:  # older versions of rich print an empty line
             self._bar.stop()
 
     def _watch(self) -> None:
         while not self._over.wait(INTERVAL):
-            self._look()
+            self.look()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Reads the directories once and shows what is new; without a thread the launcher calls it."""
         running = 0
         for folder in folders(self._dir):
             stamp = _stamp(folder)
@@ -63,7 +74,7 @@ class Progress:
                 self._known[folder] = stamp
                 self._print(folder)
         description = f"{running} running, {self._failed} failed, {self._left()}"
-        self._bar.update(self._task, completed=self._done, description=description)
+        self._bar.update(self._task, completed=self._done, description=description, refresh=True)
 
     def _print(self, folder: Path) -> None:
         result = Result.read(folder)

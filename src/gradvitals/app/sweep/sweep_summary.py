@@ -37,6 +37,7 @@ def watched_sweep(
     sweep_dir: Path,
     total: int,
     pending: int,
+    launcher: Any = None,
     figures: Callable[[], Figures] = tuple,
     alone: AbstractContextManager[Any] | None = None,
 ) -> Iterator[None]:
@@ -46,6 +47,7 @@ def watched_sweep(
         sweep_dir: of the jobs.
         total: jobs of the sweep.
         pending: of these, to be run now.
+        launcher: of the jobs.
         figures: makes more figures for the sweep's page.
         alone: a lock that is held while the files are written, where several commands share the sweep: the last one
             has seen all jobs.
@@ -54,9 +56,11 @@ def watched_sweep(
         SystemExit: 1 where a job failed.
         ConfigError: jobs have run and there is no directory of theirs.
     """
-    lock = alone or nullcontext()
+    lock, forks = alone or nullcontext(), hasattr(launcher, "meanwhile")  # of the launcher that forks
     try:
-        with Progress(sweep_dir, total, pending):
+        with Progress(sweep_dir, total, pending, in_thread=not forks) as progress:
+            if forks:
+                launcher.meanwhile = progress.look
             yield
     except BaseException:
         with lock:
