@@ -136,6 +136,8 @@ class LoopHooks:
     def _step(self, optimizer: Optimizer, has_closure: bool) -> None:
         self._before_closures_step()
         self._loop.step_begins(optimizer)
+        if self._calls is not None and self._loop.all_have_stepped and not has_closure:
+            self._calls.leave()  # no backward pass is to come, and the mode sees each operation of the step
         if has_closure:
             self._closure_of = optimizer
         elif self._is_in_batch:
@@ -209,6 +211,7 @@ class LoopHooks:
     def _leave(self) -> None:
         self._of_batch.close()
         self._entered.clear()
+        self._calls = None
 
     def _safely(self, function: Callable[..., None], *args: Any) -> None:
         """Calls a function whose error must not end the training, unless other processes would wait for this one."""

@@ -9,6 +9,7 @@ from weakref import finalize
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from gradvitals.diagnosis.witness import HeadFact, Witness
 from gradvitals.monitor.collectors.collector import Collector
@@ -48,8 +49,9 @@ class LossWitness(Collector):
     def measured_batch_begins(self, batch: Any) -> None:
         if self._mode is None and self._loop.optimizer_steps >= self._next:
             self._mode = LossCalls()
-            self._mode.__enter__()
             self._forgotten = finalize(self, self._mode.leave)  # with a loop that was broken off
+        if self._mode is not None:  # left where a loss scaler has skipped the step
+            self._mode.__enter__()
 
     def before_backward(self, loss: Tensor) -> None:
         if self._mode is not None:
@@ -73,6 +75,11 @@ class LossWitness(Collector):
         for fault in head_faults(call):
             self._head.setdefault(fault.kind, fault)
         return torch.cat([row, size.reshape(1).to(row.device)])
+
+    def measured_step_begins(self, readings: Readings, number: int, optimizer: Optimizer) -> None:
+        """Leaves the mode, which would see each operation of the step."""
+        if self._mode is not None:
+            self._mode.leave()
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
         if self._mode is None:
@@ -107,6 +114,6 @@ class LossWitness(Collector):
 
     def close(self) -> None:
         if self._mode is not None:
-            self._mode.__exit__(None, None, None)
+            self._mode.__exit__()
             self._forgotten.detach()
         self._mode = None
