@@ -89,10 +89,10 @@ class LoopHooks:
     def _begin(self, x: Tensor | None) -> None:
         self._is_in_batch = True
         if self._session.is_due:
-            self._calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
-            self._enter(self._calls)
             if self._loop.processes.total == 1:  # gradients that arrive are not yet those of all processes
                 self._enter(GradientsArrive(self._trained(), weak(self._gradients_arrived)))
+            self._calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
+            self._enter(self._calls)
             self._enter(uncompiled(self._calls_parts and has_compiled()))
         self._session.batch_begins(() if x is None else (x,), self._batch_idx)
 
@@ -109,7 +109,8 @@ class LoopHooks:
             self._safely(self._backward_ended)
 
     def _enter(self, context: Entered) -> None:
-        self._entered.append(self._of_batch.enter_context(context))
+        self._of_batch.enter_context(context)
+        self._entered.append(context)
 
     def _backward_begins(self, loss: Tensor) -> None:
         self._of_backward = loss

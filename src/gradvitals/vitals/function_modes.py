@@ -55,3 +55,19 @@ class LooseMode(TorchFunctionMode):
         for mode in reversed(above[:-1]):
             _push_mode(mode)
         return True
+
+
+def set_aside() -> list[LooseMode]:
+    """Takes the modes of this kind off the top of the stack, which need not see what gradvitals itself computes."""
+    aside: list[LooseMode] = []
+    for mode in reversed(stack_of_modes()):
+        if not isinstance(mode, LooseMode):
+            break
+        aside.append(_pop_mode())
+    return aside
+
+
+def put_back(aside: list[LooseMode]) -> None:
+    """Undoes :func:`set_aside`."""
+    for mode in reversed(aside):
+        _push_mode(mode)
