@@ -56,15 +56,15 @@ class LoopHooks:
         finalize(self, _leave, self._entered)  # where the loop is broken off and forgotten
         hook = ForwardHook(self._forward_begins, end)
         self._hooks = [network.register_forward_pre_hook(hook, with_kwargs=True)]
-        begins, ended = uncompiled_call(self._step_begins), uncompiled_call(self._step_ended)
+        begins = uncompiled_call(self._step_begins)
         self._hooks += [one.register_step_pre_hook(begins) for one in loop.optimizers]
-        self._hooks += [one.register_step_post_hook(ended) for one in loop.optimizers]
+        self._sees_steps_end = False
         self._of_scaler: list[ScalerMethod] = []
         if self._scaler is not None:
             calls: dict[str, Callable[..., Any]] = {"step": self._scaler_steps, "unscale_": self._scaler_unscales}
             self._of_scaler = [ScalerMethod(self._scaler, name, call) for name, call in calls.items()]
         if self._calls_parts:
-            self._safely(self._begin, None)
+            self._safely(self._begin, None, session.is_due)
 
     # What the hooks see, in the order of a batch
 
@@ -80,15 +80,15 @@ class LoopHooks:
         if self._is_in_batch:  # the next one begins by itself
             return None
         if not self._session.is_due:  # nothing looks at the input, and no hook is added
-            self._safely(self._begin, None)
+            self._safely(self._begin, None, False)
             return None
         known = set(hooks_of(module))
-        self._safely(self._begin, next(tensors_in([*args, *kwargs.values()]), None))
+        self._safely(self._begin, next(tensors_in([*args, *kwargs.values()]), None), True)
         return call_added(module, known, args, kwargs)
 
-    def _begin(self, x: Tensor | None) -> None:
+    def _begin(self, x: Tensor | None, is_due: bool) -> None:
         self._is_in_batch = True
-        if self._session.is_due:
+        if is_due:
             if self._loop.processes.total == 1:  # gradients that arrive are not yet those of all processes
                 self._enter(GradientsArrive(self._trained(), weak(self._gradients_arrived)))
             self._calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
@@ -127,15 +127,24 @@ class LoopHooks:
             self._session.before_step(optimizer)
 
     def _step_begins(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._is_in_step = True
+        has_closure = bool(args or kwargs) and any(map(callable, (*args, *kwargs.values())))
+        if has_closure:  # which calls the network within the step
+            self._is_in_step = True
+            self._see_steps_end()
         if not self._is_in_scaler:
-            self._safely(self._step, optimizer, any(callable(one) for one in (*args, *kwargs.values())))
+            self._safely(self._step, optimizer, has_closure)
+
+    def _see_steps_end(self) -> None:
+        if not self._sees_steps_end:
+            self._sees_steps_end, ended = True, uncompiled_call(self._step_ended)
+            self._hooks += [one.register_step_post_hook(ended) for one in self._loop.optimizers]
 
     def _step_ended(self, *_: Any) -> None:
         self._is_in_step = False
 
     def _step(self, optimizer: Optimizer, has_closure: bool) -> None:
-        self._before_closures_step()
+        if self._closure_of is not None:
+            self._before_closures_step()
         self._loop.step_begins(optimizer)
         if self._calls is not None and self._loop.all_have_stepped and not has_closure:
             self._calls.leave()  # no backward pass is to come, and the mode sees each operation of the step
@@ -170,8 +179,11 @@ class LoopHooks:
         self._safely(self._end, loss)
 
     def _end(self, loss: Tensor | None) -> None:
-        self._before_closures_step()
-        self._look_for_scaler(loss)
+        if self._closure_of is not None:
+            self._before_closures_step()
+        if self._of_backward is not None:
+            self._look_for_scaler(loss, self._of_backward)
+            self._of_backward = None
         is_in_batch, self._is_in_batch = self._is_in_batch, False
         self._saw_eval_mode = False
         self._batch_idx += 1
@@ -181,17 +193,17 @@ class LoopHooks:
             self._session.batch_ends(loss)
         if has_stepped:  # the model may be saved, copied or evaluated before the next step
             self._session.unhook()
-        self._leave()
+        if self._entered:
+            self._leave()
         if self._calls_parts:
-            self._begin(None)
+            self._begin(None, self._session.is_due)
 
-    def _look_for_scaler(self, loss: Tensor | None) -> None:
+    def _look_for_scaler(self, loss: Tensor | None, scaled: Tensor) -> None:
         """Warns once where backward is called on the loss times a power of two, as a scaler chooses it.
 
         Waits for the device, after a measured step, until a finite loss has shown it.
         """
-        scaled, self._of_backward = self._of_backward, None
-        if scaled is None or loss is None or self._scaler is not None or self._has_looked_for_scaler:
+        if loss is None or self._scaler is not None or self._has_looked_for_scaler:
             return
         ratio = scaled.detach().sum().item() / (loss.item() or math.nan)
         self._has_looked_for_scaler = math.isfinite(ratio)

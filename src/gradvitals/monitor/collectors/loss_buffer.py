@@ -36,10 +36,10 @@ class LossBuffer(Collector):
         self._steps: list[int] = []
 
     def before_backward(self, loss: Tensor) -> None:
-        self._of_backward = loss.detach()
+        self._of_backward = loss
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
-        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        loss = outputs if isinstance(outputs, Tensor) or not isinstance(outputs, Mapping) else outputs.get("loss")
         if not isinstance(loss, Tensor) and self._loop is not None and self._loop.scaler is None:
             loss = self._of_backward
         self._of_backward = None

@@ -51,9 +51,10 @@ class LossWitness(Collector):
             self._mode = LossCalls()
             self._forgotten = finalize(self, self._mode.leave)  # with a loop that was broken off
         if self._mode is not None:  # left where a loss scaler has skipped the step
+            self._mode.take()  # of a batch without a backward pass
             self._mode.__enter__()
 
-    def before_backward(self, loss: Tensor) -> None:
+    def before_measured_backward(self, loss: Tensor) -> None:
         if self._mode is not None:
             calls = self._mode.take()
             rows = [self._look(number, call) for number, call in enumerate(calls) if call.samples >= LEAST]
@@ -102,9 +103,8 @@ class LossWitness(Collector):
 
         readings.add_means(torch.cat([means, torch.stack(shares)]), finish)
 
-    def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
-        if self._mode is not None:
-            self._mode.take()
+    def hooks_come_off(self) -> None:
+        self.close()
 
     def state_dict(self) -> dict[str, Any]:
         return {"next": self._next}

@@ -64,7 +64,7 @@ class TrainingStateCollector(Collector):
         steps = self._loop.optimizer_steps
         self._is_first_backward, self._steps = steps != self._steps and steps > 0, steps
 
-    def before_backward(self, loss: Tensor) -> None:
+    def before_measured_backward(self, loss: Tensor) -> None:
         """Looks for gradients of the step before, which should be zero when those of the next one are added."""
         if not self._is_first_backward:
             return
