@@ -92,8 +92,9 @@ class LossWitness(Collector):
         self._rows, self._head = [], {}
         device = rows[0].device if rows else torch.device("cpu")
         means = torch.stack(rows).mean(0) if rows else torch.zeros(SIZE, dtype=torch.float64)
-        none = torch.zeros((), dtype=torch.float64)
-        shares = [(head[kind].share if kind in head else none).to(device) for kind in KINDS]  # as many in each process
+        shares = torch.zeros(len(KINDS), dtype=torch.float64, device=device)  # as many in each process
+        for kind, fault in head.items():
+            shares[KINDS.index(kind)] = fault.share
 
         def finish(values: Sequence[float]) -> None:
             measurement.are_classes = self._indexed
@@ -101,7 +102,7 @@ class LossWitness(Collector):
             found = [(head[kind], share) for kind, share in zip(KINDS, values[SIZE:], strict=True) if kind in head]
             measurement.head = [HeadFact(f.kind, f.loss, f.activation, share) for f, share in found if share > 0]
 
-        readings.add_means(torch.cat([means, torch.stack(shares)]), finish)
+        readings.add_means(torch.cat([means, shares]), finish)
 
     def hooks_come_off(self) -> None:
         self.close()
