@@ -191,7 +191,8 @@ class Session:
 
     def _watch_layers(self, hooks: ExitStack) -> None:
         network = self.network
-        watch = LayerHooks(network.module, network.hooked, network.activations, self._entry, self.isolation)
+        found = network.hooked, network.activations, self._entry, self.isolation, network.sharded
+        watch = LayerHooks(network.module, *found)
         self._watch = hooks.enter_context(closing(watch))
 
     def before_backward(self, loss: Tensor) -> None:
