@@ -214,13 +214,11 @@ def once(find: Callable[..., T]) -> Callable[..., T]:
 
     @wraps(find)
     def known(history: History, *args: Any) -> T:
-        latest = (len(history.observations), history.observations[-1] if history.observations else None)
-        if history.known_at[0] != latest[0] or history.known_at[1] is not latest[1]:
-            history.known, history.known_at = {}, latest
-        key = (find.__name__, *args)
-        if key not in history.known:
-            history.known[key] = find(history, *args)
-        result: T = history.known[key]
+        count, latest = len(history.observations), history.observations[-1] if history.observations else None
+        found = history.known.get((find.__name__, *args))
+        if found is None or found[0] != count or found[1] is not latest:
+            found = history.known[(find.__name__, *args)] = count, latest, find(history, *args)
+        result: T = found[2]
         return result
 
     return known
@@ -235,7 +233,7 @@ class History:
         observations: in the order of their steps.
         is_final: whether the training is over.
         metrics: those that are logged, by name.
-        known, known_at: what was found, and at which number of observations and latest one.
+        known: what was found, and at which observation.
 
     Example:
         >>> history = History(Subject(chance=2.3), [Observation(step, 10, loss=2.3 - step / 50) for step in (0, 50)])
@@ -248,7 +246,6 @@ class History:
     is_final: bool = False
     metrics: dict[str, Metric] = field(default_factory=dict)
     known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    known_at: tuple[int, Observation | None] = field(default=(0, None), init=False, repr=False, compare=False)
 
     @property
     def first(self) -> Observation:

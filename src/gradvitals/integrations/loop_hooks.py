@@ -56,9 +56,9 @@ class LoopHooks:
         finalize(self, _leave, self._entered)  # where the loop is broken off and forgotten
         hook = ForwardHook(self._forward_begins, end)
         self._hooks = [network.register_forward_pre_hook(hook, with_kwargs=True)]
-        begins = uncompiled_call(self._step_begins)
+        begins, ended = uncompiled_call(self._step_begins), uncompiled_call(self._step_ended)
         self._hooks += [one.register_step_pre_hook(begins) for one in loop.optimizers]
-        self._sees_steps_end = False
+        self._hooks += [one.register_step_post_hook(ended) for one in loop.optimizers]
         self._of_scaler: list[ScalerMethod] = []
         if self._scaler is not None:
             calls: dict[str, Callable[..., Any]] = {"step": self._scaler_steps, "unscale_": self._scaler_unscales}
@@ -127,17 +127,10 @@ class LoopHooks:
             self._session.before_step(optimizer)
 
     def _step_begins(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        has_closure = bool(args or kwargs) and any(map(callable, (*args, *kwargs.values())))
-        if has_closure:  # which calls the network within the step
-            self._is_in_step = True
-            self._see_steps_end()
+        self._is_in_step = True
         if not self._is_in_scaler:
+            has_closure = bool(args or kwargs) and any(map(callable, (*args, *kwargs.values())))
             self._safely(self._step, optimizer, has_closure)
-
-    def _see_steps_end(self) -> None:
-        if not self._sees_steps_end:
-            self._sees_steps_end, ended = True, uncompiled_call(self._step_ended)
-            self._hooks += [one.register_step_post_hook(ended) for one in self._loop.optimizers]
 
     def _step_ended(self, *_: Any) -> None:
         self._is_in_step = False

@@ -68,15 +68,15 @@ class EventFile(Destination):
             self.writer.flush()
 
     def _add(self, summary: Any, step: int | None) -> None:
-        if self._records is None:
-            self.writer._get_file_writer().add_summary(summary, step)
-            if self._is_ours:
-                self.writer.flush()
-            return
-        from tensorboard.compat.proto.event_pb2 import Event
+        if self._records is not None:
+            from tensorboard.compat.proto.event_pb2 import Event
 
-        self._records.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
-        self._records.flush()
+            self._records.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
+            self._records.flush()
+            return
+        self.writer._get_file_writer().add_summary(summary, step)
+        if self._is_ours:
+            self.writer.flush()
 
 
 def _proto(found: Histogram) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any, Self
 
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
@@ -59,11 +60,9 @@ class LooseMode(TorchFunctionMode):
 
 def set_aside() -> list[LooseMode]:
     """Takes the modes of this kind off the top of the stack, which need not see what gradvitals itself computes."""
-    aside: list[LooseMode] = []
-    for mode in reversed(stack_of_modes()):
-        if not isinstance(mode, LooseMode):
-            break
-        aside.append(_pop_mode())
+    aside = list(takewhile(lambda mode: isinstance(mode, LooseMode), reversed(stack_of_modes())))
+    for _ in aside:
+        _pop_mode()
     return aside
 
 

@@ -107,9 +107,8 @@ class LossCall:
     @property
     def _is_plain(self) -> bool:
         """Whether the mean is that of numbers which do not depend on each other, few enough for one call."""
-        if self.targets is None or self.others or self.outputs.numel() > MOST_TOGETHER:
-            return False
-        if any(isinstance(option, Tensor) for option in self.options.values()):
+        several = self.others or any(isinstance(option, Tensor) for option in self.options.values())
+        if self.targets is None or several or self.outputs.numel() > MOST_TOGETHER:
             return False
         alike = self.function in SYMMETRIC or self.function in BINARY
         return (alike and self.outputs.shape == self.targets.shape) or (self.is_indexed and self.outputs.ndim > 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from gradvitals.diagnosis.finding import Finding
-from gradvitals.diagnosis.history import History
+from gradvitals.diagnosis.history import History, Observation
 from gradvitals.diagnosis.learning import is_over, learned
 from gradvitals.diagnosis.metric import CERTAIN
 from gradvitals.diagnosis.rules.stalled import usual_update
@@ -26,11 +26,8 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     share, planned, step = learned(history, limits), history.subject.planned_steps, history.latest.step
     if planned is None or step < 3 * limits.patience or not is_over(history) or not 0 < share < limits.recovered:
         return None
-    update = usual_update(history)
-    if update is None or update >= LARGE_AND_CLEAR * limits.usual_update:
-        return None
-    falls = _falls(history)
-    if falls is None:
+    update, falls = usual_update(history), _falls(history)
+    if falls is None or update is None:
         return None
     before, lately, losses = falls
     large = LARGE_AND_CLEAR if lately > CLEAR * history.scatter else LARGE
@@ -54,14 +51,12 @@ def _finding(step: int, expected: float, planned: int, update: float, limits: Th
 def _falls(history: History) -> tuple[float, float, int] | None:
     """The fall of the mean loss from the first third of the steps to the second, from there to the last, and how many
     losses that one has."""
-    end = history.latest.step + 1
-    sums, counts = [0.0, 0.0, 0.0], [0, 0, 0]
+    step = history.latest.step
+    thirds: list[list[Observation]] = [[], [], []]
     for observation in history.observations:
         if observation.losses and math.isfinite(observation.loss):
-            third = min(3 * observation.step // end, 2)
-            sums[third] += observation.loss * observation.losses
-            counts[third] += observation.losses
-    if not all(counts):
+            thirds[min(3 * observation.step // (step + 1), 2)].append(observation)
+    if not all(thirds):
         return None
-    first, second, last = (total / count for total, count in zip(sums, counts, strict=True))
-    return (first - second, second - last, counts[-1]) if first > second > last else None
+    first, second, last = (sum(o.loss * o.losses for o in third) / sum(o.losses for o in third) for third in thirds)
+    return (first - second, second - last, sum(o.losses for o in thirds[-1])) if first > second > last else None

@@ -55,7 +55,7 @@ class TrainingStateCollector(Collector):
         self._left: Tensor | None = None  # norm of the gradients that it found
         self._facts: dict[str, Any] = {}  # of a TrainingState
         self._share = 1.0  # that is trained
-        self._counted: tuple[set[int], list[bool]] | None = None  # where so much is held, and requires a gradient
+        self._counted: Any = None  # what that was counted of
 
     def measured_batch_begins(self, batch: Any) -> None:
         if self._called is None and self._watch is None:
@@ -109,12 +109,10 @@ class TrainingStateCollector(Collector):
             self._of_layer = {layer.name: list(layer.module.parameters()) for layer in layers if layer.module}
 
     def _share_trained(self, held: set[int]) -> float:
-        """Counts numbers only where something has changed; a lazy parameter may get its own at any time."""
-        counted = held, [p.requires_grad for _, p in self._named]
+        """Counts numbers only where something has changed."""
+        counted = held, [(p.requires_grad, is_lazy(p)) for _, p in self._named]
         if counted != self._counted:
-            weights = [parameter for _, parameter in self._named]
-            self._share = share_trained(weights, held)
-            self._counted = None if any(map(is_lazy, weights)) else counted
+            self._counted, self._share = counted, share_trained((p for _, p in self._named), held)
         return self._share
 
     def _frozen(self) -> list[str]:
