@@ -500,3 +500,13 @@ def test_first_steps_that_leave_a_net_with_little_are_unstable():
     for update, verdict in ((0.3, "unstable"), (0.15, "healthy")):
         seen = [numbers(update=update)] * 10 + [numbers(update=2e-3)]
         assert run(seen, losses, steps=steps, chance=2.0).verdict == verdict
+
+
+def test_a_history_finds_anew_what_another_observation_changes():
+    """Losses of 4 and 2: the mean of both is 3; then the one before counts no longer."""
+    history = History(observations=[Observation(0, 1, loss=4.0), Observation(1, 1, loss=2.0)])
+    assert (history.recent_loss(2), history.recent_loss(1)) == (3.0, 2.0)
+    history.observations.append(Observation(2, 2, loss=1.0))
+    assert (history.recent_loss(2), history.recent_loss(1)) == (1.0, 1.0)
+    history.observations[-1] = Observation(2, 2, loss=0.5)
+    assert history.recent_loss(2) == 0.5

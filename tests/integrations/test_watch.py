@@ -413,6 +413,24 @@ def test_an_error_within_forward_too():
     assert stack_of_modes() == modes
 
 
+class SeenSGD(torch.optim.SGD):
+    """Counts the function modes of torch that would see the operations of each step."""
+
+    def step(self, closure=None):
+        self.modes = [*getattr(self, "modes", ()), len(stack_of_modes())]
+        return super().step(closure)
+
+
+def test_no_mode_sees_the_operations_of_a_step():
+    """Each would cost a call of Python, hundreds in a step of Adam."""
+    net, modes = network(), len(stack_of_modes())
+    optimizer = SeenSGD(net.parameters(), lr=0.1)
+    with watch(net, optimizer, every_n_steps=1) as vitals:
+        train(net, optimizer, vitals, steps=3)
+    assert optimizer.modes == [modes] * 3
+    assert len(vitals.history.of("grad_norm")) == 3
+
+
 def test_it_goes_with_the_model():
     net = network()
     vitals = watched(net)

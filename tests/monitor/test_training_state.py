@@ -229,6 +229,19 @@ def test_what_is_frozen_is_known():
     assert states(fit(HEALTHY["adapter"](), GradientVitals()))[0].frozen == ("net.1.base",)
 
 
+class Thaws(Model):
+    """Has 30 + 21 numbers; the first layer's are trained from the third step on."""
+
+    def training_step(self, batch, batch_idx):
+        self.net[0].requires_grad_(self.trainer.global_step >= 2)
+        return super().training_step(batch, batch_idx)
+
+
+def test_the_share_that_is_trained_is_counted_anew_where_something_thaws():
+    seen = states(fit(Thaws(), GradientVitals(every_n_steps=1), max_epochs=1))
+    assert [state.trained_share for state in seen[:4]] == [21 / 51, 21 / 51, 1.0, 1.0]
+
+
 @pytest.mark.parametrize("batches", [2, 3])
 def test_accumulated_batches_are_no_gradients_that_were_left(batches):
     seen = states(fit(Model(), GradientVitals(every_n_steps=1), accumulate_grad_batches=batches))

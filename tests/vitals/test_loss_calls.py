@@ -108,3 +108,33 @@ def test_an_exchange_costs_a_net_that_knows_and_not_one_that_does_not():
 def test_targets_that_are_all_alike_teach_nothing():
     assert not varies(LossCall(F.binary_cross_entropy_with_logits, torch.zeros(4), torch.ones(4)))
     assert varies(LossCall(F.cross_entropy, torch.zeros(12, 3), Y))
+
+
+LABELS = torch.tensor([0, 1, 2, -100, 1, 0, 2, 2, 1, -100, 0, 1])
+TOGETHER = {  # each with a weight of 1, with which one call is made for each exchange
+    "labels, some of them ignored": (F.cross_entropy, (12, 3), LABELS, {}, {"weight": torch.ones(3)}),
+    "smoothed labels": (F.cross_entropy, (12, 3), Y, {"label_smoothing": 0.2}, {"weight": torch.ones(3)}),
+    "labels at places": (F.cross_entropy, (12, 3, 2), torch.stack([Y, 2 - Y], 1), {}, {"weight": torch.ones(3)}),
+    "no label of 1": (F.cross_entropy, (12, 3), Y, {"ignore_index": 1}, {"weight": torch.ones(3)}),
+    "squares": (F.mse_loss, (12, 1), X, {}, {"weight": torch.ones(12, 1)}),
+    "logits": (F.binary_cross_entropy_with_logits, (12, 1), (X + 1) / 2, {}, {"weight": torch.ones(1)}),
+}
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_exchanges_in_one_call_are_those_of_a_call_for_each(name):
+    function, shape, targets, options, weight = TOGETHER[name]
+    outputs = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    found = [
+        LossCall(function, outputs, targets, (), given).exchanged(torch.Generator().manual_seed(2)).tolist()
+        for given in (options, options | weight)
+    ]
+    assert len(found[0]) == 7  # the loss as called, and six exchanges
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+def test_outputs_of_any_number_are_exchanged_alike(monkeypatch):
+    call = LossCall(F.huber_loss, torch.linspace(0, 1, 12).reshape(12, 1), X, (), {"delta": 0.3})
+    together = call.exchanged(torch.Generator().manual_seed(2))
+    monkeypatch.setattr("gradvitals.vitals.loss_calls.MOST_TOGETHER", 11)
+    assert call.exchanged(torch.Generator().manual_seed(2)).tolist() == pytest.approx(together.tolist(), rel=1e-6)

@@ -8,6 +8,7 @@ between batches.
 from __future__ import annotations
 
 import math
+from itertools import islice, takewhile
 from statistics import fmean
 
 from gradvitals.diagnosis.history import History
@@ -64,8 +65,9 @@ def depends_on_input(history: History, limits: Thresholds) -> bool | None:
     The latest looks together decide, or the latest alone, because a net may have begun to learn just then.
     """
     since = patience(history, limits) / 2
-    looks = [o.witness.deviations for o in history.observations if o.witness is not None and o.step >= since][-LATEST:]
-    if looks and max(looks[-1], sum(looks) / math.sqrt(len(looks))) >= CERTAIN:
+    later = takewhile(lambda o: o.step >= since, reversed(history.observations))
+    looks = list(islice((o.witness.deviations for o in later if o.witness is not None), LATEST))
+    if looks and max(looks[0], sum(looks) / math.sqrt(len(looks))) >= CERTAIN:
         return True
     return False if len(looks) >= ENOUGH else None
 

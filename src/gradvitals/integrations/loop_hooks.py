@@ -64,7 +64,7 @@ class LoopHooks:
             calls: dict[str, Callable[..., Any]] = {"step": self._scaler_steps, "unscale_": self._scaler_unscales}
             self._of_scaler = [ScalerMethod(self._scaler, name, call) for name, call in calls.items()]
         if self._calls_parts:
-            self._safely(self._begin, None)
+            self._safely(self._begin, None, session.is_due)
 
     # What the hooks see, in the order of a batch
 
@@ -80,19 +80,19 @@ class LoopHooks:
         if self._is_in_batch:  # the next one begins by itself
             return None
         if not self._session.is_due:  # nothing looks at the input, and no hook is added
-            self._safely(self._begin, None)
+            self._safely(self._begin, None, False)
             return None
         known = set(hooks_of(module))
-        self._safely(self._begin, next(tensors_in([*args, *kwargs.values()]), None))
+        self._safely(self._begin, next(tensors_in([*args, *kwargs.values()]), None), True)
         return call_added(module, known, args, kwargs)
 
-    def _begin(self, x: Tensor | None) -> None:
+    def _begin(self, x: Tensor | None, is_due: bool) -> None:
         self._is_in_batch = True
-        if self._session.is_due:
-            self._calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
-            self._enter(self._calls)
+        if is_due:
             if self._loop.processes.total == 1:  # gradients that arrive are not yet those of all processes
                 self._enter(GradientsArrive(self._trained(), weak(self._gradients_arrived)))
+            self._calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
+            self._enter(self._calls)
             self._enter(uncompiled(self._calls_parts and has_compiled()))
         self._session.batch_begins(() if x is None else (x,), self._batch_idx)
 
@@ -109,7 +109,8 @@ class LoopHooks:
             self._safely(self._backward_ended)
 
     def _enter(self, context: Entered) -> None:
-        self._entered.append(self._of_batch.enter_context(context))
+        self._of_batch.enter_context(context)
+        self._entered.append(context)
 
     def _backward_begins(self, loss: Tensor) -> None:
         self._of_backward = loss
@@ -128,14 +129,18 @@ class LoopHooks:
     def _step_begins(self, optimizer: Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self._is_in_step = True
         if not self._is_in_scaler:
-            self._safely(self._step, optimizer, any(callable(one) for one in (*args, *kwargs.values())))
+            has_closure = bool(args or kwargs) and any(map(callable, (*args, *kwargs.values())))
+            self._safely(self._step, optimizer, has_closure)
 
     def _step_ended(self, *_: Any) -> None:
         self._is_in_step = False
 
     def _step(self, optimizer: Optimizer, has_closure: bool) -> None:
-        self._before_closures_step()
+        if self._closure_of is not None:
+            self._before_closures_step()
         self._loop.step_begins(optimizer)
+        if self._calls is not None and self._loop.all_have_stepped and not has_closure:
+            self._calls.leave()  # no backward pass is to come, and the mode sees each operation of the step
         if has_closure:
             self._closure_of = optimizer
         elif self._is_in_batch:
@@ -167,8 +172,11 @@ class LoopHooks:
         self._safely(self._end, loss)
 
     def _end(self, loss: Tensor | None) -> None:
-        self._before_closures_step()
-        self._look_for_scaler(loss)
+        if self._closure_of is not None:
+            self._before_closures_step()
+        if self._of_backward is not None:
+            self._look_for_scaler(loss, self._of_backward)
+            self._of_backward = None
         is_in_batch, self._is_in_batch = self._is_in_batch, False
         self._saw_eval_mode = False
         self._batch_idx += 1
@@ -178,17 +186,17 @@ class LoopHooks:
             self._session.batch_ends(loss)
         if has_stepped:  # the model may be saved, copied or evaluated before the next step
             self._session.unhook()
-        self._leave()
+        if self._entered:
+            self._leave()
         if self._calls_parts:
-            self._begin(None)
+            self._begin(None, self._session.is_due)
 
-    def _look_for_scaler(self, loss: Tensor | None) -> None:
+    def _look_for_scaler(self, loss: Tensor | None, scaled: Tensor) -> None:
         """Warns once where backward is called on the loss times a power of two, as a scaler chooses it.
 
         Waits for the device, after a measured step, until a finite loss has shown it.
         """
-        scaled, self._of_backward = self._of_backward, None
-        if scaled is None or loss is None or self._scaler is not None or self._has_looked_for_scaler:
+        if loss is None or self._scaler is not None or self._has_looked_for_scaler:
             return
         ratio = scaled.detach().sum().item() / (loss.item() or math.nan)
         self._has_looked_for_scaler = math.isfinite(ratio)
@@ -209,6 +217,7 @@ class LoopHooks:
     def _leave(self) -> None:
         self._of_batch.close()
         self._entered.clear()
+        self._calls = None
 
     def _safely(self, function: Callable[..., None], *args: Any) -> None:
         """Calls a function whose error must not end the training, unless other processes would wait for this one."""

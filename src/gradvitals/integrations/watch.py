@@ -100,7 +100,7 @@ class Vitals(DisplayedMonitor):
             self._hooks.batch_ends(self._scalar(loss))
 
     def _scalar(self, loss: object) -> Tensor | None:
-        if isinstance(loss, Real):  # numbers of numpy, too
+        if not isinstance(loss, Tensor) and isinstance(loss, Real):  # numbers of numpy, too
             loss = torch.tensor(float(loss))
         if isinstance(loss, Tensor) and loss.numel() == 1:
             scalar = loss.detach() if loss.ndim == 0 else loss.detach().reshape(())

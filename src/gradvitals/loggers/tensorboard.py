@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, partial
 from itertools import pairwise
@@ -17,11 +18,14 @@ class EventFile(Destination):
 
     Args:
         writer: the writer.
-        is_ours: whether gradvitals has opened it: it is then flushed after each step and closed at the end.
+        is_ours: whether gradvitals has opened it: each step is then in the file at once, and it is closed at the end.
     """
 
     def __init__(self, writer: Any, is_ours: bool = False) -> None:
         self.writer, self._is_ours = writer, is_ours
+        self._records = records_of(writer._get_file_writer()) if is_ours else None
+        if is_ours:
+            writer.flush()  # what TensorBoard's own thread has to write; the rest does not wait for it
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         """Writes one event with many values; one event for each would cost half a training step."""
@@ -64,6 +68,12 @@ class EventFile(Destination):
             self.writer.flush()
 
     def _add(self, summary: Any, step: int | None) -> None:
+        if self._records is not None:
+            from tensorboard.compat.proto.event_pb2 import Event
+
+            self._records.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
+            self._records.flush()
+            return
         self.writer._get_file_writer().add_summary(summary, step)
         if self._is_ours:
             self.writer.flush()

@@ -45,7 +45,7 @@ class LightningLoop:
 
     @property
     def optimizer_steps(self) -> int:
-        return self._trainer.global_step
+        return self._epoch_loop.global_step
 
     @property
     def planned_steps(self) -> int | None:

@@ -52,18 +52,15 @@ class TorchLoop:
 
     def step_begins(self, optimizer: Optimizer) -> None:
         """Counts a step, which is one of those taken as soon as anything else begins."""
-        self._step_ends()
+        self.optimizer_steps += self._stepping is not None
         self._stepping = optimizer
         self.stepped.add(self.optimizers.index(optimizer))
 
-    def _step_ends(self) -> None:
+    def batch_ends(self) -> None:
         self.optimizer_steps += self._stepping is not None
         self._stepping = None
-
-    def batch_ends(self) -> None:
-        self._step_ends()
         self.step += bool(self.stepped)
-        self.stepped = set()
+        self.stepped.clear()
 
     @property
     def all_have_stepped(self) -> bool:

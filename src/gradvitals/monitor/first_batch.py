@@ -48,7 +48,7 @@ class FirstBatch(Collector):
             self._graph = SignalGraph(self._network.module, self._wrap)
             self._inputs = RecurrentInputs(self._network.module.modules(), self._wrap)
 
-    def before_backward(self, loss: Tensor) -> None:
+    def before_measured_backward(self, loss: Tensor) -> None:
         """Reads the graph, once, and the weights before the first step changes them."""
         if self._chain is not None:
             layers = self._network.layers_in()

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.optimizer_step import parameters
 from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import ForwardOrder, Layer, find_layers, is_activation
@@ -24,6 +25,7 @@ class WatchedNetwork:
         layers: by depth; empty until the first measured step has shown their order.
         hooked: modules of the layers, norms left out.
         activations: modules that are activations.
+        sharded: those of the layers whose weights are.
         is_compiled: whether a part of it is; a loop that sees that a compiled copy runs in its place sets it.
     """
 
@@ -46,6 +48,7 @@ class WatchedNetwork:
         self.is_compiled = self.is_compiled or is_compiled(self.module)
         found = [layer.module for layer in self.layers_in()]
         self.hooked = [module for module in found if module is not None and not isinstance(module, NORMS)]
+        self.sharded = {m for m in self.hooked if any(map(is_sharded, m.parameters(recurse=False)))}
         self.activations = [module for module in self.module.modules() if is_activation(module)]
         self.layers: list[Layer] = []
 

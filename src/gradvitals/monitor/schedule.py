@@ -46,7 +46,8 @@ class Cadence:
 
     @property
     def due(self) -> bool:
-        return self.steps < max(self.first_steps, self.dense_until) or self.steps % self.every_n_steps == 0
+        steps = self.steps
+        return steps < self.first_steps or steps < self.dense_until or steps % self.every_n_steps == 0
 
     @property
     def awaited(self) -> bool:

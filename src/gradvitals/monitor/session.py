@@ -145,7 +145,11 @@ class Session:
     @property
     def is_due(self) -> bool:
         """Whether the next batch is one to hook into."""
-        return not self._is_over and any(cadence.awaited for cadence in self._cadences)
+        if not self._is_over:
+            for cadence in self._cadences:  # a generator would cost more than the question
+                if cadence.awaited:
+                    return True
+        return False
 
     @property
     def finding(self) -> tuple[int, str] | None:
@@ -187,7 +191,8 @@ class Session:
 
     def _watch_layers(self, hooks: ExitStack) -> None:
         network = self.network
-        watch = LayerHooks(network.module, network.hooked, network.activations, self._entry, self.isolation)
+        found = network.hooked, network.activations, self._entry, self.isolation, network.sharded
+        watch = LayerHooks(network.module, *found)
         self._watch = hooks.enter_context(closing(watch))
 
     def before_backward(self, loss: Tensor) -> None:
@@ -198,6 +203,9 @@ class Session:
                 look(loss)
             except Exception as error:
                 self.isolation.fails(key, error)
+        if self._hooks is not None:
+            for key, look in self._calls["before_measured_backward"]:
+                self.isolation.call(key, look, loss)
 
     def after_backward(self) -> None:
         """Measures the gradients of optimizers whose step is due, before something clips them."""
@@ -350,8 +358,10 @@ class Session:
                     self.isolation.fails(key, error)
             if self._stepped:
                 self.has_players = len(self._cadences) > 1 and not self._share_a_loss
-                self._count_missed()
-                self._stepped, self._unclipped = set(), {}
+                if self._hooks is not None:
+                    self._count_missed()
+                self._stepped.clear()
+                self._unclipped.clear()
             self._backwards = 0
         except Exception as error:
             self._fails(error)
@@ -368,8 +378,6 @@ class Session:
 
     def _count_missed(self) -> None:
         """Another optimizer's turn is over: one that was awaited and did not step missed it."""
-        if self._hooks is None:
-            return
         for number, cadence in enumerate(self._cadences):
             if cadence.due and number not in self._stepped:
                 cadence.missed += 1
@@ -405,4 +413,4 @@ class Session:
             hooks.close()
             for key, come_off in self._calls["hooks_come_off"]:
                 self.isolation.call(key, come_off)
-        self._watch = self.network.order = None
+            self._watch = self.network.order = None

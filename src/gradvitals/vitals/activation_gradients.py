@@ -48,14 +48,14 @@ class ActivationGradients:
         self._norms: dict[nn.Module, list[Tensor]] = {}
         self._latest: dict[nn.Module, int] = {}  # the latest backward pass with a gradient
         self._guarded = wrap(self._join)
+        self._arrives = weak(self._arrived)  # Python's garbage collector sees no cycle that leads through the graph
         self._hooks = on_forward(layers, wrap(self.layer_called))
 
     def layer_called(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         nodes = dict.fromkeys(tensor.grad_fn for tensor in tensors_in(output))
         for node in nodes:  # all outputs of a recurrent layer have the same; in-place operations have their own
             if node is not None:
-                # Python's garbage collector sees no cycle that leads through the graph.
-                node.register_prehook(partial(weak(self._arrived), ref(layer)))
+                node.register_prehook(partial(self._arrives, ref(layer)))
 
     def _arrived(self, layer: ref[nn.Module], gradients: tuple[Tensor | None, ...]) -> None:
         if (known := layer()) is not None:

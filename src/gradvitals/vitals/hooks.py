@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils.hooks import RemovableHandle
 
+from gradvitals.vitals.function_modes import put_back, set_aside
+
 T = TypeVar("T")
 Hook = Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Any], None]
 Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]  # makes of a hook one whose errors end no forward pass
@@ -30,8 +32,12 @@ def on_forward(modules: Iterable[nn.Module], *hooks: Hook) -> list[RemovableHand
 
     def call_all(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
         if not torch.compiler.is_compiling():
-            for hook in hooks:
-                hook(module, args, kwargs, output)
+            aside = set_aside()
+            try:
+                for hook in hooks:
+                    hook(module, args, kwargs, output)
+            finally:
+                put_back(aside)
 
     together = UncopiedHook(call_all)
     return [module.register_forward_hook(together, with_kwargs=True) for module in modules]

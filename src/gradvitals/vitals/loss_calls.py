@@ -23,6 +23,7 @@ BY_HAND = {
     **dict.fromkeys((Tensor.pow, Tensor.__pow__, torch.pow, Tensor.square, torch.square, Tensor.mul), F.mse_loss),
     **dict.fromkeys((Tensor.abs, torch.abs, Tensor.__abs__), F.l1_loss),
 }
+MOST_TOGETHER = 100_000  # outputs, above which their exchanges are evaluated one after the other
 MOST_CALLS = 16  # looked at in a batch
 MOST_COLUMNS = 100_000  # numbers in a target, above which one mean serves them all
 SYMMETRIC = {F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss}
@@ -35,6 +36,7 @@ PAIRED = {*SYMMETRIC, *BINARY, *INDEXED, F.poisson_nll_loss, F.gaussian_nll_loss
 }
 UNPAIRED = {F.triplet_margin_loss, F.ctc_loss}  # the targets are elsewhere, or of another shape
 NEGATIVE = {F.poisson_nll_loss, F.gaussian_nll_loss}  # may be below 0; a nat is their unit
+IGNORED_CLASS = -100  # torch's default of ignore_index
 IGNORED = ("size_average", "reduce", "reduction")
 
 
@@ -97,8 +99,32 @@ class LossCall:
         return self.function(outputs, *paired, *rest, **self.options, reduction="mean").double()
 
     def exchanged(self, generator: torch.Generator) -> Tensor:
-        """Returns the mean loss with the outputs of a batch in another order; shape ``()``."""
-        order = torch.randperm(self.samples, generator=generator).to(self.outputs.device)
+        """Returns the mean loss as called, and with the outputs in several other orders; shape ``(1 + EXCHANGES,)``."""
+        orders = [torch.randperm(self.samples, generator=generator) for _ in range(EXCHANGES)]
+        together = torch.stack([torch.arange(self.samples), *orders]).to(self.outputs.device)
+        return self._of_orders(together) if self._is_plain else torch.stack(list(map(self._of_order, together)))
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the mean is that of numbers which do not depend on each other, few enough for one call."""
+        several = self.others or any(isinstance(option, Tensor) for option in self.options.values())
+        if self.targets is None or several or self.outputs.numel() > MOST_TOGETHER:
+            return False
+        alike = self.function in SYMMETRIC or self.function in BINARY
+        return (alike and self.outputs.shape == self.targets.shape) or (self.is_indexed and self.outputs.ndim > 1)
+
+    def _of_orders(self, orders: Tensor) -> Tensor:
+        """All of them in one call of the loss function, which costs less than one for each."""
+        assert self.targets is not None
+        targets = self.targets.repeat(len(orders), *[1] * (self.targets.ndim - 1))
+        outputs = self.outputs.index_select(0, orders.flatten())
+        each = self.function(outputs, targets, **self.options, reduction="none").double().reshape(len(orders), -1)
+        if not self.is_indexed:
+            return each.mean(1)
+        result: Tensor = each.sum(1) / (self.targets != self.options.get("ignore_index", IGNORED_CLASS)).sum()
+        return result
+
+    def _of_order(self, order: Tensor) -> Tensor:
         variance = self.others[:1] if self.function is F.gaussian_nll_loss else ()  # an output, too
         others = tuple(v.index_select(0, order) for v in variance if isinstance(v, Tensor) and len(v) == len(order))
         return self.loss(
@@ -207,7 +233,7 @@ class Constant:
     def _classes(self, call: LossCall) -> Tensor:
         """The logarithm of the frequency of each class, in the shape of one output."""
         assert call.targets is not None
-        ignored = call.options.get("ignore_index", -100)
+        ignored = call.options.get("ignore_index", IGNORED_CLASS)
         labels = call.targets[call.targets != ignored].flatten()
         counts = torch.bincount(labels.clamp(0, call.classes - 1), minlength=call.classes).double()
         weight = call.options.get("weight")
@@ -216,7 +242,8 @@ class Constant:
         self._sums = counts if self._sums is None or self._sums.shape != counts.shape else self._sums + counts
         share = self._sums / self._sums.sum().clamp_min(1e-12)
         smoothing = call.options.get("label_smoothing", 0.0)
-        share = share * (1 - smoothing) + smoothing / call.classes
+        if smoothing:
+            share = share * (1 - smoothing) + smoothing / call.classes
         logs = share.clamp_min(1e-12).log().to(call.outputs.dtype)
         result: Tensor = logs.reshape(-1, *[1] * (call.outputs.ndim - 2)) if call.outputs.ndim > 1 else logs
         return result
@@ -281,13 +308,12 @@ def compare(call: LossCall, constant: Constant, generator: torch.Generator) -> C
         alone = LossCall(call.function, call.outputs.detach(), call.targets, call.others, call.options)
         if alone.outputs.dtype in (torch.float16, torch.bfloat16):
             alone.outputs = alone.outputs.float()
-        loss = alone.loss(alone.outputs)
-        losses = torch.stack([alone.exchanged(generator) for _ in range(EXCHANGES)])
+        loss, losses = alone.exchanged(generator).split([1, EXCHANGES])
         exchanged = losses.mean()
         known = constant.loss(alone)
         base = exchanged if known is None else known
         unit = base.abs().clamp_min(1.0) if call.function in NEGATIVE else base.abs()
-        return Comparison(loss, base, exchanged, losses.std(), unit)
+        return Comparison(loss[0], base, exchanged, losses.std(), unit)
 
 
 def varies(call: LossCall) -> Tensor:

@@ -60,8 +60,8 @@ def sums(tensor: Tensor) -> tuple[Tensor, Tensor]:
     """
     shard = local(tensor.detach())
     if shard.device.type == "cpu":  # where dtype= would convert the tensor once per sum
-        exact = shard.double()
-        return exact.sum(), torch.linalg.vector_norm(exact).square()
+        exact = shard.double().reshape(-1)
+        return exact.sum(), torch.dot(exact, exact)
     dtype = wide(shard.device)
     return shard.sum(dtype=dtype), torch.linalg.vector_norm(shard, dtype=dtype).square()
 

@@ -73,11 +73,13 @@ def _rate_of_zero(history: History, limits: Thresholds, known: Known) -> str | N
     """Which rate was 0 at each measured step: all of them, or one of several optimizers for half of the training."""
     if all(s.rate == 0 for _, s in known):
         return "" if history.latest.step >= patience(history, limits) else None
+    if not is_over(history):
+        return None
     rates: dict[int, list[float | None]] = {}
     for _, state in known:
         rates.setdefault(state.optimizer, []).append(state.own_rate)
     zero = [n for n, of_one in rates.items() if len(of_one) >= STEPS and all(rate == 0 for rate in of_one)]
-    return f" of optimizer {zero[0]}" if zero and is_over(history) else None
+    return f" of optimizer {zero[0]}" if zero else None
 
 
 def _others(state: TrainingState) -> str:

@@ -18,12 +18,14 @@ ADVICE = (
 
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds a rate that has fallen before half of the planned steps, and is low, in a net that does not learn."""
+    if not does_not_learn(history, limits):
+        return None
     rates = [(o.step, state.rate) for o, state in history.with_state if state.rate is not None]
     peak = max((rate for _, rate in rates), default=0.0)
     low = 0
     while low < len(rates) and rates[-1 - low][1] <= SHARE * peak:
         low += 1
-    if low < STEPS or low == len(rates) or not does_not_learn(history, limits):
+    if low < STEPS or low == len(rates):
         return None
     fell, rate = rates[-low][0], rates[-1][1]
     planned = history.subject.planned_steps

@@ -24,7 +24,7 @@ ADVICE = "Set weight_decay=0, and raise it only once the net learns: torch.optim
 def judge(history: History, limits: Thresholds) -> Finding | None:
     """Finds weights that decay has shrunk in a net that was healthy at the start and does not learn."""
     known = history.with_state
-    if not known or not history.started_well or not does_not_learn(history, limits):
+    if not known or not does_not_learn(history, limits) or not history.started_well:
         return None
     if max((state.rate or 0.0 for _, state in known), default=0.0) >= HUGE_RATE:
         return None  # the decay is large because the learning rate is

@@ -18,6 +18,7 @@ class Collector:
 
         batch_begins, measured_batch_begins
           before_backward            the loss and its graph are complete
+          before_measured_backward   the same, where the hooks are in place
           before_step                gradients are complete and not yet clipped
           measured_step_begins       the same, where the step is measured
           add_to                     after the optimizer's step; then everything is fetched at once
@@ -32,6 +33,9 @@ class Collector:
 
     def before_backward(self, loss: Tensor) -> None:
         """Is called before each backward pass."""
+
+    def before_measured_backward(self, loss: Tensor) -> None:
+        """Is called before each backward pass of a batch that began with :meth:`measured_batch_begins`."""
 
     def before_step(self, number: int, optimizer: Optimizer, is_measured: bool) -> None:
         """Is called before each step of each optimizer, before clipping."""

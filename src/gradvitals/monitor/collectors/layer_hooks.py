@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 import torch
 from torch import Tensor, nn
 
-from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.collectors.recurrent_layers import RecurrentLayers
 from gradvitals.monitor.isolation import Isolation
@@ -43,6 +42,7 @@ class LayerHooks:
 
     Args:
         entry: the module that the input comes in by, where known.
+        sharded: the layers with sharded weights.
         isolation: of the parts of the monitor.
 
     Attributes:
@@ -56,13 +56,12 @@ class LayerHooks:
         activations: Sequence[nn.Module],
         entry: nn.Module | None = None,
         isolation: Isolation | None = None,
+        sharded: Collection[nn.Module] = (),
     ) -> None:
         self._isolation = isolation or Isolation()
         of_gradients, of_inputs, of_outputs, of_input, of_time = map(self._isolation.within, PARTS)
-        self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._sums = LatestSums()
         self.input = InputGradient(*([entry] if entry is not None else network.modules()), wrap=of_input)
-        sharded = {layer for layer in layers if any(map(is_sharded, layer.parameters(recurse=False)))}
         self._gradients = ActivationGradients(sharded=sharded, wrap=of_gradients)
         self._recurrent = RecurrentLayers(TimeGradients(layers, sharded, wrap=of_time))
         self._inputs = LayerInputs(sums=self._sums)
@@ -95,9 +94,12 @@ class LayerHooks:
 
     def _add_layers(self, readings: Readings, rows: _Rows) -> None:
         modules = [layer.module for layer in rows.layers if layer.module is not None]
+        if not modules:
+            return
+        device = rows.layers[0].weights[0].device
         gradients, inputs = self._gradients.take(modules), self._inputs.take(modules)
         outputs = self._outputs.take(modules)
-        none = torch.zeros((), device=self._device, dtype=wide(self._device))
+        none = torch.zeros((), device=device, dtype=wide(device))
         scalars: list[Tensor] = []
         counts: list[int] = []
         for module in modules:
@@ -107,12 +109,10 @@ class LayerHooks:
             scalars += [out.sum, out.squares] if out else [none, none]
             counts += [samples, out.count if out else 0]
             rows.seen.append((module in gradients, bool(out and out.outside is not None)))
-        if not modules:
-            return
         self._sums.forget()
         values = torch.stack(scalars)
         values[::5] = values[::5].square()  # norms, of which squares add up
-        host = torch.tensor(counts, device=self._device, dtype=none.dtype)
+        host = torch.tensor(counts, device=device, dtype=none.dtype)
         readings.add_sums(torch.cat([values, host]), rows.finish)
 
     def close(self) -> None:

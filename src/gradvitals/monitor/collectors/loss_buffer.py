@@ -36,10 +36,10 @@ class LossBuffer(Collector):
         self._steps: list[int] = []
 
     def before_backward(self, loss: Tensor) -> None:
-        self._of_backward = loss.detach()
+        self._of_backward = loss
 
     def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
-        loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        loss = outputs if isinstance(outputs, Tensor) or not isinstance(outputs, Mapping) else outputs.get("loss")
         if not isinstance(loss, Tensor) and self._loop is not None and self._loop.scaler is None:
             loss = self._of_backward
         self._of_backward = None
@@ -73,8 +73,11 @@ class LossBuffer(Collector):
         return measurement.diverged, measurement.losses
 
     def _stacked(self) -> Tensor:
-        device = self._losses[-1].device  # those of a checkpoint came from the host
-        return torch.stack([loss.to(device) if loss.ndim == 0 else loss.sum() for loss in self._losses])
+        losses = [loss if loss.ndim == 0 else loss.sum() for loss in self._losses]
+        device = losses[-1].device
+        if losses[0].device != device:  # those of a checkpoint came from the host
+            losses = [loss.to(device) for loss in losses]
+        return torch.stack(losses)
 
     def state_dict(self) -> dict[str, Any]:
         return {"losses": self._stacked().tolist() if self._losses else [], "steps": list(self._steps)}

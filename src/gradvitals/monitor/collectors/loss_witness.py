@@ -9,6 +9,7 @@ from weakref import finalize
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from gradvitals.diagnosis.witness import HeadFact, Witness
 from gradvitals.monitor.collectors.collector import Collector
@@ -48,10 +49,12 @@ class LossWitness(Collector):
     def measured_batch_begins(self, batch: Any) -> None:
         if self._mode is None and self._loop.optimizer_steps >= self._next:
             self._mode = LossCalls()
-            self._mode.__enter__()
             self._forgotten = finalize(self, self._mode.leave)  # with a loop that was broken off
+        if self._mode is not None:  # left where a loss scaler has skipped the step
+            self._mode.take()  # of a batch without a backward pass
+            self._mode.__enter__()
 
-    def before_backward(self, loss: Tensor) -> None:
+    def before_measured_backward(self, loss: Tensor) -> None:
         if self._mode is not None:
             calls = self._mode.take()
             rows = [self._look(number, call) for number, call in enumerate(calls) if call.samples >= LEAST]
@@ -74,6 +77,11 @@ class LossWitness(Collector):
             self._head.setdefault(fault.kind, fault)
         return torch.cat([row, size.reshape(1).to(row.device)])
 
+    def measured_step_begins(self, readings: Readings, number: int, optimizer: Optimizer) -> None:
+        """Leaves the mode, which would see each operation of the step."""
+        if self._mode is not None:
+            self._mode.leave()
+
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
         if self._mode is None:
             return
@@ -84,8 +92,9 @@ class LossWitness(Collector):
         self._rows, self._head = [], {}
         device = rows[0].device if rows else torch.device("cpu")
         means = torch.stack(rows).mean(0) if rows else torch.zeros(SIZE, dtype=torch.float64)
-        none = torch.zeros((), dtype=torch.float64)
-        shares = [(head[kind].share if kind in head else none).to(device) for kind in KINDS]  # as many in each process
+        shares = torch.zeros(len(KINDS), dtype=torch.float64, device=device)  # as many in each process
+        for kind, fault in head.items():
+            shares[KINDS.index(kind)] = fault.share
 
         def finish(values: Sequence[float]) -> None:
             measurement.are_classes = self._indexed
@@ -93,11 +102,10 @@ class LossWitness(Collector):
             found = [(head[kind], share) for kind, share in zip(KINDS, values[SIZE:], strict=True) if kind in head]
             measurement.head = [HeadFact(f.kind, f.loss, f.activation, share) for f, share in found if share > 0]
 
-        readings.add_means(torch.cat([means, torch.stack(shares)]), finish)
+        readings.add_means(torch.cat([means, shares]), finish)
 
-    def batch_ends(self, outputs: Any, step: int, is_measured: bool) -> None:
-        if self._mode is not None:
-            self._mode.take()
+    def hooks_come_off(self) -> None:
+        self.close()
 
     def state_dict(self) -> dict[str, Any]:
         return {"next": self._next}
@@ -107,6 +115,6 @@ class LossWitness(Collector):
 
     def close(self) -> None:
         if self._mode is not None:
-            self._mode.__exit__(None, None, None)
+            self._mode.__exit__()
             self._forgotten.detach()
         self._mode = None

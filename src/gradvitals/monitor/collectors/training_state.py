@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from gradvitals.diagnosis.training_state import TrainingState
@@ -48,11 +48,14 @@ class TrainingStateCollector(Collector):
         self._idle: dict[int, list[str]] = {}  # optimizer -> layers without a gradient since the start
         self._layers: Sequence[Layer] | None = None
         self._named: list[tuple[str, nn.Parameter]] = []
+        self._own: set[int] = set()  # their ids
         self._of_layer: dict[str, list[nn.Parameter]] = {}
         self._steps = -1  # taken before the latest backward pass of a measured step
         self._is_first_backward = False
         self._left: Tensor | None = None  # norm of the gradients that it found
-        self._state = TrainingState()
+        self._facts: dict[str, Any] = {}  # of a TrainingState
+        self._share = 1.0  # that is trained
+        self._counted: Any = None  # what that was counted of
 
     def measured_batch_begins(self, batch: Any) -> None:
         if self._called is None and self._watch is None:
@@ -61,7 +64,7 @@ class TrainingStateCollector(Collector):
         steps = self._loop.optimizer_steps
         self._is_first_backward, self._steps = steps != self._steps and steps > 0, steps
 
-    def before_backward(self, loss: Tensor) -> None:
+    def before_measured_backward(self, loss: Tensor) -> None:
         """Looks for gradients of the step before, which should be zero when those of the next one are added."""
         if not self._is_first_backward:
             return
@@ -72,22 +75,22 @@ class TrainingStateCollector(Collector):
 
     def measured_step_begins(self, readings: Readings, number: int, optimizer: Optimizer) -> None:
         self._look_at_layers()
-        optimizers, own = self._loop.optimizers, {id(parameter) for _, parameter in self._named}
-        held = held_by(optimizers)
-        unheld = [n for n, p in self._named if p.requires_grad and p.grad is not None and id(p) not in held]
-        self._state = TrainingState(
-            unheld=tuple(unheld[:MOST]),
-            foreign=sum(id(p) not in own and p.grad is None for p in parameters(optimizer)),
-            unregistered=tuple(self._strangers[:MOST]),
-            frozen=tuple(self._frozen()[:MOST]),
-            trained_share=share_trained((parameter for _, parameter in self._named), held),
-            rate=learning_rate(optimizers),
-            optimizer=number,
-            own_rate=learning_rate([optimizer]),
-            held_twice=sum(len(held_by([one])) for one in optimizers) > len(held),
-            decay=weight_decay(optimizers),
-        )
-        self._add_idle(readings, number, held_by([optimizer]))
+        optimizers, held_by_each = self._loop.optimizers, [held_by([one]) for one in self._loop.optimizers]
+        held = set[int]().union(*held_by_each)
+        unheld = [n for n, p in self._named if id(p) not in held and p.requires_grad and p.grad is not None]
+        self._facts = {
+            "unheld": tuple(unheld[:MOST]),
+            "foreign": sum(id(p) not in self._own and p.grad is None for p in parameters(optimizer)),
+            "unregistered": tuple(self._strangers[:MOST]),
+            "frozen": tuple(self._frozen()[:MOST]),
+            "trained_share": self._share_trained(held),
+            "rate": learning_rate(optimizers),
+            "optimizer": number,
+            "own_rate": learning_rate([optimizer]),
+            "held_twice": sum(map(len, held_by_each)) > len(held),
+            "decay": weight_decay(optimizers),
+        }
+        self._add_idle(readings, number, held_by_each[number])
         if self._left is not None:
             readings.add(self._left.reshape(1), self._finish_left)
             self._left = None
@@ -100,9 +103,17 @@ class TrainingStateCollector(Collector):
             if len(self._loop.optimizers) == 1:  # else the others' forward passes are still to come
                 self.hooks_come_off()
         if self._layers is not layers:
-            self._layers = layers
+            self._layers, self._counted = layers, None
             self._named = list(self._network.module.named_parameters())
+            self._own = {id(parameter) for _, parameter in self._named}
             self._of_layer = {layer.name: list(layer.module.parameters()) for layer in layers if layer.module}
+
+    def _share_trained(self, held: set[int]) -> float:
+        """Counts numbers only where something has changed."""
+        counted = held, [(p.requires_grad, is_lazy(p)) for _, p in self._named]
+        if counted != self._counted:
+            self._counted, self._share = counted, share_trained((p for _, p in self._named), held)
+        return self._share
 
     def _frozen(self) -> list[str]:
         called = [name for name in self._called or () if name in self._of_layer]
@@ -139,12 +150,12 @@ class TrainingStateCollector(Collector):
     # On the host
 
     def _finish_left(self, values: Sequence[float]) -> None:
-        self._state = replace(self._state, not_zeroed=values[0] > 0)
+        self._facts["not_zeroed"] = values[0] > 0
 
     def _finish_replicas(self, values: Sequence[float]) -> None:
         sums, sizes = values[::2], [math.sqrt(square) for square in values[1::2]]
         spread = max(max(numbers) - min(numbers) for numbers in (sums, sizes))
-        self._state = replace(self._state, replicas_differ=spread / max(sizes) if max(sizes) else 0.0)
+        self._facts["replicas_differ"] = spread / max(sizes) if max(sizes) else 0.0
 
     def _finish(self, measurement: Measurement, number: int) -> None:
         known = [norm for norm in measurement.by_layer.get("weight_norm", ()) if norm is not None]
@@ -152,7 +163,7 @@ class TrainingStateCollector(Collector):
         decay = coupled_decay(self._loop.optimizers[number])
         pull = decay * weight / gradient if decay is not None and weight is not None and gradient else None
         idle = tuple(self._idle.get(number, ())[:MOST])
-        measurement.state = replace(self._state, without_gradient=idle, weight=weight, pull=pull)
+        measurement.state = TrainingState(**self._facts, without_gradient=idle, weight=weight, pull=pull)
 
     def hooks_come_off(self) -> None:
         self.close()
