@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import wraps
 from itertools import pairwise
 from statistics import fmean, median
-from typing import Any, TypeVar
+from typing import Any
 
 from gradvitals.diagnosis.metric import Metric
 from gradvitals.diagnosis.profile import Profile, profile
@@ -16,7 +15,6 @@ from gradvitals.diagnosis.time_profile import TimeProfile, at_input
 from gradvitals.diagnosis.training_state import TrainingState, loaded
 from gradvitals.diagnosis.witness import HeadFact, Witness
 
-T = TypeVar("T")
 Place = tuple[int, float]  # index of a layer, and its value
 
 
@@ -209,21 +207,6 @@ def _growth(std: Sequence[float | None]) -> Place | None:
     return max(ratios, key=lambda place: place[1], default=None)
 
 
-def once(find: Callable[..., T]) -> Callable[..., T]:
-    """Lets a history remember what it found until there is another observation, because several rules ask for it."""
-
-    @wraps(find)
-    def known(history: History, *args: Any) -> T:
-        count, latest = len(history.observations), history.observations[-1] if history.observations else None
-        found = history.known.get((find.__name__, *args))
-        if found is None or found[0] != count or found[1] is not latest:
-            found = history.known[(find.__name__, *args)] = count, latest, find(history, *args)
-        result: T = found[2]
-        return result
-
-    return known
-
-
 @dataclass
 class History:
     """The network, and its observations in order: at least the first and the latest ones.
@@ -268,7 +251,6 @@ class History:
         return self.first.gradients.label in ("healthy", "unknown") and not exploded
 
     @property
-    @once
     def with_state(self) -> list[tuple[Observation, TrainingState]]:
         """The observations whose training state is known, with it."""
         return [(o, o.state) for o in self.observations if o.state is not None]
@@ -279,7 +261,6 @@ class History:
         return any(m.is_asked and m.has_improved(self.subject.chance) for m in self.metrics.values())
 
     @property
-    @once
     def looks(self) -> list[Witness]:
         """What the loss functions that are called showed, each time they were looked at."""
         return [o.witness for o in self.observations if o.witness is not None]
@@ -290,7 +271,6 @@ class History:
         return self.subject.chance if self.subject.chance is not None else self.first_loss
 
     @property
-    @once
     def scatter(self) -> float:
         """The standard deviation of the loss between batches; 0 where it is not known."""
         known = [o.scatter for o in self.observations if math.isfinite(o.scatter)]
@@ -300,7 +280,6 @@ class History:
         found = _scatter(losses)
         return found if math.isfinite(found) else 0.0
 
-    @once
     def start(self, window: int) -> float:
         """Returns the mean of the first losses, at least ten and at most ``window``; nan if there is none."""
         total = count = 0.0
@@ -317,7 +296,6 @@ class History:
         """The first loss that is finite; nan if there is none."""
         return next((o.loss for o in self.observations if math.isfinite(o.loss)), math.nan)
 
-    @once
     def recent_loss(self, window: int) -> float:
         """Returns the mean over the latest observations with at least ``window`` losses; nan if there is none."""
         total = count = 0.0

@@ -6,7 +6,7 @@ import math
 from statistics import median
 
 from gradvitals.diagnosis.finding import Finding
-from gradvitals.diagnosis.history import History, once
+from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn, hardly_learns, improves
 from gradvitals.diagnosis.thresholds import Thresholds
 
@@ -17,7 +17,6 @@ ADVICE = (
 EXPLAINS: tuple[str, ...] = ()
 
 
-@once
 def usual_update(history: History) -> float | None:
     """Returns the median over steps of the median layer's update ratio; None if updates are not measured."""
     ratios = [observation.update[1][1] for observation in history.observations if observation.update]
