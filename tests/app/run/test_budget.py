@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from unittest.mock import patch
 
 from lightning import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -16,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.tensorboard import FileWriter
 
 from gradvitals.app.run.assemble import assemble
+from gradvitals.loops import lean
 from tests.conftest import ROOT, composed
 
 BUDGET = json.loads((Path(__file__).parents[2] / "reference/budget.json").read_text())["fifty_steps"]
@@ -50,11 +52,12 @@ class Window(Callback):
 
 
 def run_with(window: Window, tmp_path) -> None:
-    # On a machine so slow that an epoch takes five seconds, its checkpoint would be among them.
+    # On a slow machine a checkpoint, after five seconds, and files of loggers, after one, would be among them.
     words = ("trainer.max_epochs=3", "trainer.check_val_every_n_epoch=100", "callbacks.last.min_seconds=1000")
     run = assemble(composed(*words, run_dir=str(tmp_path)))
     run.trainer.callbacks.append(window)
-    run.trainer.fit(run.model, datamodule=run.data)
+    with patch.object(lean, "WRITE_EVERY", 1000.0):
+        run.trainer.fit(run.model, datamodule=run.data)
     assert run.trainer.global_step >= BEGIN + STEPS
 
 
