@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -69,21 +68,6 @@ def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, out
     with torch.enable_grad():
         solver.step(closure)
         return closure().item()
-
-
-def entropy(counts: Iterable[int]) -> float:
-    """Returns the entropy of labels in nats, corrected for small samples (Miller, 1955): the loss of guessing.
-
-    Example:
-        >>> round(entropy([5000, 5000]), 3)  # log 2
-        0.693
-    """
-    present = [count for count in counts if count]
-    samples = sum(present)
-    if not samples:
-        return math.nan
-    uncorrected = -sum(count / samples * math.log(count / samples) for count in present)
-    return uncorrected + (len(present) - 1) / (2 * samples)
 
 
 def faults(finite: bool, counts: Mapping[int, int], outputs: int | None) -> list[str]:
