@@ -81,14 +81,12 @@ class BatchStatistics(Collector):
         if self._left <= 0 and (self._is_counted or not self._may_be_one_class):
             return
         self._left -= 1
-        if self._mine is None:
-            self._mine = _Seen()
+        self._mine = self._mine or _Seen()
         self._mine.update(_look(batch))
 
     def add_labels(self, labels: Tensor) -> None:
         """Counts integer labels ``(samples,)`` that a loss function was called with."""
-        if self._mine is None:
-            self._mine = _Seen()
+        self._mine = self._mine or _Seen()
         self._mine.labels.update(labels[labels != IGNORED].tolist())
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
