@@ -33,16 +33,6 @@ def inputs_and_labels(batch: Any) -> tuple[Tensor | None, Tensor | None]:
     return x, y[y != IGNORED]
 
 
-def largest_feature(x: Tensor) -> Tensor:
-    """Returns the largest root mean square, over samples, of a feature of ``x`` ``(samples, ...)``; shape ``()``.
-
-    Example:
-        >>> largest_feature(torch.tensor([[3.0, 0.0], [-3.0, 1.0]])).item()
-        3.0
-    """
-    return x.detach().double().square().mean(0).sqrt().max() if x.numel() else x.new_zeros((), dtype=torch.float64)
-
-
 def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, outputs: int) -> float:
     """Returns the lowest loss of a constant output: log K for the cross-entropy of K balanced classes.
 
@@ -50,11 +40,6 @@ def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, out
 
     Args:
         loss: a function of outputs ``(samples, outputs)`` and targets, with a mean over samples.
-
-    Example:
-        >>> labels = torch.arange(30) % 3
-        >>> round(best_constant(torch.nn.functional.cross_entropy, labels, 3), 4)
-        1.0986
     """
     constant = torch.zeros(outputs, requires_grad=True)
     solver = torch.optim.LBFGS([constant], max_iter=50, line_search_fn="strong_wolfe")
