@@ -77,16 +77,13 @@ def layer_table(module: nn.Module, max_rows: int = 20) -> str:
 def _rows(module: nn.Module) -> Iterator[Row]:
     for name, layer in module.named_modules():
         own = list(layer.parameters(recurse=False))
-        if own or not (list(layer.children()) or _is_no_layer(layer)):
+        is_no_layer = isinstance(layer, NO_LAYERS) or type(layer).__module__ == loss.__name__
+        if own or not (list(layer.children()) or is_no_layer):
             yield Row(name or "(itself)", type(layer).__name__, _shape(getattr(layer, "weight", None)), _number(own))
 
 
 def _shape(weight: object) -> str:
     return " x ".join(map(str, weight.shape)) if isinstance(weight, nn.Parameter) and not is_lazy(weight) else ""
-
-
-def _is_no_layer(module: nn.Module) -> bool:
-    return isinstance(module, NO_LAYERS) or type(module).__module__ == loss.__name__
 
 
 def _number(parameters: Sequence[nn.Parameter]) -> str:

@@ -80,9 +80,6 @@ class _Candidate:
     overrides: Callable[[Net], tuple[str, ...]]
     families: tuple[str, ...] = (MLP, RECURRENT, CNN)
 
-    def made_for(self, net: Net) -> tuple[str, ...]:
-        return self.overrides(net) if net.family in self.families else ()
-
 
 _IRNN = ("model.recurrent_init=identity", "act=relu")
 _CLIPPED = ("clip=norm", "clip.val=1")
@@ -292,7 +289,7 @@ def prescribe(verdict: str, net: Net) -> list[Remedy]:
         model=bn
         model=prenorm
     """
-    made = ((candidate.made_for(net), candidate) for candidate in FOR.get(verdict, ()))
+    made = ((each.overrides(net), each) for each in FOR.get(verdict, ()) if net.family in each.families)
     remedies = [Remedy(overrides, candidate.why, candidate.source) for overrides, candidate in made if overrides]
     different = {remedy.overrides: remedy for remedy in remedies}.values()
     return [remedy for remedy in different if not any(map(net.decides, remedy.overrides))]

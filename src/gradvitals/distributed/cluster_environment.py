@@ -59,9 +59,8 @@ def rank() -> int:
     """Returns the rank of this process in its run; 0 for a single process."""
     if launcher := ClusterEnvironment.at_work():
         return launcher.rank
-    return int(os.environ.get("LOCAL_RANK", 0)) or int(
-        os.environ.get("NODE_RANK", 0)
-    )  # callers only need to know whether it is 0
+    # Callers only need to know whether it is 0.
+    return int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("NODE_RANK", 0))
 
 
 def is_first_process() -> bool:

@@ -36,9 +36,8 @@ class Sharded(ModelParallelStrategy):
     def setup_environment(self) -> None:
         self._data_parallel_size = self.num_nodes * self.num_processes
         super().setup_environment()
-        if (
-            self._layer_sync
-        ):  # Lightning does not apply it here; it must happen before FSDP2 changes the layers' classes
+        # Lightning does not apply it here; it must happen before FSDP2 changes the layers' classes.
+        if self._layer_sync:
             self._layer_sync.apply(self.lightning_module)  # type: ignore[arg-type]
 
     @property

@@ -66,9 +66,6 @@ def _plain(value: Any, kind: type | None) -> Parameter:
     """A number, a boolean or a string, as all values of this type are; of an unknown type as the value itself is."""
     if value is None:
         return None if kind is not str else "null"
-    return value if isinstance(value, (bool, int, float, str)) and kind is not str else _typed(value)
-
-
-def _typed(value: Any) -> str:
-    """As it is typed."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, (bool, int, float, str)) and kind is not str:
+        return value
+    return str(value).lower() if isinstance(value, bool) else str(value)  # as it is typed

@@ -53,10 +53,6 @@ on_write_error=stop; what was saved before is whole
         except ConfigError as refused:
             self._waiting = refused
 
-    def raise_waiting(self) -> None:
-        if self._waiting is not None:
-            raise self._waiting
-
     def watch(self, logger: Any) -> None:
         """Sends the errors of a Lightning logger here; TensorBoard writes in its own thread."""
         if is_lightnings(logger, "TensorBoardLogger"):
@@ -73,7 +69,8 @@ on_write_error=stop; what was saved before is whole
     def _guarded(self, name: str, do: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(do)
         def guarded(*args: Any, **settings: Any) -> Any:
-            self.raise_waiting()
+            if self._waiting is not None:
+                raise self._waiting
             try:
                 return do(*args, **settings)
             except OSError as error:

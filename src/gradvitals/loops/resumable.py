@@ -212,9 +212,8 @@ class ResumableEpochLoop(_TrainingEpochLoop):
             self._began = {"before": loaded["random"], "after": None}
             iter(data_fetcher)
         super().on_run_start(data_fetcher)
-        self.trainer._logger_connector._callback_metrics.update(
-            loaded["metrics"]
-        )  # schedulers and callbacks watch them
+        # Schedulers and callbacks watch them.
+        self.trainer._logger_connector._callback_metrics.update(loaded["metrics"])
         if within:
             set_random_state(loaded["random"])
             self.trainer.fit_loop.end_restart()  # type: ignore[attr-defined]

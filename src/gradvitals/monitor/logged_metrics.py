@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from gradvitals.diagnosis.metric import Metric
 from gradvitals.results.objective import AUTO, mode_of
 
-VALIDATION = ("val", "valid", "validation", "eval")  # words of a name
+VALIDATION = {"val", "valid", "validation", "eval"}  # words of a name
 
 
 def mode_for(metric: str, mode: str) -> str:
@@ -40,7 +40,7 @@ def witnesses(names: Iterable[str], asked: str | None = None, mode: str = AUTO) 
         [('val/loss', 'min'), ('val/acc', 'max')]
     """
     logged = list(names)
-    validated = [name for name in logged if _is_validation(name)]
+    validated = [name for name in logged if VALIDATION.intersection(re.split(r"[^a-z0-9]+", name.lower()))]
     losses = sorted((name for name in validated if "loss" in name.lower()), key=len)
     others = [name for name in validated if name not in losses and mode_of(name)]
     found = [Metric(name, "min", is_loss=True) for name in losses[:1]]
@@ -49,7 +49,3 @@ def witnesses(names: Iterable[str], asked: str | None = None, mode: str = AUTO) 
         return found
     is_loss = asked in losses
     return [Metric(asked, mode_for(asked, mode), True, is_loss), *(m for m in found if m.name != asked)]
-
-
-def _is_validation(name: str) -> bool:
-    return any(word in VALIDATION for word in re.split(r"[^a-z0-9]+", name.lower()))

@@ -83,7 +83,10 @@ class MeasurementHistory:
         """Adds what was measured at a step; each of several optimizers adds its layers."""
         if step == self._latest:
             if step in self._rows:
-                self._keep(step, _joined(self._rows[step].found, {**by_layer, TOTALS: totals}))
+                found = self._rows[step].found
+                for quantity, numbers in {**by_layer, TOTALS: totals}.items():
+                    found.setdefault(quantity, {}).update(numbers)
+                self._keep(step, found)
             return
         self._latest = step
         if self._seen % self._stride == 0:
@@ -103,7 +106,10 @@ class MeasurementHistory:
         places = {layout: place for place, layout in enumerate({row.layout: 0 for row in self._rows.values()})}
         return {
             "layouts": [[[quantity, list(labels)] for quantity, labels in layout] for layout in places],
-            "rows": {step: [places[row.layout], _encoded(row.numbers)] for step, row in self._rows.items()},
+            "rows": {
+                step: [places[row.layout], b64encode(row.numbers.tobytes()).decode()]
+                for step, row in self._rows.items()
+            },
             "seen": self._seen,
             "stride": self._stride,
         }
@@ -118,14 +124,6 @@ class MeasurementHistory:
         known = [tuple((quantity, tuple(labels)) for quantity, labels in layout) for layout in state["layouts"]]
         self._layouts = {layout: layout for layout in known}
         self._rows = {step: StepNumbers(known[place], _decoded(text)) for step, (place, text) in state["rows"].items()}
-
-
-def _joined(known: ByLabel, new: ByLabel) -> ByLabel:
-    return {q: {**known.get(q, {}), **new.get(q, {})} for q in dict.fromkeys((*known, *new))}
-
-
-def _encoded(numbers: array[float]) -> str:
-    return b64encode(numbers.tobytes()).decode()
 
 
 def _decoded(text: str) -> array[float]:

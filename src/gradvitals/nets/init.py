@@ -85,11 +85,6 @@ def normal_(weight: Tensor, std: float = 0.05) -> Tensor:
     return nn.init.normal_(weight, std=std)
 
 
-def orthogonal_(weight: Tensor) -> Tensor:
-    """Draws orthonormal rows or columns in place (Saxe, McClelland & Ganguli, 2014)."""
-    return nn.init.orthogonal_(weight)
-
-
 @torch.no_grad()
 def delta_orthogonal_(weight: Tensor) -> Tensor:
     """Draws a convolution that is an orthogonal map of each pixel in place (Xiao et al., 2018, arXiv:1806.05393).
@@ -120,12 +115,12 @@ INITIALIZERS: dict[str, Callable[..., Tensor]] = {
     "glorot_normal": partial(variance_scaling_, mode="fan_avg"),
     "lecun_uniform": partial(variance_scaling_, distribution="uniform"),  # LeCun et al., 1998
     "lecun_normal": variance_scaling_,
-    "orthogonal": orthogonal_,
+    "orthogonal": nn.init.orthogonal_,  # Saxe, McClelland & Ganguli, 2014
     "delta_orthogonal": delta_orthogonal_,
     "variance_scaling": variance_scaling_,
     "uniform": uniform_,
     "normal": normal_,
-    "lsuv": orthogonal_,  # lsuv_ then scales the weights with data
+    "lsuv": nn.init.orthogonal_,  # lsuv_ then scales the weights with data
 }
 OWN_ARGUMENTS = ("variance_scaling", "uniform", "normal")
 

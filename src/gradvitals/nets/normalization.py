@@ -23,16 +23,11 @@ def _group(features: int, groups: int | None = None, **options: Any) -> nn.Group
     return nn.GroupNorm(groups, features, **options)
 
 
-def _instance(features: int, **options: Any) -> nn.LayerNorm:
-    """Returns InstanceNorm for flat features: statistics over one sample's features, no learned parameters."""
-    return nn.LayerNorm(features, elementwise_affine=False, **options)
-
-
 NORMS: dict[str, Callable[..., nn.Module]] = {
     "batch": nn.BatchNorm1d,  # Ioffe & Szegedy, 2015
     "layer": nn.LayerNorm,  # Ba, Kiros & Hinton, 2016
     "group": _group,  # Wu & He, 2018
-    "instance": _instance,  # Ulyanov et al., 2016
+    "instance": partial(nn.LayerNorm, elementwise_affine=False),  # Ulyanov et al., 2016, of flat features
     "rms": nn.RMSNorm,  # Zhang & Sennrich, 2019
 }
 

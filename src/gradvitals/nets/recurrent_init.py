@@ -16,17 +16,12 @@ from torch import Tensor, nn
 FORGET = 1  # torch's order of an LSTM's gates: input, forget, cell, output
 
 
-def gaussian_(weight: Tensor) -> Tensor:
-    """Draws N(0, 1 / width) in place."""
-    return nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
-
-
 RECURRENT_INITIALIZERS: dict[str, Callable[[Tensor], Tensor]] = {
     "default": lambda weight: weight,  # torch has drawn U(+-1/sqrt(width)), whose standard deviation is .58 of that
     "orthogonal": nn.init.orthogonal_,  # Saxe, McClelland & Ganguli, 2014
     "identity": nn.init.eye_,  # Le, Jaitly & Hinton, 2015
     "glorot": nn.init.xavier_uniform_,  # Glorot & Bengio, 2010
-    "gaussian": gaussian_,
+    "gaussian": lambda weight: nn.init.normal_(weight, std=weight.shape[1] ** -0.5),  # of variance 1 / width
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -30,21 +29,13 @@ def describe_target(target: Target, y: NDArray) -> ColumnDescription:
     return ColumnDescription(target.name, "target", ", ".join(words), scaled=scaled)
 
 
-def describe_columns(
-    columns: Sequence[FittedColumn], cells: pd.DataFrame, preparation: Preparation
-) -> list[ColumnDescription]:
-    """Describes the columns that a network is given, with the cells of a table."""
-    return [_described(column, cells[column.name], preparation) for column in columns]
-
-
-def _described(column: FittedColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
+def describe_column(column: FittedColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
+    """Describes a column that a network is given, with its cells in a table."""
     if isinstance(column, NumberColumn):
         return _of_numbers(column, cells, preparation)
-    return (
-        _of_names(column, cells, preparation)
-        if isinstance(column, CategoryColumn)
-        else _of_dates(column, cells, preparation)
-    )
+    if isinstance(column, CategoryColumn):
+        return _of_names(column, cells, preparation)
+    return _of_dates(column, cells, preparation)
 
 
 def _of_numbers(column: NumberColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:

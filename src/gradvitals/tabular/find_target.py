@@ -289,14 +289,10 @@ def _refuse_strings(name: str, present: pd.Series, found: ParsedNumbers, task: s
     ways = []
     if found.share > 0 and len(words) <= MOST_OFFERED:
         ways.append(f"to leave such rows out, set {setting(KEY, [*options.target_missing, *words])}")
-    if min(_class_counts(present, options)) >= LEAST:
+    if min(sum(texts.values()) for texts in spellings(present, options.exact_labels).values()) >= LEAST:
         ways.append("if the column has classes, set data.task=multiclass")
     asked = "data.task=regression" if task == "regression" else f"data.target={visible(name)}"
     raise ValueError(f"{asked}: expected numbers in {visible(name)!r}; got {first_string(strings)}{_sentence(ways)}")
-
-
-def _class_counts(present: pd.Series, options: KindOptions) -> list[int]:
-    return [sum(texts.values()) for texts in spellings(present, options.exact_labels).values()]
 
 
 def _refuse_rare(target: Target, present: pd.Series, options: KindOptions) -> None:

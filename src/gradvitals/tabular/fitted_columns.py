@@ -199,7 +199,8 @@ class CategoryColumn:
         rows = self._numbers(strings, missing)
         new = counted_names(strings[rows == -2])
         if new and not self.other_level:
-            yield f"new level{'s' * (len(new) > 1)} {shortened(new, 5)}; the training rows have {known_levels(self)}"
+            known = shortened([repr(visible(level)) for level in self.levels], 5)
+            yield f"new level{'s' * (len(new) > 1)} {shortened(new, 5)}; the training rows have {known}"
         if gaps := int((rows == -1).sum()):
             yield f"{gaps} missing, where the training rows have none"
 
@@ -274,11 +275,6 @@ def from_dict(values: Mapping[str, Any]) -> FittedColumn:
     return kind(**{name: made[name](value) if name in made else value for name, value in plain.items()})
 
 
-def known_levels(column: CategoryColumn) -> str:
-    """Returns the first levels of a column, for messages."""
-    return shortened([repr(visible(level)) for level in column.levels], 5)
-
-
 def dates_of(column: pd.Series, missing: MissingWords, likely: str) -> Dates:
     """Returns the dates of a column, NaT where missing.
 
@@ -348,13 +344,6 @@ def standard_scale(values: Floats) -> tuple[float, float, float]:
     is_constant = variance <= rounding * variance + (rounding * mean) ** 2
     deviation = float(np.sqrt(variance))
     return mean, deviation, 1.0 if is_constant else deviation
-
-
-def fit_number(
-    name: str, values: Floats, how: NumberFormat, sentinels: tuple[float, ...], scaling: str
-) -> NumberColumn:
-    """Fits a column of numbers to the training rows' ``values``, NaN where missing."""
-    return NumberColumn(name, how, sentinels, Scale.fit(values, scaling))
 
 
 def fit_category(name: str, strings: pd.Series, missing: MissingWords, exact: bool, max_levels: int) -> CategoryColumn:

@@ -84,16 +84,12 @@ def merged(found: Mapping[str, Mapping[str, int]]) -> str:
         >>> merged({"yes": {"yes": 3, "Yes": 1}, "no": {"no": 2}})
         "'yes' = 'Yes'"
     """
-    several = [" = ".join(repr(visible(text)) for text in texts) for texts in found.values() if len(texts) > 1]
-    different = [
-        words for words, texts in zip(several, (t for t in found.values() if len(t) > 1), strict=True) if _differ(texts)
+    several = [
+        " = ".join(repr(visible(text)) for text in texts)
+        for texts in found.values()
+        if len(texts) > 1 and not all(map(PLAIN_NUMBER.fullmatch, texts))  # 1 and 1.0 differ by zeros alone
     ]
-    return shortened(different, 5)
-
-
-def _differ(texts: Iterable[str]) -> bool:
-    """Whether spellings differ by more than the zeros of a number, such as 1 and 1.0."""
-    return not all(map(PLAIN_NUMBER.fullmatch, texts))
+    return shortened(several, 5)
 
 
 def ordered(names: Iterable[str]) -> list[str]:

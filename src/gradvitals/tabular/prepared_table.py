@@ -12,16 +12,10 @@ from numpy.typing import NDArray
 from gradvitals.formatting import command, setting, shortened, visible
 from gradvitals.tabular.adapted import adapted, likely_sign
 from gradvitals.tabular.column_names import find_column, find_columns
-from gradvitals.tabular.describe import describe_columns, describe_target
+from gradvitals.tabular.describe import describe_column, describe_target
 from gradvitals.tabular.description import ColumnDescription, Remark, TableDescription
 from gradvitals.tabular.find_target import FoundTarget, find_target, instead_of_values
-from gradvitals.tabular.fitted_columns import (
-    CategoryColumn,
-    FittedColumn,
-    fit_category,
-    fit_date,
-    fit_number,
-)
+from gradvitals.tabular.fitted_columns import CategoryColumn, FittedColumn, NumberColumn, Scale, fit_category, fit_date
 from gradvitals.tabular.kinds import (
     MOST_BYTES,
     CategoryGuess,
@@ -265,7 +259,8 @@ def _fitted_column(
     name: str, guess: Guess, cells: pd.Series, train: NDArray, options: TableOptions
 ) -> FittedColumn | None:
     if isinstance(guess, NumberGuess):
-        return fit_number(name, guess.values[train], guess.found.format, guess.sentinels, options.scaling)
+        scale = Scale.fit(guess.values[train], options.scaling)
+        return NumberColumn(name, guess.found.format, guess.sentinels, scale)
     if isinstance(guess, DateGuess):
         return fit_date(name, guess.moments[train], guess.found.format, options.date_features, options.scaling)
     if isinstance(guess, CategoryGuess):
@@ -304,7 +299,8 @@ def _description(
     others: Sequence[ColumnDescription],
 ) -> TableDescription:
     """Returns what is described alike for every table; task source, splits and remarks are left to the caller."""
-    known = {each.name: each for each in [*others, *describe_columns(preparation.columns, rows.cells, preparation)]}
+    used = [describe_column(column, rows.cells[column.name], preparation) for column in preparation.columns]
+    known = {each.name: each for each in [*others, *used]}
     names = map(str, table.cells.columns)
     target = preparation.target
     return TableDescription(

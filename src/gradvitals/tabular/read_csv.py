@@ -93,7 +93,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _read(file: TextFile, how: CsvFormat) -> TextTable:
-    text, how = _without_separator_line(_with_line_feeds(file.text), how)
+    text, how = _without_separator_line(file.text.replace("\r\n", "\n").replace("\r", "\n"), how)
     separator, quote = _separator(text, how.separator)
     rows, padded = _stripped(_rows(text, separator, quote), any(blank in text for blank in BLANKS))
     if not rows:
@@ -102,9 +102,13 @@ def _read(file: TextFile, how: CsvFormat) -> TextTable:
     if not rows:
         raise ValueError("expected a header and rows below it; got comments only")
     rows, notes = _without_notes(rows)
-    titles, header, rows = _below_header(rows) if how.header else ([], [], rows)
-    names, unnamed, remarks = _names(header, rows) if how.header else (_numbered(rows), [], [])
-    rows, repeated = _without_repeated(rows, header) if how.header else (rows, [])
+    if how.header:
+        titles, header, rows = _below_header(rows)
+        names, unnamed, remarks = _names(header, rows)
+        rows, repeated = _without_repeated(rows, header)
+    else:
+        titles, unnamed, remarks, repeated = [], [], [], []
+        names = [str(at) for at in range(max(_size(cells) for _, cells in rows))]
     if not rows:
         raise ValueError("expected rows below the header; got none")
     cells, short = _frame(rows, names)
@@ -124,10 +128,6 @@ def _read(file: TextFile, how: CsvFormat) -> TextTable:
         tuple(unnamed),
         {name: sum(line in cells.index for line in padded[at]) for at, name in enumerate(names) if at in padded},
     )
-
-
-def _with_line_feeds(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -392,10 +392,6 @@ def _without_notes(rows: list[Row]) -> tuple[list[Row], list[Row]]:
     while usual > 1 and last > 2 and len(rows[last - 1][1]) == 1 and not _has_number(rows[last - 1][1]):
         last -= 1
     return rows[:last], rows[last:]
-
-
-def _numbered(rows: Sequence[Row]) -> list[str]:
-    return [str(at) for at in range(max(_size(cells) for _, cells in rows))]
 
 
 def _names(header: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[str], list[Remark]]:

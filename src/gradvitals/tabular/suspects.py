@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradvitals.formatting import setting, shortened, visible
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.kinds import CategoryGuess, Guess, NumberGuess, Unused
-from gradvitals.tabular.labels import canonical
+from gradvitals.tabular.target import canonical_names
 
 FEWEST = 20  # rows from which an order says something
 SORTED = 0.2  # share of the class changes of shuffled rows, below which rows are sorted by class
@@ -58,7 +58,7 @@ def _remarks(names: Sequence[str], text: str, one: str, several: str, drop: Sequ
 
 def _is_copy(cells: pd.Series, guess: Guess, y: NDArray, is_class: bool) -> bool:
     if is_class and isinstance(guess, (NumberGuess, CategoryGuess)):
-        values = guess.values if isinstance(guess, NumberGuess) else _canonical(cells)
+        values = guess.values if isinstance(guess, NumberGuess) else canonical_names(cells).to_numpy(object)
         code = pd.factorize(values, use_na_sentinel=False)[0]
         classes = len(np.unique(y))
         if code.max() + 1 != classes:
@@ -68,10 +68,6 @@ def _is_copy(cells: pd.Series, guess: Guess, y: NDArray, is_class: bool) -> bool
         known = np.isfinite(guess.values)
         return bool(known.mean() > 0.5 and abs(_correlation(guess.values[known], y[known])) > SAME)
     return False
-
-
-def _canonical(cells: pd.Series) -> NDArray[np.object_]:
-    return cells.map({text: canonical(text) for text in cells.unique()}).to_numpy(object)
 
 
 def _correlation(a: NDArray, b: NDArray) -> float:

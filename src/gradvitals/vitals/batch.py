@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -34,16 +33,6 @@ def inputs_and_labels(batch: Any) -> tuple[Tensor | None, Tensor | None]:
     return x, y[y != IGNORED]
 
 
-def largest_feature(x: Tensor) -> Tensor:
-    """Returns the largest root mean square, over samples, of a feature of ``x`` ``(samples, ...)``; shape ``()``.
-
-    Example:
-        >>> largest_feature(torch.tensor([[3.0, 0.0], [-3.0, 1.0]])).item()
-        3.0
-    """
-    return x.detach().double().square().mean(0).sqrt().max() if x.numel() else x.new_zeros((), dtype=torch.float64)
-
-
 def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, outputs: int) -> float:
     """Returns the lowest loss of a constant output: log K for the cross-entropy of K balanced classes.
 
@@ -51,11 +40,6 @@ def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, out
 
     Args:
         loss: a function of outputs ``(samples, outputs)`` and targets, with a mean over samples.
-
-    Example:
-        >>> labels = torch.arange(30) % 3
-        >>> round(best_constant(torch.nn.functional.cross_entropy, labels, 3), 4)
-        1.0986
     """
     constant = torch.zeros(outputs, requires_grad=True)
     solver = torch.optim.LBFGS([constant], max_iter=50, line_search_fn="strong_wolfe")
@@ -69,21 +53,6 @@ def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, out
     with torch.enable_grad():
         solver.step(closure)
         return closure().item()
-
-
-def entropy(counts: Iterable[int]) -> float:
-    """Returns the entropy of labels in nats, corrected for small samples (Miller, 1955): the loss of guessing.
-
-    Example:
-        >>> round(entropy([5000, 5000]), 3)  # log 2
-        0.693
-    """
-    present = [count for count in counts if count]
-    samples = sum(present)
-    if not samples:
-        return math.nan
-    uncorrected = -sum(count / samples * math.log(count / samples) for count in present)
-    return uncorrected + (len(present) - 1) / (2 * samples)
 
 
 def faults(finite: bool, counts: Mapping[int, int], outputs: int | None) -> list[str]:

@@ -9,7 +9,6 @@ import secrets
 import shutil
 import signal
 import tempfile
-from argparse import Namespace
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +46,8 @@ def serve(folders: Collection[Path], newest: int, port: int | None) -> None:
         from tensorboard import program
 
         folder = _log_directory(folders, runs, newest, temporary)
-        board = program.TensorBoard(server_class=_server)
+        make_server = program.create_port_scanning_werkzeug_server
+        board = program.TensorBoard(server_class=lambda app, flags: make_server(pinning(app), flags))
         board.configure(["board", f"--logdir={folder}", "--host=localhost", *([f"--port={port}"] if port else [])])
         if board.main():
             raise SystemExit(1)
@@ -111,12 +111,6 @@ def _log_directory(folders: Collection[Path], runs: list[Path], newest: int, tem
     except OSError:  # Windows lets only some users make links
         return parent
     return temporary / "runs"
-
-
-def _server(app: App, flags: Namespace) -> Any:
-    from tensorboard import program
-
-    return program.create_port_scanning_werkzeug_server(pinning(app), flags)
 
 
 def pinning(app: App) -> App:

@@ -8,7 +8,7 @@ The module itself imports nothing heavy, so that the line comes within a fractio
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gradvitals.distributed.cluster_environment import is_first_process
@@ -24,7 +24,8 @@ def announce_loading(what: str) -> None:
     Args:
         what: the packages, and what for.
     """
-    if sys.stderr.isatty() and is_first_process() and not only_shows(sys.argv[1:]):
+    only_shows = any(word.partition("=")[0] in SHOW for word in sys.argv[1:])
+    if sys.stderr.isatty() and is_first_process() and not only_shows:
         print(f"loading      {what} ...", file=sys.stderr, flush=True)
 
 
@@ -37,13 +38,3 @@ def missing_extra_in_one_line(command: str) -> Iterator[None]:
     except MissingExtra as error:
         print(f"gradvitals: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def only_shows(arguments: Sequence[str]) -> bool:
-    """Returns whether a command line asks for help, a config or shell completion, and for no run.
-
-    Example:
-        >>> only_shows(["model=bn", "--cfg", "job"]), only_shows(["--cfg=job"]), only_shows(["-m", "seed=0,1"])
-        (True, True, False)
-    """
-    return any(argument.partition("=")[0] in SHOW for argument in arguments)

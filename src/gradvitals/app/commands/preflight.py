@@ -35,7 +35,8 @@ def preflight(config: DictConfig) -> None:
     job = Job.current()
     with job.refusals():
         run_config = job.config(config)
-        if idle := [key for key in _keys(run_config) if key in IDLE]:
+        keys = [*run_config.overrides.typed_keys, *(["look"] if run_config["look"] else [])]  # which debug=table sets
+        if idle := [key for key in keys if key in IDLE]:
             raise ConfigError(f"{idle[0]}: has no part in a preflight, which does not train; leave it out")
         announce_run(job)
         show_config(job, run_config)
@@ -54,10 +55,6 @@ def _draw(found: Preflight, run_dir: Path) -> None:
 
     picture = png(preflight_through_time(found.through_time, subtitle=run_dir.name), DPI)
     (run_dir / "gradient_through_time.png").write_bytes(picture)
-
-
-def _keys(config: RunConfig) -> list[str]:
-    return [*config.overrides.typed_keys, *(["look"] if config["look"] else [])]  # which debug=table sets
 
 
 def look(config: RunConfig) -> Preflight:

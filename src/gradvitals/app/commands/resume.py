@@ -87,7 +87,8 @@ def _resumed_run(typed: Overrides, resume: str) -> list[str]:
 def _resumed_sweep(typed: Overrides, key: str, sweep_dir: Path) -> list[str]:
     """The sweeper leaves out the jobs that have ended, or that others run."""
     beside = typed.without("-m", "--multirun")
-    if others := [override for override in beside if not _may_change_a_sweep(key_of(override))]:
+    keys = {override: key_of(override) for override in beside}
+    if others := [word for word, name in keys.items() if name not in BESIDE_SWEEP and not name.startswith(LAUNCHER)]:
         allowed = ", ".join(name.rstrip(".") for name in BESIDE_SWEEP)
         raise ConfigError(f"{key}: a sweep continues as it was; only {allowed} may be typed beside; got {others[0]}")
     saved = sweep_dir / "multirun.yaml"
@@ -103,10 +104,6 @@ def _resumed_sweep(typed: Overrides, key: str, sweep_dir: Path) -> list[str]:
     kept = Overrides.replay(overrides.without(*SWEEP_RESUMED_BY, *beside.keys), saved)
     how = f"hydra.sweeper.{key.removesuffix('_sweep')}=true"
     return [*kept, *beside, f"hydra.sweep.dir={quoted(sweep_dir)}", how]
-
-
-def _may_change_a_sweep(key: str) -> bool:
-    return key in BESIDE_SWEEP or key.startswith(LAUNCHER)
 
 
 def _latest(typed: Overrides) -> Path:

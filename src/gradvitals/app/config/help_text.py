@@ -75,16 +75,6 @@ def groups_text(options: Mapping[str, Iterable[str]], about: Mapping[str, str], 
     )
 
 
-def keys_text(about: Mapping[str, str], config: DictConfig) -> str:
-    """Returns the lines about keys, with their values.
-
-    Example:
-        >>> print(keys_text({"seed": "of weights"}, OmegaConf.create({"seed": 3})))
-          seed=3                   of weights
-    """
-    return "\n".join(_key(f"{key}={as_typed(OmegaConf.select(config, key))}", about[key]) for key in about)
-
-
 def _key(typed: str, comment: str) -> str:
     if len(typed) + 4 > KEY:
         return f"  {typed}\n{_wrapped(comment, ' ' * KEY, KEY)}"
@@ -130,7 +120,8 @@ def _typed(key: str, *, _root_: DictConfig) -> str:
 def _own_keys(command: str, *, _root_: DictConfig) -> str:
     """Keys with a heading; nothing for a command that has no key of its own."""
     about = described_keys(_text_of(command))
-    return _for_a_template(f"Keys (KEY=VALUE):\n\n{keys_text(about, _root_)}\n" if about else "")
+    lines = [_key(f"{key}={as_typed(OmegaConf.select(_root_, key))}", comment) for key, comment in about.items()]
+    return _for_a_template("\n".join(["Keys (KEY=VALUE):", "", *lines, ""]) if about else "")
 
 
 def _text_of(name: str) -> str:

@@ -29,10 +29,8 @@ def typed_path(text: str) -> str:
     """
     if not QUOTED.fullmatch(text):
         return text
-    try:
-        return str(OverridesParser.create().parse_override(f"path={text}").value())
-    except HydraException:
-        return text[1:-1]
+    read = _read(text)
+    return text[1:-1] if read is None else str(read)
 
 
 def with_typed_paths(arguments: Sequence[str]) -> list[str]:
@@ -65,14 +63,10 @@ def _as_typed(word: str, is_sweep: bool) -> str:
     if key_of(word) in SEVERAL and not Path(value).exists():
         if paths := _several(value):
             return f"{before}={','.join(path if _read(path) == path else as_typed(path) for path in paths)}"
-        if (is_sweep and isinstance(read, Sweep)) or _is_escaped(read):
+        is_escaped = isinstance(read, str) and Path(read).exists()  # backslashes were typed for Hydra
+        if (is_sweep and isinstance(read, Sweep)) or is_escaped:
             return word
     return f"{before}={as_typed(value)}"
-
-
-def _is_escaped(read: object) -> bool:
-    """Whether Hydra reads the name of a file in what was typed with backslashes for it."""
-    return isinstance(read, str) and Path(read).exists()
 
 
 def _read(value: str) -> object:

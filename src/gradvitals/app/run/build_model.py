@@ -23,13 +23,8 @@ from gradvitals.nets.recurrent import Recurrent
 
 log = logging.getLogger(__name__)
 OURS = (MLP, Recurrent)
-OFFERED = {
-    "in_features",
-    "in_shape",
-    "out_features",
-    "each_step",
-    "act",
-}  # to networks, which do not have them in their spec
+# What is offered to networks, which do not have it in their spec.
+OFFERED = {"in_features", "in_shape", "out_features", "each_step", "act"}
 
 
 def build_model(config: RunConfig, data: LightningDataModule) -> LightningModule:

@@ -34,9 +34,7 @@ def check_built(config: RunConfig, model: LightningModule, data: LightningDataMo
     _check_sharding(model, trainer)
     monitor = config["monitor"]
     include, exclude = monitor.get("include"), monitor.get("exclude") or ()
-    if (
-        include or exclude
-    ):  # the monitor looks for its layers when the fit begins, and loggers have written files by then
+    if include or exclude:  # else refused when the fit begins, and loggers have written files by then
         find_layers(model, norm_layers=monitor.get("norm_layers", False), include=include, exclude=exclude)
 
 

@@ -16,13 +16,8 @@ EXPLAINS = (
     *("vanishing", "exploding", "dead_units", "saturated", "non_finite", "stalled", "unstable", "overclipped"),
     *("poor_init", "target_scale", "slow", "bad_data", "no_update"),
 )
-CERTAIN = (
-    "one_unit",
-    "over_batch",
-    "broadcast",
-    "not_log",
-    "not_probabilities",
-)  # such a net cannot learn what is asked
+# Such a net cannot learn what is asked.
+CERTAIN = ("one_unit", "over_batch", "broadcast", "not_log", "not_probabilities")
 MOST = 0.7  # share of the loss of a constant output
 LEAST = 0.05  # share of the targets at fault
 TEXTS = {  # kind -> evidence, advice

@@ -15,7 +15,7 @@ from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.monitor.collectors.collector import Collector
 from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.measurement import Measurement
-from gradvitals.vitals.batch import ENOUGH_LABELS, IGNORED, faults, inputs_and_labels, largest_feature
+from gradvitals.vitals.batch import ENOUGH_LABELS, IGNORED, faults, inputs_and_labels
 from gradvitals.vitals.layers import outputs_of
 
 CLASSES = 1000  # counted in several processes, where the network's outputs do not show how many there are
@@ -81,14 +81,12 @@ class BatchStatistics(Collector):
         if self._left <= 0 and (self._is_counted or not self._may_be_one_class):
             return
         self._left -= 1
-        if self._mine is None:
-            self._mine = _Seen()
+        self._mine = self._mine or _Seen()
         self._mine.update(_look(batch))
 
     def add_labels(self, labels: Tensor) -> None:
         """Counts integer labels ``(samples,)`` that a loss function was called with."""
-        if self._mine is None:
-            self._mine = _Seen()
+        self._mine = self._mine or _Seen()
         self._mine.labels.update(labels[labels != IGNORED].tolist())
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
@@ -148,7 +146,9 @@ def _look(batch: Any) -> _Seen:
     labels = Counter(y.tolist() if y is not None else ())
     if x is None:
         return _Seen(labels)
+    sizes = x.detach().double().square().mean(0).sqrt()  # the root mean square of each feature
+    largest = sizes.max() if x.numel() else x.new_zeros((), dtype=torch.float64)
     varies = (x != x[:1]).any() if len(x) > 1 else torch.ones((), device=x.device)
-    size, differ = torch.stack([largest_feature(x), varies.to(torch.float64)]).tolist()
+    size, differ = torch.stack([largest, varies.to(torch.float64)]).tolist()
     finite = math.isfinite(size)
     return _Seen(labels, finite, size if finite else None, bool(differ))

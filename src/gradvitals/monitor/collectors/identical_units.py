@@ -14,11 +14,6 @@ from gradvitals.monitor.network import WatchedNetwork
 from gradvitals.vitals import Layer, are_copies
 
 
-def _is_trained(layer: Layer) -> bool:
-    """Whether there are units to compare, and whether they may become different: fixed filters stay as they are."""
-    return bool(layer.weights) and layer.weights[0].ndim > 1 and layer.weights[0].requires_grad
-
-
 class IdenticalUnits(Collector):
     """Compares the units of each layer; later steps look only at layers where they were identical before."""
 
@@ -28,7 +23,8 @@ class IdenticalUnits(Collector):
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
         some = measurement.layers if self._found is None else self._found
-        candidates = [layer for layer in some if _is_trained(layer)]
+        several = [layer for layer in some if layer.weights and layer.weights[0].ndim > 1]
+        candidates = [layer for layer in several if layer.weights[0].requires_grad]  # fixed filters stay as they are
         found = self._found = []
         if not candidates:
             return

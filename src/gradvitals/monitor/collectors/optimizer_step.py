@@ -92,7 +92,7 @@ class OptimizerStep:
         if settings.updates:
             readings.gather(UPDATES, self._add_weights)
         if settings.histograms:
-            readings.gather(HISTOGRAMS, self._add_histograms)
+            readings.gather(HISTOGRAMS, lambda: measurement.histograms.update(dict(self._count())))
 
     def note_versions(self) -> None:
         """Remembers the gradients as they are, to find out whether somebody changes them."""
@@ -131,9 +131,6 @@ class OptimizerStep:
         with torch.no_grad():
             torch._foreach_sub_(self._old, self._trained.weights)
         self.readings.add_norms(self._old, self._finish_updates)
-
-    def _add_histograms(self) -> None:
-        self.measurement.histograms = dict(self._count())
 
     def _add_cosines(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> None:
         together = torch.cat([products(a, b) for a, b in ((before, after), (before, before), (after, after))])

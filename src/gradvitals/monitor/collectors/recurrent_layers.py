@@ -50,10 +50,8 @@ class RecurrentLayers:
         device = layer.weights[0].device
         known = torch.zeros(0, dtype=torch.float64, device=device) if squares is None else squares[-MOST:]
         exchanged = torch.zeros(2 * MOST, dtype=known.dtype, device=device)
-        exchanged[MOST - len(known) : MOST], exchanged[2 * MOST - len(known) :] = (
-            known,
-            1.0,
-        )  # and where there is a step
+        exchanged[MOST - len(known) : MOST] = known
+        exchanged[2 * MOST - len(known) :] = 1.0  # where there is a step
 
         def finish(values: Sequence[float]) -> None:
             steps = sum(count > 0 for count in values[MOST:])

@@ -123,7 +123,8 @@ def value_axis(what: str, log: bool = False) -> dict[str, Any]:
     return {"title": what} | ({"type": "log"} if log else {})
 
 
-def _scatter(name: str, x: Sequence[Any], y: Sequence[float | None], hover: str, **looks: Any) -> Trace:
+def scatter(name: str, x: Sequence[Any], y: Sequence[float | None], hover: str, **looks: Any) -> Trace:
+    """Returns a line, with a marker at each point where there are few; ``looks`` are more options of Plotly's."""
     base = {
         "type": "scatter",
         "mode": "lines+markers" if len(y) <= MARKED else "lines",
@@ -137,7 +138,7 @@ def _scatter(name: str, x: Sequence[Any], y: Sequence[float | None], hover: str,
 
 def _trace(line: Line, x: str) -> Trace:
     points = thin(line.points, MOST_POINTS)
-    return _scatter(
+    return scatter(
         line.label or line.name,
         [place for place, _ in points],
         [value for _, value in points],
@@ -232,14 +233,14 @@ def by_layer_lines(found: ByLayer, y: str, *, log: bool = True, predicted: Seque
     x = positions(found.layers)
     if any(value is not None for value in predicted):
         looks = {"mode": "lines", "line": {"width": 1.6, "dash": "dot"}, "meta": {"color": 6}}
-        traces.append(_scatter("theory, 0", x, predicted, "predicted by theory: %{y:.3g}", **looks))
+        traces.append(scatter("theory, 0", x, predicted, "predicted by theory: %{y:.3g}", **looks))
     return drawing(traces, layer_axis(len(x)), value_axis(y, log), legend={"title": {"text": "step"}} | SIDE_LEGEND)
 
 
 def _profile(found: ByLayer, step: int, shade: float, log: bool) -> Trace:
     values = found.values[found.steps.index(step)]
     ends = shade in (0, 1)
-    return _scatter(
+    return scatter(
         str(step),
         positions(found.layers),
         [value if value or not log else None for value in values],

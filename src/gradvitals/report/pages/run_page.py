@@ -100,12 +100,13 @@ def _facts(record: Record) -> Html:
 
 def _to_do(record: Record, with_remedy: phrases.WithRemedy) -> Html:
     remedies = record.vitals.get("remedies") or []
-    outcome = [paragraph(join([phrases.verdict(record), _colon(phrases.outcome(record))]))] if record.verdict else []
+    why = phrases.outcome(record)
+    outcome = [paragraph(phrases.verdict(record), f": {why}" if why else "")] if record.verdict else []
     if not remedies:
         return section("What to do", *outcome, _without_remedy(record))
     first, *others = remedies
-    why = paragraph(tag("b", "First: "), first["why"], ". ", tag("span", first["source"], class_="muted"))
-    parts = [*outcome, why, command(phrases.remedy_command(record, first, with_remedy))]
+    said = paragraph(tag("b", "First: "), first["why"], ". ", tag("span", first["source"], class_="muted"))
+    parts = [*outcome, said, command(phrases.remedy_command(record, first, with_remedy))]
     if others:
         commands = [tag("code", phrases.remedy_command(record, each, with_remedy)) for each in others]
         rows = [[typed, each["why"], each["source"]] for typed, each in zip(commands, others, strict=True)]
@@ -131,10 +132,6 @@ def _without_remedy(record: Record) -> Html:
         return paragraph("This run was not monitored (", off, "). A run that is monitored gets a verdict.")
     findings = record.vitals.get("findings") or [{}]
     return paragraph(findings[0].get("advice") or "No remedy is known for this network.")
-
-
-def _colon(text: str) -> str:
-    return f": {text}" if text else ""
 
 
 def _config(record: Record) -> Html:

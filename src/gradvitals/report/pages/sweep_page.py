@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from gradvitals.report.pages.page import (
 )
 from gradvitals.report.tables.sweep import DEFAULT, averaged, failures, mean_std, not_ended, objectives, on_folds
 from gradvitals.results.aggregate import REPLICATES, Configuration, MeanStd, Sweep, shows_trainable, typed_settings
+from gradvitals.results.files import finite
 from gradvitals.results.record import Record
 
 MOST_VALUES = 30  # of a key that has a figure; more of them were drawn at random, such as learning rates
@@ -210,7 +210,7 @@ def _restyled(drawing: Mapping[str, Any]) -> Drawing:
     if "xaxis" in axes and all("x" in trace for trace in data):
         axes["xaxis"] |= integer_ticks(x for trace in data for x in trace["x"])
     plain = {"data": data, "layout": layout | axes | {"margin": margin, "height": 340}}
-    return dict(_finite(plain))
+    return dict(finite(plain))
 
 
 def _with_integer_ticks(trace: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -223,12 +223,3 @@ def _with_integer_ticks(trace: Mapping[str, Any]) -> Mapping[str, Any]:
 def _integers(dimension: Mapping[str, Any]) -> dict[str, Any]:
     values = dimension.get("values", ())
     return {"tickvals": sorted(set(values))} if integer_ticks(values) and "tickvals" not in dimension else {}
-
-
-def _finite(value: Any) -> Any:
-    """JSON cannot express numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

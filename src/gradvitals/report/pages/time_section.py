@@ -7,7 +7,7 @@ from typing import Any
 
 from gradvitals.diagnosis.time_profile import TimeNorms, time_profile
 from gradvitals.formatting import number as shown
-from gradvitals.report.pages.figures import SIDE_LEGEND, Trace, drawing, number, text, value_axis
+from gradvitals.report.pages.figures import SIDE_LEGEND, Trace, drawing, scatter, value_axis
 from gradvitals.report.pages.heat_maps import heat_map, logarithm
 from gradvitals.report.pages.page import Drawing, Html, figure, join, row, section
 from gradvitals.report.steps import spaced
@@ -57,7 +57,7 @@ def time_lines(profiles: OfLayer, factor: float | None = None) -> Drawing:
     if expected := first.expected(factor):
         looks: Trace = {"line": {"width": 1.6, "dash": "dot"}, "meta": {"color": 6}}
         places = first.places_among(longest)
-        traces.append(_trace("theory, 0", places, expected, "predicted by theory: %{y:.3g}") | looks)
+        traces.append(_trace("theory, 0", places, expected, "predicted by theory: %{y:.3g}", looks))
     legend = {"title": {"text": "step"}} | SIDE_LEGEND
     return drawing(traces, {"title": TIME_AXIS}, value_axis(NORM_AXIS, True), legend=legend)
 
@@ -88,18 +88,11 @@ def time_map(profiles: OfLayer) -> Drawing:
 def _line(step: int, norms: TimeNorms, longest: int, shade: float) -> Trace:
     looks: Trace = {"line": {"width": 2.2 if shade in (0, 1) else 1.2}, "meta": {"shade": round(shade, 3)}}
     hover = f"time step %{{x}}<br>step {step}: %{{y:.3g}}"
-    return _trace(str(step), norms.places_among(longest), norms.norms, hover) | looks
+    return _trace(str(step), norms.places_among(longest), norms.norms, hover, looks)
 
 
-def _trace(name: str, x: Sequence[int], y: Sequence[float], hover: str) -> Trace:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": text(name),
-        "x": list(x),
-        "y": [number(value) if value > 0 else None for value in y],
-        "hovertemplate": f"{hover}<extra></extra>",
-    }
+def _trace(name: str, x: Sequence[int], y: Sequence[float], hover: str, looks: Trace) -> Trace:
+    return scatter(name, x, [value if value > 0 else None for value in y], hover, mode="lines", **looks)
 
 
 def _column(norms: Sequence[float], rows: int) -> list[float | None]:

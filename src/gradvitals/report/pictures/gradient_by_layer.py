@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 Profiles = Mapping[int, Sequence[float | None]]  # step -> norms of dL/dh by layer, input side first
 LAYERS, RATIO = "layer index (0 is next to the input)", "dL/dh over the last layer's at the same step"
-EVEN = (
-    10.0**-DECADES,
-    10.0**DECADES,
-)  # the first layer's ratio is between them, unless the gradient vanishes or explodes
+# The first layer's ratio is between them, unless the gradient vanishes or explodes.
+EVEN = (10.0**-DECADES, 10.0**DECADES)
 BAND = "even while layer 0 is within this band"
 LONGEST = 90  # characters of a subtitle
 FEW = 8  # layers up to which each has a dot at each step

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gradvitals.report.pictures.gradient_by_layer import LAYERS, Profiles, heights, shortened
 from gradvitals.report.steps import evenly
@@ -27,11 +28,6 @@ def gradient_heatmap(profiles: Profiles, *, subtitle: str | None = None) -> Figu
 
     Raises:
         ValueError: no step was measured.
-
-    Example:
-        >>> figure = gradient_heatmap({0: [0.1, 0.2, 0.4], 50: [0.2, 0.0, 0.3]})
-        >>> figure.axes[0].get_ylabel()
-        'layer index (0 is next to the input)'
     """
     if not profiles:
         raise ValueError("gradient_heatmap: expected at least one measured step; got none")
@@ -48,25 +44,37 @@ def gradient_heatmap(profiles: Profiles, *, subtitle: str | None = None) -> Figu
 
 def draw_heatmap(axes: Axes, profiles: Profiles) -> None:
     """Draws one column per measured step, all of one width: the first steps are the densest and need room."""
-    from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
+
+    steps = sorted(profiles)
+    columns = [[math.log10(height) for height in heights(profiles[step])] for step in steps]
+    bar = draw_powers(axes, list(zip_longest(*columns, fillvalue=math.nan)), steps, NAMED)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set(xlabel="step (one column for each measured step)", ylabel=LAYERS)
+    bar.set_ylabel("L2 norm of dL/dh (grey: none)")
+
+
+def draw_powers(
+    axes: Axes,
+    rows: Sequence[Sequence[float]],
+    steps: Sequence[int],
+    named: int,
+    extent: tuple[float, float, float, float] | None = None,
+) -> Axes:
+    """Draws powers of ten, a column for each of the ``steps``, of which ``named`` are named; returns the color bar."""
+    from matplotlib import colormaps
 
     from gradvitals.report.pictures.color_bar import color_bar
     from gradvitals.report.pictures.log_ticks import labels, span, ticks
 
-    steps = sorted(profiles)
-    columns = [[math.log10(height) for height in heights(profiles[step])] for step in steps]
-    rows = list(zip_longest(*columns, fillvalue=math.nan))
     known = [power for row in rows for power in row if not math.isnan(power)]
     low, high = span(10 ** min(known, default=0.0), 10 ** max(known, default=0.0), LEAST)
     ends = math.log10(low), math.log10(high)
     colors = colormaps["viridis"].with_extremes(bad=NOTHING)
-    axes.imshow(rows, vmin=ends[0], vmax=ends[1], cmap=colors, aspect="auto", origin="lower", interpolation="nearest")
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    named = evenly(len(steps), NAMED)
-    axes.set_xticks(named, [str(steps[column]) for column in named])
-    axes.set(xlabel="step (one column for each measured step)", ylabel=LAYERS)
-    bar = color_bar(axes, colors, ends)
-    norms = ticks(low, high)
+    looks: dict[str, Any] = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
+    axes.imshow(rows, vmin=ends[0], vmax=ends[1], cmap=colors, extent=extent, **looks)
+    columns = evenly(len(steps), named)
+    axes.set_xticks(columns, [str(steps[column]) for column in columns])
+    bar, norms = color_bar(axes, colors, ends), ticks(low, high)
     bar.set_yticks([math.log10(norm) for norm in norms], labels(norms))
-    bar.set_ylabel("L2 norm of dL/dh (grey: none)")
+    return bar

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradvitals.diagnosis.time_profile import TimeNorms, time_profile
 from gradvitals.report.pictures.gradient_by_layer import heights, shortened, step_colors
-from gradvitals.report.steps import evenly, spaced
+from gradvitals.report.pictures.gradient_heatmap import draw_powers
+from gradvitals.report.steps import spaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,6 @@ MOST_LAYERS, FEW, NAMED = 3, 6, 6  # layers and lines of a figure, ticks of the 
 ROW = 4.0  # inches
 LONGEST_LABEL = 40  # characters, beside the evidence
 THEORY = "#D55E00"  # vermilion, which is none of viridis
-LEAST = 2.0  # decades from the darkest to the brightest color
 
 
 def gradient_through_time(
@@ -42,11 +42,6 @@ def gradient_through_time(
 
     Raises:
         ValueError: no recurrent layer was measured.
-
-    Example:
-        >>> figure = gradient_through_time({"00.rnn": {0: TimeNorms(3, (0.01, 0.1, 1.0))}})
-        >>> figure.axes[0].lines[0].get_ydata().tolist()
-        [0.01, 0.1, 1.0]
     """
     shown = dict(list(layers.items())[:MOST_LAYERS])
     if not any(shown.values()):
@@ -122,27 +117,13 @@ def draw_time_lines(axes: Axes, profiles: OfLayer, factor: float | None = None) 
 
 def draw_time_map(axes: Axes, profiles: OfLayer) -> None:
     """Draws the norm by time step (upwards) and measured step (to the right), all columns of one width."""
-    from matplotlib import colormaps
-
-    from gradvitals.report.pictures.color_bar import color_bar
-    from gradvitals.report.pictures.log_ticks import labels, span, ticks
-
     steps = sorted(profiles)
     longest = max(norms.steps for norms in profiles.values())
     rows = max(len(norms.norms) for norms in profiles.values())
     columns = [_column(profiles[step].norms, rows) for step in steps]
-    known = [power for column in columns for power in column if not math.isnan(power)]
-    low, high = span(10 ** min(known, default=0.0), 10 ** max(known, default=0.0), LEAST)
-    ends = math.log10(low), math.log10(high)
-    colors = colormaps["viridis"].with_extremes(bad="0.8")
-    looks: dict[str, Any] = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
     extent = (-0.5, len(steps) - 0.5, -0.5, longest - 0.5)
-    axes.imshow(list(zip(*columns, strict=True)), vmin=ends[0], vmax=ends[1], cmap=colors, extent=extent, **looks)
-    named = evenly(len(steps), NAMED)
-    axes.set_xticks(named, [str(steps[column]) for column in named])
+    draw_powers(axes, list(zip(*columns, strict=True)), steps, NAMED, extent)
     axes.set(xlabel="training step", ylabel=TIME)
-    bar, norms = color_bar(axes, colors, ends), ticks(low, high)
-    bar.set_yticks([math.log10(norm) for norm in norms], labels(norms))
 
 
 def _column(norms: Sequence[float], rows: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""Rows of cells as text: in aligned columns, or as a Markdown table."""
+"""Rows of cells as text in aligned columns, and what numbers and names look like in them."""
 
 from __future__ import annotations
 
@@ -23,16 +23,6 @@ def aligned(rows: Sequence[Sequence[str]], left: Container[int] = (0,)) -> list[
         "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True)).rstrip()
         for row in short
     ]
-
-
-def markdown_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Returns a table of cells that are Markdown already.
-
-    Example:
-        >>> markdown_table(["act", "n"], [["relu", "12"]]).splitlines()
-        ['| act | n |', '| --- | --- |', '| relu | 12 |']
-    """
-    return "\n".join(f"| {' | '.join(line)} |" for line in [titles, ["---"] * len(titles), *rows])
 
 
 def percent(value: float | None) -> str:

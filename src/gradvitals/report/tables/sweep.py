@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradvitals.formatting import counted, counts, markdown_text, number, spreadsheet_text
-from gradvitals.report.tables.columns import aligned, markdown_table
+from gradvitals.report.tables.columns import aligned
 from gradvitals.results.aggregate import Configuration, MeanStd, Sweep, shows_trainable
 from gradvitals.results.status import Status
 
@@ -159,4 +159,5 @@ def mean_std(found: MeanStd) -> str:
 
 
 def _escaped_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return markdown_table([*map(markdown_text, titles)], [[*map(markdown_text, row)] for row in rows])
+    lines = [map(markdown_text, titles), ["---"] * len(titles), *(map(markdown_text, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
