@@ -70,7 +70,7 @@ def files_end_at(size: int) -> Callable[[], None]:
 
 
 def vanishes_at(step: int) -> Callable[[], None]:
-    return at_call(step, torch.optim.Adam, "step", lambda: shutil.rmtree("logs"))
+    return at_call(step, torch, "_fused_adam_", lambda: shutil.rmtree("logs"))
 
 
 def read_only_from(step: int) -> Callable[[], None]:
@@ -86,7 +86,7 @@ def read_only_from(step: int) -> Callable[[], None]:
 
         Path.open = opens
 
-    return at_call(step, torch.optim.Adam, "step", refuse)
+    return at_call(step, torch, "_fused_adam_", refuse)
 
 
 def whole_checkpoints(run: Path) -> dict[str, bool]:
@@ -188,7 +188,7 @@ def test_a_log_directory_that_cannot_be_made(tmp_path, tally):
 
 def test_the_newest_is_damaged(tmp_path, tally):
     words = [*FIT, "callbacks.last.keep=4"]
-    fault = at_call(100, torch.optim.Adam, "step", lambda: os.kill(os.getpid(), signal.SIGKILL))
+    fault = at_call(100, torch, "_fused_adam_", lambda: os.kill(os.getpid(), signal.SIGKILL))
     assert forked.run(tmp_path, *words, fault=fault) == -signal.SIGKILL
     folder = forked.the_run(tmp_path) / "checkpoints"
     assert sorted(path.name for path in folder.glob("last*")) == [
@@ -215,7 +215,7 @@ def test_the_newest_is_damaged(tmp_path, tally):
 
 
 def test_all_are_damaged(tmp_path, tally):
-    fault = at_call(50, torch.optim.Adam, "step", lambda: os.kill(os.getpid(), signal.SIGKILL))
+    fault = at_call(50, torch, "_fused_adam_", lambda: os.kill(os.getpid(), signal.SIGKILL))
     assert forked.run(tmp_path, *FIT, fault=fault) == -signal.SIGKILL
     for path in (forked.the_run(tmp_path) / "checkpoints").glob("last*"):
         path.write_bytes(b"torn")

@@ -39,7 +39,7 @@ def test_same_seed_same_weights(tmp_path, tally):
 
 def test_a_seed_that_was_drawn_is_kept(tmp_path):
     """Data and weights that were drawn with it are drawn again before the checkpoint is read."""
-    at_30 = at_call(30, torch.optim.Adam, "step", send(signal.SIGKILL))
+    at_30 = at_call(30, torch, "_fused_adam_", send(signal.SIGKILL))
     words = ["data=noise", "data.num_samples=400", "seed=null", "trainer.max_epochs=4", "report=false"]
     assert forked.run(tmp_path, *words, fault=at_30) == -signal.SIGKILL
     assert forked.run(tmp_path, "resume=latest") == 0, forked.said(tmp_path)
