@@ -216,7 +216,6 @@ class History:
         observations: in the order of their steps.
         is_final: whether the training is over.
         metrics: those that are logged, by name.
-        known: what was found, and at which observation.
 
     Example:
         >>> history = History(Subject(chance=2.3), [Observation(step, 10, loss=2.3 - step / 50) for step in (0, 50)])
@@ -228,7 +227,6 @@ class History:
     observations: list[Observation] = field(default_factory=list)
     is_final: bool = False
     metrics: dict[str, Metric] = field(default_factory=dict)
-    known: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def first(self) -> Observation:

@@ -194,8 +194,7 @@ class LeanEpochLoop(ResumableEpochLoop):
         steps.increment_completed()
         if result is None:
             Closure(dict).consume_result()  # type: ignore[arg-type]  # raises Lightning's error: it was not called
-            return {}
-        return {} if result.loss is None else result.asdict()
+        return {} if result is None or result.loss is None else result.asdict()
 
     def _result(self, batch: Any, batch_idx: int) -> ClosureResult:
         module = self.trainer.lightning_module

@@ -40,6 +40,11 @@ def best_constant(loss: Callable[[Tensor, Tensor], Tensor], targets: Tensor, out
 
     Args:
         loss: a function of outputs ``(samples, outputs)`` and targets, with a mean over samples.
+
+    Example:
+        >>> labels = torch.arange(30) % 3
+        >>> round(best_constant(torch.nn.functional.cross_entropy, labels, 3), 4)
+        1.0986
     """
     constant = torch.zeros(outputs, requires_grad=True)
     solver = torch.optim.LBFGS([constant], max_iter=50, line_search_fn="strong_wolfe")
