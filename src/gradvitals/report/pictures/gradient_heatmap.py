@@ -28,6 +28,11 @@ def gradient_heatmap(profiles: Profiles, *, subtitle: str | None = None) -> Figu
 
     Raises:
         ValueError: no step was measured.
+
+    Example:
+        >>> figure = gradient_heatmap({0: [0.1, 0.2, 0.4], 50: [0.2, 0.0, 0.3]})
+        >>> figure.axes[0].get_ylabel()
+        'layer index (0 is next to the input)'
     """
     if not profiles:
         raise ValueError("gradient_heatmap: expected at least one measured step; got none")

@@ -42,6 +42,11 @@ def gradient_through_time(
 
     Raises:
         ValueError: no recurrent layer was measured.
+
+    Example:
+        >>> figure = gradient_through_time({"00.rnn": {0: TimeNorms(3, (0.01, 0.1, 1.0))}})
+        >>> figure.axes[0].lines[0].get_ydata().tolist()
+        [0.01, 0.1, 1.0]
     """
     shown = dict(list(layers.items())[:MOST_LAYERS])
     if not any(shown.values()):
