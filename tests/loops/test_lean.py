@@ -1,6 +1,8 @@
 """A fit with the lean loop beside the same fit with Lightning's: every hook heard, every number and every file."""
 
+import copy
 import functools
+import logging
 import shutil
 import warnings
 from collections.abc import Callable
@@ -163,6 +165,104 @@ class LogsSteps(Model):
         return loss
 
 
+class LogsTwice(Model):
+    """Logs one name as a tensor and as a number, and others in two hooks, which callbacks read."""
+
+    def training_step(self, batch, batch_idx):
+        loss = self.loss(batch)
+        self.log("turns", loss if batch_idx % 2 else 0.0)
+        self.log("later", loss)
+        self.log("earlier", loss)
+        return loss
+
+    def on_train_batch_start_of_callback(self):
+        self.log("earlier", 1.0)
+
+    def on_train_batch_end(self, *_):
+        self.log("later", 2.0)
+        self.log("seen", self.trainer.callback_metrics["turns"].clone())
+
+
+class Earlier(Callback):
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        module.on_train_batch_start_of_callback()
+
+
+def logs_scalar(self, batch, batch_idx):
+    loss = self.loss(batch)
+    self.log("scalar", loss)
+    return loss
+
+
+def with_log_of_its_own(self) -> None:
+    self.log = lambda name, value, **settings: LightningModule.log(self, "own/" + name, value, **settings)
+
+
+def with_python_logger(self) -> None:
+    self.log = logging.getLogger("own")
+
+
+def logs_nothing(self, batch, batch_idx):
+    self.log.debug("seen")
+    return self.loss(batch)
+
+
+def otherwise_in_turns(self, batch, batch_idx):
+    loss = self.loss(batch)
+    self.log("scalar", loss, on_epoch=batch_idx == 1)
+    return loss
+
+
+class RootLoss(Model):
+    """Its loss is the square root that its gradient is computed from, and is changed in place."""
+
+    def training_step(self, batch, batch_idx):
+        self.kept = self.loss(batch).sqrt()
+        return self.kept
+
+    def on_before_backward(self, loss):
+        loss *= 2
+
+    def on_train_batch_end(self, *_):
+        self.log("kept", self.kept.detach())
+
+
+class Clips(Model):
+    def clip_gradients(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):
+        nn.utils.clip_grad_value_(self.parameters(), 1e-9)
+
+
+class At(Callback):
+    """Does something after the second step."""
+
+    def __init__(self, act: Callable, hook: str = "on_train_batch_end") -> None:
+        self.act = act
+        setattr(self, hook, self.do)
+
+    def do(self, trainer, module, *_):
+        if trainer.global_step == 2:
+            self.kept = self.act(trainer, module)
+
+
+def other_optimizer(trainer, module):
+    trainer.optimizers = [SGD(module.parameters(), lr=0.5)]
+
+
+class LateScheduler(Callback):
+    """Its scheduler warns where the optimizer's step is passed by."""
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == 2:
+            self.scheduler = ExponentialLR(trainer.optimizers[0], 0.5)
+
+    def on_train_epoch_end(self, *_):
+        self.scheduler.step()
+
+
+def accumulation(trainer, module):
+    trainer.accumulate_grad_batches = 2
+
+
 def fused(kind: type[Adam] = Adam, unused: bool = False, **settings: Any) -> type[Model]:
     """With two groups, and perhaps one whose parameter gets no gradient."""
 
@@ -244,7 +344,9 @@ def loader(cls: type[DataLoader] = DataLoader, shuffle: bool = True) -> DataLoad
     return cls(TensorDataset(x, torch.arange(14) % 3), batch_size=4, shuffle=shuffle)
 
 
-def fitted(way: Callable, at: Path, model: type = Model, callbacks=(), train=loader, begun=None, **options: Any):
+def fitted(
+    way: Callable, at: Path, model: type = Model, callbacks=(), train=loader, begun=None, steps=STEPS, **options: Any
+):
     """The Trainer after a fit, and all that came of it."""
     heard: list = []
     saves = ModelCheckpoint(at / "saved", save_last=True, save_top_k=-1, every_n_train_steps=None if begun else 3)
@@ -254,14 +356,14 @@ def fitted(way: Callable, at: Path, model: type = Model, callbacks=(), train=loa
     trainer = way(Trainer(callbacks=listeners, default_root_dir=at, **shown, **options))
     torch.manual_seed(0)
     Closure.warning_cache.clear()  # or only the first fit is warned
-    module = telling(model, heard, STEPS)()
+    module = telling(model, heard, steps)()
     source = {"train_dataloaders": train(), "val_dataloaders": loader(shuffle=False)}
     source = {"datamodule": Data()} if train is Data else source
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             trainer.fit(module, **source, ckpt_path=begun, weights_only=False)
-        except (RuntimeError, SystemExit) as error:
+        except (RuntimeError, SystemExit, MisconfigurationException) as error:
             heard.append(repr(error))
     files = sorted(path for path in at.rglob("*") if path.is_file())
     found = {
@@ -307,7 +409,28 @@ CASES: dict[str, dict[str, Any]] = {
     "scalars of steps": {"model": LogsSteps, "log_every_n_steps": 2},
     "scalars of steps without a logger": {"model": LogsSteps, "logger": False},
     "own log": {"model": own(log=lambda self, name, value, **_: LightningModule.log(self, name, 2 * value))},
+    "one name logged in two ways": {"model": LogsTwice, "callbacks": [Earlier], "log_every_n_steps": 2},
+    "one name with other arguments": {"model": own(training_step=otherwise_in_turns)},
+    "logs the epoch": {
+        "model": own(training_step=lambda self, batch, i: (self.log("epoch", x := self.loss(batch)), x)[1])
+    },
+    "own log of scalars": {
+        "model": own(
+            training_step=logs_scalar, log=lambda self, name, value, **_: LightningModule.log(self, name, -value)
+        )
+    },
+    "own log of the instance": {"model": own(training_step=logs_scalar, on_fit_start=with_log_of_its_own)},
+    "log is something else": {
+        "model": own(training_step=logs_nothing, on_fit_start=with_python_logger),
+        "limit_val_batches": 0,
+    },
+    "loss changed in place": {"model": RootLoss},
+    "hooks of the steps are Lightning's": {"steps": (), "gradient_clip_val": 0.1},
+    "own clipping": {"model": Clips, "steps": ()},
+    "another optimizer": {"callbacks": [lambda: At(other_optimizer)]},
+    "another optimizer within a batch": {"callbacks": [lambda: At(other_optimizer, "on_train_batch_start")]},
     "fused": {"model": fused()},
+    "fused, a scheduler comes late": {"model": fused(), "callbacks": [LateScheduler]},
     "fused with all settings": {"model": fused(AdamW, weight_decay=0.1, betas=(0.5, 0.9), eps=1e-3, maximize=True)},
     "fused and amsgrad": {"model": fused(amsgrad=True)},
     "fused, the rate a tensor": {"model": fused(lr=torch.tensor(0.1))},
@@ -324,6 +447,8 @@ CASES: dict[str, dict[str, Any]] = {
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "accumulation": {"accumulate_grad_batches": 2},
+    "accumulation from a batch on": {"callbacks": [lambda: At(accumulation, "on_train_batch_start")]},
+    "accumulation from the end of a batch on": {"callbacks": [lambda: At(accumulation)], "max_epochs": 3},
     "float64": {"precision": "64-true"},
     "mixed precision": {"precision": "bf16-mixed"},
     "profiler": {"profiler": "simple"},
@@ -342,18 +467,34 @@ def same(case: dict[str, Any], at: Path) -> Trainer:
         assert one == other
     for part in expected:
         assert found[part] == expected[part], part
-    assert is_plain(trainer) == ("_listeners" in vars(trainer.fit_loop.epoch_loop))
     return trainer
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_plain_run_differs_in_nothing(case, tmp_path):
-    assert is_plain(same(case, tmp_path / "run"))
+    trainer = same(case, tmp_path / "run")
+    assert is_plain(trainer)
+    assert "_listeners" in vars(trainer.fit_loop.epoch_loop)
 
 
 @pytest.mark.parametrize("case", OTHERS.values(), ids=OTHERS)
 def test_any_other_run_takes_the_way_of_lightning(case, tmp_path):
-    assert not is_plain(same(case, tmp_path / "run"))
+    trainer = same(case, tmp_path / "run")
+    assert not is_plain(trainer)
+    assert ("_listeners" in vars(trainer.fit_loop.epoch_loop)) == ("callbacks" in case)
+
+
+def test_a_copy_made_in_a_training_step_is_a_module_of_its_own():
+    copies = []
+
+    class Copies(Model):
+        def training_step(self, batch, batch_idx):
+            copies.append(copy.deepcopy(self))
+            return logs_scalar(self, batch, batch_idx)
+
+    short(lean, model=Copies)
+    assert all(twin.log.__self__ is twin for twin in copies)
+    assert all(twin._trainer is None for twin in copies)
 
 
 @pytest.mark.parametrize("steps", [3, 4, 6])

@@ -32,18 +32,17 @@ def fused_step(optimizer: Optimizer) -> Callable[[Closure], Any]:
     kinds = {(p.device, p.dtype) for group in optimizer.param_groups for p in group["params"]}
     is_alike = len(kinds) == 1 and all(dtype.is_floating_point for _, dtype in kinds)
     is_fused = type(optimizer) in (Adam, AdamW) and all(group["fused"] for group in optimizer.param_groups)
-    is_torchs = "step" not in vars(optimizer)  # a scheduler's or the user's is called
-    return partial(_step, optimizer) if is_fused and is_alike and is_torchs else optimizer.step
+    return partial(_step, optimizer) if is_fused and is_alike else optimizer.step
 
 
 def _step(optimizer: Optimizer, closure: Closure) -> None:
     """Updates; by ``step`` where that does more: with hooks, a first step, a parameter without a gradient."""
-    if _has_hooks(optimizer):
+    if _does_more(optimizer):
         optimizer.step(closure=closure)
         return
     closure()
     tensors = [_tensors(optimizer, group) for group in optimizer.param_groups]
-    if _has_hooks(optimizer) or not all(tensors):
+    if _does_more(optimizer) or not all(tensors):
         optimizer.step()
         return
     with torch.no_grad():
@@ -54,8 +53,9 @@ def _step(optimizer: Optimizer, closure: Closure) -> None:
             kernel(*changed, [], steps, beta1=group["betas"][0], beta2=group["betas"][1], **settings)
 
 
-def _has_hooks(of: Optimizer) -> bool:
-    own = of._optimizer_step_pre_hooks or of._optimizer_step_post_hooks
+def _does_more(of: Optimizer) -> bool:
+    """Whether ``step`` has hooks, or is a scheduler's or the user's."""
+    own = "step" in vars(of) or of._optimizer_step_pre_hooks or of._optimizer_step_post_hooks
     return bool(own or optimizer._global_optimizer_pre_hooks or optimizer._global_optimizer_post_hooks)
 
 

@@ -9,6 +9,7 @@ the loop here makes the same calls, in the same order, to those who implement th
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -39,7 +40,8 @@ HOOKS = (
     "on_train_batch_end",
 )
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
-STEPS = ("optimizer_zero_grad", "configure_gradient_clipping")  # what a module's default does is known
+# What a module's default does is known.
+STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "clip_gradients", "on_before_backward", "backward")
 STEERING = ("on_train_batch_start", "optimizer_step")  # with these hooks a module changes what the loop does
 
 
@@ -87,6 +89,7 @@ class LeanEpochLoop(ResumableEpochLoop):
     """The loop over the batches of an epoch, with a shorter path through a batch of a plain run."""
 
     _is_plain = False
+    _log: QuickLog | None = None
     _written = 0.0  # when loggers last wrote to their files
 
     def run(self, data_fetcher: _DataFetcher) -> None:
@@ -101,11 +104,12 @@ class LeanEpochLoop(ResumableEpochLoop):
         self._is_plain = is_plain(self.trainer) and not isinstance(data_fetcher, _DataLoaderIterDataFetcher)
         if self._is_plain:
             data_fetcher._start_profiler = data_fetcher._stop_profiler = _nothing
-            self._log = QuickLog(self.trainer)
             self._find_listeners()
+            if self._log is None or self._log.module is not self.trainer.lightning_module:
+                self._log = QuickLog(self.trainer)
 
     def _find_listeners(self) -> None:
-        """Finds the implemented hooks; repeated at each epoch, and where a callback was added or removed."""
+        """Finds the implemented hooks; repeated at each epoch, and where a callback or the optimizer is another one."""
         trainer, module = self.trainer, self.trainer.lightning_module
         self._callbacks = list(trainer.callbacks)  # type: ignore[attr-defined]
         self._listeners = {name: self._listeners_of(name) for name in HOOKS}
@@ -113,7 +117,11 @@ class LeanEpochLoop(ResumableEpochLoop):
         moves = (partial(self._within, name, getattr(source(name), name)) for name in TRANSFERS)
         self._before, self._transfer, self._after = moves
         self._own = {name for name in STEPS if _overrides(getattr(module, name), LightningModule)}
-        self._optimizer_step = fused_step(trainer.optimizers[0])
+        self._logs_itself = (
+            getattr(module.log, "__func__", None) is not LightningModule.log
+        )  # or has something else there
+        self._optimizer = trainer.optimizers[0]
+        self._optimizer_step = fused_step(self._optimizer)
         self._wants_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
 
     def _listeners_of(self, name: str) -> list[Callable[..., Any]]:
@@ -160,20 +168,27 @@ class LeanEpochLoop(ResumableEpochLoop):
     def _send_metrics(self) -> None:
         """Sends what was logged to the loggers, which write it to their files once a second, and at an epoch's end."""
         trainer, connector = self.trainer, self.trainer._logger_connector
-        if not (connector.should_update_logs or trainer.fast_dev_run):  # type: ignore[attr-defined]
+        if self._should_accumulate() or not (connector.should_update_logs or trainer.fast_dev_run):  # type: ignore[attr-defined]
             return
-        metrics = connector.metrics["log"] | self._log.values
+        metrics = connector.metrics["log"]
         if "step" in metrics or time.monotonic() - self._written >= WRITE_EVERY:
             connector.log_metrics(metrics)
             self._written = time.monotonic()
             return
-        numbers = convert_tensors_to_scalars(metrics)
-        for logger in trainer.loggers if numbers else ():
-            logger.log_metrics({**numbers, "epoch": trainer.current_epoch}, self._batches_that_stepped)
+        if numbers := convert_tensors_to_scalars(metrics):
+            numbers.setdefault("epoch", trainer.current_epoch)
+            for logger in trainer.loggers:
+                logger.log_metrics(metrics=numbers, step=self._batches_that_stepped)
 
     def _step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Runs forward, backward and step; returns what ``training_step`` returned, the loss without its graph."""
         optimizer, steps = self.trainer.optimizers[0], self.automatic_optimization.optim_progress.optimizer.step
+        if self.trainer.accumulate_grad_batches != 1:  # a callback has changed it
+            self._is_plain = False
+            arguments = self._build_kwargs(OrderedDict(), batch, batch_idx)
+            return self.automatic_optimization.run(optimizer, batch_idx, arguments)
+        if optimizer is not self._optimizer:
+            self._find_listeners()
         result: ClosureResult | None = None
 
         def closure() -> Tensor | None:
@@ -199,12 +214,16 @@ class LeanEpochLoop(ResumableEpochLoop):
     def _result(self, batch: Any, batch_idx: int) -> ClosureResult:
         module = self.trainer.lightning_module
         arguments = (batch, batch_idx) if self._wants_index else (batch,)
-        vars(module)["log"] = self._log
-        try:
+        if self._logs_itself:
             returned = self._within("training_step", module.training_step, *arguments)
-        finally:
-            del vars(module)["log"]
-        if isinstance(returned, Tensor):  # without Lightning's division by one
+        else:
+            vars(module)["log"] = self._log
+            try:
+                returned = self._within("training_step", module.training_step, *arguments)
+            finally:
+                del vars(module)["log"]
+        # Without Lightning's division by one, unless the module may change the loss in place.
+        if isinstance(returned, Tensor) and self._own.isdisjoint(("on_before_backward", "backward")):
             return ClosureResult(returned)
         return ClosureResult.from_training_step_output(returned)
 
@@ -229,7 +248,7 @@ class LeanEpochLoop(ResumableEpochLoop):
 
     def _clip(self, optimizer: Optimizer) -> None:
         val, algorithm = self.trainer.gradient_clip_val, self.trainer.gradient_clip_algorithm
-        if val is None and "configure_gradient_clipping" not in self._own:
+        if val is None and self._own.isdisjoint(("configure_gradient_clipping", "clip_gradients")):
             return
         clip = self.trainer.lightning_module.configure_gradient_clipping
         hook = "configure_gradient_clipping"
@@ -246,7 +265,7 @@ class LeanEpochLoop(ResumableEpochLoop):
         return self._validates if self._is_plain else super()._should_check_val_epoch()
 
     def _should_accumulate(self) -> bool:
-        return not self._is_plain and super()._should_accumulate()
+        return self.trainer.accumulate_grad_batches != 1 and super()._should_accumulate()
 
     def _call_hooks(self, name: str, *args: Any) -> None:
         if hooks := self._listeners[name]:

@@ -2,58 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning import Trainer
+from lightning import LightningModule, Trainer
 from torch import Tensor
 
-# Arguments of `self.log` with which a value is that of its step alone; the others, such as a mean over the epoch or the
-# progress bar, are left to Lightning. The sizes of batches and the processes matter only for means.
-OF_A_STEP: dict[str, tuple[Any, ...]] = {
-    "prog_bar": (False,),
-    "logger": (None, True),
-    "on_step": (None, True),
-    "on_epoch": (None, False),
-    "enable_graph": (False,),
-    "sync_dist": (True, False),
-    "batch_size": (None,),
-    "rank_zero_only": (True, False),
-}
+STEP = "training_step"
 
 
 class QuickLog:
     """Takes the place of ``self.log`` while a plain run calls ``training_step``.
 
-    Callbacks find the values in ``trainer.callback_metrics`` and ``trainer.logged_metrics``, as with Lightning's own
-    method; the loop sends them to the loggers.
+    Lightning's own method logs the first value of each name. A later one that is a scalar of its step alone goes
+    straight to the place where Lightning keeps it: there a mean over the epoch, or what is shown in the progress bar,
+    would take more work. So the loggers, ``trainer.callback_metrics`` and ``trainer.logged_metrics`` get the same.
 
     Args:
-        trainer: of one device.
-
-    Attributes:
-        values: the latest of each name.
+        trainer: of one device; its module has Lightning's ``log``.
     """
 
     def __init__(self, trainer: Trainer) -> None:
-        self._trainer = trainer
-        self._log = trainer.lightning_module.log
-        self.values: dict[str, Tensor] = {}
+        self._trainer, self.module = trainer, trainer.lightning_module
+        self._known: dict[str, tuple[dict[str, Any], Any]] = {}  # name -> arguments and where its value is kept
 
     def __call__(self, name: str, value: Any, *args: Any, **settings: Any) -> None:
-        """Logs as ``LightningModule.log`` does, by which it is done unless the value is a scalar of one step."""
-        if args or not self._is_of_a_step(name, value, settings):
-            self._log(name, value, *args, **settings)
+        """Logs as ``LightningModule.log`` does."""
+        kept: Any
+        given, kept = self._known.get(name, (None, None))
+        if args or settings != given or not _is_scalar(value):
+            LightningModule.log(self.module, name, value, *args, **settings)
+            if not args and (kept := self._of_a_step(name)):
+                self._known[name] = settings, kept
             return
-        kept = self.values[name] = value.detach().clone().squeeze()
-        self._trainer.callback_metrics[name] = self._trainer.logged_metrics[name] = kept
+        kept.value = kept._forward_cache = number = value.detach().clone().squeeze()
+        kept.has_reset = False
+        connector = self._trainer._logger_connector
+        connector._callback_metrics[name] = connector._logged_metrics[name] = number
+        if connector._first_loop_iter:  # what is logged first in an epoch removes what its hook logged before
+            connector._current_fx = STEP
 
-    def _is_of_a_step(self, name: str, value: Any, settings: dict[str, Any]) -> bool:
-        return (
-            isinstance(value, Tensor)
-            and value.numel() == 1
-            and value.dtype in (torch.float32, torch.float64)  # Lightning converts others
-            and bool(self._trainer.loggers)  # Lightning warns that there are none
-            and "/dataloader_idx_" not in name
-            and all(given in OF_A_STEP.get(key, ()) for key, given in settings.items())
-        )
+    def _of_a_step(self, name: str) -> Any:
+        """Where Lightning keeps a value, if it is logged as that of its step alone; else None."""
+        results: Any = self._trainer._results
+        kept = results.get(f"{STEP}.{name}")
+        # Without a logger Lightning warns that there is none.
+        if kept is None or not (kept.is_tensor and self._trainer.loggers):
+            return None
+        how = kept.meta
+        is_quick = how.on_step and how.logger and not (how.on_epoch or how.prog_bar or how.enable_graph)
+        return kept if is_quick else None
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """A copy of the module that is made in its training step has Lightning's method."""
+        return getattr, (self.module, "log")
+
+
+def _is_scalar(value: Any) -> bool:
+    """Whether Lightning keeps a value as it is."""
+    return isinstance(value, Tensor) and value.numel() == 1 and value.dtype in (torch.float32, torch.float64)
