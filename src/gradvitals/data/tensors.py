@@ -17,7 +17,7 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
-from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, SequentialSampler
 
 SHARE_OF_GPU = 0.25  # of its free memory, which a split may use
 TASKS = ("multiclass", "binary", "regression")
@@ -145,6 +145,24 @@ class TensorDataset(Dataset):
         return (self.split.x if self.split.lengths is None else self.split.lengths).device
 
 
+class Share(DistributedSampler):
+    """Samples a process's share in order. Unlike its base class it does not repeat samples to make shares equal.
+
+    Example:
+        >>> [list(Share(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
+        [[0, 2, 4], [1, 3]]
+    """
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+
+AT_ONCE = (SequentialSampler, RandomSampler, DistributedSampler, Share)
+
+
 class TensorLoader(DataLoader):
     """A DataLoader of a :class:`TensorDataset` that asks its sampler for a whole epoch at once.
 
@@ -157,15 +175,22 @@ class TensorLoader(DataLoader):
     """
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        if self.num_workers or type(self.batch_sampler) is not BatchSampler:
+        if self.num_workers or self.batch_size is None or not self._draws_at_once:
             return super().__iter__()
         torch.empty((), dtype=torch.int64).random_(generator=self.generator)  # torch draws a seed for workers
         return self._batches()
 
+    @property
+    def _draws_at_once(self) -> bool:
+        """Whether all draws of an epoch follow from one at its start; a sampler of another kind may draw in between."""
+        has_own_generator = getattr(self.sampler, "generator", None) is not None
+        return type(self.sampler) in AT_ONCE and not has_own_generator
+
     def _batches(self) -> Iterator[Batch]:
         dataset: TensorDataset = self.dataset  # type: ignore[assignment]
-        for rows in torch.tensor(list(self.sampler)).to(dataset.device).split(self.batch_size or 1):
-            if len(rows) == self.batch_size or not self.drop_last:
+        order = torch.tensor(list(self.sampler), dtype=torch.int64)
+        for rows in order.to(dataset.device).split(self.batch_size or 1):
+            if len(rows) == self.batch_size or (len(rows) and not self.drop_last):
                 yield self.collate_fn(dataset.__getitems__(rows))  # type: ignore[arg-type]
 
 
@@ -305,21 +330,6 @@ def balanced_weights(labels: Tensor, num_classes: int) -> list[float]:
     counts = torch.bincount(labels, minlength=num_classes).tolist()
     present = sum(count > 0 for count in counts)
     return [len(labels) / (present * count) if count else 1.0 for count in counts]
-
-
-class Share(DistributedSampler):
-    """Samples a process's share in order. Unlike its base class it does not repeat samples to make shares equal.
-
-    Example:
-        >>> [list(Share(range(5), 2, rank, shuffle=False)) for rank in (0, 1)]
-        [[0, 2, 4], [1, 3]]
-    """
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
-
-    def __len__(self) -> int:
-        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
 
 
 def evaluation_batch(split: Split, processes: int = 1, floats: int = 2**20) -> int:
