@@ -8,7 +8,8 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModule
+from gradvitals.data.dataset_splits import Split, Splits
+from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 
 SYMBOLS, COPIED = 8, 10  # of the copy task: different symbols, and how many are to be remembered
 BLANK, MARKER = SYMBOLS, SYMBOLS + 1
