@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.plugins.launcher import Launcher
+
 from gradvitals.app.sweep.progress import Progress, folders
 from gradvitals.errors import ConfigError
 from gradvitals.formatting import command, in_shell, train_command, visible
@@ -18,6 +20,7 @@ from gradvitals.results.aggregate import Sweep, fold
 from gradvitals.results.files import write_bytes
 from gradvitals.results.record import below
 from gradvitals.results.status import Status
+from hydra_plugins.gradvitals_launchers import Fork
 
 log = logging.getLogger(__name__)
 PAGE = "sweep.html"
@@ -37,7 +40,7 @@ def watched_sweep(
     sweep_dir: Path,
     total: int,
     pending: int,
-    launcher: Any = None,
+    launcher: Launcher | None = None,
     figures: Callable[[], Figures] = tuple,
     alone: AbstractContextManager[Any] | None = None,
 ) -> Iterator[None]:
@@ -56,10 +59,10 @@ def watched_sweep(
         SystemExit: 1 where a job failed.
         ConfigError: jobs have run and there is no directory of theirs.
     """
-    lock, forks = alone or nullcontext(), hasattr(launcher, "meanwhile")  # of the launcher that forks
+    lock = alone or nullcontext()
     try:
-        with Progress(sweep_dir, total, pending, in_thread=not forks) as progress:
-            if forks:
+        with Progress(sweep_dir, total, pending, in_thread=not isinstance(launcher, Fork)) as progress:
+            if isinstance(launcher, Fork):
                 launcher.meanwhile = progress.look
             yield
     except BaseException:
