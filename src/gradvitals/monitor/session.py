@@ -32,6 +32,7 @@ from gradvitals.monitor.network import WatchedNetwork, uncompiled, uncompiled_ca
 from gradvitals.monitor.schedule import Cadence
 from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import ForwardOrder, Layer
+from gradvitals.vitals.function_modes import put_back, set_aside
 
 # The parts of the monitor that are no collectors, as an error names them; the last ones are of the Monitor itself.
 NETWORK, SESSION = "network", "all"
@@ -204,8 +205,12 @@ class Session:
             except Exception as error:
                 self.isolation.fails(key, error)
         if self._hooks is not None:
-            for key, look in self._calls["before_measured_backward"]:
-                self.isolation.call(key, look, loss)
+            aside = set_aside()  # each operation of a look would pass through the mode that sees the loss calls
+            try:
+                for key, look in self._calls["before_measured_backward"]:
+                    self.isolation.call(key, look, loss)
+            finally:
+                put_back(aside)
 
     def after_backward(self) -> None:
         """Measures the gradients of optimizers whose step is due, before something clips them."""
