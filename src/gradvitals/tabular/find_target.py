@@ -163,8 +163,8 @@ def _of_numbers(
 ) -> tuple[Target, str, list[Remark]]:
     _refuse_infinite(name, present, found, options)
     distinct, counts = np.unique(found.values, return_counts=True)
-    if task == "auto" and _are_dates(present, options):
-        _refuse_dates(name, present)
+    if task == "auto":
+        _refuse_dates(name, present, options)
     task, source, remarks = _task_of_numbers(name, distinct, counts, found.format.unit, task)
     if found.ambiguous:
         other = {".": "comma", ",": "point"}[found.format.decimal]
@@ -206,8 +206,8 @@ def _task_of_numbers(
 
 
 def _of_strings(name: str, present: pd.Series, task: str, options: KindOptions) -> tuple[Target, str, list[Remark]]:
-    if task == "auto" and _are_dates(present, options):
-        _refuse_dates(name, present)
+    if task == "auto":
+        _refuse_dates(name, present, options)
     classes = spellings(present, options.exact_labels)
     if len(classes) > MAX_CLASSES and len(classes) > len(present) / LEAST:
         raise ValueError(
@@ -247,18 +247,15 @@ def _remarks_of_names(name: str, classes: Mapping[str, Mapping[str, int]], optio
     return remarks
 
 
-def _are_dates(present: pd.Series, options: KindOptions) -> bool:
+def _refuse_dates(name: str, present: pd.Series, options: KindOptions) -> None:
     if present.str.fullmatch(r"\d{1,7}|\d{9,}").all():  # numbers, unless they have the eight digits of a date
-        return False
+        return
     found = dates(present, options.date_format)
-    return found is not None and found.share >= STRAY
-
-
-def _refuse_dates(name: str, present: pd.Series) -> None:
-    raise ValueError(
-        f"data.target={visible(name)}: expected classes or numbers; got dates such as {first_string(present)}. "
-        "Write the number that is to be predicted, such as days, into a column of its own"
-    )
+    if found is not None and found.share >= STRAY:
+        raise ValueError(
+            f"data.target={visible(name)}: expected classes or numbers; got dates such as {first_string(present)}. "
+            "Write the number that is to be predicted, such as days, into a column of its own"
+        )
 
 
 def _refuse_infinite(name: str, present: pd.Series, found: ParsedNumbers, options: KindOptions) -> None:
