@@ -39,7 +39,7 @@ def describe_column(column: FittedColumn, cells: pd.Series, preparation: Prepara
 
 
 def _of_numbers(column: NumberColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
-    values = column.values(cells, preparation.missing)
+    values, _ = column.read(cells, preparation.missing)
     known = values[np.isfinite(values)]
     words = [_span(known)] if len(known) else ["no value"]
     words += filter(
