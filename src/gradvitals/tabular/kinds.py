@@ -179,23 +179,11 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
     if not len(present):
         return Unused("no value")
     if name in options.dates:
-        found = _date(present, is_present, options, likely)
-        return found or StrayStrings("dates", first_string(present), tuple(map(str, present.unique())))
+        date = _date(present, is_present, options, likely)
+        return date or StrayStrings("dates", first_string(present), tuple(map(str, present.unique())))
     if name in options.numeric:
-        read = numbers(present, options.decimal, options.thousands, likely)
-        return _number(name, read, is_present, options, False) or _stray(present, read)
-    return _guessed(name, cells, present, is_present, options, is_unnamed, likely)
-
-
-def _guessed(
-    name: str,
-    cells: pd.Series,
-    present: pd.Series,
-    is_present: pd.Series,
-    options: KindOptions,
-    is_unnamed: bool,
-    likely: str,
-) -> Guess | StrayStrings:
+        found = numbers(present, options.decimal, options.thousands, likely)
+        return _number(name, found, is_present, options, False) or _stray(present, found)
     first = present.iloc[0]
     if is_present.all() and all(text == first for text in present):
         return Unused(f"always {visible(first)!r}")
