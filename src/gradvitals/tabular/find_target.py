@@ -14,14 +14,7 @@ from gradvitals.tabular.dates import dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
 from gradvitals.tabular.kinds import STRAY, KindOptions, is_coded, of_far_values
-from gradvitals.tabular.labels import (
-    PLAIN_NUMBER,
-    canonical,
-    canonical_number,
-    merged,
-    ordered,
-    spellings,
-)
+from gradvitals.tabular.labels import PLAIN_NUMBER, canonical, canonical_number, merged, ordered, spellings
 from gradvitals.tabular.missing import WORDS, sentinels
 from gradvitals.tabular.numbers import ParsedNumbers, numbers
 from gradvitals.tabular.target import KEY, MOST_OFFERED, Target, canonical_names
@@ -149,12 +142,12 @@ def _require_two(name: str, column: pd.Series, present: pd.Series, absent: _Abse
     if present.nunique() >= 2:
         return
     only = f"only {visible(present.iloc[0])!r}" if len(present) else "no value at all"
-    instead = column[absent.rows & (column != "")].value_counts()
-    missing = f"; {shortened([f'{visible(str(text))!r} in {n} rows' for text, n in instead.items()], 5)} means missing"
+    counts = column[absent.rows & (column != "")].value_counts().items()
+    instead = [f"{visible(str(text))!r} in {count} rows" for text, count in counts]
+    missing = f"; {shortened(instead, 5)} means missing" if instead else ""
     way = ""
     if len(present) and options.missing.typed != () and canonical_names(column[absent.rows]).isin(WORDS).any():
         way = f". If it is a class, set {setting('data.missing', [])}"
-    missing = missing if len(instead) else ""
     raise ValueError(f"data.target={visible(name)}: expected at least two different values; got {only}{missing}{way}")
 
 
@@ -169,9 +162,8 @@ def _of_numbers(
     if found.ambiguous:
         other = {".": "comma", ",": "point"}[found.format.decimal]
         value = number(float(found.values[(present == found.ambiguous).to_numpy()][0]))
-        remarks.append(
-            Remark(f"{visible(name)}: {found.ambiguous!r} was read as {value}", setting("data.decimal", other))
-        )
+        text = f"{visible(name)}: {found.ambiguous!r} was read as {value}"
+        remarks.append(Remark(text, setting("data.decimal", other)))
     if task == "regression":
         remarks += of_far_values(name, found.values)
         return Target(name, task, format=found.format), source, remarks
@@ -192,11 +184,8 @@ def _task_of_numbers(
     shown = visible(name)
     if whole and many <= MAX_CLASSES and not unit:
         text = f"{shown}: {many} different integers are taken for classes, not for a quantity"
-        return (
-            "multiclass",
-            f"{many} different integers, at most {MAX_CLASSES}",
-            [Remark(text, setting("data.task", "regression"))],
-        )
+        remark = Remark(text, setting("data.task", "regression"))
+        return "multiclass", f"{many} different integers, at most {MAX_CLASSES}", [remark]
     remarks = []
     if whole and many <= 5 * MAX_CLASSES and counts.min() >= LEAST:
         text = f"{shown}: {many} different integers are taken for a quantity, not for classes"
