@@ -62,9 +62,7 @@ class Copy(TensorDataModule):
 
     Args:
         length: of the pause, in steps.
-        num_samples: training sequences; a tenth as many validate, and another tenth tests.
-        seed: of the data; None uses torch's global generator.
-        **loader: see :class:`TensorDataModule`.
+        num_samples, seed, **loader: see :class:`Adding`.
 
     Example:
         >>> train = Copy(length=5, num_samples=10).loaded.train
