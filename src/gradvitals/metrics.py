@@ -147,8 +147,7 @@ class RunningAccuracy:
 
 
 # Task -> name -> how the metric is built, from the number of classes and whether it checks its inputs.
-_Builder = Callable[[int, bool], Metric]
-METRICS: dict[str, dict[str, _Builder]] = {
+METRICS: dict[str, dict[str, Callable[[int, bool], Metric]]] = {
     "multiclass": {
         "acc": lambda classes, check: MulticlassAccuracy(classes, average="micro", validate_args=check),
         "f1": lambda classes, check: MulticlassF1Score(classes, average="macro", validate_args=check),
