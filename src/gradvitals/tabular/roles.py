@@ -122,7 +122,7 @@ def split_table(
     classes: Sequence[str],
     likely: str,
 ) -> Parts:
-    """Returns the row numbers of the splits, each of which has whole series."""
+    """Returns the row numbers of the splits; a series is never divided."""
     labels = np.array(classes, object)[y] if classes else y
     how: dict[str, Any] = {"seed": options.split_seed, "folds": options.folds, "fold": options.fold}
     if series is not None:
