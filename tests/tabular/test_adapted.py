@@ -25,7 +25,7 @@ def read(trained: Csv, path: str, **options) -> tuple[list[float], list[str]]:
     scale = trained.preparation.columns[0].scale
     tested = np.round(data.loaded.test.x[:, 0].numpy() * scale.scale + scale.center, 2).tolist()
     preparation, cells = data.read_for(trained.preparation)
-    predicted = preparation.columns[0].values(cells["sqft"], preparation.missing)
+    predicted, _ = preparation.columns[0].read(cells["sqft"], preparation.missing)
     assert tested == pytest.approx(np.where(np.isnan(predicted), scale.median, predicted), abs=0.01)
     assert preparation.features(cells) == pytest.approx(data.loaded.test.x.numpy())
     assert preparation.differences(cells) == list(data.differences)

@@ -84,20 +84,21 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     series = series_of(y, rows.cells, roles, options, likely)
     parts = split_table(y, rows.cells, series, roles, options, found.target.classes, likely)
     targets = parts.train if series is None else series.first[series.within(parts.train)]
-    preparation = _fitted(table, rows, roles, guesses, found.target, y[targets], parts.train, options)
+    target = found.target if found.target.classes else found.target.fitted_to(y[targets], options.scaling)
+    preparation = _fitted(table, rows, guesses, target, parts.train, options)
     left_out = [
         ColumnDescription(name, "left out", guess.reason)
         for name, guess in guesses.columns.items()
         if isinstance(guess, Unused)
     ]
     remarks = [*table.remarks, *_of_padding(table, roles.target), *found.remarks, *guesses.remarks]
-    remarks += suspects(rows.cells, guesses.columns, y, bool(found.target.classes), roles.drop)
-    described = [describe_target(preparation.target, y), *left_out, *roles.describe()]
+    remarks += suspects(rows.cells, guesses.columns, y, bool(target.classes), roles.drop)
+    described = [describe_target(target, y), *left_out, *roles.describe()]
     description = replace(
         _description(table, rows, preparation, y, path, described),
         task_source=found.source,
         splits=_sizes(parts),
-        split_by=split_by(roles, options, bool(found.target.classes), series, parts),
+        split_by=split_by(roles, options, bool(target.classes), series, parts),
         remarks=tuple(remark for remark in remarks if remark.setting != f"data.scaling={options.scaling}"),
     )
     try:
@@ -230,14 +231,7 @@ def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: Roles) -
 
 
 def _fitted(
-    table: TextTable,
-    rows: UsedRows,
-    roles: Roles,
-    guesses: Kinds,
-    target: Target,
-    quantities: NDArray,
-    train: NDArray,
-    options: TableOptions,
+    table: TextTable, rows: UsedRows, guesses: Kinds, target: Target, train: NDArray, options: TableOptions
 ) -> Preparation:
     columns = [
         column
@@ -245,14 +239,8 @@ def _fitted(
         if (column := _fitted_column(name, guess, rows.cells[name], train, options)) is not None
     ]
     _refuse_large(columns, len(rows.cells))
-    return Preparation(
-        target if target.classes else target.fitted_to(quantities, options.scaling),
-        tuple(columns),
-        tuple(map(str, table.cells.columns)),
-        options.kinds.missing,
-        table.fingerprint,
-        len(rows.cells),
-    )
+    known = tuple(map(str, table.cells.columns))
+    return Preparation(target, tuple(columns), known, options.kinds.missing, table.fingerprint, len(rows.cells))
 
 
 def _fitted_column(

@@ -13,13 +13,7 @@ from sklearn.preprocessing import RobustScaler
 
 from gradvitals.formatting import setting, shortened, visible
 from gradvitals.tabular.fitted_columns import first_string, refuse_infinite, standard_scale, typed_numbers
-from gradvitals.tabular.labels import (
-    PLAIN_NUMBER,
-    as_strings,
-    canonical,
-    canonical_number,
-    counted_names,
-)
+from gradvitals.tabular.labels import PLAIN_NUMBER, as_strings, canonical, canonical_number, counted_names
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import NumberFormat, numbers
 
