@@ -71,7 +71,8 @@ def _of_dates(column: DateColumn, cells: pd.Series, preparation: Preparation) ->
     span = f"{str(known.min())[:10]} to {str(known.max())[:10]}" if len(known) else "no value"
     used = f"as days before {column.reference[:10]}" if column.as_features == AGE else f"as {', '.join(column.parts)}"
     gaps = int(np.isnat(moments).sum())
-    scaled = "mean and deviation of each" if column.scales[0].in_words() else ""
+    statistics = "median and quartiles" if column.scales[0].limit else "mean and deviation"
+    scaled = f"{statistics} of each" if column.scales[0].in_words() else ""
     detail, imputed = f"{span}, written {column.format}, {used}", "median" if gaps else ""
     return ColumnDescription(column.name, column.kind, detail, gaps, imputed, scaled, column.features)
 

@@ -124,7 +124,8 @@ def prepare_table(
     fitted, target = preparation, preparation.target
     preparation = adapted(preparation, table, options.kinds)
     preparation.require(table.cells)
-    find_column(table.cells, target.name, "data.target")
+    written = find_column(table.cells, target.name, "data.target")  # its blanks may differ
+    table = replace(table, cells=table.cells.rename(columns={written: target.name}))
     rows = UsedRows(table.cells).without_totals(_levels(preparation))
     found = _target_of(rows.cells, preparation)
     needs_roles = not test_all or options.series != ""
@@ -142,7 +143,9 @@ def prepare_table(
     whole = Parts(every, every, every)
     parts = whole if test_all else split_table(y, rows.cells, series, roles, options, target.classes, "")
     quantities = y if target.classes else target.unscaled(y)
-    differences = [*preparation.differences(rows.cells), *_target_shift(target, quantities)]
+    differences = preparation.differences(rows.cells)
+    if not target.classes and (shift := target.shift(quantities)):
+        differences = [*differences, f"{visible(target.name)}: {shift}"]
     description = replace(
         _description(table, rows, preparation, y, path, [describe_target(target, quantities)]),
         task_source=found.source,
@@ -310,11 +313,3 @@ def _description(
 
 def _sizes(parts: Parts) -> dict[str, int]:
     return {name: len(getattr(parts, name)) for name in ("train", "val", "test")}
-
-
-def _target_shift(target: Target, quantities: NDArray[np.float64]) -> list[str]:
-    if target.classes or (target.scale == 1 and target.center == 0):
-        return []
-    moved = abs(float(quantities.mean()) - target.center) / target.scale
-    name = visible(target.name)
-    return [f"{name}: the mean is {moved:.0f} deviations from the training rows'"] if moved >= 3 else []
