@@ -67,9 +67,6 @@ class OptimizerStep:
         scale: what the gradients are multiplied by before the step.
         settings: of which ``updates``, ``clip_cosine`` and ``histograms`` count; sharded weights have no histograms.
         clips: whether something may clip.
-
-    Attributes:
-        measurement, readings: see above.
     """
 
     def __init__(
