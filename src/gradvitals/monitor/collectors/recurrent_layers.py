@@ -14,7 +14,6 @@ from gradvitals.monitor.measurement import Measurement
 from gradvitals.vitals import Layer, TimeGradients
 from gradvitals.vitals.time_gradients import CELLS, LAYERS
 
-QUANTITY = "time_grad_norm"
 MOST = 2048  # latest time steps that several processes exchange, of which each may have another number
 
 
@@ -60,4 +59,4 @@ def _store(measurement: Measurement, layer: Layer, scale: float, squares: Sequen
         return
     measurement.through_time[layer.label] = norms
     for name, place in (("first", 0), ("middle", len(norms) // 2), ("last", -1)):
-        measurement.totals[f"{QUANTITY}/{layer.label}/{name}"] = norms[place]
+        measurement.totals[f"time_grad_norm/{layer.label}/{name}"] = norms[place]
