@@ -103,7 +103,7 @@ def test_a_typed_date_format_leaves_columns_that_it_does_not_fit(tmp_path):
 
 @pytest.mark.parametrize("scaling", ["standard", "robust", "raw"])
 def test_a_skewed_target_does_not_differ_from_itself_and_a_shifted_one_does(tmp_path, scaling):
-    y = cycled([1.0] * 9 + [1000.0])  # mean 100.9 and deviation 299.7; all quartiles are 1
+    y = cycled([1.0, 2.0, 3.0] * 3 + [1000.0])  # mean 101.8 and deviation 299.4; quartiles 1, 2 and 3
     training = loaded(write(tmp_path, {"sqft": normal(), "y": y}), "y", scaling=scaling, task="regression")
     shifts = []
     for factor in (1, 10):
