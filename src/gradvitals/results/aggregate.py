@@ -229,7 +229,7 @@ def _configuration(
         tested=mean_std(tested, "final"),
         score=_score(runs, objective),
         gain=MeanStd.of(run.vitals.get("gain_per_layer") for run in runs),
-        seconds=MeanStd.of(run.seconds for run in counted),
+        seconds=MeanStd.of(run.result.seconds for run in counted),
         trainable=MeanStd.of((run.vitals.get("preflight") or {}).get("trainable_depth") for run in runs),
     )
 

@@ -90,7 +90,7 @@ def _facts(record: Record) -> Html:
         speed = result.samples_per_second
         pairs.append(("steps", result.steps, f"{number(result.epochs)} epochs"))
         pairs.append(
-            ("training time", record.seconds and duration(record.seconds), f"{speed:,.0f} samples/s" if speed else "")
+            ("training time", result.seconds and duration(result.seconds), f"{speed:,.0f} samples/s" if speed else "")
         )
         pairs.append(("parameters", result.parameters and result.parameters.trained, "trained"))
     if gain := record.vitals.get("gain_per_layer"):
