@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from gradvitals.diagnosis.outcome import HEALTHY
 from gradvitals.report.pages.page import Html, picture, tag
 from gradvitals.report.pages.phrases import SIGNS, Look, look_of
-from gradvitals.report.tables.columns import name_end
 from gradvitals.report.tables.preflight import TITLES, cells, remarks
 from gradvitals.report.tables.sweep import answer, averaged_lines, table_cells
-from gradvitals.report.tables.vitals_summary import VitalsSummary, cell, columns, telling
+from gradvitals.report.tables.vitals_summary import VitalsSummary, layer_rows
 from gradvitals.results.aggregate import Sweep
 from gradvitals.signal_propagation.reading import Preflight
 
@@ -37,6 +36,7 @@ def vitals_card(found: VitalsSummary, png: bytes | None = None, remark: str = ""
         remark: why not.
     """
     advice = found.diagnosis.advice
+    rows = layer_rows(found, LONGEST)
     parts = [
         _line(_badge(look_of([found.diagnosis.verdict]), found.verdict), " ", found.evidence),
         *(_line("With it: ", symptom) for symptom in found.symptoms),
@@ -44,7 +44,7 @@ def vitals_card(found: VitalsSummary, png: bytes | None = None, remark: str = ""
         _muted("Measured: ", found.steps),
         tag("div", _picture(png, "L2 norm of dL/dh by layer, one line for each measured step")) if png else "",
         _muted(remark) if remark else "",
-        _layers(found) if found.measured and found.layers else "",
+        _table(rows[0], rows[1:], left=(1,)) if rows else "",
     ]
     return _card(parts)
 
@@ -92,17 +92,6 @@ def _badge(look: Look, words: str) -> Html:
 
 def _picture(png: bytes, shown: str) -> Html:
     return picture(png, shown, style=PICTURE)
-
-
-def _layers(found: VitalsSummary) -> Html:
-    quantities = columns(found.layers)
-    rows = [
-        ["", f"... {each} more", *("" for _ in quantities)]
-        if isinstance(each, int)
-        else [str(each.index), name_end(each.name, LONGEST), *(cell(each, quantity) for quantity in quantities)]
-        for each in telling(found)
-    ]
-    return _table(["", "layer", *quantities.values()], rows, left=(1,))
 
 
 def _thinned(rows: list[list[str]]) -> list[list[str]]:
