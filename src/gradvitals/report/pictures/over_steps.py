@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradvitals.report.pictures.gradient_by_layer import heights
+from gradvitals.report.pictures.gradient_by_layer import drawn, heights
 from gradvitals.report.tables.columns import name_end
 
 if TYPE_CHECKING:
@@ -33,14 +33,11 @@ def draw_updates(axes: Axes, ratios: ByStep, names: Sequence[str]) -> None:
     span = max(len(names) - 1, 1) * 1.12  # the palest end of the map cannot be seen on white
     places = range(len(names))
     named = set(places if len(names) <= FEW else (0, len(names) // 2, len(names) - 1))
+    marker, width = "." if len(steps) == 1 else None, 1.2 if len(names) <= FEW else 0.8
     for place, name in enumerate(names):
         line = heights([ratios[step][place] for step in steps])
-        looks: dict[str, Any] = {
-            "color": colormaps["viridis"](place / span),
-            "linewidth": 1.2 if len(names) <= FEW else 0.8,
-        }
         label = f"{place} {name_end(name, NAME)}" if place in named else "_"
-        axes.plot(steps, line, label=label, marker="." if len(steps) == 1 else None, **looks)
+        axes.plot(steps, line, label=label, color=colormaps["viridis"](place / span), marker=marker, linewidth=width)
     axes.axhline(USUAL, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
     axes.annotate(
         "1e-3, usual",
@@ -100,13 +97,11 @@ def _line(axes: Axes, norms: Mapping[int, float], **looks: Any) -> None:
 
 
 def _style(axes: Axes, label: str) -> None:
-    import numpy as np
     from matplotlib.ticker import MaxNLocator
 
     from gradvitals.report.pictures.log_ticks import log_heights
 
-    known = [height for line in axes.lines for height in heights(np.asarray(line.get_ydata(), float).tolist())]
-    log_heights(axes, known, 1.3)
+    log_heights(axes, heights(drawn(axes)), 1.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="step", ylabel=label)
     axes.spines["top"].set_visible(False)
