@@ -133,6 +133,11 @@ class Sweep:
         return Counter(run.status for run in self.runs)
 
     @property
+    def best(self) -> Configuration | None:
+        """The first configuration with a result."""
+        return next((row for row in self.rows if row.objective.n), None)
+
+    @property
     def lower_is_better(self) -> bool:
         return self.objective is not None and self.objective.lower_is_better
 
