@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ByStep = Mapping[int, Sequence[float | None]]  # step -> numbers by layer, input side first
+Totals = Mapping[str, Mapping[int, float]]  # optimizer's number, empty where there is one -> step -> number
 NAME = 32  # characters of a layer's name
 FEW = 10  # layers up to which a legend names each
 USUAL = 1e-3  # an update-to-weight ratio that trains well
@@ -53,14 +54,12 @@ def draw_updates(axes: Axes, ratios: ByStep, names: Sequence[str]) -> None:
     _legend(axes)
 
 
-def draw_clipping(
-    axes: Axes, before: Mapping[str, Mapping[int, float]], after: Mapping[str, Mapping[int, float]]
-) -> None:
+def draw_clipping(axes: Axes, before: Totals, after: Totals) -> None:
     """Draws the norm of the gradient of all parameters before and after clipping, and their ratio, over the steps.
 
     Args:
-        before: optimizer's number, empty where there is one -> measured step -> norm before clipping.
-        after: the same, after clipping; empty where nothing clips.
+        before: norms before clipping.
+        after: norms after clipping; empty where nothing clips.
     """
     clips = any(after.values())
     for place, (optimizer, norms) in enumerate(before.items()):
@@ -76,9 +75,7 @@ def draw_clipping(
     _legend(axes)
 
 
-def _draw_coefficients(
-    axes: Axes, before: Mapping[str, Mapping[int, float]], after: Mapping[str, Mapping[int, float]]
-) -> None:
+def _draw_coefficients(axes: Axes, before: Totals, after: Totals) -> None:
     right = axes.twinx()
     for place, (optimizer, clipped) in enumerate(after.items()):
         norms = before[optimizer]

@@ -10,14 +10,12 @@ from gradvitals.report.pictures.activations_by_layer import draw_activations
 from gradvitals.report.pictures.gradient_by_layer import LAYERS, RATIO, draw_lines, gradient_by_layer
 from gradvitals.report.pictures.gradient_heatmap import draw_heatmap, gradient_heatmap
 from gradvitals.report.pictures.gradient_through_time import OfLayer, draw_time_lines, gradient_through_time
-from gradvitals.report.pictures.over_steps import draw_clipping, draw_updates
+from gradvitals.report.pictures.over_steps import ByStep, Totals, draw_clipping, draw_updates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ByStep = Mapping[int, Sequence[float | None]]  # step -> numbers by layer, input side first
-Totals = Mapping[str, Mapping[int, float]]  # optimizer's number, empty where there is one -> step -> number
 THROUGH_TIME = "time_grad_norm"
 SIZE = (8.0, 4.8)  # inches
 PLACE = (0.1, 0.115, 0.79, 0.77)  # of the axes in the figure: left, bottom, width, height
