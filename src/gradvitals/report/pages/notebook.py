@@ -42,7 +42,7 @@ def vitals_card(found: VitalsSummary, png: bytes | None = None, remark: str = ""
         *(_line("With it: ", symptom) for symptom in found.symptoms),
         _line(tag("b", "What may help: "), advice) if advice else "",
         _muted("Measured: ", found.steps),
-        tag("div", _picture(png, "L2 norm of dL/dh by layer, one line for each measured step")) if png else "",
+        _picture(png, "L2 norm of dL/dh by layer, one line for each measured step"),
         _muted(remark) if remark else "",
         _table(rows[0], rows[1:], left=(1,)) if rows else "",
     ]
@@ -61,7 +61,7 @@ def preflight_card(found: Preflight, png: bytes | None = None) -> Html:
     rows = [list(cells(layer, LONGEST)) for layer in found.layers]
     verdict = "even" if name == HEALTHY else name  # of a profile, which does not say what the network will learn
     first = _line(_badge(look, verdict), " ", evidence)
-    drawn = tag("div", _picture(png, "L2 norm of dL/dx by time step, measured and predicted")) if png else ""
+    drawn = _picture(png, "L2 norm of dL/dx by time step, measured and predicted")
     return _card([first, *map(_muted, facts), drawn, _table(TITLES, _thinned(rows), left=(1,))])
 
 
@@ -90,8 +90,8 @@ def _badge(look: Look, words: str) -> Html:
     return tag("span", f"{SIGNS[look]} {words}", style=BADGE + COLORS[look])
 
 
-def _picture(png: bytes, shown: str) -> Html:
-    return picture(png, shown, style=PICTURE)
+def _picture(png: bytes | None, shown: str) -> Html:
+    return tag("div", picture(png, shown, style=PICTURE)) if png else Html()
 
 
 def _thinned(rows: list[list[str]]) -> list[list[str]]:
