@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradvitals.formatting import duration, number, train_command
+from gradvitals.formatting import duration, number, typed
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.figures import HOW_TO_READ, Line, curves, gradient_lines
 from gradvitals.report.pages.page import (
@@ -65,7 +65,7 @@ def _header(found: Mapping[str, Any]) -> list[Html]:
         tag("p", "cure", class_="over"),
         tag("h1", phrases.mark(look, _headline(found))),
         tag("p", lede, class_="lede") if lede else Html(),
-        paragraph(tag("code", train_command(found["overrides"]))),
+        paragraph(tag("code", typed("train", found["overrides"]))),
         _facts(found),
     ]
 

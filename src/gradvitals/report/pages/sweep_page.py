@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradvitals.formatting import counted, counts, number, train_command
+from gradvitals.formatting import counted, counts, number, typed
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.figures import dots, integer_ticks
 from gradvitals.report.pages.heat_maps import Grid, grids
@@ -74,7 +74,7 @@ def _header(sweep: Sweep) -> list[Html]:
         over,
         tag("h1", f"Best {sweep.objective}: {mean_std(best.objective)}"),
         tag("p", tag("code", best.name), f", {runs}{on_folds(best, sweep)}", class_="lede"),
-        command(train_command(phrases.alone(best.ended[0]))),
+        command(typed("train", phrases.alone(best.ended[0]))),
     ]
 
 
