@@ -40,16 +40,8 @@ def draw_updates(axes: Axes, ratios: ByStep, names: Sequence[str]) -> None:
         label = f"{place} {name_end(name, NAME)}" if place in named else "_"
         axes.plot(steps, line, label=label, color=colormaps["viridis"](place / span), marker=marker, linewidth=width)
     axes.axhline(USUAL, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
-    axes.annotate(
-        "1e-3, usual",
-        (0.99, USUAL),
-        (0, 2),
-        ("axes fraction", "data"),
-        "offset points",
-        ha="right",
-        fontsize=8,
-        color="0.45",
-    )
+    remark: dict[str, Any] = {"ha": "right", "fontsize": 8, "color": "0.45"}
+    axes.annotate("1e-3, usual", (0.99, USUAL), (0, 2), ("axes fraction", "data"), "offset points", **remark)
     _style(axes, "update-to-weight ratio (L2 norms)")
     _legend(axes)
 

@@ -122,12 +122,6 @@ KINDS = {
     "clipping": PictureKind("Gradient norm before and after clipping", "", _clipping),
     "activations": PictureKind("Activations by layer, latest measured step", "activation_std", _activations),
 }
-SWITCHES = {
-    "time_grad_norm": "activations",
-    "activation_grad_norm": "activations",
-    "activation_std": "activations",
-    "update_ratio": "updates",
-}
 
 
 def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
@@ -152,7 +146,7 @@ def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
     if not drawn.before and not any(map(drawn.has, drawn.by_layer)):
         raise ValueError("plot: nothing was measured yet; the first training step is measured")
     if found.needs and not drawn.has(found.needs):
-        switch = SWITCHES[found.needs]
+        switch = "updates" if kind == "updates" else "activations"
         lacks = "there is no nn.RNN, nn.LSTM or nn.GRU" if kind == "time" else "no layer has one"
         raise ValueError(f"plot({kind!r}): {found.needs} was not measured: {lacks}, or {switch}=False")
     if axes is not None:

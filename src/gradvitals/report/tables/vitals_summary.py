@@ -147,11 +147,7 @@ def telling(found: VitalsSummary) -> list[LayerNumbers | int]:
 
 
 def layer_rows(found: VitalsSummary, longest: int) -> list[list[str]]:
-    """Returns headings and a row for each of the telling layers; nothing where nothing was measured.
-
-    Args:
-        longest: characters of a layer's name.
-    """
+    """Returns headings and a row for each telling layer, ``longest`` characters of its name; empty: not measured."""
     if not found.measured or not found.layers:
         return []
     quantities = columns(found.layers)
