@@ -107,8 +107,7 @@ def _row(row: Configuration, sweep: Sweep, own: bool) -> list[object]:
 
 def _links(row: Configuration, folder: Path | None) -> Html:
     found = ((run, phrases.page_of(run, folder)) for run in row.runs)
-    links = (tag("a", _replicate(run), href=address) for run, address in found if address)
-    return join(part for i, link in enumerate(links) for part in ([", ", link] if i else [link]))
+    return join((tag("a", _replicate(run), href=address) for run, address in found if address), ", ")
 
 
 def _replicate(run: Record) -> str:
@@ -191,9 +190,7 @@ def _failed(sweep: Sweep) -> Html | None:
 
 
 def _extra(extra: Sequence[tuple[str, Drawing]]) -> Html | None:
-    if not extra:
-        return None
-    return section("Search", row(figure(_restyled(drawing), title) for title, drawing in extra))
+    return section("Search", row(figure(_restyled(drawing), title) for title, drawing in extra)) if extra else None
 
 
 def _restyled(drawing: Mapping[str, Any]) -> Drawing:

@@ -47,8 +47,8 @@ def _rows(found: TableDescription) -> list[Html]:
 
 
 def _examples(examples: Sequence[str]) -> Html:
-    cells = [join([", " if i else "", tag("code", example or '""')]) for i, example in enumerate(examples)]
-    return join([": ", *cells]) if cells else Html("")
+    cells = (tag("code", example or '""') for example in examples)
+    return join([": ", join(cells, ", ")]) if examples else Html()
 
 
 def _remark(record: Record, remark: Remark, with_remedy: phrases.WithRemedy) -> Html:
