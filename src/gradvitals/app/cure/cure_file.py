@@ -12,7 +12,7 @@ from gradvitals.app.cure.attempts import CureState
 from gradvitals.app.cure.experiment_file import without_paths
 from gradvitals.app.cure.trial import Trial
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
-from gradvitals.formatting import train_command, typed
+from gradvitals.formatting import typed
 from gradvitals.results.files import write_json
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def command_of(state: CureState, experiment: Path | None) -> str | None:
     if state.longer:
         return typed("cure", state.longer)
     if name := _name(experiment):
-        return train_command([f"experiment={name}"])
-    return train_command(without_paths(state.cured.trial.overrides)) if state.cured and experiment else None
+        return typed("train", [f"experiment={name}"])
+    return typed("train", without_paths(state.cured.trial.overrides)) if state.cured and experiment else None
 
 
 def effect(trial: Trial) -> dict[str, Any]:

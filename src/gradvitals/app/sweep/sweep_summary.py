@@ -13,7 +13,7 @@ from hydra.plugins.launcher import Launcher
 
 from gradvitals.app.sweep.progress import Progress, folders
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import command, in_shell, train_command, visible
+from gradvitals.formatting import command, in_shell, typed, visible
 from gradvitals.report.pages.phrases import alone
 from gradvitals.report.tables.sweep import answer, as_csv, markdown, text
 from gradvitals.results.aggregate import Sweep, fold
@@ -88,7 +88,7 @@ def summarize(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summar
     sweep = fold(records)
     names = _write_all(sweep, sweep_dir, figures)
     best = next((run for row in sweep.rows for run in row.ended), None)
-    again = [f"the best     {train_command(alone(best))}"] if best else []
+    again = [f"the best     {typed('train', alone(best))}"] if best else []
     page = [f"report       {in_shell(sweep_dir / PAGE)}"] if PAGE in names else []
     files = f"files        {', '.join(name for name in names if name != PAGE)}"
     lines = ["", text(sweep), answer(sweep), *again, f"sweep        {in_shell(sweep_dir)}", files, *page]
