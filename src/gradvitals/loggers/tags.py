@@ -12,7 +12,7 @@ ByLabel = Mapping[str, Mapping[str, float]]  # quantity -> label of a layer or b
 
 
 def tagged(by_layer: ByLabel, totals: Mapping[str, float]) -> dict[str, float]:
-    """Returns numbers by tag: those ``by_layer``, and the ``totals``, all other ones, which have their tags.
+    """Returns the numbers of layers or blocks by tag, and with them the totals, which have their tags already.
 
     Example:
         >>> tagged({"grad_norm": {"00.net": 1.0}}, {"grad_norm/total": 2.0})
