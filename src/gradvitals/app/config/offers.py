@@ -9,14 +9,12 @@ from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.compose import FLATTENED, options_of_groups, usual_choices
 from gradvitals.app.config.conf_folder import conf_folder, config_file
 from gradvitals.app.config.other_templates import EXPLAINED, KEYS, LOGGERS, OPTIONS
-from gradvitals.app.config.overrides import key_of
+from gradvitals.app.config.overrides import key_of, parsed
 from gradvitals.app.config.schema import RULES
 from gradvitals.formatting import as_typed, command
 
@@ -179,11 +177,10 @@ class _Known:
 
 
 def _fits(name: str, value: str) -> bool:
-    try:
-        parsed = OverridesParser.create().parse_override(f"{name}={value}")
-    except HydraException:
-        return False
-    return parsed.is_sweep_override() or name not in RULES or RULES[name].accepts(_plain(parsed.value()))
+    found = parsed(f"{name}={value}")
+    if found is None or found.is_sweep_override() or name not in RULES:
+        return found is not None
+    return RULES[name].accepts(_plain(found.value()))
 
 
 def _plain(value: Any) -> Any:
