@@ -23,7 +23,7 @@ CLOSE = 0.8  # of two names, by difflib
 UNKNOWN = "VALUE"
 
 
-def no_such_key(key: str, value: str | None, root: DictConfig | None = None, conf: Path | None = None) -> str:
+def no_such_key(key: str, value: str | None, root: DictConfig | None = None) -> str:
     """Returns one line about a key that does not exist, with what is typed in its place.
 
     Args:
@@ -37,10 +37,10 @@ def no_such_key(key: str, value: str | None, root: DictConfig | None = None, con
         >>> print(no_such_key("model.net.dropout", "0.1"))
         model.net.dropout: no such key; no network here has dropout; your own may (docs/guides/bring_your_own.md)
     """
-    return f"{key}: no such {'group' if '/' in key else 'key'}; {instead(key, value, root, conf)}"
+    return f"{key}: no such {'group' if '/' in key else 'key'}; {instead(key, value, root)}"
 
 
-def instead(key: str, value: str | None, root: DictConfig | None = None, conf: Path | None = None) -> str:
+def instead(key: str, value: str | None, root: DictConfig | None = None) -> str:
     """Returns what is typed in place of a key; see :func:`no_such_key`.
 
     Example:
@@ -51,7 +51,7 @@ def instead(key: str, value: str | None, root: DictConfig | None = None, conf: P
         return f"expected {habit}"
     if (why := EXPLAINED.get(_last(key))) is not None:
         return why
-    found = _Known.read(root, conf or conf_folder()).offers(key, value)
+    found = _Known(root).offers(key, value)
     return f"expected {either(found)}" if found else lists_all()
 
 
@@ -109,16 +109,14 @@ def as_it_was_typed(key: str, argv: Sequence[str]) -> tuple[str, str | None]:
 class _Known:
     """The keys of a config with their values now, and the options of each group."""
 
-    def __init__(self, values: Mapping[str, Any], groups: Mapping[str, Sequence[str]], conf: Path) -> None:
-        self.values, self.groups, self.conf = values, groups, conf
-
-    @classmethod
-    def read(cls, root: DictConfig | None, conf: Path) -> _Known:
-        if root is None:
-            return cls(dict.fromkeys(RULES, UNKNOWN), options_of_groups(conf), conf)
-        plain: Any = OmegaConf.to_container(root, resolve=False)
-        plain.pop("hydra", None)
-        return cls({**dict(_flat(plain)), "hydra.run.dir": UNKNOWN}, options_of_groups(conf), conf)
+    def __init__(self, root: DictConfig | None) -> None:
+        self.conf = conf_folder()
+        self.groups = options_of_groups(self.conf)
+        self.values: dict[str, Any] = dict.fromkeys(RULES, UNKNOWN)
+        if root is not None:
+            plain: Any = OmegaConf.to_container(root, resolve=False)
+            plain.pop("hydra", None)
+            self.values = {**dict(_flat(plain)), "hydra.run.dir": UNKNOWN}
 
     def offers(self, key: str, value: str | None) -> list[str]:
         if key in self.values or key in self.groups:  # typed as a flag
