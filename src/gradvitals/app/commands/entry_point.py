@@ -43,8 +43,6 @@ ASIDE = (
 )
 HYDRA_KEYS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydra/job_logging=")
 REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which Lightning starts the other processes
-
-
 TASKS = {  # of Hydra; it names a job after the module
     "train": "gradvitals.app.commands.train",
     "preflight": "gradvitals.app.commands.preflight",
