@@ -105,14 +105,9 @@ def _diagnosed(sick: Trial) -> Trial:
 
 
 def remedies_for(state: CureState, settings: RunConfig, conf: Path) -> list[Remedy]:
-    """Returns the remedies for the verdict, after a range test where the learning rate may be the cause.
+    """Returns the remedies for the verdict; adds a range test to the state where the learning rate may be the cause.
 
     There is none for what only code can mend, and for ``head`` only where the config chose the loss itself.
-
-    Args:
-        state: after the sick run; the range test is added to it.
-        settings: the config of the sick run.
-        conf: the folder of the configs.
     """
     from gradvitals.app.run.run_result import net_of
 
@@ -139,8 +134,11 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
         log.info(f"healthy      {sick.length_text}, {sick.best_text}: nothing to cure")
         return
     if not state.remedies:
-        for line in _without_remedies(state):
-            log.info(line)
+        if sick.verdict == UNDECIDED:
+            log.info(f"undecided    {sick.evidence.removeprefix(f'{UNDECIDED}: ')}")
+            log.info(f"type         {typed('cure', state.longer)}")
+        else:
+            log.info(f"not cured    no config mends it: {sick.advice or sick.evidence}")
         _leave(job)
         return
     log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
@@ -154,14 +152,6 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
     log.info(f"report       {in_shell(job.run_dir / PAGE)}")
     if not cured:
         _leave(job)
-
-
-def _without_remedies(state: CureState) -> list[str]:
-    """What is said where no remedy was tried."""
-    sick = state.sick
-    if sick.verdict == UNDECIDED:
-        return [f"undecided    {sick.reason_text}", f"type         {typed('cure', state.longer)}"]
-    return [f"not cured    no config mends it: {sick.advice or sick.evidence}"]
 
 
 def _leave(job: Job) -> None:
