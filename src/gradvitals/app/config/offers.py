@@ -123,8 +123,8 @@ class _Known:
             return [self._typed(key, value)]
         renamed = KEYS.get(_last(key)) or KEYS.get(re.split(r"[./]", key)[0])
         if renamed and _last(key) not in KEYS:  # datamodule.batch_size
-            exact = [name for name in self.values if name == f"{renamed}.{_last(key)}"]
-            renamed = exact[0] if exact else None
+            inside = f"{renamed}.{_last(key)}"
+            renamed = inside if inside in self.values else None
         if renamed in self.values or renamed in self.groups:
             return [self._typed(str(renamed), value)]
         last = (renamed and _last(renamed)) or _last(key)
