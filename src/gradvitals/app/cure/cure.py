@@ -133,27 +133,20 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
     if sick.verdict == HEALTHY:
         log.info(f"healthy      {sick.length_text}, {sick.best_text}: nothing to cure")
         return
-    if not state.remedies:
-        if sick.verdict == UNDECIDED:
-            log.info(f"undecided    {sick.evidence.removeprefix(f'{UNDECIDED}: ')}")
-            log.info(f"type         {typed('cure', state.longer)}")
-        else:
-            log.info(f"not cured    no config mends it: {sick.advice or sick.evidence}")
-        _leave(job)
-        return
-    log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
-    if cured and file:
-        log.info(f"cured        {cured}: {sick.best_text} -> {cured.trial}")
-        log.info(f"experiment   {short(file)}{', which git ignores' if is_of_a_user(conf) else ''}")
-        log.info(f"type         {command_of(state, file)}")
+    if sick.verdict == UNDECIDED:
+        log.info(f"undecided    {sick.evidence.removeprefix(f'{UNDECIDED}: ')}")
+        log.info(f"type         {typed('cure', state.longer)}")
+    elif not state.remedies:
+        log.info(f"not cured    no config mends it: {sick.advice or sick.evidence}")
     else:
-        attempts = state.attempts
-        log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
-    log.info(f"report       {in_shell(job.run_dir / PAGE)}")
-    if not cured:
-        _leave(job)
-
-
-def _leave(job: Job) -> None:
-    if not job.sweep:
+        log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
+        if cured and file:
+            log.info(f"cured        {cured}: {sick.best_text} -> {cured.trial}")
+            log.info(f"experiment   {short(file)}{', which git ignores' if is_of_a_user(conf) else ''}")
+            log.info(f"type         {command_of(state, file)}")
+        else:
+            attempts = state.attempts
+            log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
+        log.info(f"report       {in_shell(job.run_dir / PAGE)}")
+    if not cured and not job.sweep:
         raise SystemExit(NOTHING_HELPED)
