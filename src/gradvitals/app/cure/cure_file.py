@@ -48,7 +48,6 @@ def _side(trial: Trial) -> Side:
 def content(state: CureState, experiment: Path | None, seconds: float) -> dict[str, Any]:
     """Returns the content of ``cure.json``."""
     sick, attempts = state.sick, {attempt.index: attempt.trial for attempt in state.attempts}
-    name = _name(experiment)
     return {
         "outcome": _outcome(state),
         "overrides": without_paths(state.overrides),
@@ -69,7 +68,7 @@ def content(state: CureState, experiment: Path | None, seconds: float) -> dict[s
         ],
         "confirmed": [{"overrides": a.remedy.overrides, "effect": effect(a.trial)} for a in state.confirmed],
         "cured": state.cured.remedy.overrides if state.cured else None,
-        "experiment": name,
+        "experiment": _name(experiment),
         "command": command_of(state, experiment),
         "steps_planned": sick.steps_planned,
         "steps": state.steps,

@@ -105,12 +105,6 @@ def cured_folder(conf: Path) -> Path:
 
 
 def _write(file: Path, state: CureState, cured: Attempt, run_by: str, conf: Path) -> Path:
-    header = [*_header(state, cured, run_by), _cures(state), ""]
-    file.write_text("\n".join(header) + experiment(cured.trial.overrides, conf), encoding="utf-8")
-    return file
-
-
-def _header(state: CureState, cured: Attempt, run_by: str) -> list[str]:
     remedy, full, sick = cured.remedy, cured.trial, state.sick
     lines = [
         "@package _global_",
@@ -120,7 +114,9 @@ def _header(state: CureState, cured: Attempt, run_by: str) -> list[str]:
         f"Time     {full.seconds:.0f} s",
         f"Source   {remedy.source}; {command('cure')}, at a cost of {state.cost:.1f} full trainings",
     ]
-    return [_comment(line) for line in lines]
+    header = [*map(_comment, lines), _cures(state), ""]
+    file.write_text("\n".join(header) + experiment(full.overrides, conf), encoding="utf-8")
+    return file
 
 
 def _cures(state: CureState) -> str:
