@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
@@ -130,8 +129,8 @@ def _no_such_key(key: str, parent_node: DictConfig) -> str:
 
 def _no_option(message: str) -> str:
     """Hydra reports the type of the value that came, and not the group."""
-    kind, parse = message.rpartition(" ")[2], OverridesParser.create().parse_override
-    typed = [word for word in sys.argv[1:] if "=" in word and type(parse(word).value()).__name__ == kind]
+    kind, words = message.rpartition(" ")[2], sys.argv[1:]
+    typed = [word for word in words if (found := parsed(word)) and type(found.value()).__name__ == kind]
     return f"{' '.join(typed)}: expected the name of an option, GROUP=OPTION; got {kind}"
 
 
