@@ -39,7 +39,7 @@ def goal(value: float, most: float | None = None, least: float | None = None) ->
 
 
 def missed(sections: Mapping[str, str]) -> str:
-    """The goals that are missed, one line for each row of a table that says so.
+    """The goals that are missed, one line for each row of a table that says so; rows of a name have one together.
 
     Example:
         >>> start, sweeps = "| first step | 2 | at most 1: **missed** |", "| one process | 1 | at most 2: met |"
@@ -48,11 +48,11 @@ def missed(sections: Mapping[str, str]) -> str:
         <BLANKLINE>
         - Start: first step (at most 1)
     """
-    lines = []
+    lines = dict[str, None]()
     for title, text in sections.items():
         for cells in (line.split("|") for line in text.splitlines() if MISSED in line):
             found = next(cell for cell in cells if MISSED in cell)
-            lines.append(f"- {title}: {cells[1].strip()} ({found.partition(':')[0].strip()})")
+            lines[f"- {title}: {cells[1].strip()} ({found.partition(':')[0].strip()})"] = None
     return "\n".join(["Missed goals:", "", *lines]) if lines else "No goal is missed."
 
 

@@ -24,8 +24,8 @@ from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.config.run_directory import register_names
 from gradvitals.app.run.assemble import Run, assemble
 from gradvitals.app.run.environment import filter_warnings
+from gradvitals.data.dataset_splits import Split, Splits
 from gradvitals.data.images import Images
-from gradvitals.data.tensors import Split, Splits
 
 WARM_UP = 4  # blocks that are not counted, of which the first holds the steps that are all measured
 

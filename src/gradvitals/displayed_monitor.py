@@ -34,7 +34,6 @@ class DisplayedMonitor(Monitor):
     """Publishes what a monitor measures and judges, for any training loop; a subclass says when the loop does what.
 
     Attributes:
-        start, end: the first and the latest number of each tag.
         announces: whether process 0 warns of a changed verdict, and says at the end of a fit what it was; the commands
             of this project say it themselves.
         information: the logger of what is no warning.
@@ -158,13 +157,12 @@ class DisplayedMonitor(Monitor):
         from gradvitals.report.pages.notebook import vitals_card
 
         has_picture, can_draw = any(map(any, self.profiles.values())), find_spec("matplotlib") is not None
-        picture = self._picture() if has_picture and can_draw else None
+        picture = None
+        if has_picture and can_draw:
+            from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, small_png
+
+            picture = small_png(gradient_by_layer(self.profiles, self.losses), DPI)
         return vitals_card(self._summary(), picture, NO_MATPLOTLIB if has_picture and not can_draw else "")
-
-    def _picture(self) -> bytes:
-        from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, small_png
-
-        return small_png(gradient_by_layer(self.profiles, self.losses), DPI)
 
     def _summary(self) -> VitalsSummary:
         from gradvitals.report.tables.vitals_summary import LayerNumbers, VitalsSummary

@@ -87,9 +87,6 @@ def preflight(
 class DisplayedSweep(_InTerminal):
     """A sweep's runs, aggregated; a notebook shows them as a table, the best configuration first.
 
-    Attributes:
-        sweep: all that is known of it.
-
     Example:
         >>> sorted(name for name in dir(DisplayedSweep) if not name.startswith("_"))
         ['rows', 'to_frame']

@@ -146,11 +146,6 @@ def plain(value: Any) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def train_command(overrides: Iterable[str]) -> str:
-    """Returns the command that starts a run with these overrides."""
-    return typed("train", overrides)
-
-
 def duration(seconds: float) -> str:
     """Returns a duration in its two largest units.
 

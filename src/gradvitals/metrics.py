@@ -52,9 +52,6 @@ class OccurringAUROC(MulticlassAUROC):
     torchmetrics counts an area of 0 for each class that does not occur, and warns.
     """
 
-    def __init__(self, num_classes: int, validate_args: bool = True) -> None:
-        super().__init__(num_classes, average=None, validate_args=validate_args)
-
     def compute(self) -> Tensor:  # type: ignore[override]
         counts = torch.bincount(dim_zero_cat(self.target), minlength=self.num_classes)
         with warnings.catch_warnings():
@@ -150,12 +147,11 @@ class RunningAccuracy:
 
 
 # Task -> name -> how the metric is built, from the number of classes and whether it checks its inputs.
-_Builder = Callable[[int, bool], Metric]
-METRICS: dict[str, dict[str, _Builder]] = {
+METRICS: dict[str, dict[str, Callable[[int, bool], Metric]]] = {
     "multiclass": {
         "acc": lambda classes, check: MulticlassAccuracy(classes, average="micro", validate_args=check),
         "f1": lambda classes, check: MulticlassF1Score(classes, average="macro", validate_args=check),
-        "auroc": lambda classes, check: OccurringAUROC(classes, validate_args=check),
+        "auroc": lambda classes, check: OccurringAUROC(classes, average=None, validate_args=check),
         "balanced_acc": lambda classes, check: MulticlassBalancedAccuracy(
             classes, average="macro", validate_args=check
         ),

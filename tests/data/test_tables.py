@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
+from gradvitals.data.dataset_splits import Split, Splits
 from gradvitals.data.digits import Digits
 from gradvitals.data.iris import Iris
 from gradvitals.data.tables import scale
-from gradvitals.data.tensors import Split, Splits, TensorDataModule
+from gradvitals.data.tensors import TensorDataModule
 from gradvitals.data.toys import Blobs, Circles
 
 

@@ -1,24 +1,16 @@
 """Where data lies while it is trained on."""
 
-from itertools import count, islice
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn.utils.rnn import pad_packed_sequence
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler
 
+from gradvitals.data.dataset_splits import Split, Splits
 from gradvitals.data.digits import Digits
 from gradvitals.data.noise import Noise
-from gradvitals.data.tensors import (
-    Share,
-    Split,
-    Splits,
-    TensorDataModule,
-    TensorDataset,
-    TensorLoader,
-    evaluation_batch,
-)
+from gradvitals.data.tensor_loader import TensorDataset, evaluation_batch
+from gradvitals.data.tensors import TensorDataModule
 
 
 @pytest.fixture
@@ -98,59 +90,6 @@ def test_the_order_is_drawn_by_the_seed(monkeypatch):
         return list(data.train_dataloader().sampler)
 
     assert order("1") == order("1") != order("2")
-
-
-@pytest.mark.parametrize(("drop_last", "shuffle"), [(False, True), (True, True), (False, False)])
-def test_batches_and_draws_are_those_of_torchs_loader(drop_last, shuffle):
-    dataset = TensorDataset(Split(torch.arange(10.0), torch.arange(10)))
-    options = {"batch_size": 4, "shuffle": shuffle, "drop_last": drop_last, "collate_fn": tuple}
-
-    def drawn(kind: type[DataLoader]) -> list:
-        torch.manual_seed(0)
-        loader = kind(dataset, **options)
-        batches = [[(x.tolist(), y.tolist()) for x, y in loader] for _ in range(2)]
-        return [*batches, torch.rand(()).item(), len(loader)]
-
-    assert drawn(TensorLoader) == drawn(DataLoader)
-
-
-def test_a_sampler_of_batches_is_left_to_torch():
-    dataset = TensorDataset(Split(torch.arange(4.0), torch.arange(4)))
-    loader = TensorLoader(dataset, batch_sampler=[[3, 1], [0]], collate_fn=tuple)
-    assert [y.tolist() for _, y in loader] == [[3, 1], [0]]
-
-
-class Drawing(Sampler):
-    """Draws each sample when it is asked for, and has no end."""
-
-    def __init__(self) -> None: ...
-
-    def __iter__(self):
-        return (int(torch.randint(10, ())) for _ in count())
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"batch_sampler": BatchSampler(RandomSampler(range(10)), 3, drop_last=True)},
-        {"batch_size": 3, "sampler": Drawing()},
-        {"batch_size": 3, "shuffle": True, "generator": torch.Generator()},
-        {"batch_size": 3, "sampler": RandomSampler(range(10), replacement=True, num_samples=50)},
-        {"batch_size": 3, "sampler": []},
-        {"batch_size": 3, "sampler": Share(range(0), 1, 0, shuffle=False)},
-    ],
-    ids=["batches", "draws one by one", "generator", "replacement", "none", "no share"],
-)
-def test_samplers_of_all_kinds_in_epochs_that_are_broken_off(options):
-    dataset = TensorDataset(Split(torch.arange(10.0), torch.arange(10)))
-
-    def drawn(kind: type[DataLoader]) -> list:
-        torch.manual_seed(0)
-        options.get("generator", torch.default_generator).manual_seed(0)
-        loader = kind(dataset, collate_fn=tuple, **options)
-        return [(y.tolist(), torch.rand(()).item()) for _ in range(3) for _, y in islice(loader, 2)]
-
-    assert drawn(TensorLoader) == drawn(DataLoader)
 
 
 def test_balanced_weights_follow_from_the_training_labels():

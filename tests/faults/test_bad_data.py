@@ -18,8 +18,9 @@ from gradvitals.app.config.error_messages import HINT, explain
 from gradvitals.app.run.build_data import describe
 from gradvitals.classifier import Classifier
 from gradvitals.data.csv import Csv
+from gradvitals.data.dataset_splits import Splits
 from gradvitals.data.images import Images
-from gradvitals.data.tensors import Splits, TensorDataModule
+from gradvitals.data.tensors import TensorDataModule
 from gradvitals.tabular.splits import split_rows
 from tests.faults.as_typed import run
 from tests.faults.damaged_tables import DAMAGES, ROWS, drawn, joined, whole

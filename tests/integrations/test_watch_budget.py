@@ -1,5 +1,6 @@
 """What ``watch`` adds to fifty steps between two measured ones, counted: a guard of speed without a clock."""
 
+import gc
 import json
 import sys
 from collections import Counter
@@ -29,9 +30,12 @@ def python_calls(counts: Counter):
     def count(frame, event, arg):
         counts["python_calls"] += event == "call"
 
+    gc.collect()  # garbage of other tests, whose finalizers would be counted
+    gc.disable()
     sys.setprofile(count)
     yield
     sys.setprofile(None)
+    gc.enable()
 
 
 def counted(counting, folder=None) -> Counter:

@@ -48,7 +48,7 @@ PARTS = {
     "layer_hooks": [
         "monitor.collectors.layer_hooks:LayerHooks.__init__",
         "monitor.collectors.layer_hooks:LayerHooks._add_layers",
-        "monitor.collectors.layer_hooks:_Rows.finish",
+        "monitor.collectors.layer_hooks:LayerHooks._finish_layers",
     ],
     "gradients": [
         "monitor.collectors.optimizer_step:OptimizerStep._add_gradients",

@@ -32,7 +32,7 @@ def a_run(folder, result=RESULT, config="seed: 1\nmodel:\n  depth: 3\n", overrid
 
 def test_a_run_as_plain_values(tmp_path):
     run = read(a_run(tmp_path / "1_x"))
-    assert (run.name, run.status, run.verdict, run.seed, run.seconds) == (
+    assert (run.name, run.status, run.verdict, run.seed, run.result.seconds) == (
         "act=elu seed=1",
         "completed",
         "healthy",

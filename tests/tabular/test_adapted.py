@@ -1,5 +1,7 @@
 """Another table than the training table: its decimal sign, date format and missing words, found or typed."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def read(trained: Csv, path: str, **options) -> tuple[list[float], list[str]]:
     scale = trained.preparation.columns[0].scale
     tested = np.round(data.loaded.test.x[:, 0].numpy() * scale.scale + scale.center, 2).tolist()
     preparation, cells = data.read_for(trained.preparation)
-    predicted = preparation.columns[0].values(cells["sqft"], preparation.missing)
+    predicted, _ = preparation.columns[0].read(cells["sqft"], preparation.missing)
     assert tested == pytest.approx(np.where(np.isnan(predicted), scale.median, predicted), abs=0.01)
     assert preparation.features(cells) == pytest.approx(data.loaded.test.x.numpy())
     assert preparation.differences(cells) == list(data.differences)
@@ -97,3 +99,35 @@ def test_a_typed_date_format_leaves_columns_that_it_does_not_fit(tmp_path):
     path = write(tmp_path, {"a": ["03/04/2023"] * 20, "b": ["2023-05-11"] * 20, "y": ["1", "2"] * 10})
     preparation, _ = Csv(path, "y", date_format="%m/%d/%Y").read_for(training.preparation)
     assert [column.format for column in preparation.columns] == ["%m/%d/%Y", "%Y-%m-%d"]
+
+
+@pytest.mark.parametrize("scaling", ["standard", "robust", "raw"])
+def test_a_skewed_target_does_not_differ_from_itself_and_a_shifted_one_does(tmp_path, scaling):
+    y = cycled([1.0, 2.0, 3.0] * 3 + [1000.0])  # mean 101.8 and deviation 299.4; quartiles 1, 2 and 3
+    training = loaded(write(tmp_path, {"sqft": normal(), "y": y}), "y", scaling=scaling, task="regression")
+    shifts = []
+    for factor in (1, 10):
+        data = Csv(write(tmp_path, {"sqft": normal(), "y": [factor * value for value in y]}), "y")
+        data.use(training.preparation, test_all=True)
+        data.setup()
+        shifts.append([text for text in data.differences if text.startswith("y")])
+    assert shifts[0] == []
+    assert re.fullmatch(r"y: the mean is \d deviations from the training rows'", shifts[1][0])
+
+
+def test_robust_scaling_subtracts_the_median_of_a_target_whose_quartiles_are_equal(tmp_path):
+    column = cycled([1.0] * 9 + [1000.0])
+    training = loaded(write(tmp_path, {"x": column, "y": column}), "y", scaling="robust", task="regression")
+    of_feature = training.preparation.columns[0].scale
+    of_target = training.preparation.target
+    assert (of_target.center, of_target.scale) == (of_feature.center, of_feature.scale)
+    assert of_target.center == 1
+
+
+def test_blanks_in_the_name_of_the_target_do_not_matter(tmp_path):
+    training = loaded(write(tmp_path, {"x": normal(), "the  y": normal()}), "the y")
+    data = Csv(write(tmp_path, {"x": normal(), "the y": normal()}), "the y")
+    data.use(training.preparation, test_all=True)
+    data.setup()
+    assert data.differences == ()
+    assert len(data.loaded.test) == 60

@@ -10,8 +10,9 @@ from typing import Any, Unpack
 
 import pandas as pd
 
+from gradvitals.data.dataset_splits import TASKS, Splits
 from gradvitals.data.tables import tensors
-from gradvitals.data.tensors import TASKS, LoaderOptions, Splits, TensorDataModule
+from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 from gradvitals.formatting import visible
 from gradvitals.tabular.adapted import adapted
 from gradvitals.tabular.dates import AGE, PARTS

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import datasets
 
+from gradvitals.data.dataset_splits import Splits
 from gradvitals.data.tables import classification
-from gradvitals.data.tensors import LoaderOptions, Splits, TensorDataModule
+from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 from gradvitals.tabular.splits import split_rows
 
 IMAGE = (1, 8, 8)  # channels, height and width

@@ -11,8 +11,9 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
+from gradvitals.data.dataset_splits import Split, Splits
 from gradvitals.data.idx import check_pair
-from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModule
+from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 
 try:
     from torchvision import datasets

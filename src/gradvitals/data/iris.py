@@ -7,8 +7,9 @@ from typing import Unpack
 import numpy as np
 from sklearn.datasets import load_iris
 
+from gradvitals.data.dataset_splits import Splits
 from gradvitals.data.tables import classification
-from gradvitals.data.tensors import LoaderOptions, Splits, TensorDataModule
+from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 from gradvitals.tabular.splits import Parts, split_rows
 
 FEATURES = {"all": slice(None), "petal": slice(2, 4), "sepal": slice(0, 2)}

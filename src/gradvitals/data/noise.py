@@ -6,7 +6,8 @@ from typing import Unpack
 
 import torch
 
-from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModule
+from gradvitals.data.dataset_splits import Split, Splits
+from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 
 
 class Noise(TensorDataModule):

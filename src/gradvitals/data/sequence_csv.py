@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from gradvitals.data.csv import METRICS, Csv
+from gradvitals.data.dataset_splits import Split, Splits
 from gradvitals.data.tables import tensors
-from gradvitals.data.tensors import Split, Splits
 from gradvitals.tabular.column_names import find_column
 from gradvitals.tabular.prepared_table import PreparedTable
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Unpack
 
 import torch
-from torch import Tensor
 
-from gradvitals.data.tensors import LoaderOptions, Split, Splits, TensorDataModule
+from gradvitals.data.dataset_splits import Split, Splits
+from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 
 SYMBOLS, COPIED = 8, 10  # of the copy task: different symbols, and how many are to be remembered
 BLANK, MARKER = SYMBOLS, SYMBOLS + 1
@@ -42,9 +43,7 @@ class Adding(TensorDataModule):
         self.length, self.num_samples, self.seed = length, num_samples, seed
 
     def load(self) -> Splits:
-        generator = _generator(self.seed)
-        train, val, test = (self._draw(samples, generator) for samples in _sizes(self.num_samples))
-        return Splits(train, val, test, "regression", 1, baseline=1 / 6)
+        return Splits(*_drawn(self._draw, self.num_samples, self.seed), "regression", 1, baseline=1 / 6)
 
     def _draw(self, samples: int, generator: torch.Generator | None) -> Split:
         numbers, half = torch.rand(samples, self.length, generator=generator), self.length // 2
@@ -63,9 +62,7 @@ class Copy(TensorDataModule):
 
     Args:
         length: of the pause, in steps.
-        num_samples: training sequences; a tenth as many validate, and another tenth tests.
-        seed: of the data; None uses torch's global generator.
-        **loader: see :class:`TensorDataModule`.
+        num_samples, seed, **loader: see :class:`Adding`.
 
     Example:
         >>> train = Copy(length=5, num_samples=10).loaded.train
@@ -82,28 +79,22 @@ class Copy(TensorDataModule):
         self.length, self.num_samples, self.seed = length, num_samples, seed
 
     def load(self) -> Splits:
-        generator = _generator(self.seed)
-        train, val, test = (self._draw(samples, generator) for samples in _sizes(self.num_samples))
         baseline = COPIED * math.log(SYMBOLS) / (self.length + 2 * COPIED)
-        return Splits(train, val, test, "multiclass", SYMBOLS + 1, baseline=baseline)
+        return Splits(*_drawn(self._draw, self.num_samples, self.seed), "multiclass", SYMBOLS + 1, baseline=baseline)
 
     def _draw(self, samples: int, generator: torch.Generator | None) -> Split:
         symbols = torch.randint(0, SYMBOLS, (samples, COPIED), generator=generator)
         given = torch.full((samples, self.length + 2 * COPIED), BLANK)
         wanted = given.clone()
         given[:, :COPIED], given[:, -COPIED - 1], wanted[:, -COPIED:] = symbols, MARKER, symbols
-        return Split(_one_hot(given), wanted)
+        return Split(torch.nn.functional.one_hot(given, SYMBOLS + 2).float(), wanted)
 
 
-def _one_hot(symbols: Tensor) -> Tensor:
-    return torch.nn.functional.one_hot(symbols, SYMBOLS + 2).float()
-
-
-def _generator(seed: int | None) -> torch.Generator | None:
-    return None if seed is None else torch.Generator().manual_seed(seed)
-
-
-def _sizes(samples: int) -> tuple[int, int, int]:
+def _drawn(
+    draw: Callable[[int, torch.Generator | None], Split], samples: int, seed: int | None
+) -> tuple[Split, Split, Split]:
     if samples < 2:
         raise ValueError(f"data.num_samples: expected at least 2 sequences; got {samples}")
-    return samples, max(samples // 10, 2), max(samples // 10, 2)
+    generator = None if seed is None else torch.Generator().manual_seed(seed)
+    few = max(samples // 10, 2)
+    return draw(samples, generator), draw(few, generator), draw(few, generator)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from gradvitals.data.tensors import Split, Splits
+from gradvitals.data.dataset_splits import Split, Splits
 from gradvitals.tabular.splits import Parts
 
 SCALINGS = ("standard", "raw")

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import make_blobs, make_circles
 
+from gradvitals.data.dataset_splits import Splits
 from gradvitals.data.tables import classification
-from gradvitals.data.tensors import Splits, TensorDataModule
+from gradvitals.data.tensors import TensorDataModule
 from gradvitals.tabular.splits import Parts
 
 TRAIN_ROWS = 700

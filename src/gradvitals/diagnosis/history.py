@@ -171,9 +171,10 @@ class Observation:
         nested: dict[str, Any] = {
             "gradients": Profile(**values["gradients"]),
             "witness": Witness(**witness) if witness else None,
+            "state": loaded(values),
+            "through_time": TimeProfile(**through_time) if through_time else None,
         }
-        nested["through_time"] = TimeProfile(**through_time) if through_time else None
-        return cls(**(values | nested | {"state": loaded(values)}))
+        return cls(**(values | nested))
 
 
 def _scatter(losses: Sequence[float]) -> float:

@@ -83,7 +83,6 @@ class _Candidate:
 
 _IRNN = ("model.recurrent_init=identity", "act=relu")
 _CLIPPED = ("clip=norm", "clip.val=1")
-_FAST_ADAM = ("optimizer=adam", "optimizer.lr=0.01")
 
 
 def _auto(net: Net) -> tuple[str, ...]:
@@ -225,7 +224,7 @@ CLIPPED_ORTHOGONAL = _Candidate(
 ADAM_GATES = _Candidate(
     "all of these changes together",
     "Cho et al. (2014); Saxe et al. (2014); Pascanu et al. (2013); Kingma & Ba (2015)",
-    lambda net: (*_gates(net), *_CLIPPED, *_FAST_ADAM),
+    lambda net: (*_gates(net), *_CLIPPED, "optimizer=adam", "optimizer.lr=0.01"),
     (RECURRENT,),
 )
 DELTA_ORTHOGONAL = _Candidate(

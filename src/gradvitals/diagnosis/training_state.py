@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 
@@ -64,4 +64,4 @@ def loaded(observation: Mapping[str, Any]) -> TrainingState | None:
         return None
     known = {field.name for field in fields(TrainingState)}
     plain: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in state.items()}
-    return replace(TrainingState(), **{name: plain[name] for name in plain.keys() & known})
+    return TrainingState(**{name: plain[name] for name in plain.keys() & known})

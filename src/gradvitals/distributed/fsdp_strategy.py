@@ -73,14 +73,10 @@ class Sharded(ModelParallelStrategy):
     # Evaluating: all processes use the running statistics of the first one, which a checkpoint contains.
 
     def on_validation_start(self) -> None:
-        self._broadcast_buffers()
-
-    def on_test_start(self) -> None:
-        self._broadcast_buffers()
-
-    def _broadcast_buffers(self) -> None:
         for buffer in self.lightning_module.buffers():  # type: ignore[union-attr]
             dist.broadcast(buffer, src=0)
+
+    on_test_start = on_validation_start
 
 
 def _gathered(state: Any, keep: bool) -> Any:

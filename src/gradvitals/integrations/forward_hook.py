@@ -11,7 +11,6 @@ from torch import nn
 from gradvitals.vitals.hooks import UncopiedHook
 
 Result = tuple[tuple[Any, ...], dict[str, Any]] | None
-Begins = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], Result]
 
 
 class ForwardHook(UncopiedHook):
@@ -22,7 +21,7 @@ class ForwardHook(UncopiedHook):
         end: ends the watch that the hook belongs to, and returns whether it was still going on.
     """
 
-    def __init__(self, begins: Begins, end: Callable[[], bool]) -> None:
+    def __init__(self, begins: Callable[..., Result], end: Callable[[], bool]) -> None:
         super().__init__(begins)
         self.end = end
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from gradvitals.distributed.collectives import ALONE, Collectives
+from gradvitals.distributed.collectives import Collectives
 from gradvitals.integrations.reporting import reporters
 from gradvitals.integrations.returned_loss import ReturnedLoss
 from gradvitals.integrations.watch import Vitals, watch
@@ -84,7 +84,7 @@ class GradientVitalsCallback(TrainerCallback):  # type: ignore[misc]  # mypy doe
             total_steps=state.max_steps,
             scaler=getattr(optimizer, "scaler", None),
             accumulate_grad_batches=args.gradient_accumulation_steps,
-            processes=Collectives(args.world_size, rank=args.process_index) if args.world_size > 1 else ALONE,
+            processes=Collectives(args.world_size, rank=args.process_index),
             **(self._targets if is_given else reporters(args, state)),
             **self._given,
         )

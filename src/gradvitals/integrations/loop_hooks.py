@@ -118,8 +118,7 @@ class LoopHooks:
 
     def _backward_ended(self) -> None:
         self._session.after_backward()
-        if self._closure_of is not None:
-            self._before_closures_step()
+        self._before_closures_step()
 
     def _before_closures_step(self) -> None:
         optimizer, self._closure_of = self._closure_of, None

@@ -33,8 +33,8 @@ from gradvitals.integrations.loop_hooks import LoopHooks
 from gradvitals.integrations.unwrap import network_of, optimizers_of, processes_of
 from gradvitals.loggers.open_loggers import OpenLogger, close_loggers, open_loggers
 from gradvitals.loops.torch_loop import TorchLoop
-from gradvitals.monitor.collectors.optimizer_step import parameters
 from gradvitals.monitor.settings import Settings
+from gradvitals.vitals.trained_parameters import held_by
 
 log = logging.getLogger(__name__)
 
@@ -249,8 +249,7 @@ def _end_earlier(network: nn.Module) -> None:
 
 def _check_parameters(network: nn.Module, optimizers: Sequence[Optimizer]) -> None:
     own = {id(parameter) for parameter in network.parameters()}
-    held = {id(parameter) for optimizer in optimizers for parameter in parameters(optimizer)}
-    if own and own.isdisjoint(held):
+    if own and own.isdisjoint(held_by(optimizers)):
         log.warning(
             "gradvitals: watch expected the optimizer of the model; it holds none of the parameters of "
             f"{type(network).__name__}. Make it with torch.optim.Adam(model.parameters())"

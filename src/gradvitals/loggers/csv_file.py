@@ -40,7 +40,7 @@ class CsvFile(Destination):
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         is_new = self._latest.get("step", math.inf) < step
-        row = {"step": step, **({} if is_new or self._latest.get("step") != step else self._latest), **values}
+        row = {**(self._latest if self._latest.get("step") == step else {}), "step": step, **values}
         if is_new:
             self._columns = append_rows(self._file, [row], self._columns)
         else:

@@ -18,7 +18,6 @@ def hyperparameters(
     """Returns what runs are compared by: the chosen option of each group, its settings, and the tags.
 
     Args:
-        config: the config of a run.
         choices: group -> chosen option.
         types: dotted key -> type that all its values have in all runs, apart from null. TensorBoard can neither sort
             nor filter a column in which a run has a string and another one a number.

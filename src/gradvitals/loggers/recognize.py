@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ ACCEPTED = (
     "mlflow, anything with log_metrics(metrics, step), a path that ends in .csv, a function (step, numbers), or a list "
     "of these"
 )
+SUMMARY_WRITER = ("SummaryWriter", ("torch",))
+KINDS: dict[tuple[str, tuple[str, ...]], Callable[[Any], Destination]] = {  # name, packages -> what writes to it
+    SUMMARY_WRITER: EventFile,
+    ("WandbLogger", LIGHTNING): LightningWandb,
+    ("MLFlowLogger", LIGHTNING): LightningMlflow,
+    ("CometLogger", LIGHTNING): lambda logger: CometExperiment(logger.experiment),
+    ("AimLogger", ("aim",)): lambda logger: AimRun(logger.experiment),
+    ("Run", ("wandb",)): WandbRun,
+    ("CometExperiment", ("comet_ml",)): CometExperiment,
+    ("Run", ("aim",)): AimRun,
+}
 
 
 def destination_of(logger: Any) -> Destination:
@@ -43,15 +55,16 @@ Comet, the module wandb or mlflow, anything with log_metrics(metrics, step), a p
 (step, numbers), or a list of these; got 'runs/1'. A folder for TensorBoard is log_dir
     """
     if isinstance(logger, (str, os.PathLike)):
-        return _of_path(logger)
-    found = _of_package(logger)
-    if found is None and callable(getattr(logger, "log_metrics", None)):
+        if Path(logger).suffix.lower() != ".csv":
+            raise _refused(logger, ". A folder for TensorBoard is log_dir")
+        return CsvFile(Path(logger))
+    if (found := _of_package(logger)) is not None:
+        return found
+    if callable(getattr(logger, "log_metrics", None)):
         return MetricsLogger(logger)
-    if found is None and _takes_step_and_numbers(logger):
+    if _takes_step_and_numbers(logger):
         return Function(logger)
-    if found is None:
-        raise _refused(logger)
-    return found
+    raise _refused(logger)
 
 
 def is_lightnings(logger: Any, name: str) -> bool:
@@ -61,51 +74,19 @@ def is_lightnings(logger: Any, name: str) -> bool:
 
 def _of_package(logger: Any) -> Destination | None:
     """The destination of a logger that is of a known package."""
-    if _is_summary_writer(logger):
-        return EventFile(logger)
-    if is_lightnings(logger, "TensorBoardLogger") and _is_summary_writer(logger.experiment):  # not tensorboardX's
+    if is_lightnings(logger, "TensorBoardLogger") and _is_a(logger.experiment, *SUMMARY_WRITER):  # not tensorboardX's
         return EventFile(logger.experiment)
-    if is_lightnings(logger, "WandbLogger"):
-        return LightningWandb(logger)
-    if is_lightnings(logger, "MLFlowLogger"):
-        return LightningMlflow(logger)
-    if is_lightnings(logger, "CometLogger"):
-        return CometExperiment(logger.experiment)
-    if _is_a(logger, "AimLogger", ("aim",)):
-        return AimRun(logger.experiment)
-    return _of_a_run(logger)
-
-
-def _of_a_run(logger: Any) -> Destination | None:
-    """The destination of a run that the user has opened."""
     if inspect.ismodule(logger) and logger is sys.modules.get("wandb"):
         return _of_wandb(logger)
-    if _is_a(logger, "Run", ("wandb",)):
-        return WandbRun(logger)
-    if _is_a(logger, "CometExperiment", ("comet_ml",)):
-        return CometExperiment(logger)
-    if _is_a(logger, "Run", ("aim",)):
-        return AimRun(logger)
     if inspect.ismodule(logger) and logger is sys.modules.get("mlflow"):
         return MlflowModule(logger)
-    return None
-
-
-def _of_path(path: str | os.PathLike) -> Destination:
-    file = Path(path)
-    if file.suffix.lower() != ".csv":
-        raise _refused(path, ". A folder for TensorBoard is log_dir")
-    return CsvFile(file)
+    return next((write_to(logger) for kind, write_to in KINDS.items() if _is_a(logger, *kind)), None)
 
 
 def _of_wandb(module: Any) -> Destination:
     if module.run is None:
         raise ConfigError("logger=wandb: expected a run; wandb.init(...) was not called, or the run has finished")
     return WandbRun(module.run)
-
-
-def _is_summary_writer(logger: Any) -> bool:
-    return _is_a(logger, "SummaryWriter", ("torch",))
 
 
 def _is_a(thing: Any, name: str, packages: tuple[str, ...]) -> bool:

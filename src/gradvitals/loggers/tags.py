@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
 
 from gradvitals.vitals import Layer
 
@@ -11,11 +12,7 @@ ByLabel = Mapping[str, Mapping[str, float]]  # quantity -> label of a layer or b
 
 
 def tagged(by_layer: ByLabel, totals: Mapping[str, float]) -> dict[str, float]:
-    """Returns numbers by tag.
-
-    Args:
-        by_layer: quantity -> label of a layer or block -> value.
-        totals: all other numbers, by tag.
+    """Returns the numbers of layers or blocks by tag, and with them the totals, which have their tags already.
 
     Example:
         >>> tagged({"grad_norm": {"00.net": 1.0}}, {"grad_norm/total": 2.0})
@@ -66,11 +63,9 @@ def by_block(values: ByLabel, layers: Sequence[Layer], num_blocks: int) -> dict[
 
 
 def _blocks(layers: Sequence[Layer], num_blocks: int) -> dict[str, str]:
-    blocks: dict[int, list[Layer]] = {}
-    for layer in layers:
-        blocks.setdefault(layer.index * num_blocks // len(layers), []).append(layer)
     names: dict[str, str] = {}
-    for block in blocks.values():
+    for _, neighbors in groupby(layers, lambda layer: layer.index * num_blocks // len(layers)):
+        block = list(neighbors)
         first, last = block[0].label.partition(".")[0], block[-1].label.partition(".")[0]
         names |= {layer.label: f"{first}-{last}.{block[0].name}" for layer in block}
     return names

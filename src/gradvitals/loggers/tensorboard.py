@@ -17,7 +17,6 @@ class EventFile(Destination):
     """What a ``torch.utils.tensorboard.SummaryWriter`` writes.
 
     Args:
-        writer: the writer.
         is_ours: whether gradvitals has opened it: each step is then in the file at once, and it is closed at the end.
     """
 

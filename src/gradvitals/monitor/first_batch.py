@@ -20,7 +20,7 @@ from gradvitals.signal_propagation.reading import LayerReading, Preflight
 from gradvitals.signal_propagation.through_time import TimePrediction, predicted_factors, time_readings
 from gradvitals.vitals import Chain, RecurrentInputs, SignalGraph
 from gradvitals.vitals.batch import inputs_and_labels
-from gradvitals.vitals.hooks import Wrap, unchanged
+from gradvitals.vitals.hooks import Wrap
 
 OTHERS = ("name", "index", "kind", "gain_measured", "gain_predicted", "gain_scatter")
 MEASURED = [name for name in LayerReading.__annotations__ if name not in OTHERS]  # quantities of a measurement
@@ -29,7 +29,7 @@ MEASURED = [name for name in LayerReading.__annotations__ if name not in OTHERS]
 class FirstBatch(Collector):
     """Finds out how layers follow each other in the first batch of a fit, and what theory expects of them."""
 
-    def __init__(self, network: WatchedNetwork, processes: Collectives, wrap: Wrap = unchanged) -> None:
+    def __init__(self, network: WatchedNetwork, processes: Collectives, wrap: Wrap) -> None:
         self._network, self._processes, self._wrap = network, processes, wrap
         self._samples: int | None = None
         self._chain: Chain | None = None

@@ -17,10 +17,6 @@ from gradvitals.vitals.hooks import UncopiedHook
 log = logging.getLogger(__name__)
 
 
-def _ignore(part: str) -> None:
-    """Nobody wants to know."""
-
-
 class Isolation:
     """Runs the parts of a monitor, and switches off those that fail.
 
@@ -37,7 +33,6 @@ class Isolation:
 
     Attributes:
         off: the parts that are.
-        parts: see above.
 
     Example:
         >>> isolation = Isolation(parts=["a", "b"])
@@ -53,7 +48,7 @@ class Isolation:
         parts: Sequence[str] = (),
         deciding: Collection[str] = (),
         device: torch.device | None = None,
-        switched_off: Callable[[str], object] = _ignore,
+        switched_off: Callable[[str], object] | None = None,
     ) -> None:
         self.off: set[str] = set()
         self._processes, self.parts, self._deciding = processes, list(parts), deciding
@@ -95,12 +90,13 @@ class Isolation:
 
     def close(self) -> None:
         """Lets go of the fit: hooks of a graph that an exception left behind keep this object."""
-        self._processes, self._switched_off = ALONE, _ignore
+        self._processes, self._switched_off = ALONE, None
 
     def _switch_off(self, part: str) -> None:
         self.off.add(part)
         try:
-            self._switched_off(part)
+            if self._switched_off is not None:
+                self._switched_off(part)
         except Exception as error:
             log.debug("%s could not be closed: %s", part, error)
 

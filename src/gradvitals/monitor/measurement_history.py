@@ -19,11 +19,6 @@ class StepNumbers(NamedTuple):
     layout: Layout
     numbers: array[float]
 
-    @classmethod
-    def of(cls, found: ByLabel) -> StepNumbers:
-        layout = tuple((quantity, tuple(of_layers)) for quantity, of_layers in found.items() if of_layers)
-        return cls(layout, array("d", [number for of_layers in found.values() for number in of_layers.values()]))
-
     @property
     def found(self) -> dict[str, dict[str, float]]:
         numbers = iter(self.numbers)
@@ -98,7 +93,8 @@ class MeasurementHistory:
             self._stride *= 2
 
     def _keep(self, step: int, found: ByLabel) -> None:
-        layout, numbers = StepNumbers.of(found)
+        layout = tuple((quantity, tuple(of_layers)) for quantity, of_layers in found.items() if of_layers)
+        numbers = array("d", [number for of_layers in found.values() for number in of_layers.values()])
         self._rows[step] = StepNumbers(self._layouts.setdefault(layout, layout), numbers)
 
     def state_dict(self) -> dict[str, Any]:
@@ -123,10 +119,5 @@ class MeasurementHistory:
             return
         known = [tuple((quantity, tuple(labels)) for quantity, labels in layout) for layout in state["layouts"]]
         self._layouts = {layout: layout for layout in known}
-        self._rows = {step: StepNumbers(known[place], _decoded(text)) for step, (place, text) in state["rows"].items()}
-
-
-def _decoded(text: str) -> array[float]:
-    numbers = array("d")
-    numbers.frombytes(b64decode(text))
-    return numbers
+        for step, (place, text) in state["rows"].items():
+            self._rows[step] = StepNumbers(known[place], array("d", b64decode(text)))

@@ -32,6 +32,7 @@ from gradvitals.monitor.network import WatchedNetwork, uncompiled, uncompiled_ca
 from gradvitals.monitor.schedule import Cadence
 from gradvitals.monitor.settings import Settings
 from gradvitals.vitals import ForwardOrder, Layer
+from gradvitals.vitals.function_modes import put_back, set_aside
 
 # The parts of the monitor that are no collectors, as an error names them; the last ones are of the Monitor itself.
 NETWORK, SESSION = "network", "all"
@@ -190,10 +191,7 @@ class Session:
             self._hooks.callback(optimizer.register_step_post_hook(uncompiled_call(self._after_step)).remove)
 
     def _watch_layers(self, hooks: ExitStack) -> None:
-        network = self.network
-        found = network.hooked, network.activations, self._entry, self.isolation, network.sharded
-        watch = LayerHooks(network.module, *found)
-        self._watch = hooks.enter_context(closing(watch))
+        self._watch = hooks.enter_context(closing(LayerHooks(self.network, self._entry, self.isolation)))
 
     def before_backward(self, loss: Tensor) -> None:
         """Shows the loss, and with it the graph, to the collectors."""
@@ -204,8 +202,12 @@ class Session:
             except Exception as error:
                 self.isolation.fails(key, error)
         if self._hooks is not None:
-            for key, look in self._calls["before_measured_backward"]:
-                self.isolation.call(key, look, loss)
+            aside = set_aside()  # each operation of a look would pass through the mode that sees the loss calls
+            try:
+                for key, look in self._calls["before_measured_backward"]:
+                    self.isolation.call(key, look, loss)
+            finally:
+                put_back(aside)
 
     def after_backward(self) -> None:
         """Measures the gradients of optimizers whose step is due, before something clips them."""
@@ -357,7 +359,8 @@ class Session:
                 except Exception as error:
                     self.isolation.fails(key, error)
             if self._stepped:
-                self.has_players = len(self._cadences) > 1 and not self._share_a_loss
+                several = len(self._cadences) > 1
+                self.has_players = several and not (self._backwards == 1 and len(self._stepped) == len(self._cadences))
                 if self._hooks is not None:
                     self._count_missed()
                 self._stepped.clear()
@@ -365,10 +368,6 @@ class Session:
             self._backwards = 0
         except Exception as error:
             self._fails(error)
-
-    @property
-    def _share_a_loss(self) -> bool:
-        return self._backwards == 1 and len(self._stepped) == len(self._cadences)
 
     def late_losses(self) -> tuple[int | None, list[float]]:
         """Fetches the losses since the last measured step, and the step of the first that was not finite."""

@@ -95,8 +95,7 @@ class Recurrent(nn.Module):
         """The outputs ``(batch, width)`` of the last step; of the direction that reads backward, of the first one."""
         values, lengths = _padded(x)
         ends = values[torch.arange(len(values), device=values.device), lengths - 1]
-        width = self.width
-        return torch.cat([ends[:, :width], values[:, 0, width:]], dim=1)
+        return torch.cat([ends[:, : self.width], values[:, 0, self.width :]], dim=1)
 
 
 def _padded(x: Sequences) -> tuple[Tensor, Tensor]:

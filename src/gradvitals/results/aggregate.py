@@ -133,6 +133,11 @@ class Sweep:
         return Counter(run.status for run in self.runs)
 
     @property
+    def best(self) -> Configuration | None:
+        """The first configuration with a result."""
+        return next((row for row in self.rows if row.objective.n), None)
+
+    @property
     def lower_is_better(self) -> bool:
         return self.objective is not None and self.objective.lower_is_better
 
@@ -229,7 +234,7 @@ def _configuration(
         tested=mean_std(tested, "final"),
         score=_score(runs, objective),
         gain=MeanStd.of(run.vitals.get("gain_per_layer") for run in runs),
-        seconds=MeanStd.of(run.seconds for run in counted),
+        seconds=MeanStd.of(run.result.seconds for run in counted),
         trainable=MeanStd.of((run.vitals.get("preflight") or {}).get("trainable_depth") for run in runs),
     )
 

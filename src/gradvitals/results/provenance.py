@@ -9,13 +9,9 @@ from pathlib import Path
 PACKAGES = ("gradvitals", "torch", "torchvision", "lightning", "hydra-core")
 
 
+@cache
 def versions() -> dict[str, str]:
     """Returns the versions of the packages that determine the numbers."""
-    return dict(_installed())
-
-
-@cache
-def _installed() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version  # a tenth of the time that --cfg takes
 
     found = {}

@@ -60,10 +60,6 @@ class Record:
         return self.config.get("seed") if self.result.seed is None else self.result.seed
 
     @property
-    def seconds(self) -> float | None:
-        return self.result.seconds
-
-    @property
     def objective(self) -> Objective | None:
         """The metric that the run is judged by: the result's, else the config's; None where it logged none."""
         tag, mode = (str(self.config.get(key) or AUTO) for key in ("objective", "objective_mode"))

@@ -121,7 +121,7 @@ def _step(node: SignalNode, before: Sequence[SignalMap | None], sampler: Sampler
     if node.kind == "add":
         order = sampler.order()
         return _Step(added(x, before[1], order), order=order)  # type: ignore[arg-type]
-    return _Step(_after_pool(node, x), chosen=_chosen(node, x))
+    return _after_pool(node, x)
 
 
 def _weights(layer: Any) -> Convolution | None:
@@ -153,22 +153,16 @@ def _after_weights(node: SignalNode, weights: Convolution, x: SignalMap | None, 
     return sampler.normal(square + weights.bias, weights.common(x.square, x.common) + weights.bias, variances)
 
 
-def _after_pool(node: SignalNode, x: SignalMap) -> SignalMap | None:
+def _after_pool(node: SignalNode, x: SignalMap) -> _Step:
     if node.kind == "mean":
-        return None
+        return _Step()
     assert node.measured is not None
-    assert node.measured.sample is not None
+    given, sample = node.measured.given, node.measured.sample
+    assert given is not None
+    assert sample is not None
     square = _pool(node)(x.square)
-    return from_values(square * (node.measured.growth * x.mean_square / square.mean().item()), node.measured.sample)
-
-
-def _chosen(node: SignalNode, x: SignalMap) -> Tensor | None:
-    if node.kind != "max":
-        return None
-    assert node.measured is not None
-    assert node.measured.given is not None
-    assert node.measured.sample is not None
-    return chosen(x, node.measured.given, node.measured.sample)
+    signal = from_values(square * (node.measured.growth * x.mean_square / square.mean().item()), sample)
+    return _Step(signal, chosen=chosen(x, given, sample) if node.kind == "max" else None)
 
 
 def _pool(node: SignalNode) -> Callable[[Tensor], Tensor]:

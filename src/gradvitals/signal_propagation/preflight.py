@@ -161,19 +161,8 @@ class _Watch:
         self.statistics, self.dead = ActivationStatistics(layers, acts), DeadUnits(layers, acts)
 
     def close(self) -> None:
-        self.dead.pause()
-        for part in (
-            self.order,
-            self.at_input,
-            self.chain,
-            self.graph,
-            self.gradients,
-            self.inputs,
-            self.recurrent,
-            self.time,
-            self.statistics,
-        ):
-            part.close()
+        for part in vars(self).values():
+            (part.pause if part is self.dead else part.close)()
 
     def through_time(self, layers: Sequence[Layer]) -> list[TimeReading]:
         found = self.time.take()

@@ -59,9 +59,8 @@ def time_readings(norms: Mapping[str, Sequence[float]], predicted: Mapping[str, 
         >>> reading.factor_measured, reading.factor_predicted
         (0.25, 0.26)
     """
-    unknown = {"factor_predicted": None, "factor_scatter": None}
     known = {name: {"factor_predicted": p.factor, "factor_scatter": p.scatter} for name, p in predicted.items()}
-    return [TimeReading(name, list(n), _measured(n), **known.get(name, unknown)) for name, n in norms.items()]
+    return [TimeReading(name, list(n), _measured(n), **known.get(name, {})) for name, n in norms.items()]
 
 
 def _measured(norms: Sequence[float]) -> float | None:

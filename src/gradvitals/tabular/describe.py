@@ -39,12 +39,10 @@ def describe_column(column: FittedColumn, cells: pd.Series, preparation: Prepara
 
 
 def _of_numbers(column: NumberColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
-    values = column.values(cells, preparation.missing)
+    values, _ = column.read(cells, preparation.missing)
     known = values[np.isfinite(values)]
-    words = [_span(known)] if len(known) else ["no value"]
-    words += filter(
-        None, [column.format.in_words(), *(f"{canonical_number(mark)} is missing" for mark in column.sentinels)]
-    )
+    words = [_span(known) if len(known) else "no value", *filter(None, [column.format.in_words()])]
+    words += [f"{canonical_number(mark)} is missing" for mark in column.sentinels]
     gaps = int(np.isnan(values).sum())
     imputed = f"median {number(column.scale.median)}" if gaps else ""
     return ColumnDescription(column.name, column.kind, ", ".join(words), gaps, imputed, column.scale.in_words(), 1)
@@ -59,9 +57,8 @@ def _of_names(column: CategoryColumn, cells: pd.Series, preparation: Preparation
     levels = [(level, counts[canonical(level, column.exact)]) for level in column.levels]
     levels.sort(key=lambda pair: -pair[1])
     words = shortened([f"{visible(level)} {count}" for level, count in levels], SHOWN_LEVELS)
-    others = (
-        f"; {counts.total() - sum(count for _, count in levels)} rows of rarer levels" if column.other_level else ""
-    )
+    rarer = counts.total() - sum(count for _, count in levels)
+    others = f"; {rarer} rows of rarer levels" if column.other_level else ""
     gaps = int(absent.sum())
     imputed = "a level of its own" if gaps and column.missing_level else "no level" if gaps else ""
     detail = f"{len(levels):,} {'level' if len(levels) == 1 else 'levels'}: {words}{others}"
@@ -74,16 +71,10 @@ def _of_dates(column: DateColumn, cells: pd.Series, preparation: Preparation) ->
     span = f"{str(known.min())[:10]} to {str(known.max())[:10]}" if len(known) else "no value"
     used = f"as days before {column.reference[:10]}" if column.as_features == AGE else f"as {', '.join(column.parts)}"
     gaps = int(np.isnat(moments).sum())
-    scaled = "mean and deviation of each" if column.scales[0].in_words() else ""
-    return ColumnDescription(
-        column.name,
-        column.kind,
-        f"{span}, written {column.format}, {used}",
-        gaps,
-        "median" if gaps else "",
-        scaled,
-        column.features,
-    )
+    statistics = "median and quartiles" if column.scales[0].limit else "mean and deviation"
+    scaled = f"{statistics} of each" if column.scales[0].in_words() else ""
+    detail, imputed = f"{span}, written {column.format}, {used}", "median" if gaps else ""
+    return ColumnDescription(column.name, column.kind, detail, gaps, imputed, scaled, column.features)
 
 
 def _span(values: NDArray[np.float64]) -> str:

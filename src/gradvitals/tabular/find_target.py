@@ -14,14 +14,7 @@ from gradvitals.tabular.dates import dates
 from gradvitals.tabular.description import Remark
 from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
 from gradvitals.tabular.kinds import STRAY, KindOptions, is_coded, of_far_values
-from gradvitals.tabular.labels import (
-    PLAIN_NUMBER,
-    canonical,
-    canonical_number,
-    merged,
-    ordered,
-    spellings,
-)
+from gradvitals.tabular.labels import PLAIN_NUMBER, canonical, canonical_number, merged, ordered, spellings
 from gradvitals.tabular.missing import WORDS, sentinels
 from gradvitals.tabular.numbers import ParsedNumbers, numbers
 from gradvitals.tabular.target import KEY, MOST_OFFERED, Target, canonical_names
@@ -149,12 +142,12 @@ def _require_two(name: str, column: pd.Series, present: pd.Series, absent: _Abse
     if present.nunique() >= 2:
         return
     only = f"only {visible(present.iloc[0])!r}" if len(present) else "no value at all"
-    instead = column[absent.rows & (column != "")].value_counts()
-    missing = f"; {shortened([f'{visible(str(text))!r} in {n} rows' for text, n in instead.items()], 5)} means missing"
+    counts = column[absent.rows & (column != "")].value_counts().items()
+    instead = [f"{visible(str(text))!r} in {count} rows" for text, count in counts]
+    missing = f"; {shortened(instead, 5)} means missing" if instead else ""
     way = ""
     if len(present) and options.missing.typed != () and canonical_names(column[absent.rows]).isin(WORDS).any():
         way = f". If it is a class, set {setting('data.missing', [])}"
-    missing = missing if len(instead) else ""
     raise ValueError(f"data.target={visible(name)}: expected at least two different values; got {only}{missing}{way}")
 
 
@@ -163,15 +156,14 @@ def _of_numbers(
 ) -> tuple[Target, str, list[Remark]]:
     _refuse_infinite(name, present, found, options)
     distinct, counts = np.unique(found.values, return_counts=True)
-    if task == "auto" and _are_dates(present, options):
-        _refuse_dates(name, present)
+    if task == "auto":
+        _refuse_dates(name, present, options)
     task, source, remarks = _task_of_numbers(name, distinct, counts, found.format.unit, task)
     if found.ambiguous:
         other = {".": "comma", ",": "point"}[found.format.decimal]
         value = number(float(found.values[(present == found.ambiguous).to_numpy()][0]))
-        remarks.append(
-            Remark(f"{visible(name)}: {found.ambiguous!r} was read as {value}", setting("data.decimal", other))
-        )
+        text = f"{visible(name)}: {found.ambiguous!r} was read as {value}"
+        remarks.append(Remark(text, setting("data.decimal", other)))
     if task == "regression":
         remarks += of_far_values(name, found.values)
         return Target(name, task, format=found.format), source, remarks
@@ -192,11 +184,8 @@ def _task_of_numbers(
     shown = visible(name)
     if whole and many <= MAX_CLASSES and not unit:
         text = f"{shown}: {many} different integers are taken for classes, not for a quantity"
-        return (
-            "multiclass",
-            f"{many} different integers, at most {MAX_CLASSES}",
-            [Remark(text, setting("data.task", "regression"))],
-        )
+        remark = Remark(text, setting("data.task", "regression"))
+        return "multiclass", f"{many} different integers, at most {MAX_CLASSES}", [remark]
     remarks = []
     if whole and many <= 5 * MAX_CLASSES and counts.min() >= LEAST:
         text = f"{shown}: {many} different integers are taken for a quantity, not for classes"
@@ -206,8 +195,8 @@ def _task_of_numbers(
 
 
 def _of_strings(name: str, present: pd.Series, task: str, options: KindOptions) -> tuple[Target, str, list[Remark]]:
-    if task == "auto" and _are_dates(present, options):
-        _refuse_dates(name, present)
+    if task == "auto":
+        _refuse_dates(name, present, options)
     classes = spellings(present, options.exact_labels)
     if len(classes) > MAX_CLASSES and len(classes) > len(present) / LEAST:
         raise ValueError(
@@ -247,18 +236,15 @@ def _remarks_of_names(name: str, classes: Mapping[str, Mapping[str, int]], optio
     return remarks
 
 
-def _are_dates(present: pd.Series, options: KindOptions) -> bool:
+def _refuse_dates(name: str, present: pd.Series, options: KindOptions) -> None:
     if present.str.fullmatch(r"\d{1,7}|\d{9,}").all():  # numbers, unless they have the eight digits of a date
-        return False
+        return
     found = dates(present, options.date_format)
-    return found is not None and found.share >= STRAY
-
-
-def _refuse_dates(name: str, present: pd.Series) -> None:
-    raise ValueError(
-        f"data.target={visible(name)}: expected classes or numbers; got dates such as {first_string(present)}. "
-        "Write the number that is to be predicted, such as days, into a column of its own"
-    )
+    if found is not None and found.share >= STRAY:
+        raise ValueError(
+            f"data.target={visible(name)}: expected classes or numbers; got dates such as {first_string(present)}. "
+            "Write the number that is to be predicted, such as days, into a column of its own"
+        )
 
 
 def _refuse_infinite(name: str, present: pd.Series, found: ParsedNumbers, options: KindOptions) -> None:

@@ -112,16 +112,12 @@ class NumberColumn:
     def features(self) -> int:
         return 1
 
-    def values(self, column: pd.Series, missing: MissingWords) -> Floats:
-        """Returns the numbers of a column, unscaled, ``(rows,)``, NaN where missing.
+    def read(self, column: pd.Series, missing: MissingWords) -> tuple[Floats, str]:
+        """Returns the numbers of a column, unscaled, ``(rows,)``, NaN where missing, and the unit beside them.
 
         Raises:
             ValueError: strings that are no numbers, or infinite ones.
         """
-        read, _ = self._read(column, missing)
-        return read
-
-    def _read(self, column: pd.Series, missing: MissingWords) -> tuple[Floats, str]:
         if (typed := typed_numbers(column)) is not None:
             values, unit = typed, self.format.unit
         elif self.format.decimal == "." and (plain := plain_numbers(column)) is not None:
@@ -140,12 +136,13 @@ class NumberColumn:
         return values, unit
 
     def transform(self, column: pd.Series, missing: MissingWords) -> Floats:
-        scaled = self.scale.apply(self.values(column, missing))
+        values, _ = self.read(column, missing)
+        scaled = self.scale.apply(values)
         refuse_infinite(scaled, column, " when scaled")  # where training values are all small
         return scaled[:, None]
 
     def differences(self, column: pd.Series, missing: MissingWords) -> Iterator[str]:
-        values, unit = self._read(column, missing)
+        values, unit = self.read(column, missing)
         if np.isfinite(values).any() and unit != self.format.unit:
             yield f"in {unit or 'no unit'}, the training table in {self.format.unit or 'no unit'}"
         if shift := self.scale.shift(values):

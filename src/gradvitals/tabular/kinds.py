@@ -179,23 +179,11 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
     if not len(present):
         return Unused("no value")
     if name in options.dates:
-        found = _date(present, is_present, options, likely)
-        return found or StrayStrings("dates", first_string(present), tuple(map(str, present.unique())))
+        date = _date(present, is_present, options, likely)
+        return date or StrayStrings("dates", first_string(present), tuple(map(str, present.unique())))
     if name in options.numeric:
-        read = numbers(present, options.decimal, options.thousands, likely)
-        return _number(name, read, is_present, options, False) or _stray(present, read)
-    return _guessed(name, cells, present, is_present, options, is_unnamed, likely)
-
-
-def _guessed(
-    name: str,
-    cells: pd.Series,
-    present: pd.Series,
-    is_present: pd.Series,
-    options: KindOptions,
-    is_unnamed: bool,
-    likely: str,
-) -> Guess | StrayStrings:
+        found = numbers(present, options.decimal, options.thousands, likely)
+        return _number(name, found, is_present, options, False) or _stray(present, found)
     first = present.iloc[0]
     if is_present.all() and all(text == first for text in present):
         return Unused(f"always {visible(first)!r}")
@@ -245,9 +233,8 @@ def _identifies(name: str, values: NDArray[np.float64], is_unnamed: bool) -> str
         return ""
     if is_unnamed or SERIAL.match(name.strip()):
         return "the number of the row: every row has another one"
-    return (
-        "an identifier: every row has another one" if IDENTIFIER.search(name) or IDENTIFIER.search(name.lower()) else ""
-    )
+    is_named = IDENTIFIER.search(name) or IDENTIFIER.search(name.lower())
+    return "an identifier: every row has another one" if is_named else ""
 
 
 def _date(
@@ -270,17 +257,15 @@ def _names(cells: pd.Series, options: KindOptions) -> Guess:
     present = cells[~options.missing.absent(cells, words=False)]
     levels = len(spellings(present, options.exact_labels))
     if levels > FEW_LEVELS and levels > len(present) / 2:
-        return Unused(
-            f"free text or an identifier: {levels:,} different strings in {len(present):,} rows", "categorical"
-        )
+        reason = f"free text or an identifier: {levels:,} different strings in {len(present):,} rows"
+        return Unused(reason, "categorical")
     return CategoryGuess()
 
 
 def _remarks(name: str, guess: Guess, cells: pd.Series, options: KindOptions) -> list[Remark]:
     shown = visible(name)
     if isinstance(guess, NumberGuess):
-        found = [*_of_numbers(name, guess), _of_repetition(name, guess.values)]
-        return [remark for remark in found if remark]
+        return [*_of_numbers(name, guess), *_of_repetition(name, guess.values)]
     if isinstance(guess, DateGuess) and guess.found.ambiguous:
         text = f"{shown}: dates were read by {guess.found.format}; the other order fits, too"
         return [Remark(text, setting("data.date_format", guess.found.ambiguous))]
@@ -308,14 +293,14 @@ def _of_names(name: str, cells: pd.Series, options: KindOptions) -> list[Remark]
     return remarks
 
 
-def _of_repetition(name: str, values: NDArray[np.float64]) -> Remark | None:
+def _of_repetition(name: str, values: NDArray[np.float64]) -> list[Remark]:
     """An identifier with several rows is of a person or a thing, whom a net would know again in the test split."""
     different = len(np.unique(values))
     is_repeated = 2 < different < len(values) and (values == np.round(values)).all()
     if not is_repeated or not (IDENTIFIER.search(name) or PERSON.search(name)):
-        return None
+        return []
     text = f"{visible(name)}: {different:,} different identifiers in {len(values):,} rows are used as numbers"
-    return Remark(f"{text}; to keep their rows in one split", setting("data.group", name))
+    return [Remark(f"{text}; to keep their rows in one split", setting("data.group", name))]
 
 
 def _is_in_order(cells: pd.Series) -> bool:
@@ -324,20 +309,18 @@ def _is_in_order(cells: pd.Series) -> bool:
     return bool(values.is_monotonic_increasing or values.is_monotonic_decreasing)
 
 
-def _of_numbers(name: str, guess: NumberGuess) -> list[Remark | None]:
-    shown, found = visible(name), guess.found
-    other = {".": "comma", ",": "point"}[found.format.decimal]
-    text = f"{shown}: {found.ambiguous!r} was read with decimal {'comma' if other == 'point' else 'point'}"
-    mark = [canonical_number(value) for value in guess.sentinels]
-    bare = (
-        f"{shown}: {found.bare} numbers lack the {found.format.unit} that others have, and were read as if they had it"
-    )
-    return [
-        Remark(text, setting("data.decimal", other)) if found.ambiguous else None,
-        Remark(bare) if found.bare else None,
-        Remark(f"{shown}: {' and '.join(mark)} was taken for missing", setting("data.missing", [])) if mark else None,
-        *of_far_values(name, guess.values),
-    ]
+def _of_numbers(name: str, guess: NumberGuess) -> list[Remark]:
+    shown, found, remarks = visible(name), guess.found, list[Remark]()
+    if found.ambiguous:
+        read, other = ("point", "comma") if found.format.decimal == "." else ("comma", "point")
+        text = f"{shown}: {found.ambiguous!r} was read with decimal {read}"
+        remarks.append(Remark(text, setting("data.decimal", other)))
+    if found.bare:
+        text = f"{shown}: {found.bare} numbers lack the {found.format.unit} that others have"
+        remarks.append(Remark(f"{text}, and were read as if they had it"))
+    if mark := " and ".join(map(canonical_number, guess.sentinels)):
+        remarks.append(Remark(f"{shown}: {mark} was taken for missing", setting("data.missing", [])))
+    return [*remarks, *of_far_values(name, guess.values)]
 
 
 def of_far_values(name: str, values: NDArray[np.float64]) -> list[Remark]:

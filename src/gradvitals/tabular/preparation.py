@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,15 +40,16 @@ class Preparation:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns numbers, strings, lists and dicts."""
-        return {
+        values = {
             "version": VERSION,
-            "target": _plain(self.target.to_dict()),
-            "columns": [_plain(to_dict(column)) for column in self.columns],
-            "known": list(self.known),
-            "missing": None if self.missing.typed is None else list(self.missing.typed),
+            "target": self.target.to_dict(),
+            "columns": [to_dict(column) for column in self.columns],
+            "known": self.known,
+            "missing": self.missing.typed,
             "fingerprint": self.fingerprint,
             "rows": self.rows,
         }
+        return json.loads(json.dumps(values))  # lists instead of tuples
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preparation:
@@ -113,11 +115,10 @@ class Preparation:
             raise ValueError(f"expected each column once; got {', '.join(repr(visible(name)) for name in twice)} twice")
         lacking = [column.name for column in self.columns if column.name not in names]
         if lacking:
-            close = {name: similar(name, names) for name in lacking}
             hints = "".join(
                 f"; {visible(name)!r} may be called {visible(found[0])!r} here"
-                for name, found in close.items()
-                if found
+                for name in lacking
+                if (found := similar(name, names))
             )
             names = [repr(visible(name)) for name in lacking]
             verb = "is" if len(lacking) == 1 else "are"
@@ -162,12 +163,3 @@ class Preparation:
         names = np.array(self.target.classes, dtype=object)
         columns = {f"probability of {name}": shares[:, at] for at, name in enumerate(names)}
         return pd.DataFrame({"prediction": names[shares.argmax(1)], **columns}, index=index)
-
-
-def _plain(value: Any) -> Any:
-    """Returns dataclass values with lists instead of tuples, as JSON and YAML have them."""
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value

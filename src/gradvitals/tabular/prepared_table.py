@@ -84,20 +84,21 @@ def fit_table(table: TextTable, options: TableOptions, path: str) -> PreparedTab
     series = series_of(y, rows.cells, roles, options, likely)
     parts = split_table(y, rows.cells, series, roles, options, found.target.classes, likely)
     targets = parts.train if series is None else series.first[series.within(parts.train)]
-    preparation = _fitted(table, rows, roles, guesses, found.target, y[targets], parts.train, options)
+    target = found.target if found.target.classes else found.target.fitted_to(y[targets], options.scaling)
+    preparation = _fitted(table, rows, guesses, target, parts.train, options)
     left_out = [
         ColumnDescription(name, "left out", guess.reason)
         for name, guess in guesses.columns.items()
         if isinstance(guess, Unused)
     ]
     remarks = [*table.remarks, *_of_padding(table, roles.target), *found.remarks, *guesses.remarks]
-    remarks += suspects(rows.cells, guesses.columns, y, bool(found.target.classes), roles.drop)
-    described = [describe_target(preparation.target, y), *left_out, *roles.describe()]
+    remarks += suspects(rows.cells, guesses.columns, y, bool(target.classes), roles.drop)
+    described = [describe_target(target, y), *left_out, *roles.describe()]
     description = replace(
         _description(table, rows, preparation, y, path, described),
         task_source=found.source,
         splits=_sizes(parts),
-        split_by=split_by(roles, options, bool(found.target.classes), series, parts),
+        split_by=split_by(roles, options, bool(target.classes), series, parts),
         remarks=tuple(remark for remark in remarks if remark.setting != f"data.scaling={options.scaling}"),
     )
     try:
@@ -123,7 +124,8 @@ def prepare_table(
     fitted, target = preparation, preparation.target
     preparation = adapted(preparation, table, options.kinds)
     preparation.require(table.cells)
-    find_column(table.cells, target.name, "data.target")
+    written = find_column(table.cells, target.name, "data.target")  # its blanks may differ
+    table = replace(table, cells=table.cells.rename(columns={written: target.name}))
     rows = UsedRows(table.cells).without_totals(_levels(preparation))
     found = _target_of(rows.cells, preparation)
     needs_roles = not test_all or options.series != ""
@@ -141,7 +143,9 @@ def prepare_table(
     whole = Parts(every, every, every)
     parts = whole if test_all else split_table(y, rows.cells, series, roles, options, target.classes, "")
     quantities = y if target.classes else target.unscaled(y)
-    differences = [*preparation.differences(rows.cells), *_target_shift(target, quantities)]
+    differences = preparation.differences(rows.cells)
+    if not target.classes and (shift := target.shift(quantities)):
+        differences = [*differences, f"{visible(target.name)}: {shift}"]
     description = replace(
         _description(table, rows, preparation, y, path, [describe_target(target, quantities)]),
         task_source=found.source,
@@ -230,14 +234,7 @@ def _no_feature(guesses: dict[str, Guess], options: KindOptions, roles: Roles) -
 
 
 def _fitted(
-    table: TextTable,
-    rows: UsedRows,
-    roles: Roles,
-    guesses: Kinds,
-    target: Target,
-    quantities: NDArray,
-    train: NDArray,
-    options: TableOptions,
+    table: TextTable, rows: UsedRows, guesses: Kinds, target: Target, train: NDArray, options: TableOptions
 ) -> Preparation:
     columns = [
         column
@@ -245,14 +242,8 @@ def _fitted(
         if (column := _fitted_column(name, guess, rows.cells[name], train, options)) is not None
     ]
     _refuse_large(columns, len(rows.cells))
-    return Preparation(
-        target if target.classes else target.fitted_to(quantities, options.scaling),
-        tuple(columns),
-        tuple(map(str, table.cells.columns)),
-        options.kinds.missing,
-        table.fingerprint,
-        len(rows.cells),
-    )
+    known = tuple(map(str, table.cells.columns))
+    return Preparation(target, tuple(columns), known, options.kinds.missing, table.fingerprint, len(rows.cells))
 
 
 def _fitted_column(
@@ -322,11 +313,3 @@ def _description(
 
 def _sizes(parts: Parts) -> dict[str, int]:
     return {name: len(getattr(parts, name)) for name in ("train", "val", "test")}
-
-
-def _target_shift(target: Target, quantities: NDArray[np.float64]) -> list[str]:
-    if target.classes or (target.scale == 1 and target.center == 0):
-        return []
-    moved = abs(float(quantities.mean()) - target.center) / target.scale
-    name = visible(target.name)
-    return [f"{name}: the mean is {moved:.0f} deviations from the training rows'"] if moved >= 3 else []

@@ -400,9 +400,8 @@ def _names(header: Sequence[str], rows: Sequence[Row]) -> tuple[list[str], list[
     if _size(names) < len(names) and all(_size(cells) <= _size(names) for _, cells in rows):
         names = names[: _size(names)]
     if all(map(NUMBER.fullmatch, names)) and rows:
-        text = (
-            f"the header consists of numbers: {shortened([visible(name) for name in names], 5)}; if the file has none"
-        )
+        shown = shortened([visible(name) for name in names], 5)
+        text = f"the header consists of numbers: {shown}; if the file has none"
         remarks.append(Remark(text, setting("data.header", False)))
     if rows and _begins_with_row_names(names, rows):
         names = ["", *names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -121,35 +122,18 @@ def split_table(
     classes: Sequence[str],
     likely: str,
 ) -> Parts:
-    """Returns the row numbers of the splits."""
+    """Returns the row numbers of the splits; a series is never divided."""
+    labels = np.array(classes, object)[y] if classes else y
+    how: dict[str, Any] = {"seed": options.split_seed, "folds": options.folds, "fold": options.fold}
     if series is not None:
-        return _split_series(y[series.first], series, options, classes)
+        try:
+            parts = split_rows(labels[series.first], stratify=bool(classes), **how)
+        except ValueError as error:
+            raise ValueError(f"{error} (a series counts as one row; there are {len(series.names)})") from None
+        return Parts(*map(series.rows_of, parts))
     group = cells[roles.group].map(canonical).to_numpy(object) if roles.group else None
     time = _order(cells[roles.time], options, likely) if roles.time else None
-    return split_rows(
-        np.array(classes, object)[y] if classes else y,
-        seed=options.split_seed,
-        stratify=bool(classes),
-        group=group,
-        time=time,
-        folds=options.folds,
-        fold=options.fold,
-    )
-
-
-def _split_series(y: NDArray, series: Series, options: TableOptions, classes: Sequence[str]) -> Parts:
-    """Returns the row numbers of the splits, each of which has whole series.
-
-    Args:
-        y: targets ``(series,)``.
-    """
-    labels = np.array(classes, object)[y] if classes else y
-    folds = {"folds": options.folds, "fold": options.fold}
-    try:
-        parts = split_rows(labels, seed=options.split_seed, stratify=bool(classes), **folds)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise ValueError(f"{error} (a series counts as one row; there are {len(y)})") from None
-    return Parts(*map(series.rows_of, parts))
+    return split_rows(labels, stratify=bool(classes), group=group, time=time, **how)
 
 
 def _order(column: pd.Series, options: TableOptions, likely: str) -> NDArray:

@@ -9,17 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.preprocessing import RobustScaler
 
 from gradvitals.formatting import setting, shortened, visible
-from gradvitals.tabular.fitted_columns import first_string, refuse_infinite, standard_scale, typed_numbers
-from gradvitals.tabular.labels import (
-    PLAIN_NUMBER,
-    as_strings,
-    canonical,
-    canonical_number,
-    counted_names,
-)
+from gradvitals.tabular.fitted_columns import SHIFT, Scale, first_string, refuse_infinite, typed_numbers
+from gradvitals.tabular.labels import PLAIN_NUMBER, as_strings, canonical, canonical_number, counted_names
 from gradvitals.tabular.missing import MissingWords
 from gradvitals.tabular.numbers import NumberFormat, numbers
 
@@ -37,6 +30,7 @@ class Target:
         absent: canonical values such as NA that mean that a row has no target.
         format: how numbers are written.
         center, scale: ``(y - center) / scale`` of a quantity.
+        mean, deviation: of the training rows' quantities, unscaled.
     """
 
     name: str
@@ -47,6 +41,8 @@ class Target:
     format: NumberFormat = field(default_factory=NumberFormat)
     center: float = 0.0
     scale: float = 1.0
+    mean: float = 0.0
+    deviation: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -116,14 +112,14 @@ class Target:
         return outputs.astype(np.float64) * self.scale + self.center
 
     def fitted_to(self, quantities: NDArray[np.float64], scaling: str) -> Target:
-        """Returns the target with the scale of the training rows' quantities."""
-        if scaling == "raw":
-            return self
-        center, _, scale = standard_scale(quantities)
-        if scaling == "robust" and np.subtract(*np.percentile(quantities, [75, 25])) > 0:
-            robust = RobustScaler().fit(quantities[:, None])
-            center, scale = robust.center_[0], robust.scale_[0]
-        return replace(self, center=float(center), scale=float(scale))
+        """Returns the target with the scale of the training rows' quantities, chosen as those of the features."""
+        scale = Scale.fit(quantities, scaling)
+        return replace(self, center=scale.center, scale=scale.scale, mean=scale.mean, deviation=scale.deviation)
+
+    def shift(self, quantities: NDArray[np.float64]) -> str:
+        """Returns in words how new quantities differ from the training rows'; empty: not by much."""
+        moved = abs(float(quantities.mean()) - self.mean) / self.deviation if self.deviation else 0.0
+        return f"the mean is {moved:.0f} deviations from the training rows'" if moved >= SHIFT else ""
 
 
 def canonical_names(strings: pd.Series, exact: bool = False) -> pd.Series:

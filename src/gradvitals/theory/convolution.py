@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-Linear = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Convolution:
 
 
 @torch.inference_mode(False)
-def transposed(forward: Linear, shape: Sequence[int], gradient: Tensor) -> Tensor:
+def transposed(forward: Callable[[Tensor], Tensor], shape: Sequence[int], gradient: Tensor) -> Tensor:
     """Maps a squared gradient backward through a linear map of positions: multiplies it by the transpose.
 
     Args:

@@ -44,10 +44,9 @@ def moment(act: Act | None, of: Callable[[Function, Tensor], Tensor], q: float =
         0.5
     """
     phi, kinks = resolve(act)
-    if q == 0:
-        return float(of(phi, torch.tensor([-1e-160, 1e-160], dtype=torch.float64)).mean())  # either side of a kink at 0
-    if math.isinf(q):
-        return float(of(phi, torch.tensor([-1e160, 1e160], dtype=torch.float64)).mean())  # whose square is infinite
+    if q == 0 or math.isinf(q):
+        size = 1e-160 if q == 0 else 1e160  # either side of a kink at 0, or with an infinite square
+        return float(of(phi, torch.tensor([-size, size], dtype=torch.float64)).mean())
     scale = math.sqrt(q)
     return gaussian_mean(lambda z: of(phi, scale * z), _breaks(kinks, scale))
 

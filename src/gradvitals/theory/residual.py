@@ -10,8 +10,6 @@ from gradvitals.theory.gaussian_moments import Act, second_moment, slope_moment
 from gradvitals.theory.mean_field import chi, variance_map
 from gradvitals.theory.normalized import variance
 
-NORMS = (None, "layer", "batch")
-
 
 def residual_growth(
     act: Act,
@@ -45,7 +43,7 @@ def residual_growth(
         >>> [round(factor, 4) for factor in residual_growth("relu", 3, norm="layer")]  # L + 1 in total
         [2.0, 1.5, 1.3333]
     """
-    if norm not in NORMS:
+    if norm not in (None, "layer", "batch"):
         raise ValueError(f"norm: expected one of None, layer, batch; got {norm!r}")
     factors, q = [], q0
     for _ in range(blocks):

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.vitals.hooks import on_forward, remove, taken
+from gradvitals.vitals.hooks import Hooked, on_forward, taken
 from gradvitals.vitals.norms import local, sums
 
 # An output is saturated where the activation's slope is below 5 % of its maximum. As a function of the output a, the
@@ -96,7 +96,7 @@ class Outputs:
         return Outputs(self.count + other.count, self.sum + other.sum, self.squares + other.squares, outside)
 
 
-class ActivationStatistics:
+class ActivationStatistics(Hooked):
     """Sums the outputs of the activations that follow each layer.
 
     Args:
@@ -138,10 +138,6 @@ class ActivationStatistics:
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, Outputs]:
         """Returns the sums since the last call by layer, of these layers or of all, and forgets them."""
         return taken(self._outputs, layers)
-
-    def close(self) -> None:
-        """Removes the hooks; what was recorded stays."""
-        remove(self._hooks)
 
 
 def mean_and_std(count: float, total: float, squares: float) -> tuple[float, float]:

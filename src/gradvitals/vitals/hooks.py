@@ -112,6 +112,16 @@ def remove(hooks: list[RemovableHandle]) -> None:
         hooks.pop().remove()
 
 
+class Hooked:
+    """What has hooks on modules; a subclass registers them."""
+
+    _hooks: list[RemovableHandle]
+
+    def close(self) -> None:
+        """Removes the hooks; what was recorded stays."""
+        remove(self._hooks)
+
+
 def repacked(x: PackedSequence, data: Tensor) -> PackedSequence:
     """Returns a packed sequence with other data, of the same sequences."""
     return PackedSequence(data, x.batch_sizes, x.sorted_indices, x.unsorted_indices)

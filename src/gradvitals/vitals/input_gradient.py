@@ -44,9 +44,8 @@ class InputGradient:
     def _replace(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-        if torch.jit.is_tracing():
-            return None
-        if kwargs is None:  # another hook of this call has removed this one, and torch calls it a last time
+        # None: another hook of this call has removed this one, and torch calls it a last time
+        if kwargs is None or torch.jit.is_tracing():
             return None
         named: dict[Any, Any] = {**dict(enumerate(args)), **kwargs}
         key = next((key for key, x in named.items() if isinstance(x, (Tensor, PackedSequence))), None)

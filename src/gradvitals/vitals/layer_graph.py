@@ -17,7 +17,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from gradvitals.vitals.activation_statistics import is_activation
 from gradvitals.vitals.autograd_graph import Dominators, Origin, origin, through_views
-from gradvitals.vitals.hooks import Wrap, remove, unchanged
+from gradvitals.vitals.hooks import Hooked, Wrap, unchanged
 from gradvitals.vitals.norms import dot, norm, wide
 
 NOT_ELEMENTWISE = (nn.GLU, nn.RReLU)  # GLU mixes units, RReLU draws its slopes
@@ -92,7 +92,7 @@ class _Unit:
     output: Origin
 
 
-class Chain:
+class Chain(Hooked):
     """Watches one forward pass, with gradients, and reports how each layer's output reaches the next.
 
     A residual block is only detected if its input requires a gradient.
@@ -117,10 +117,6 @@ class Chain:
         called, returned = wrap(self._called), wrap(self._returned)
         self._hooks = [m.register_forward_pre_hook(called, with_kwargs=True) for m in network.modules()]
         self._hooks += [m.register_forward_hook(returned, with_kwargs=True) for m in network.modules()]
-
-    def close(self) -> None:
-        """Removes the hooks; what was recorded stays."""
-        remove(self._hooks)
 
     def links(self, layers: Sequence[nn.Module], loss: Tensor) -> list[Link | None]:
         """Returns a link per layer; None if it is not linear, called several times, or in an unknown structure.

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradvitals.vitals.hooks import on_forward, remove, taken
+from gradvitals.vitals.hooks import Hooked, on_forward, taken
 from gradvitals.vitals.norms import sums
 
 
-class LayerInputs:
+class LayerInputs(Hooked):
     """Measures the size of each layer's inputs, by which weight gradients of different layers can be compared.
 
     For one sample, ``|dL/dW| = |dL/dh| |x|``. So grad_norm over the rms of ``|x|`` compares a layer of 784 inputs with
@@ -48,7 +48,3 @@ class LayerInputs:
     def take(self, layers: Iterable[nn.Module] | None = None) -> dict[nn.Module, tuple[Tensor, int]]:
         """Returns and clears the sum of squares ``()`` and the number of samples of some layers, or all."""
         return taken(self._squares, layers)
-
-    def close(self) -> None:
-        """Removes the hooks; what was recorded stays."""
-        remove(self._hooks)

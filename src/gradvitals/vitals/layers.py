@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 
-from gradvitals.vitals.hooks import Wrap, remove, unchanged
+from gradvitals.vitals.hooks import Hooked, Wrap, unchanged
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
@@ -190,7 +190,7 @@ def _plain(name: str) -> str:
     return name.replace("_orig_mod.", "").removesuffix("_orig_mod").removesuffix(".")
 
 
-class ForwardOrder:
+class ForwardOrder(Hooked):
     """Records the order in which the modules of a network are first called.
 
     Example:
@@ -209,7 +209,3 @@ class ForwardOrder:
 
     def _called(self, module: nn.Module, args: tuple[Any, ...]) -> None:
         self.modules.setdefault(module)
-
-    def close(self) -> None:
-        """Removes the hooks; what was recorded stays."""
-        remove(self._hooks)

@@ -283,29 +283,16 @@ class Constant:
         return call.loss(mean.to(like.dtype).expand_as(like))
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The loss of a batch beside that of outputs that know less; each of shape ``()``.
+def compare(call: LossCall, constant: Constant, generator: torch.Generator) -> Tensor:
+    """Compares the loss of a call with that of outputs that know less: shape ``(5,)``, float64.
 
-    Attributes:
-        loss: as called, as a mean.
-        constant: of the best constant output; where it is not known, ``exchanged``.
-        exchanged: with outputs exchanged between samples.
-        scatter: standard deviation of the last over several exchanges.
-        unit: in which the fall of the loss is expressed.
+    Returns:
+        The mean loss as called; of the best constant output, or where that is not known, of exchanged outputs; with
+        outputs exchanged between samples; the variance of that over several exchanges; and the unit in which the fall
+        of the loss is expressed.
     """
-
-    loss: Tensor
-    constant: Tensor
-    exchanged: Tensor
-    scatter: Tensor
-    unit: Tensor
-
-
-def compare(call: LossCall, constant: Constant, generator: torch.Generator) -> Comparison:
-    """Compares the loss of a call with the best constant, and with exchanged outputs."""
     with torch.no_grad():
-        alone = LossCall(call.function, call.outputs.detach(), call.targets, call.others, call.options)
+        alone = replace(call, outputs=call.outputs.detach())
         if alone.outputs.dtype in (torch.float16, torch.bfloat16):
             alone.outputs = alone.outputs.float()
         loss, losses = alone.exchanged(generator).split([1, EXCHANGES])
@@ -313,7 +300,7 @@ def compare(call: LossCall, constant: Constant, generator: torch.Generator) -> C
         known = constant.loss(alone)
         base = exchanged if known is None else known
         unit = base.abs().clamp_min(1.0) if call.function in NEGATIVE else base.abs()
-        return Comparison(loss[0], base, exchanged, losses.std(), unit)
+        return torch.stack([loss[0], base, exchanged, losses.std().square(), unit])
 
 
 def varies(call: LossCall) -> Tensor:

@@ -8,12 +8,12 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from gradvitals.vitals.hooks import Wrap, remove, unchanged
+from gradvitals.vitals.hooks import Hooked, Wrap, unchanged
 
 ROWS = 2048  # that are kept of each layer: pairs of sample and time step
 
 
-class RecurrentInputs:
+class RecurrentInputs(Hooked):
     """Keeps inputs of the first call of each ``nn.RNN``, ``nn.LSTM`` and ``nn.GRU``.
 
     Attributes:
@@ -43,7 +43,3 @@ class RecurrentInputs:
             self.rows[module] = rows[:: -(-len(rows) // ROWS)]
             batch_first = getattr(module, "batch_first", False) and values.ndim == 3
             self.steps[module] = len(x.batch_sizes) if isinstance(x, PackedSequence) else values.shape[batch_first]
-
-    def close(self) -> None:
-        """Removes the hooks; what was recorded stays."""
-        remove(self._hooks)

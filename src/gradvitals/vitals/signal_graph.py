@@ -18,20 +18,17 @@ from torch.nn.utils.parametrize import is_parametrized
 from gradvitals.distributed.dtensor import is_sharded
 from gradvitals.vitals.activation_statistics import is_activation
 from gradvitals.vitals.autograd_graph import VIEWS, Origin, origin, through_views, users_of
-from gradvitals.vitals.hooks import Wrap, remove, unchanged
+from gradvitals.vitals.hooks import Hooked, Wrap, unchanged
 from gradvitals.vitals.layer_graph import NOT_ELEMENTWISE, first_tensor
 from gradvitals.vitals.norms import norm, wide
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-AVERAGES = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
 ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
-MAXIMA = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
 KINDS: dict[tuple[type[nn.Module], ...], str] = {
     (*CONVOLUTIONS, nn.Linear): "layer",
-    BATCH_NORMS: "batch",
-    (*AVERAGES, *ADAPTIVE): "average",
-    MAXIMA: "max",
+    (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d): "batch",
+    (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d, *ADAPTIVE): "average",
+    (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d): "max",
 }
 FUNCTIONS: dict[str, type[nn.Module]] = {
     "ReluBackward0": nn.ReLU,
@@ -119,7 +116,7 @@ class _Found:
         return self.by_output[at]
 
 
-class SignalGraph:
+class SignalGraph(Hooked):
     """Watches one forward pass, with gradients, and reports it as a graph.
 
     Example:
@@ -139,10 +136,6 @@ class SignalGraph:
             called, returned = wrap(self._called), wrap(self._returned)
             self._hooks = [m.register_forward_pre_hook(called, with_kwargs=True) for m in modules]
             self._hooks += [m.register_forward_hook(returned, with_kwargs=True) for m in modules]
-
-    def close(self) -> None:
-        """Removes the hooks; what was recorded stays."""
-        remove(self._hooks)
 
     def nodes(self, loss: Tensor) -> list[SignalNode]:
         """Returns the nodes in the order of the forward pass; none if nothing was watched.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 from weakref import finalize
 
@@ -13,7 +13,6 @@ from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from gradvitals.vitals.hooks import UncopiedHook, remove, weak
-from gradvitals.vitals.norms import sums
 
 ADDS_DECAY_TO_THE_GRADIENT = (torch.optim.Adam, torch.optim.NAdam, torch.optim.RAdam, torch.optim.Adamax)
 
@@ -69,11 +68,6 @@ def coupled_decay(optimizer: Optimizer) -> float | None:
     if not isinstance(optimizer, ADDS_DECAY_TO_THE_GRADIENT) or isinstance(optimizer, torch.optim.AdamW) or not groups:
         return None
     return max(_number(group.get("weight_decay")) for group in groups)
-
-
-def checksum(tensors: Sequence[Tensor]) -> Tensor:
-    """Returns sum and sum of squares of all tensors together: shape ``(2,)``, float64."""
-    return torch.stack([torch.stack(sums(tensor)) for tensor in tensors]).sum(0)
 
 
 class CalledModules:

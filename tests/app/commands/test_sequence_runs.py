@@ -11,7 +11,8 @@ from torch.nn.utils.rnn import pad_packed_sequence
 from gradvitals.app.commands.export import export
 from gradvitals.app.run.assemble import assemble
 from gradvitals.classifier import Classifier
-from gradvitals.data.tensors import Split, Splits, TensorDataModule
+from gradvitals.data.dataset_splits import Split, Splits
+from gradvitals.data.tensors import TensorDataModule
 from gradvitals.errors import ConfigError
 from gradvitals.nets.recurrent import Recurrent
 from tests.conftest import composed

@@ -8,7 +8,10 @@ from pathlib import Path
 from gradvitals.app.run.lazy_imports import defer_imports
 
 SRC = Path(__file__).parents[3] / "src"
-HEAVY = "('torch._dynamo', 'torchvision', 'scipy.signal', 'scipy.stats', 'pandas')"
+HEAVY = (
+    "('torch._dynamo', 'torchvision', 'triton', 'scipy.signal', 'scipy.stats', 'scipy.optimize', 'scipy.interpolate', "
+    "'scipy.integrate', 'pandas')"
+)
 
 
 def python(code: str, lazy: str = "1") -> str:
@@ -59,6 +62,20 @@ print(isinstance(net, wrappers.OptimizedModule), "torch._dynamo" in sys.modules)
 print(isinstance(torch.compile(net, backend="eager"), wrappers.OptimizedModule))
 """
     assert python(code).splitlines() == ["False False", "True"]
+
+
+def test_asking_whether_something_is_an_instance_does_not_end_the_deferral():
+    code = """
+from gradvitals.app.run.lazy_imports import defer_imports
+import sys
+with defer_imports(["wave"]):
+    from wave import Error
+    asked = isinstance(ValueError(), Error)
+print(asked, "wave" in sys.modules, isinstance(ValueError(), Error))
+import wave
+print(isinstance(wave.Error(), Error))
+"""
+    assert python(code).splitlines() == ["False False False", "True"]
 
 
 STEPS = """

@@ -12,10 +12,10 @@ import shlex
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
 
 import gradvitals
 from gradvitals.app.commands import script
+from gradvitals.app.commands.loading_line import refuse
 from gradvitals.app.commands.new_project import new_command
 from gradvitals.app.commands.script import COMMANDS, COMPOSED
 from gradvitals.app.config.conf_folder import PACKAGED, PROJECT, is_project
@@ -41,7 +41,7 @@ def main() -> None:
     elif typed not in ABOUT:
         close = get_close_matches(typed, ABOUT, n=1)
         expected = f"did you mean {close[0]}?" if close else f"expected {', '.join(ABOUT)}"
-        _refuse(f"{shown(typed)}: no such command; {expected}")
+        refuse(f"{shown(typed)}: no such command; {expected}")
     else:
         sys.argv = [sys.argv[0], *words]
         command = f"gradvitals {typed}"
@@ -75,15 +75,10 @@ def _leave_to_the_project(name: str, words: list[str]) -> None:
     if name in ANYWHERE or is_elsewhere or {*words} & {*COMPLETION}:
         return
     typed = shlex.join(["python", str(own), *words])
-    _refuse(f"{name}: this folder is a project, whose own scripts read its conf/; expected {typed}")
+    refuse(f"{name}: this folder is a project, whose own scripts read its conf/; expected {typed}")
 
 
 def _listed() -> str:
     lines = [f"  {name:<11}{text}" for name, text in ABOUT.items()]
     more = ["`gradvitals COMMAND --help` shows what a command takes, as in", "gradvitals train model=bn act=elu"]
     return "\n".join(["usage: gradvitals COMMAND ...", "", *lines, "", *more])
-
-
-def _refuse(message: str) -> NoReturn:
-    print(f"gradvitals: {message}", file=sys.stderr)
-    raise SystemExit(1)

@@ -17,7 +17,7 @@ import hydra
 
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.conf_folder import PACKAGED, conf_folder, is_project, project_root
-from gradvitals.app.config.error_messages import VERBOSE, explain, full_errors, leave
+from gradvitals.app.config.error_messages import VERBOSE, errors_in_one_line, leave
 from gradvitals.app.config.group_options import quick_group_options
 from gradvitals.app.config.help_text import register_help
 from gradvitals.app.config.hydra_targets import checked_targets
@@ -43,8 +43,6 @@ ASIDE = (
 )
 HYDRA_KEYS = ("hydra.run.dir=", "hydra.output_subdir=", "hydra.job.name=", "hydra/job_logging=")
 REWRITTEN = "GRADVITALS_REWRITTEN"  # set where argv was rewritten, with which Lightning starts the other processes
-
-
 TASKS = {  # of Hydra; it names a job after the module
     "train": "gradvitals.app.commands.train",
     "preflight": "gradvitals.app.commands.preflight",
@@ -63,6 +61,7 @@ def _task(name: str) -> Callable[[DictConfig], Any]:
     return task
 
 
+@errors_in_one_line()
 def launch(name: str) -> None:
     """Runs a command as a Hydra application in which a wrong override ends in one line and exit code 1.
 
@@ -95,10 +94,6 @@ def launch(name: str) -> None:
             print(done)
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
-    except Exception as error:
-        if full_errors():
-            raise
-        leave(explain(error))
 
 
 def _check_project(name: str) -> None:

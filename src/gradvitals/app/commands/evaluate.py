@@ -13,7 +13,7 @@ from gradvitals.errors import ConfigError
 from gradvitals.results.result import borrowed_test
 
 if TYPE_CHECKING:
-    from lightning import LightningDataModule, LightningModule
+    from lightning import LightningModule
 
     from gradvitals.data.csv import Csv
 
@@ -68,15 +68,9 @@ def evaluate(run_dir: Path, overrides: Sequence[str] = (), checkpoint: str = "be
     remarks = _prepared(table, model, run, spec) if table is not None else ()
     trainer = Trainer(logger=False, enable_checkpointing=False, enable_progress_bar=False, devices=1)
     metrics = trainer.test(model, datamodule=data, verbose=False)
-    if table is None:
-        remarks = _borrowed(data)
+    if table is None and (remark := borrowed_test(getattr(getattr(data, "splits", None), "tested_on", None))):
+        remarks = (f"tested on    {remark}",)
     return Evaluation({tag: float(value) for tag, value in metrics[0].items()}, remarks)
-
-
-def _borrowed(data: LightningDataModule) -> tuple[str, ...]:
-    """Returns that the test rows are no test rows, where that is so."""
-    remark = borrowed_test(getattr(getattr(data, "splits", None), "tested_on", None))
-    return (f"tested on    {remark}",) if remark else ()
 
 
 def _prepared(table: Csv, model: LightningModule, run: TrainedRun, spec: dict) -> tuple[str, ...]:

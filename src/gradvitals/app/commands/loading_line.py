@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from gradvitals.distributed.cluster_environment import is_first_process
 from gradvitals.errors import MissingExtra, naming_extras
@@ -19,11 +20,7 @@ SHOW = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-
 
 
 def announce_loading(what: str) -> None:
-    """Prints on a terminal what is being loaded; nothing in a pipe or file, and nothing where a flag only shows.
-
-    Args:
-        what: the packages, and what for.
-    """
+    """Prints on a terminal what is being loaded; nothing in a pipe or file, and nothing where a flag only shows."""
     only_shows = any(word.partition("=")[0] in SHOW for word in sys.argv[1:])
     if sys.stderr.isatty() and is_first_process() and not only_shows:
         print(f"loading      {what} ...", file=sys.stderr, flush=True)
@@ -36,5 +33,10 @@ def missing_extra_in_one_line(command: str) -> Iterator[None]:
         with naming_extras(command.removeprefix("gradvitals ")):
             yield
     except MissingExtra as error:
-        print(f"gradvitals: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        refuse(error)
+
+
+def refuse(message: object) -> NoReturn:
+    """Prints one line on stderr and exits with 1."""
+    print(f"gradvitals: {message}", file=sys.stderr)
+    raise SystemExit(1) from None

@@ -6,7 +6,6 @@ itself imports nothing heavy.
 
 from __future__ import annotations
 
-import argparse
 import keyword
 import re
 import shlex
@@ -16,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import gradvitals
+from gradvitals.app.commands.loading_line import refuse
+from gradvitals.app.commands.run_commands import parser_of
 from gradvitals.app.commands.script import ABOUT
 from gradvitals.errors import EXTRAS, ConfigError
 from gradvitals.formatting import in_shell
@@ -37,15 +38,13 @@ EMPTY = {".git"}  # what an empty folder may contain
 
 def new_command(command: str) -> None:
     """Makes a project and prints what to type next; ``command`` is how the command is typed."""
-    described, kind = TEXT.replace("COMMAND", command), argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=command, description=described, formatter_class=kind)
+    parser = parser_of(command, TEXT)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="the folder of the project")
     folder = parser.parse_args().folder
     try:
         count = new_project(folder)
     except (ConfigError, OSError) as error:
-        print(f"gradvitals: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+        refuse(error)
     print(_closing_lines(folder, count))
 
 

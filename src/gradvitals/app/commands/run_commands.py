@@ -6,13 +6,11 @@ The module itself imports nothing heavy, so that ``--help`` and the first line c
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
-from gradvitals.app.commands.loading_line import announce_loading, missing_extra_in_one_line
+from gradvitals.app.commands.loading_line import announce_loading, missing_extra_in_one_line, refuse
 
 BOARD = """Serves TensorBoard, opened on the losses and metrics of training and validation.
 
@@ -63,7 +61,7 @@ NEWEST = 40  # runs that TensorBoard selects by itself; of more it selects none,
 
 def board_command(command: str) -> None:
     """Serves TensorBoard until Ctrl-C; ``command`` is how the command is typed, as in the other functions here."""
-    parser = _parser(command, BOARD)
+    parser = parser_of(command, BOARD)
     parser.add_argument(
         "folders", nargs="*", type=Path, metavar="DIR", default=[Path("logs")], help="run directories, or folders; logs"
     )
@@ -79,12 +77,12 @@ def board_command(command: str) -> None:
         with missing_extra_in_one_line(command):
             serve(arguments.folders, arguments.newest, arguments.port)
     except ValueError as error:
-        _refuse(error)
+        refuse(error)
 
 
 def eval_command(command: str) -> None:
     """Prints the test metrics of one run, and what was tested."""
-    parser = _parser(command, EVAL)
+    parser = parser_of(command, EVAL)
     _add_run(parser)
     parser.add_argument(
         "overrides", nargs="*", metavar="data.KEY=VALUE", help="data settings that differ from the run's"
@@ -99,7 +97,7 @@ def eval_command(command: str) -> None:
 
 def export_command(command: str) -> None:
     """Writes the weights of a run and prints where."""
-    parser = _parser(command, EXPORT)
+    parser = parser_of(command, EXPORT)
     _add_run(parser)
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/CHECKPOINT.safetensors")
     arguments = parser.parse_args()
@@ -113,7 +111,7 @@ def export_command(command: str) -> None:
 
 def predict_command(command: str) -> None:
     """Writes the predictions and prints what they are and where."""
-    parser = _parser(command, PREDICT)
+    parser = parser_of(command, PREDICT)
     _add_run(parser)
     parser.add_argument("overrides", nargs="*", metavar="data.KEY=VALUE", help="data.path=FILE, and how it is read")
     parser.add_argument("--output", type=Path, metavar="FILE", help="RUN_DIR/predictions_NAME.csv")
@@ -129,7 +127,7 @@ def report_command(command: str) -> None:
     """Writes the page of some runs and prints where it is."""
     from gradvitals.report.pages.phrases import PAGE
 
-    parser = _parser(command, REPORT)
+    parser = parser_of(command, REPORT)
     parser.add_argument("folders", nargs="+", type=Path, metavar="DIR", help="run directories, or folders of them")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"where to write the page ({PAGE})")
     arguments = parser.parse_args()
@@ -140,7 +138,7 @@ def report_command(command: str) -> None:
         with missing_extra_in_one_line(command):
             file = write_page(arguments.folders, arguments.output)
     except (ValueError, OSError) as error:
-        _refuse(error)
+        refuse(error)
     print(f"report       {in_shell(file)} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
@@ -157,7 +155,8 @@ def _loaded(command: str, what: str) -> Iterator[None]:
         yield
 
 
-def _parser(command: str, text: str) -> argparse.ArgumentParser:
+def parser_of(command: str, text: str) -> argparse.ArgumentParser:
+    """Returns a parser whose help is a text, in which COMMAND is how the command is typed."""
     described = text.replace("COMMAND", command)
     kind = argparse.RawDescriptionHelpFormatter
     return argparse.ArgumentParser(prog=command.rpartition("/")[2], description=described, formatter_class=kind)
@@ -166,8 +165,3 @@ def _parser(command: str, text: str) -> argparse.ArgumentParser:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="the run")
     parser.add_argument("--checkpoint", choices=("best", "last"), default="best", help="which weights; best")
-
-
-def _refuse(error: Exception) -> NoReturn:
-    print(f"gradvitals: {error}", file=sys.stderr)
-    raise SystemExit(1) from None

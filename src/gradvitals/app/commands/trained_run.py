@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from gradvitals.app.config.overrides import Overrides
+from gradvitals.app.config.overrides import Overrides, parsed
 from gradvitals.app.config.typed_paths import PATHS, typed_path
 from gradvitals.app.config.validate import check_values
 from gradvitals.errors import ConfigError
@@ -75,8 +73,5 @@ def _value(key: str, text: str) -> Any:
     """Returns a value as Hydra reads it; a path, and what Hydra cannot read as one value, as it was typed."""
     if key in PATHS:
         return typed_path(text)
-    try:
-        parsed = OverridesParser.create().parse_override(f"{key}={text}")
-    except HydraException:
-        return text
-    return text if parsed.is_sweep_override() else parsed.value()
+    found = parsed(f"{key}={text}")
+    return text if found is None or found.is_sweep_override() else found.value()

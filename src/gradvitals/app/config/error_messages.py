@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException, OverrideParseException
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import GrammarParseError, InterpolationResolutionError, OmegaConfBaseException
 
 from gradvitals.app.config.offers import as_it_was_typed, no_such_key, no_such_option
 from gradvitals.app.config.other_templates import SUBCOMMANDS
+from gradvitals.app.config.overrides import parsed
 from gradvitals.distributed.cluster_environment import rank
 from gradvitals.errors import LostProcess, MissingExtra, out_of_reach
 from gradvitals.formatting import as_typed, setting, visible
@@ -41,7 +41,7 @@ def explain(error: BaseException) -> str:
         return _unreadable(str(error.override), sys.argv[1:])
     if isinstance(error, (ConfigCompositionException, OmegaConfBaseException)):
         return _composition(error)
-    message = " ".join(_shortened(part) for part in str(error).split())
+    message = " ".join(part if len(part) <= 200 else f"{part[:200]}..." for part in str(error).split())
     # Lightning's own refusals, known by name because importing it here would take seconds.
     if type(error).__name__ == "MisconfigurationException":
         return f"trainer: {message}"
@@ -88,14 +88,8 @@ def _quoted_items(value: str) -> str | None:
 
 
 def _is_readable(override: str) -> bool:
-    try:
-        return not OverridesParser.create().parse_override(override).is_sweep_override()
-    except HydraException:
-        return False
-
-
-def _shortened(part: str, longest: int = 200) -> str:
-    return part if len(part) <= longest else f"{part[:longest]}..."
+    found = parsed(override)
+    return found is not None and not found.is_sweep_override()
 
 
 def _missing_option(error: MissingConfigException) -> str:
@@ -135,8 +129,8 @@ def _no_such_key(key: str, parent_node: DictConfig) -> str:
 
 def _no_option(message: str) -> str:
     """Hydra reports the type of the value that came, and not the group."""
-    kind, parse = message.rpartition(" ")[2], OverridesParser.create().parse_override
-    typed = [word for word in sys.argv[1:] if "=" in word and type(parse(word).value()).__name__ == kind]
+    kind, words = message.rpartition(" ")[2], sys.argv[1:]
+    typed = [word for word in words if (found := parsed(word)) and type(found.value()).__name__ == kind]
     return f"{' '.join(typed)}: expected the name of an option, GROUP=OPTION; got {kind}"
 
 

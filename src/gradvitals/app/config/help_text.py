@@ -11,9 +11,8 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
-from hydra.plugins.config_source import ConfigSource
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.formatting import as_typed, command
@@ -86,29 +85,18 @@ def _wrapped(text: str, first: str, indent: int) -> str:
 
 
 def _groups(*, _root_: DictConfig) -> str:
-    sources = GlobalHydra.instance().config_loader().get_sources()
+    loader = GlobalHydra.instance().config_loader()
     chosen = OmegaConf.to_container(_root_.hydra.runtime.choices)
-    options = {
-        group: found
-        for group in sorted({name for source in sources for name in _listed(source, "", ObjectType.GROUP)} - {"hydra"})
-        if (found := dict.fromkeys(sorted(name for source in sources for name in _options(source, group))))
-    }
+    listed = {group: _options(loader, group) for group in loader.list_groups("") if group != "hydra"}
+    options = {group: found for group, found in listed.items() if found}
     return _for_a_template(groups_text(options, phrases(_text_of("train")), chosen))  # type: ignore[arg-type]
 
 
-def _options(source: ConfigSource, group: str) -> list[str]:
-    """The options of a group in one place, and those in the folders inside it."""
-    inside = _listed(source, group, ObjectType.GROUP)
-    own = _listed(source, group, ObjectType.CONFIG)
-    return [
-        *own,
-        *(f"{name}/{option}" for name in inside for option in _listed(source, f"{group}/{name}", ObjectType.CONFIG)),
-    ]
-
-
-def _listed(source: ConfigSource, path: str, kind: ObjectType) -> list[str]:
-    is_there = source.available() and (not path or source.is_group(path))
-    return source.list(path, kind) if is_there else []
+def _options(loader: ConfigLoader, group: str) -> list[str]:
+    """The options of a group, and those in the folders inside it."""
+    folders = loader.list_groups(group)
+    inside = (f"{name}/{option}" for name in folders for option in loader.get_group_options(f"{group}/{name}"))
+    return sorted([*loader.get_group_options(group), *inside])
 
 
 def _typed(key: str, *, _root_: DictConfig) -> str:

@@ -9,14 +9,12 @@ from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from gradvitals.app.config.compose import FLATTENED, options_of_groups, usual_choices
 from gradvitals.app.config.conf_folder import conf_folder, config_file
 from gradvitals.app.config.other_templates import EXPLAINED, KEYS, LOGGERS, OPTIONS
-from gradvitals.app.config.overrides import key_of
+from gradvitals.app.config.overrides import key_of, parsed
 from gradvitals.app.config.schema import RULES
 from gradvitals.formatting import as_typed, command
 
@@ -25,7 +23,7 @@ CLOSE = 0.8  # of two names, by difflib
 UNKNOWN = "VALUE"
 
 
-def no_such_key(key: str, value: str | None, root: DictConfig | None = None, conf: Path | None = None) -> str:
+def no_such_key(key: str, value: str | None, root: DictConfig | None = None) -> str:
     """Returns one line about a key that does not exist, with what is typed in its place.
 
     Args:
@@ -39,10 +37,10 @@ def no_such_key(key: str, value: str | None, root: DictConfig | None = None, con
         >>> print(no_such_key("model.net.dropout", "0.1"))
         model.net.dropout: no such key; no network here has dropout; your own may (docs/guides/bring_your_own.md)
     """
-    return f"{key}: no such {'group' if '/' in key else 'key'}; {instead(key, value, root, conf)}"
+    return f"{key}: no such {'group' if '/' in key else 'key'}; {instead(key, value, root)}"
 
 
-def instead(key: str, value: str | None, root: DictConfig | None = None, conf: Path | None = None) -> str:
+def instead(key: str, value: str | None, root: DictConfig | None = None) -> str:
     """Returns what is typed in place of a key; see :func:`no_such_key`.
 
     Example:
@@ -53,7 +51,7 @@ def instead(key: str, value: str | None, root: DictConfig | None = None, conf: P
         return f"expected {habit}"
     if (why := EXPLAINED.get(_last(key))) is not None:
         return why
-    found = _Known.read(root, conf or conf_folder()).offers(key, value)
+    found = _Known(root).offers(key, value)
     return f"expected {either(found)}" if found else lists_all()
 
 
@@ -111,24 +109,22 @@ def as_it_was_typed(key: str, argv: Sequence[str]) -> tuple[str, str | None]:
 class _Known:
     """The keys of a config with their values now, and the options of each group."""
 
-    def __init__(self, values: Mapping[str, Any], groups: Mapping[str, Sequence[str]], conf: Path) -> None:
-        self.values, self.groups, self.conf = values, groups, conf
-
-    @classmethod
-    def read(cls, root: DictConfig | None, conf: Path) -> _Known:
-        if root is None:
-            return cls(dict.fromkeys(RULES, UNKNOWN), options_of_groups(conf), conf)
-        plain: Any = OmegaConf.to_container(root, resolve=False)
-        plain.pop("hydra", None)
-        return cls({**dict(_flat(plain)), "hydra.run.dir": UNKNOWN}, options_of_groups(conf), conf)
+    def __init__(self, root: DictConfig | None) -> None:
+        self.conf = conf_folder()
+        self.groups = options_of_groups(self.conf)
+        self.values: dict[str, Any] = dict.fromkeys(RULES, UNKNOWN)
+        if root is not None:
+            plain: Any = OmegaConf.to_container(root, resolve=False)
+            plain.pop("hydra", None)
+            self.values = {**dict(_flat(plain)), "hydra.run.dir": UNKNOWN}
 
     def offers(self, key: str, value: str | None) -> list[str]:
         if key in self.values or key in self.groups:  # typed as a flag
             return [self._typed(key, value)]
         renamed = KEYS.get(_last(key)) or KEYS.get(re.split(r"[./]", key)[0])
         if renamed and _last(key) not in KEYS:  # datamodule.batch_size
-            exact = [name for name in self.values if name == f"{renamed}.{_last(key)}"]
-            renamed = exact[0] if exact else None
+            inside = f"{renamed}.{_last(key)}"
+            renamed = inside if inside in self.values else None
         if renamed in self.values or renamed in self.groups:
             return [self._typed(str(renamed), value)]
         last = (renamed and _last(renamed)) or _last(key)
@@ -179,11 +175,10 @@ class _Known:
 
 
 def _fits(name: str, value: str) -> bool:
-    try:
-        parsed = OverridesParser.create().parse_override(f"{name}={value}")
-    except HydraException:
-        return False
-    return parsed.is_sweep_override() or name not in RULES or RULES[name].accepts(_plain(parsed.value()))
+    found = parsed(f"{name}={value}")
+    if found is None or found.is_sweep_override() or name not in RULES:
+        return found is not None
+    return RULES[name].accepts(_plain(found.value()))
 
 
 def _plain(value: Any) -> Any:

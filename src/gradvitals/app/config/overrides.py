@@ -9,6 +9,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
 
 from gradvitals.errors import ConfigError
 
@@ -62,9 +64,7 @@ class Overrides(tuple[str, ...]):
 
     def text(self, key: str) -> str | None:
         """Returns the value of a key as it was typed, the last one; None where it was not typed."""
-        values = [
-            text.partition("=")[2] for text, name in zip(self, self.keys, strict=True) if name == key and _sets(text)
-        ]
+        values = [override.partition("=")[2] for override in self if key_of(override) == key and _sets(override)]
         return values[-1] if values else None
 
     def value(self, key: str) -> Any:
@@ -108,6 +108,14 @@ def key_of(override: str) -> str:
         ('model.depth', 'callbacks.best')
     """
     return override.lstrip("+~").partition("=")[0]
+
+
+def parsed(override: str) -> Override | None:
+    """Returns an override as Hydra reads it; None where it cannot."""
+    try:
+        return OverridesParser.create().parse_override(override)
+    except HydraException:
+        return None
 
 
 def _sets(override: str) -> bool:

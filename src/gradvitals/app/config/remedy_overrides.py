@@ -40,7 +40,8 @@ def with_remedy(typed: Sequence[str], remedy: Sequence[str], conf: Path | None =
     files = [_read(conf, group, option) for group, option in _flattened(typed, conf)]
     before = _choices(typed, files, conf)
     after = {**before, **_options(remedy)}
-    replaced = [_Replaced.read(conf, group, before[group], after[group]) for group in before]
+    changed = [group for group in before if before[group] != after[group]]
+    replaced = [_Replaced.read(conf, group, before[group], after[group]) for group in changed]
     replaced = [group for group in replaced if group.old != group.new]
     kept = [word for word in typed if key_of(word) not in keys and all(group.keeps(key_of(word)) for group in replaced)]
     if "clip" in keys:
@@ -62,8 +63,6 @@ class _Replaced:
 
     @classmethod
     def read(cls, conf: Path, group: str, old: str, new: str) -> _Replaced:
-        if old == new:
-            return cls(group, {}, {})
         before, after = (OmegaConf.to_container(_read(conf, group, option).values) for option in (old, new))
         return cls(group, before.get(group, before), after.get(group, after))  # type: ignore[union-attr, arg-type]
 

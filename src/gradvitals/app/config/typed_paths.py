@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Sweep
-from hydra.errors import HydraException
 
-from gradvitals.app.config.overrides import OVERRIDE, key_of
+from gradvitals.app.config.overrides import OVERRIDE, key_of, parsed
 from gradvitals.formatting import as_typed
 
 SEVERAL = ("weights", "ckpt_path", "data.path", "data.root")  # paths of which a sweep may try several
@@ -71,10 +69,8 @@ def _as_typed(word: str, is_sweep: bool) -> str:
 
 def _read(value: str) -> object:
     """What Hydra reads; None where it cannot."""
-    try:
-        return OverridesParser.create().parse_override(f"path={value}").value()
-    except HydraException:
-        return None
+    found = parsed(f"path={value}")
+    return None if found is None else found.value()
 
 
 def _several(value: str) -> list[str]:

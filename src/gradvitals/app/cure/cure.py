@@ -105,14 +105,9 @@ def _diagnosed(sick: Trial) -> Trial:
 
 
 def remedies_for(state: CureState, settings: RunConfig, conf: Path) -> list[Remedy]:
-    """Returns the remedies for the verdict, after a range test where the learning rate may be the cause.
+    """Returns the remedies for the verdict; adds a range test to the state where the learning rate may be the cause.
 
     There is none for what only code can mend, and for ``head`` only where the config chose the loss itself.
-
-    Args:
-        state: after the sick run; the range test is added to it.
-        settings: the config of the sick run.
-        conf: the folder of the configs.
     """
     from gradvitals.app.run.run_result import net_of
 
@@ -138,32 +133,20 @@ def _finish(state: CureState, name: str | None, conf: Path, job: Job, seconds: f
     if sick.verdict == HEALTHY:
         log.info(f"healthy      {sick.length_text}, {sick.best_text}: nothing to cure")
         return
-    if not state.remedies:
-        for line in _without_remedies(state):
-            log.info(line)
-        _leave(job)
-        return
-    log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
-    if cured and file:
-        log.info(f"cured        {cured}: {sick.best_text} -> {cured.trial}")
-        log.info(f"experiment   {short(file)}{', which git ignores' if is_of_a_user(conf) else ''}")
-        log.info(f"type         {command_of(state, file)}")
-    else:
-        attempts = state.attempts
-        log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
-    log.info(f"report       {in_shell(job.run_dir / PAGE)}")
-    if not cured:
-        _leave(job)
-
-
-def _without_remedies(state: CureState) -> list[str]:
-    """What is said where no remedy was tried."""
-    sick = state.sick
     if sick.verdict == UNDECIDED:
-        return [f"undecided    {sick.reason_text}", f"type         {typed('cure', state.longer)}"]
-    return [f"not cured    no config mends it: {sick.advice or sick.evidence}"]
-
-
-def _leave(job: Job) -> None:
-    if not job.sweep:
+        log.info(f"undecided    {sick.evidence.removeprefix(f'{UNDECIDED}: ')}")
+        log.info(f"type         {typed('cure', state.longer)}")
+    elif not state.remedies:
+        log.info(f"not cured    no config mends it: {sick.advice or sick.evidence}")
+    else:
+        log.info(f"cost         {state.cost:.2f} full trainings; {seconds:.0f} s in all")
+        if cured and file:
+            log.info(f"cured        {cured}: {sick.best_text} -> {cured.trial}")
+            log.info(f"experiment   {short(file)}{', which git ignores' if is_of_a_user(conf) else ''}")
+            log.info(f"type         {command_of(state, file)}")
+        else:
+            attempts = state.attempts
+            log.info(f"not cured    none of {len(attempts)} remedies helped enough: {'; '.join(map(str, attempts))}")
+        log.info(f"report       {in_shell(job.run_dir / PAGE)}")
+    if not cured and not job.sweep:
         raise SystemExit(NOTHING_HELPED)

@@ -12,7 +12,7 @@ from gradvitals.app.cure.attempts import CureState
 from gradvitals.app.cure.experiment_file import without_paths
 from gradvitals.app.cure.trial import Trial
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
-from gradvitals.formatting import train_command, typed
+from gradvitals.formatting import typed
 from gradvitals.results.files import write_json
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def _side(trial: Trial) -> Side:
 def content(state: CureState, experiment: Path | None, seconds: float) -> dict[str, Any]:
     """Returns the content of ``cure.json``."""
     sick, attempts = state.sick, {attempt.index: attempt.trial for attempt in state.attempts}
-    name = _name(experiment)
     return {
         "outcome": _outcome(state),
         "overrides": without_paths(state.overrides),
@@ -69,7 +68,7 @@ def content(state: CureState, experiment: Path | None, seconds: float) -> dict[s
         ],
         "confirmed": [{"overrides": a.remedy.overrides, "effect": effect(a.trial)} for a in state.confirmed],
         "cured": state.cured.remedy.overrides if state.cured else None,
-        "experiment": name,
+        "experiment": _name(experiment),
         "command": command_of(state, experiment),
         "steps_planned": sick.steps_planned,
         "steps": state.steps,
@@ -93,8 +92,8 @@ def command_of(state: CureState, experiment: Path | None) -> str | None:
     if state.longer:
         return typed("cure", state.longer)
     if name := _name(experiment):
-        return train_command([f"experiment={name}"])
-    return train_command(without_paths(state.cured.trial.overrides)) if state.cured and experiment else None
+        return typed("train", [f"experiment={name}"])
+    return typed("train", without_paths(state.cured.trial.overrides)) if state.cured and experiment else None
 
 
 def effect(trial: Trial) -> dict[str, Any]:

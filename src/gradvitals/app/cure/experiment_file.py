@@ -14,7 +14,7 @@ from gradvitals.app.config.compose import FLATTENED, compose
 from gradvitals.app.config.conf_folder import is_of_a_user
 from gradvitals.app.config.overrides import slug
 from gradvitals.app.cure.attempts import Attempt, CureState
-from gradvitals.formatting import command, train_command, visible
+from gradvitals.formatting import command, typed, visible
 
 OF_THE_RUN = ("paths", "task_name", "resume", "resume_sweep", "join_sweep", "ckpt_path")  # no part of an experiment
 
@@ -90,13 +90,13 @@ def write_experiment(state: CureState, cured: Attempt, name: str, conf: Path, ru
     if not is_of_a_user(conf):
         from gradvitals.report.pages.cure_page import FILE
 
-        return _write(run_dir / FILE, state, cured, train_command(without_paths(cured.trial.overrides)), conf)
+        return _write(run_dir / FILE, state, cured, typed("train", without_paths(cured.trial.overrides)), conf)
     folder = cured_folder(conf)
     folder.mkdir(parents=True, exist_ok=True)
     cures = _cures(state)
     files = (folder / f"{name}{f'_{i}' if i > 1 else ''}.yaml" for i in count(1))
     file = next(file for file in files if not file.exists() or cures in file.read_text(encoding="utf-8").splitlines())
-    return _write(file, state, cured, train_command([f"experiment=cured/{file.stem}"]), conf)
+    return _write(file, state, cured, typed("train", [f"experiment=cured/{file.stem}"]), conf)
 
 
 def cured_folder(conf: Path) -> Path:
@@ -105,12 +105,6 @@ def cured_folder(conf: Path) -> Path:
 
 
 def _write(file: Path, state: CureState, cured: Attempt, run_by: str, conf: Path) -> Path:
-    header = [*_header(state, cured, run_by), _cures(state), ""]
-    file.write_text("\n".join(header) + experiment(cured.trial.overrides, conf), encoding="utf-8")
-    return file
-
-
-def _header(state: CureState, cured: Attempt, run_by: str) -> list[str]:
     remedy, full, sick = cured.remedy, cured.trial, state.sick
     lines = [
         "@package _global_",
@@ -120,11 +114,13 @@ def _header(state: CureState, cured: Attempt, run_by: str) -> list[str]:
         f"Time     {full.seconds:.0f} s",
         f"Source   {remedy.source}; {command('cure')}, at a cost of {state.cost:.1f} full trainings",
     ]
-    return [_comment(line) for line in lines]
+    header = [*map(_comment, lines), _cures(state), ""]
+    file.write_text("\n".join(header) + experiment(full.overrides, conf), encoding="utf-8")
+    return file
 
 
 def _cures(state: CureState) -> str:
-    return _comment(f"Cures    {train_command(without_paths(state.overrides))}")
+    return _comment(f"Cures    {typed('train', without_paths(state.overrides))}")
 
 
 def _comment(text: str) -> str:

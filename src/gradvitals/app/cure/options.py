@@ -10,7 +10,6 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gradvitals.app.config.constraints import Constraint, either, integer, number, one_of, optional
-from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.config.pre_run_check import PreRunCheck
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.errors import ConfigError
@@ -59,6 +58,6 @@ class CurePreRunCheck(PreRunCheck):
 
     def checked(self, config: DictConfig) -> RunConfig:
         found = super().checked(config)
-        typed = Overrides(config.hydra.overrides.task).typed_keys
-        CureOptions.checked(config.cure, [*typed, *(["look"] if config.look else [])])  # debug=table sets it
+        typed = [*found.overrides.typed_keys, *(["look"] if found["look"] else [])]  # which debug=table sets
+        CureOptions.checked(config.cure, typed)
         return found

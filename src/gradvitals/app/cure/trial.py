@@ -100,11 +100,6 @@ class Trial:
         return f"best {self.objective} {self.best:.3g}" if self.best is not None else "no metric"
 
     @property
-    def reason_text(self) -> str:
-        """Why the verdict was given, without its name."""
-        return self.evidence.removeprefix(f"{self.verdict}: ")
-
-    @property
     def length_text(self) -> str:
         return f"{self.steps} steps, {self.seconds:.1f} s"
 
@@ -231,8 +226,7 @@ def _status(run: Run, reason: str | None) -> str:
     from gradvitals.app.run import run_result as outcome
 
     status = "failed" if reason else outcome.status(run)
-    monitor = run.monitor
-    by_verdict = monitor is not None and monitor.stopped_it
+    by_verdict = run.monitor is not None and run.monitor.stopped_it
     return "completed" if status == "stopped" and not by_verdict else status
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,7 +77,9 @@ def describe(data: LightningDataModule) -> DataShape:
     Ours know it (``splits``). Of a user's module, attributes of these names are taken, and what is missing is read off
     the first training batch.
     """
-    with _one_process_at_a_time():
+    # Where a launcher started several processes on this machine, one downloads what all need.
+    lock = nullcontext() if ClusterEnvironment.at_work() is None else user_lock("data")
+    with lock:
         data.prepare_data()
     data.setup("fit")
     splits = getattr(data, "splits", None)
@@ -121,13 +122,3 @@ def description_of(data: LightningDataModule) -> TableDescription | None:
     """Returns what was read of the table that the data come from; None where they are no table."""
     description = getattr(data, "description", None)
     return description if isinstance(description, TableDescription) else None
-
-
-@contextmanager
-def _one_process_at_a_time() -> Iterator[None]:
-    """Where a launcher started several processes on this machine, one downloads what all need."""
-    if ClusterEnvironment.at_work() is None:
-        yield
-        return
-    with user_lock("data"):
-        yield

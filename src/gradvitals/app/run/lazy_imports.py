@@ -1,10 +1,11 @@
 """Defers half of ``import lightning``: packages that a run hardly ever uses are imported at their first use.
 
 torchmetrics imports torchvision, transformers and parts of SciPy for metrics of images, texts and sounds, where they
-are installed. Lightning imports torch's compiler to recognize compiled modules, and an optimizer imports it to be
-skipped by it. Together they take longer than everything else. While Lightning is imported, stand-ins represent those
-packages: a stand-in knows a name and nothing more, and its first use imports the package. Afterwards the packages are
-imported as usual. ``GRADVITALS_LAZY=0`` in the environment turns all of this off.
+are installed. Lightning imports torch's compiler to recognize compiled modules, and Triton to count operations; an
+optimizer imports the compiler to be skipped by it. scikit-learn imports pandas and half of SciPy. Together they take
+longer than everything else. While such a package is imported, stand-ins represent those others: a stand-in knows a name
+and nothing more, and its first use imports the package. Afterwards the packages are imported as usual.
+``GRADVITALS_LAZY=0`` in the environment turns all of this off.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 from unittest.mock import patch
 
-BESIDE_LIGHTNING = ("torchvision", "transformers", "scipy.signal", "scipy.optimize", "torch._dynamo")
-BESIDE_DATA = ("scipy.stats", "pandas", "torch._dynamo")  # imported by scikit-learn and torchvision
+BESIDE_LIGHTNING = ("torchvision", "transformers", "scipy.signal", "scipy.optimize", "triton", "torch._dynamo")
+BESIDE_DATA = ("scipy.stats", "scipy.interpolate", "scipy.integrate", "scipy.optimize", "pandas", "torch._dynamo")
 
 
 def _is_on() -> bool:
@@ -117,7 +118,8 @@ class _StandIn:
 
     def __instancecheck__(self, instance: Any) -> bool:
         """Nothing is an instance of a class that was never imported."""
-        return self._module.__name__ in sys.modules and isinstance(instance, self._real)
+        known = sys.modules.get(self._module.__name__)
+        return known not in (None, self._module) and isinstance(instance, self._real)
 
 
 def import_lightning() -> None:

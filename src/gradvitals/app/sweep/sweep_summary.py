@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.plugins.launcher import Launcher
+
 from gradvitals.app.sweep.progress import Progress, folders
 from gradvitals.errors import ConfigError
-from gradvitals.formatting import command, in_shell, train_command, visible
+from gradvitals.formatting import command, in_shell, typed, visible
 from gradvitals.report.pages.phrases import alone
 from gradvitals.report.tables.sweep import answer, as_csv, markdown, text
 from gradvitals.results.aggregate import Sweep, fold
 from gradvitals.results.files import write_bytes
 from gradvitals.results.record import below
 from gradvitals.results.status import Status
+from hydra_plugins.gradvitals_launchers import Fork
 
 log = logging.getLogger(__name__)
 PAGE = "sweep.html"
@@ -37,7 +40,7 @@ def watched_sweep(
     sweep_dir: Path,
     total: int,
     pending: int,
-    launcher: Any = None,
+    launcher: Launcher | None = None,
     figures: Callable[[], Figures] = tuple,
     alone: AbstractContextManager[Any] | None = None,
 ) -> Iterator[None]:
@@ -56,10 +59,10 @@ def watched_sweep(
         SystemExit: 1 where a job failed.
         ConfigError: jobs have run and there is no directory of theirs.
     """
-    lock, forks = alone or nullcontext(), hasattr(launcher, "meanwhile")  # of the launcher that forks
+    lock = alone or nullcontext()
     try:
-        with Progress(sweep_dir, total, pending, in_thread=not forks) as progress:
-            if forks:
+        with Progress(sweep_dir, total, pending, in_thread=not isinstance(launcher, Fork)) as progress:
+            if isinstance(launcher, Fork):
                 launcher.meanwhile = progress.look
             yield
     except BaseException:
@@ -85,7 +88,7 @@ def summarize(sweep_dir: Path, figures: Callable[[], Figures] = tuple) -> Summar
     sweep = fold(records)
     names = _write_all(sweep, sweep_dir, figures)
     best = next((run for row in sweep.rows for run in row.ended), None)
-    again = [f"the best     {train_command(alone(best))}"] if best else []
+    again = [f"the best     {typed('train', alone(best))}"] if best else []
     page = [f"report       {in_shell(sweep_dir / PAGE)}"] if PAGE in names else []
     files = f"files        {', '.join(name for name in names if name != PAGE)}"
     lines = ["", text(sweep), answer(sweep), *again, f"sweep        {in_shell(sweep_dir)}", files, *page]

@@ -16,6 +16,9 @@ from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.thresholds import Thresholds
 
+# What most causes that keep a net from learning at all bring with them.
+SYMPTOMS = ("vanishing", "exploding", "dead_units", "saturated", "non_finite", "stalled", "unstable", "overclipped")
+
 
 @dataclass(frozen=True)
 class Rule:

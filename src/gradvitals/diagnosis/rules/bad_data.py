@@ -12,12 +12,10 @@ import math
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn, patience
+from gradvitals.diagnosis.rules import SYMPTOMS
 from gradvitals.diagnosis.thresholds import Thresholds
 
-EXPLAINS = (
-    *("vanishing", "exploding", "dead_units", "saturated", "non_finite", "stalled", "unstable", "overclipped"),
-    *("poor_init", "target_scale", "slow"),
-)
+EXPLAINS = (*SYMPTOMS, "poor_init", "target_scale", "slow")
 NEARLY_NOTHING = 0.05  # share of the first loss
 
 

@@ -18,7 +18,6 @@ ADVICE = (
     "Initialize for the activation, nn.init.kaiming_normal_(layer.weight) before nn.ReLU(), and lower the learning "
     "rate; or add shortcuts, x + block(x)."
 )
-THROUGH_TIME = "through time"
 ADVICE_THROUGH_TIME = (
     "Clip by norm, nn.utils.clip_grad_norm_(parameters, 1.0), and draw the recurrent weights orthogonal: "
     "nn.init.orthogonal_(rnn.weight_hh_l0)."
@@ -56,7 +55,7 @@ def _through_time(history: History, limits: Thresholds) -> Finding | None:
         if found.ratio >= 10**limits.decades:
             decades = math.log10(found.ratio) if found.ratio < math.inf else math.inf
             numbers = (history.latest.step, decades, limits.decades)
-            return Finding("exploding", found.layer, *numbers, found.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME)
+            return Finding("exploding", found.layer, *numbers, found.evidence, "through time", ADVICE_THROUGH_TIME)
     return None
 
 

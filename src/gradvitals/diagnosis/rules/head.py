@@ -9,13 +9,11 @@ from __future__ import annotations
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn, is_over, learned
+from gradvitals.diagnosis.rules import SYMPTOMS
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.diagnosis.witness import HeadFact
 
-EXPLAINS = (
-    *("vanishing", "exploding", "dead_units", "saturated", "non_finite", "stalled", "unstable", "overclipped"),
-    *("poor_init", "target_scale", "slow", "bad_data", "no_update"),
-)
+EXPLAINS = (*SYMPTOMS, "poor_init", "target_scale", "slow", "bad_data", "no_update")
 # Such a net cannot learn what is asked.
 CERTAIN = ("one_unit", "over_batch", "broadcast", "not_log", "not_probabilities")
 MOST = 0.7  # share of the loss of a constant output

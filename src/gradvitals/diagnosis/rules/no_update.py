@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History, Observation
 from gradvitals.diagnosis.learning import does_not_learn, is_over, patience
+from gradvitals.diagnosis.rules import SYMPTOMS
 from gradvitals.diagnosis.rules.stalled import usual_update
 from gradvitals.diagnosis.thresholds import Thresholds
 from gradvitals.diagnosis.training_state import TrainingState
 
-EXPLAINS = ("stalled", "vanishing", "exploding", "overclipped", "saturated", "dead_units", "unstable", "non_finite")
+EXPLAINS = SYMPTOMS
 STEPS = 3  # measured steps at which it must be so
 FEW, FEW_WITHOUT_HEAD = 0.01, 0.1  # share of the parameters that is too small to learn with
 
@@ -43,7 +44,8 @@ def _nothing_is_trained(history: History, limits: Thresholds, known: Known) -> F
     latest, state = known[-1]
     is_stray = all(s.trained_share == 0 and (s.unheld or s.foreign) for _, s in known)
     if is_stray and (all(s.unheld for _, s in known) or does_not_learn(history, limits)):
-        evidence = f"the optimizer holds none of the module's parameters{_others(state)}"
+        others = f", but {state.foreign} that are not" if state.foreign else ""
+        evidence = f"the optimizer holds none of the module's parameters{others}"
         advice = "Give the optimizer the parameters of the module that runs: torch.optim.Adam(self.parameters())"
         return _finding(latest, 0.0, evidence, "an optimizer of other parameters, such as those of a copy", advice)
     if stray := _held_twice(known):
@@ -80,10 +82,6 @@ def _rate_of_zero(history: History, limits: Thresholds, known: Known) -> str | N
         rates.setdefault(state.optimizer, []).append(state.own_rate)
     zero = [n for n, of_one in rates.items() if len(of_one) >= STEPS and all(rate == 0 for rate in of_one)]
     return f" of optimizer {zero[0]}" if zero else None
-
-
-def _others(state: TrainingState) -> str:
-    return f", but {state.foreign} that are not" if state.foreign else ""
 
 
 def _unheld(history: History, limits: Thresholds, known: Known) -> Finding | None:

@@ -5,19 +5,10 @@ from __future__ import annotations
 from gradvitals.diagnosis.finding import Finding
 from gradvitals.diagnosis.history import History
 from gradvitals.diagnosis.learning import does_not_learn
+from gradvitals.diagnosis.rules import SYMPTOMS
 from gradvitals.diagnosis.thresholds import Thresholds
 
-EXPLAINS = (
-    "vanishing",
-    "exploding",
-    "dead_units",
-    "saturated",
-    "stalled",
-    "unstable",
-    "overclipped",
-    "slow",
-    "non_finite",
-)
+EXPLAINS = (*SYMPTOMS, "slow")
 
 
 def judge(history: History, limits: Thresholds) -> Finding | None:

@@ -25,7 +25,6 @@ ADVICE = (
     "Initialize for the activation, nn.init.kaiming_normal_(layer.weight) before nn.ReLU(); replace nn.Sigmoid() by "
     "nn.ELU(); or add shortcuts, x + block(x), or a norm, nn.LayerNorm(width)."
 )
-THROUGH_TIME = "through time"
 ADVICE_THROUGH_TIME = (
     "Draw the recurrent weights orthogonal, nn.init.orthogonal_(rnn.weight_hh_l0), or start from the identity with "
     "nn.RNN(..., nonlinearity='relu'); better, replace nn.RNN by nn.GRU, or by nn.LSTM with a bias of 1 at the forget "
@@ -64,7 +63,7 @@ def _through_time(history: History, limits: Thresholds) -> Finding | None:
     now = profiles[-1]
     decades = math.log10(now.ratio) if now.ratio else -math.inf
     numbers = (history.latest.step, decades, -limits.decades)
-    return Finding("vanishing", now.layer, *numbers, now.evidence, THROUGH_TIME, ADVICE_THROUGH_TIME)
+    return Finding("vanishing", now.layer, *numbers, now.evidence, "through time", ADVICE_THROUGH_TIME)
 
 
 def _reaches_further(profiles: Sequence[TimeProfile]) -> bool:

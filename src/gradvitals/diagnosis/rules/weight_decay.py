@@ -34,22 +34,19 @@ def judge(history: History, limits: Thresholds) -> Finding | None:
     largest, steps = max(decays), latest.step - first.step
     if largest >= PER_STEP and (left is None or left <= SHRUNK):
         evidence = f"weight decay shrinks the weights by {largest:.1%} in each step"
-        return _finding(latest.step, largest, PER_STEP, evidence + _left(left))
+        return _finding(latest.step, largest, PER_STEP, evidence, left)
     if left is None or left > 0.5:
         return None
     expected = math.exp(-steps * sum(decays) / len(decays))
     if expected <= math.sqrt(0.5):
         evidence = f"weight decay shrinks the weights to {expected:.0%} in {steps} steps"
-        return _finding(latest.step, expected, 0.5, evidence + _left(left))
+        return _finding(latest.step, expected, 0.5, evidence, left)
     if now.pull is not None and now.pull >= PULL:
         evidence = f"weight decay is {now.pull:.1f} times as large as the gradient of the loss"
-        return _finding(latest.step, now.pull, PULL, evidence + _left(left))
+        return _finding(latest.step, now.pull, PULL, evidence, left)
     return None
 
 
-def _left(share: float | None) -> str:
-    return f"; their norm is {share:.0%} of that at the start" if share is not None else ""
-
-
-def _finding(step: int, value: float, threshold: float, evidence: str) -> Finding:
+def _finding(step: int, value: float, threshold: float, evidence: str, left: float | None) -> Finding:
+    evidence += f"; their norm is {left:.0%} of that at the start" if left is not None else ""
     return Finding("weight_decay", None, step, value, threshold, evidence, "weight decay too large", ADVICE)

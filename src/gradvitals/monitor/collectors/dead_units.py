@@ -15,7 +15,7 @@ from gradvitals.monitor.collectors.readings import Readings
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import WatchedNetwork
 from gradvitals.vitals import DeadUnits
-from gradvitals.vitals.hooks import Wrap, unchanged
+from gradvitals.vitals.hooks import Wrap
 
 SAMPLES = 1000  # a unit that is zero for each of fewer may be seldom used and not dead
 REST = 19  # batches without watching for each one with it
@@ -27,7 +27,7 @@ class DeadUnitCollector(Collector):
     Where the network is compiled, and measured batches alone run eagerly, only those are watched.
     """
 
-    def __init__(self, network: WatchedNetwork, processes: Collectives, wrap: Wrap = unchanged) -> None:
+    def __init__(self, network: WatchedNetwork, processes: Collectives, wrap: Wrap) -> None:
         self._network, self._processes, self._wrap = network, processes, wrap
         self._open: DeadUnits | None = None
         self._seen: DeadUnits | None = None

@@ -65,8 +65,7 @@ class LossWitness(Collector):
     def _look(self, number: int, call: LossCall) -> Tensor:
         """The numbers of a call: zeros where its targets are all alike, so that they teach nothing."""
         constant = self._constants.setdefault(number, Constant())
-        found = compare(call, constant, self._generator)
-        numbers = torch.stack([found.loss, found.constant, found.exchanged, found.scatter.square(), found.unit])
+        numbers = compare(call, constant, self._generator)
         self._indexed = self._indexed or call.is_indexed
         if self._see_labels is not None and call.is_indexed and call.targets is not None and call.targets.ndim == 1:
             self._see_labels(call.targets)

@@ -48,8 +48,8 @@ class NonFiniteGuard(Collector):
         finding: step and place of the first one.
     """
 
-    def __init__(self, mode: str, loop: TrainingLoop, network: nn.Module, isolation: Isolation | None = None) -> None:
-        self._isolation = isolation or Isolation()
+    def __init__(self, mode: str, loop: TrainingLoop, network: nn.Module, isolation: Isolation) -> None:
+        self._isolation = isolation
         self.skipped, self.dropped = 0, False
         self.finding: tuple[int, str] | None = None
         self._mode, self._ends = mode, mode == "stop"

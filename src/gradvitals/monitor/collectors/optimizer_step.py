@@ -67,9 +67,6 @@ class OptimizerStep:
         scale: what the gradients are multiplied by before the step.
         settings: of which ``updates``, ``clip_cosine`` and ``histograms`` count; sharded weights have no histograms.
         clips: whether something may clip.
-
-    Attributes:
-        measurement, readings: see above.
     """
 
     def __init__(
@@ -82,7 +79,6 @@ class OptimizerStep:
         clips: bool,
     ) -> None:
         self._trained, self._scale, self._clips = trained, scale, clips
-        self._scale_after = scale
         self._seen: list[tuple[int, int]] = []
         self.measurement, self.readings = measurement, readings
         self._before: list[float] = []
@@ -102,24 +98,19 @@ class OptimizerStep:
         """Decides whether something clips: whether the gradients were changed since :meth:`note_versions`."""
         self._clips = self._seen != versions(self._trained.parameters)
 
-    def after(self, scale: float | None = None) -> None:
-        """Measures after the step.
-
-        Args:
-            scale: what the gradients are multiplied by now; None: by the same as before.
-        """
-        self._scale_after = self._scale if scale is None else scale
+    def after(self, scale: float) -> None:
+        """Measures after the step; ``scale`` is what the gradients are multiplied by now."""
         if self._old:
             self.readings.gather(UPDATES, self._add_updates)
         if self._clips:
-            self.readings.gather(GRADIENTS, self._add_after)
+            self.readings.gather(GRADIENTS, self._add_after, scale)
 
     def _add_before(self, keeps: bool) -> None:
         self._add_gradients(self._finish_before)
         self._copies = [g.clone() for g in gradients(self._trained.parameters)] if keeps else []
 
-    def _add_after(self) -> None:
-        self._add_gradients(self._finish_after)
+    def _add_after(self, scale: float) -> None:
+        self._add_gradients(partial(self._finish_after, scale))
         if self._copies:
             self._add_cosines(self._copies, gradients_or_zeros(self._trained.parameters))
 
@@ -154,8 +145,8 @@ class OptimizerStep:
         self._finish_layers("grad_norm", self._before[:-1])
         self.measurement.set_total("grad_norm/total", math.hypot(*self._before))
 
-    def _finish_after(self, values: Sequence[float]) -> None:
-        after = [value / self._scale_after for value in values]
+    def _finish_after(self, scale: float, values: Sequence[float]) -> None:
+        after = [value / scale for value in values]
         self._finish_layers("grad_norm_clipped", after[:-1])
         total_before, total = math.hypot(*self._before), math.hypot(*after)
         self.measurement.set_total("grad_norm_clipped/total", total)

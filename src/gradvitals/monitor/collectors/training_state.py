@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
@@ -19,10 +20,9 @@ from gradvitals.monitor.loop import TrainingLoop
 from gradvitals.monitor.measurement import Measurement
 from gradvitals.monitor.network import WatchedNetwork
 from gradvitals.vitals import Layer
-from gradvitals.vitals.norms import joint_norm, norms
+from gradvitals.vitals.norms import joint_norm, norms, sums
 from gradvitals.vitals.trained_parameters import (
     CalledModules,
-    checksum,
     coupled_decay,
     held_by,
     learning_rate,
@@ -37,7 +37,7 @@ class TrainingStateCollector(Collector):
     """Looks at all parameters in measured steps, on the host.
 
     The device is asked only for gradients of layers that had none so far, for gradients that were not zeroed, and for
-    the weights' checksum where several processes have copies of them.
+    the weights' sums where several processes have copies of them.
     """
 
     def __init__(self, network: WatchedNetwork, loop: TrainingLoop) -> None:
@@ -142,7 +142,7 @@ class TrainingStateCollector(Collector):
         processes, weights = readings.processes, [p for _, p in self._named if p.requires_grad]
         if processes.total == 1 or not weights or any(map(is_sharded, weights)):
             return
-        own = checksum(weights)
+        own = torch.stack([torch.stack(sums(weight)) for weight in weights]).sum(0)  # sum and sum of squares of all
         places = own.new_zeros(processes.total, len(own))
         places[processes.rank] = own
         readings.add_shares(places.flatten(), self._finish_replicas)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gradvitals.formatting import duration, number, train_command
+from gradvitals.formatting import duration, number, typed
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.figures import HOW_TO_READ, Line, curves, gradient_lines
 from gradvitals.report.pages.page import (
@@ -45,7 +45,8 @@ def cure_page(found: Mapping[str, Any], before: Side, after: Side | None = None)
         before: the sick run.
         after: the cured run, or else the best that was trained at full length; None: there is none.
     """
-    sections = [_to_do(found), _wrong(found), _tried(found), _gradients(before, after), _curves(before, after)]
+    sides = {"before": before} | ({"after": after} if after else {})
+    sections = [_to_do(found), _wrong(found), _tried(found), _gradients(sides), _curves(sides)]
     return document(_headline(found), _header(found), sections)
 
 
@@ -64,19 +65,17 @@ def _header(found: Mapping[str, Any]) -> list[Html]:
         tag("p", "cure", class_="over"),
         tag("h1", phrases.mark(look, _headline(found))),
         tag("p", lede, class_="lede") if lede else Html(),
-        paragraph(tag("code", train_command(found["overrides"]))),
+        paragraph(tag("code", typed("train", found["overrides"]))),
         _facts(found),
     ]
 
 
 def _facts(found: Mapping[str, Any]) -> Html:
     sick, full = found["sick"], _confirmed(found)
-    pairs: list[tuple[str, object, str]] = [("before", sick["verdict"] or sick["status"], _metric(sick))]
-    if full:
-        pairs.append(("after", full["verdict"] or full["status"], _metric(full)))
-    pairs.append(("cost", found["cost"], f"trainings of full length, {found['steps_planned']} steps"))
-    pairs.append(("time", duration(found["seconds"]["all"]), "in all"))
-    return facts(pairs)
+    ends = {"before": sick} | ({"after": full} if full else {})
+    pairs = [(name, end["verdict"] or end["status"], _metric(end)) for name, end in ends.items()]
+    cost = ("cost", found["cost"], f"trainings of full length, {found['steps_planned']} steps")
+    return facts([*pairs, cost, ("time", duration(found["seconds"]["all"]), "in all")])
 
 
 def _confirmed(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -176,13 +175,12 @@ def _metric(effect: Mapping[str, Any]) -> str:
     return f"{effect['objective']} {number(effect['best'], 3)}" if effect["best"] is not None else "no metric"
 
 
-def _gradients(before: Side, after: Side | None) -> Html | None:
-    sides = {"Before": before} | ({"After": after} if after else {})
+def _gradients(sides: Mapping[str, Side]) -> Html | None:
     drawn = {name: gradient_lines(_by_layer(side)) for name, side in sides.items() if side.profiles}
     if not drawn:
         return None
     _share_axis(list(drawn.values()))
-    figures = [figure(each, f"{name}: dL/dh by layer") for name, each in drawn.items()]
+    figures = [figure(each, f"{name.capitalize()}: dL/dh by layer") for name, each in drawn.items()]
     return section("Gradient by layer", note(HOW_TO_READ), row(figures))
 
 
@@ -198,14 +196,13 @@ def _share_axis(drawn: Sequence[Drawing]) -> None:
         each["layout"]["yaxis"]["range"] = [min(lows), max(highs)]
 
 
-def _curves(before: Side, after: Side | None) -> Html | None:
-    sides = [("before", before), *([("after", after)] if after else [])]
-    tags = dict.fromkeys(name for _, side in sides for name in side.curves)
+def _curves(sides: Mapping[str, Side]) -> Html | None:
+    tags = dict.fromkeys(name for side in sides.values() for name in side.curves)
     drawn = [figure(_beside(name, sides), name) for name in tags]
     return section("Validation", row(drawn)) if drawn else None
 
 
-def _beside(name: str, sides: Sequence[tuple[str, Side]]) -> Drawing:
+def _beside(name: str, sides: Mapping[str, Side]) -> Drawing:
     quantity = name.rpartition("/")[2]
-    lines = [Line(which, side.curves.get(name, []), i, i) for i, (which, side) in enumerate(sides)]
+    lines = [Line(which, side.curves.get(name, []), i, i) for i, (which, side) in enumerate(sides.items())]
     return curves(lines, NAMES.get(quantity, quantity).lower())

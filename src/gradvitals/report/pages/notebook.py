@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from gradvitals.diagnosis.outcome import HEALTHY
 from gradvitals.report.pages.page import Html, picture, tag
 from gradvitals.report.pages.phrases import SIGNS, Look, look_of
-from gradvitals.report.tables.columns import name_end
 from gradvitals.report.tables.preflight import TITLES, cells, remarks
 from gradvitals.report.tables.sweep import answer, averaged_lines, table_cells
-from gradvitals.report.tables.vitals_summary import VitalsSummary, cell, columns, telling
+from gradvitals.report.tables.vitals_summary import VitalsSummary, layer_rows
 from gradvitals.results.aggregate import Sweep
 from gradvitals.signal_propagation.reading import Preflight
 
@@ -37,14 +36,15 @@ def vitals_card(found: VitalsSummary, png: bytes | None = None, remark: str = ""
         remark: why not.
     """
     advice = found.diagnosis.advice
+    rows = layer_rows(found, LONGEST)
     parts = [
         _line(_badge(look_of([found.diagnosis.verdict]), found.verdict), " ", found.evidence),
         *(_line("With it: ", symptom) for symptom in found.symptoms),
         _line(tag("b", "What may help: "), advice) if advice else "",
         _muted("Measured: ", found.steps),
-        tag("div", _picture(png, "L2 norm of dL/dh by layer, one line for each measured step")) if png else "",
+        _picture(png, "L2 norm of dL/dh by layer, one line for each measured step"),
         _muted(remark) if remark else "",
-        _layers(found) if found.measured and found.layers else "",
+        _table(rows[0], rows[1:], left=(1,)) if rows else "",
     ]
     return _card(parts)
 
@@ -61,7 +61,7 @@ def preflight_card(found: Preflight, png: bytes | None = None) -> Html:
     rows = [list(cells(layer, LONGEST)) for layer in found.layers]
     verdict = "even" if name == HEALTHY else name  # of a profile, which does not say what the network will learn
     first = _line(_badge(look, verdict), " ", evidence)
-    drawn = tag("div", _picture(png, "L2 norm of dL/dx by time step, measured and predicted")) if png else ""
+    drawn = _picture(png, "L2 norm of dL/dx by time step, measured and predicted")
     return _card([first, *map(_muted, facts), drawn, _table(TITLES, _thinned(rows), left=(1,))])
 
 
@@ -90,19 +90,8 @@ def _badge(look: Look, words: str) -> Html:
     return tag("span", f"{SIGNS[look]} {words}", style=BADGE + COLORS[look])
 
 
-def _picture(png: bytes, shown: str) -> Html:
-    return picture(png, shown, style=PICTURE)
-
-
-def _layers(found: VitalsSummary) -> Html:
-    quantities = columns(found.layers)
-    rows = [
-        ["", f"... {each} more", *("" for _ in quantities)]
-        if isinstance(each, int)
-        else [str(each.index), name_end(each.name, LONGEST), *(cell(each, quantity) for quantity in quantities)]
-        for each in telling(found)
-    ]
-    return _table(["", "layer", *quantities.values()], rows, left=(1,))
+def _picture(png: bytes | None, shown: str) -> Html:
+    return tag("div", picture(png, shown, style=PICTURE)) if png else Html()
 
 
 def _thinned(rows: list[list[str]]) -> list[list[str]]:

@@ -37,9 +37,9 @@ def escape(content: object) -> Html:
     return content if isinstance(content, Html) else Html(html.escape(visible(str(content))))
 
 
-def join(parts: Iterable[object]) -> Html:
-    """Returns parts one after the other."""
-    return Html("".join(escape(part) for part in parts))
+def join(parts: Iterable[object], between: str = "") -> Html:
+    """Returns parts one after the other, with a text between them."""
+    return Html(escape(between).join(escape(part) for part in parts))
 
 
 def tag(name: str, *content: object, **attributes: object) -> Html:

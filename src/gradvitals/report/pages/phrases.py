@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
-from gradvitals.formatting import train_command
+from gradvitals.formatting import typed
 from gradvitals.report.pages.page import Html, tag
 from gradvitals.results.longer_run import longer
 from gradvitals.results.record import Record
@@ -105,9 +105,9 @@ def alone(record: Record) -> list[str]:
 
 def remedy_command(record: Record, remedy: Mapping[str, Any], with_remedy: WithRemedy) -> str:
     """Returns the command of a run with a remedy in it."""
-    return train_command(with_remedy(alone(record), remedy["overrides"]))
+    return typed("train", with_remedy(alone(record), remedy["overrides"]))
 
 
 def longer_command(record: Record) -> str:
     """Returns the command of a run that is long enough for a verdict."""
-    return train_command(longer(alone(record), record.config, record.result.steps))
+    return typed("train", longer(alone(record), record.config, record.result.steps))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gradvitals.diagnosis.outcome import HEALTHY, NOT_LEARNING, UNDECIDED
-from gradvitals.formatting import duration, number, train_command, typed
+from gradvitals.formatting import duration, number, typed
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.comparison import plain_by_key
 from gradvitals.report.pages.page import (
@@ -65,7 +65,7 @@ def _header(record: Record) -> list[Html]:
         lines.append(paragraph(f"Not finite from step {place.step} on: {place.where}."))
     if reason := record.result.reason:
         lines.append(paragraph(f"{record.status}: {reason}"))
-    return [*lines, paragraph(tag("code", train_command(phrases.alone(record)))), _facts(record)]
+    return [*lines, paragraph(tag("code", typed("train", phrases.alone(record)))), _facts(record)]
 
 
 def _headline(record: Record) -> Html:
@@ -90,7 +90,7 @@ def _facts(record: Record) -> Html:
         speed = result.samples_per_second
         pairs.append(("steps", result.steps, f"{number(result.epochs)} epochs"))
         pairs.append(
-            ("training time", record.seconds and duration(record.seconds), f"{speed:,.0f} samples/s" if speed else "")
+            ("training time", result.seconds and duration(result.seconds), f"{speed:,.0f} samples/s" if speed else "")
         )
         pairs.append(("parameters", result.parameters and result.parameters.trained, "trained"))
     if gain := record.vitals.get("gain_per_layer"):
@@ -120,7 +120,7 @@ def _without_remedy(record: Record) -> Html:
     if record.status.is_lost:
         missing = "There is no result of this run. If it is no longer running, resume it:"
         words = missing if record.status is Status.MISSING else "Resume the run:"
-        return join([paragraph(words), command(train_command([f"resume={record.folder}"]))])
+        return join([paragraph(words), command(typed("train", [f"resume={record.folder}"]))])
     if record.verdict == HEALTHY:
         return paragraph("Nothing: the gradients reach every layer and the network learns.")
     if phrases.verdict_name(record) == UNDECIDED:

@@ -99,7 +99,7 @@ def _runs(found: Compared, folder: Path | None) -> Html:
     rows = [
         [_box(place), place + 1, _linked(name, record, folder), phrases.status(record), phrases.verdict(record)]
         + [record.metric(metric, end) for metric, end in ends]
-        + [record.vitals.get("gain_per_layer"), record.result.steps, record.seconds]
+        + [record.vitals.get("gain_per_layer"), record.result.steps, record.result.seconds]
         for place, (name, record) in enumerate(zip(found.names, found.records, strict=True))
     ]
     caption = "Best first; a click on a heading sorts. The boxes choose which runs the figures show."

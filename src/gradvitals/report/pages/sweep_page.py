@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gradvitals.formatting import counted, counts, number, train_command
+from gradvitals.formatting import counted, counts, number, typed
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.figures import dots, integer_ticks
 from gradvitals.report.pages.heat_maps import Grid, grids
@@ -66,15 +66,15 @@ def _header(sweep: Sweep) -> list[Html]:
     replicates = ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in sweep.replicates.items())
     size = f"{len(sweep.runs)} runs of {len(sweep.rows)} configurations, {replicates}"
     over = tag("p", f"{size}: {counts(sweep.statuses)}", class_="over")
-    best = next((row for row in sweep.rows if row.objective.n), None)
-    if best is None or sweep.objective is None:
+    best = sweep.best
+    if best is None:
         return [over, tag("h1", "No configuration has a result")]
     runs = "1 run" if best.objective.n == 1 else f"mean ± std of {best.objective.n} runs"
     return [
         over,
         tag("h1", f"Best {sweep.objective}: {mean_std(best.objective)}"),
         tag("p", tag("code", best.name), f", {runs}{on_folds(best, sweep)}", class_="lede"),
-        command(train_command(phrases.alone(best.ended[0]))),
+        command(typed("train", phrases.alone(best.ended[0]))),
     ]
 
 
@@ -100,15 +100,14 @@ def _table(sweep: Sweep, folder: Path | None) -> Html:
 def _row(row: Configuration, sweep: Sweep, own: bool) -> list[object]:
     settings = [tag("code", row.settings.get(key, DEFAULT), class_="key") for key in sweep.keys]
     found = [*([row.objective] if own else []), row.best, row.final, *([row.tested] if sweep.tested else [])]
-    numbers = [value for each in found for value in (each.mean, _rounded(each.sd))]
+    numbers = [value for each in found for value in (each.mean, each.sd and float(f"{each.sd:.2g}"))]
     verdicts = phrases.mark(phrases.look_of(row.verdicts), counted(row.verdicts)) if row.verdicts else None
     return [*settings, *numbers, _ended(row), verdicts, row.gain.mean, row.seconds.mean]
 
 
 def _links(row: Configuration, folder: Path | None) -> Html:
     found = ((run, phrases.page_of(run, folder)) for run in row.runs)
-    links = (tag("a", _replicate(run), href=address) for run, address in found if address)
-    return join(part for i, link in enumerate(links) for part in ([", ", link] if i else [link]))
+    return join((tag("a", _replicate(run), href=address) for run, address in found if address), ", ")
 
 
 def _replicate(run: Record) -> str:
@@ -116,10 +115,6 @@ def _replicate(run: Record) -> str:
     settings = typed_settings(run.overrides)
     known = [f"{name} {settings[key]}" for key, name in REPLICATES.items() if key in settings]
     return " ".join(known) or "page"
-
-
-def _rounded(sd: float | None) -> float | None:
-    return None if sd is None else float(f"{sd:.2g}")
 
 
 def _ended(row: Configuration) -> Html:
@@ -172,7 +167,7 @@ def _interactions(sweep: Sweep) -> Html | None:
 
 def _grid(sweep: Sweep, a: str, b: str) -> Grid:
     cells, rows, columns = sweep.interactions[a, b], list(sweep.effects[a]), list(sweep.effects[b])
-    values = [[cells[x, y].mean if (x, y) in cells else None for y in columns] for x in rows]
+    values = [[cells[x, y].mean for y in columns] for x in rows]
     return Grid(_settings(a, rows), _settings(b, columns), values)
 
 
@@ -195,9 +190,7 @@ def _failed(sweep: Sweep) -> Html | None:
 
 
 def _extra(extra: Sequence[tuple[str, Drawing]]) -> Html | None:
-    if not extra:
-        return None
-    return section("Search", row(figure(_restyled(drawing), title) for title, drawing in extra))
+    return section("Search", row(figure(_restyled(drawing), title) for title, drawing in extra)) if extra else None
 
 
 def _restyled(drawing: Mapping[str, Any]) -> Drawing:

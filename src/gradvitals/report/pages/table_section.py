@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from typing import Any
 
 from gradvitals.report.pages import phrases
 from gradvitals.report.pages.page import Html, bar, command, facts, join, note, paragraph, section, table, tag
@@ -35,9 +34,9 @@ def _facts(found: TableDescription) -> Html:
     features = sum(column.features for column in found.columns)
     splits = [(name, rows, "rows") for name, rows in found.splits.items()]
     of_the_file = f"{left_out:,} left out" if left_out else "all of the file"
-    pairs: list[tuple[str, Any, str]] = [("rows", found.rows, of_the_file)]
-    pairs.append(("features", features, f"of {len(found.columns):,} columns"))
-    return facts([*pairs, ("target", found.target, f"{found.task}: {found.task_source}"), *splits])
+    of_the_columns = f"of {len(found.columns):,} columns"
+    target = ("target", found.target, f"{found.task}: {found.task_source}")
+    return facts([("rows", found.rows, of_the_file), ("features", features, of_the_columns), target, *splits])
 
 
 def _rows(found: TableDescription) -> list[Html]:
@@ -48,8 +47,8 @@ def _rows(found: TableDescription) -> list[Html]:
 
 
 def _examples(examples: Sequence[str]) -> Html:
-    cells = [join([", " if i else "", tag("code", example or '""')]) for i, example in enumerate(examples)]
-    return join([": ", *cells]) if cells else Html("")
+    cells = (tag("code", example or '""') for example in examples)
+    return join([": ", join(cells, ", ")]) if examples else Html()
 
 
 def _remark(record: Record, remark: Remark, with_remedy: phrases.WithRemedy) -> Html:

@@ -41,10 +41,7 @@ class Side(NamedTuple):
 
 
 def picture(before: Side, after: Side, titles: tuple[str, str]) -> bytes:
-    """Returns a PNG: the gradient by layer before and after, on one scale; below, the validation curves of both.
-
-    Args:
-        titles: what each is.
+    """Returns a PNG: by their titles, the gradient by layer of both, on one scale; below, their validation curves.
 
     Example:
         >>> side = Side({0: [0.1, 0.2]}, {"val/loss": [(10, 0.5)]})

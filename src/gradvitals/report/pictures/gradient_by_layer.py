@@ -163,7 +163,7 @@ def same_limits(pictures: Sequence[Axes]) -> None:
 
 
 def drawn(axes: Axes) -> list[float]:
-    """Returns the ratios that the lines of a picture show."""
+    """Returns the finite heights of the lines of a picture."""
     import numpy as np
 
     lines = (np.asarray(line.get_ydata(), float).tolist() for line in axes.lines)
@@ -226,10 +226,10 @@ def png(figure: Figure, dpi: int = 150) -> bytes:
     return stream.getvalue()
 
 
-def small_png(figure: Figure, dpi: int, colors: int = 64) -> bytes:
+def small_png(figure: Figure, dpi: int) -> bytes:
     """Returns the bytes of a PNG file of few colors: a third of the size, and bounded where hundreds of lines cross."""
     from PIL import Image
 
     stream, picture = io.BytesIO(), Image.open(io.BytesIO(png(figure, dpi))).convert("RGB")
-    picture.quantize(colors, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
+    picture.quantize(64, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
     return stream.getvalue()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NOTHING = "0.8"  # grey: no gradient, zero, or not finite
 NAMED = 9  # steps on the axis, the first and the last among them
+BAR_CELLS = 128
 LEAST = 2.0  # decades from the darkest to the brightest color, so that a healthy network looks even
 
 
@@ -69,7 +70,6 @@ def draw_powers(
     """Draws powers of ten, a column for each of the ``steps``, of which ``named`` are named; returns the color bar."""
     from matplotlib import colormaps
 
-    from gradvitals.report.pictures.color_bar import color_bar
     from gradvitals.report.pictures.log_ticks import labels, span, ticks
 
     known = [power for row in rows for power in row if not math.isnan(power)]
@@ -83,3 +83,28 @@ def draw_powers(
     bar, norms = color_bar(axes, colors, ends), ticks(low, high)
     bar.set_yticks([math.log10(norm) for norm in norms], labels(norms))
     return bar
+
+
+def color_bar(beside: Axes, colors: Any, ends: tuple[float, float]) -> Axes:
+    """Draws a color bar to the right of what it explains; one of matplotlib's own takes three times as long.
+
+    Args:
+        ends: values of the map's first and last color.
+
+    Example:
+        >>> from matplotlib import colormaps
+        >>> from matplotlib.figure import Figure
+        >>> bar = color_bar(Figure().add_axes((0.1, 0.1, 0.7, 0.8)), colormaps["viridis"], (0, 80))
+        >>> low, high = bar.get_ylim()
+        >>> print(low, high)
+        0.0 80.0
+    """
+    low, high = ends
+    column = [[low + (high - low) * (cell + 0.5) / BAR_CELLS] for cell in range(BAR_CELLS)]
+    axes = beside.inset_axes((1.026, 0, 0.0234, 1))
+    axes.imshow(column, cmap=colors, vmin=low, vmax=high, extent=(0, 1, *ends), aspect="auto", origin="lower")
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.set_xticks([])
+    axes.spines[:].set_visible(False)
+    return axes

@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gradvitals.report.pictures.gradient_by_layer import heights
+from gradvitals.report.pictures.gradient_by_layer import drawn, heights
 from gradvitals.report.tables.columns import name_end
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ByStep = Mapping[int, Sequence[float | None]]  # step -> numbers by layer, input side first
+Totals = Mapping[str, Mapping[int, float]]  # optimizer's number, empty where there is one -> step -> number
 NAME = 32  # characters of a layer's name
 FEW = 10  # layers up to which a legend names each
 USUAL = 1e-3  # an update-to-weight ratio that trains well
@@ -33,37 +34,24 @@ def draw_updates(axes: Axes, ratios: ByStep, names: Sequence[str]) -> None:
     span = max(len(names) - 1, 1) * 1.12  # the palest end of the map cannot be seen on white
     places = range(len(names))
     named = set(places if len(names) <= FEW else (0, len(names) // 2, len(names) - 1))
+    marker, width = "." if len(steps) == 1 else None, 1.2 if len(names) <= FEW else 0.8
     for place, name in enumerate(names):
         line = heights([ratios[step][place] for step in steps])
-        looks: dict[str, Any] = {
-            "color": colormaps["viridis"](place / span),
-            "linewidth": 1.2 if len(names) <= FEW else 0.8,
-        }
         label = f"{place} {name_end(name, NAME)}" if place in named else "_"
-        axes.plot(steps, line, label=label, marker="." if len(steps) == 1 else None, **looks)
+        axes.plot(steps, line, label=label, color=colormaps["viridis"](place / span), marker=marker, linewidth=width)
     axes.axhline(USUAL, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
-    axes.annotate(
-        "1e-3, usual",
-        (0.99, USUAL),
-        (0, 2),
-        ("axes fraction", "data"),
-        "offset points",
-        ha="right",
-        fontsize=8,
-        color="0.45",
-    )
+    remark: dict[str, Any] = {"ha": "right", "fontsize": 8, "color": "0.45"}
+    axes.annotate("1e-3, usual", (0.99, USUAL), (0, 2), ("axes fraction", "data"), "offset points", **remark)
     _style(axes, "update-to-weight ratio (L2 norms)")
     _legend(axes)
 
 
-def draw_clipping(
-    axes: Axes, before: Mapping[str, Mapping[int, float]], after: Mapping[str, Mapping[int, float]]
-) -> None:
+def draw_clipping(axes: Axes, before: Totals, after: Totals) -> None:
     """Draws the norm of the gradient of all parameters before and after clipping, and their ratio, over the steps.
 
     Args:
-        before: optimizer's number, empty where there is one -> measured step -> norm before clipping.
-        after: the same, after clipping; empty where nothing clips.
+        before: norms before clipping.
+        after: norms after clipping; empty where nothing clips.
     """
     clips = any(after.values())
     for place, (optimizer, norms) in enumerate(before.items()):
@@ -79,9 +67,7 @@ def draw_clipping(
     _legend(axes)
 
 
-def _draw_coefficients(
-    axes: Axes, before: Mapping[str, Mapping[int, float]], after: Mapping[str, Mapping[int, float]]
-) -> None:
+def _draw_coefficients(axes: Axes, before: Totals, after: Totals) -> None:
     right = axes.twinx()
     for place, (optimizer, clipped) in enumerate(after.items()):
         norms = before[optimizer]
@@ -100,13 +86,11 @@ def _line(axes: Axes, norms: Mapping[int, float], **looks: Any) -> None:
 
 
 def _style(axes: Axes, label: str) -> None:
-    import numpy as np
     from matplotlib.ticker import MaxNLocator
 
     from gradvitals.report.pictures.log_ticks import log_heights
 
-    known = [height for line in axes.lines for height in heights(np.asarray(line.get_ydata(), float).tolist())]
-    log_heights(axes, known, 1.3)
+    log_heights(axes, heights(drawn(axes)), 1.3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="step", ylabel=label)
     axes.spines["top"].set_visible(False)

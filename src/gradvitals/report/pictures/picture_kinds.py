@@ -10,14 +10,12 @@ from gradvitals.report.pictures.activations_by_layer import draw_activations
 from gradvitals.report.pictures.gradient_by_layer import LAYERS, RATIO, draw_lines, gradient_by_layer
 from gradvitals.report.pictures.gradient_heatmap import draw_heatmap, gradient_heatmap
 from gradvitals.report.pictures.gradient_through_time import OfLayer, draw_time_lines, gradient_through_time
-from gradvitals.report.pictures.over_steps import draw_clipping, draw_updates
+from gradvitals.report.pictures.over_steps import ByStep, Totals, draw_clipping, draw_updates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ByStep = Mapping[int, Sequence[float | None]]  # step -> numbers by layer, input side first
-Totals = Mapping[str, Mapping[int, float]]  # optimizer's number, empty where there is one -> step -> number
 THROUGH_TIME = "time_grad_norm"
 SIZE = (8.0, 4.8)  # inches
 PLACE = (0.1, 0.115, 0.79, 0.77)  # of the axes in the figure: left, bottom, width, height
@@ -124,12 +122,6 @@ KINDS = {
     "clipping": PictureKind("Gradient norm before and after clipping", "", _clipping),
     "activations": PictureKind("Activations by layer, latest measured step", "activation_std", _activations),
 }
-SWITCHES = {
-    "time_grad_norm": "activations",
-    "activation_grad_norm": "activations",
-    "activation_std": "activations",
-    "update_ratio": "updates",
-}
 
 
 def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
@@ -154,7 +146,7 @@ def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
     if not drawn.before and not any(map(drawn.has, drawn.by_layer)):
         raise ValueError("plot: nothing was measured yet; the first training step is measured")
     if found.needs and not drawn.has(found.needs):
-        switch = SWITCHES[found.needs]
+        switch = "updates" if kind == "updates" else "activations"
         lacks = "there is no nn.RNN, nn.LSTM or nn.GRU" if kind == "time" else "no layer has one"
         raise ValueError(f"plot({kind!r}): {found.needs} was not measured: {lacks}, or {switch}=False")
     if axes is not None:

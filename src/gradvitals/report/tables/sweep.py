@@ -72,8 +72,8 @@ def averaged(sweep: Sweep) -> dict[str, dict[str, MeanStd]]:
 def answer(sweep: Sweep) -> str:
     """Returns one or two sentences: the best configuration, and how many runs ended how."""
     ran = f"{len(sweep.runs)} runs of {len(sweep.rows)} configurations: {counts(sweep.statuses)}."
-    best = next((row for row in sweep.rows if row.objective.n), None)
-    if best is None or sweep.objective is None:
+    best = sweep.best
+    if best is None:
         return f"No configuration has a result. {ran}"
     return f"Best: {best.name}, {sweep.objective} {mean_std(best.objective)}{on_folds(best, sweep)}. {ran}"
 

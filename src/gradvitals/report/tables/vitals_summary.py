@@ -12,6 +12,7 @@ from gradvitals.report.tables.columns import aligned, name_end, percent, signifi
 
 WIDTH = 80  # columns of a terminal
 LABEL = 10  # characters of what a line begins with
+NAME = 32  # characters of a layer's name
 FEW = 12  # layers up to which all are shown
 NOT_MEASURED = "nothing was measured yet: the first training step is measured"
 SHARES = ("dead_fraction", "saturated_fraction")
@@ -145,18 +146,25 @@ def telling(found: VitalsSummary) -> list[LayerNumbers | int]:
     return shown
 
 
-def _table(found: VitalsSummary) -> list[str]:
+def layer_rows(found: VitalsSummary, longest: int) -> list[list[str]]:
+    """Returns headings and a row for each telling layer, ``longest`` characters of its name; empty: not measured."""
     if not found.measured or not found.layers:
         return []
-    shown, quantities = telling(found), columns(found.layers)
-    rows = [[] if isinstance(each, int) else [cell(each, quantity) for quantity in quantities] for each in shown]
-    widths = [max(len(title), *(len(row[i]) for row in rows if row)) for i, title in enumerate(quantities.values())]
-    index = len(str(len(found.layers) - 1))
-    room = max(WIDTH - index - 2 - sum(widths) - 2 * len(widths), 12)
-    lines = [["", "layer", *quantities.values()]]
-    for each, row in zip(shown, rows, strict=True):
+    quantities = columns(found.layers)
+    rows = [["", "layer", *quantities.values()]]
+    for each in telling(found):
         if isinstance(each, int):
-            lines.append(["", f"... {each} more", *("" for _ in widths)])
+            rows.append(["", f"... {each} more", *("" for _ in quantities)])
         else:
-            lines.append([str(each.index), name_end(each.name, min(room, 32)), *row])
-    return ["", *aligned(lines, left={1})]
+            named = [str(each.index), name_end(each.name, longest)]
+            rows.append([*named, *(cell(each, quantity) for quantity in quantities)])
+    return rows
+
+
+def _table(found: VitalsSummary) -> list[str]:
+    rows = layer_rows(found, NAME)
+    if not rows:
+        return []
+    index, _, *others = (max(map(len, column)) for column in zip(*rows, strict=True))
+    room = max(WIDTH - index - 2 - sum(others) - 2 * len(others), 12)
+    return ["", *aligned([[place, name_end(name, room), *cells] for place, name, *cells in rows], left={1})]
