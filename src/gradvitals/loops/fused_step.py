@@ -32,7 +32,14 @@ def fused_step(optimizer: Optimizer) -> Callable[[Closure], Any]:
     kinds = {(p.device, p.dtype) for group in optimizer.param_groups for p in group["params"]}
     is_alike = len(kinds) == 1 and all(dtype.is_floating_point for _, dtype in kinds)
     is_fused = type(optimizer) in (Adam, AdamW) and all(group["fused"] for group in optimizer.param_groups)
-    return partial(_step, optimizer) if is_fused and is_alike else optimizer.step
+    return partial(_step, optimizer) if is_fused and is_alike and _is_torchs(type(optimizer).step) else optimizer.step
+
+
+def _is_torchs(step: Callable[..., Any]) -> bool:
+    """Whether a method is torch's own in its wraps, and nobody has replaced it in the class."""
+    package = getattr(step, "__globals__", {}).get("__name__", "").partition(".")[0]
+    inner = getattr(step, "__wrapped__", None)
+    return package in ("torch", "gradvitals") and (inner is None or _is_torchs(inner))
 
 
 def _step(optimizer: Optimizer, closure: Closure) -> None:
