@@ -259,6 +259,10 @@ class LateScheduler(Callback):
         self.scheduler.step()
 
 
+def no_validation(trainer, module):
+    trainer.limit_val_batches = 0
+
+
 def accumulation(trainer, module):
     trainer.accumulate_grad_batches = 2
 
@@ -427,6 +431,7 @@ CASES: dict[str, dict[str, Any]] = {
     "loss changed in place": {"model": RootLoss},
     "hooks of the steps are Lightning's": {"steps": (), "gradient_clip_val": 0.1},
     "own clipping": {"model": Clips, "steps": ()},
+    "validation is turned off": {"callbacks": [lambda: At(no_validation)]},
     "another optimizer": {"callbacks": [lambda: At(other_optimizer)]},
     "another optimizer within a batch": {"callbacks": [lambda: At(other_optimizer, "on_train_batch_start")]},
     "fused": {"model": fused()},

@@ -90,6 +90,9 @@ class LeanEpochLoop(ResumableEpochLoop):
 
     _is_plain = False
     _log: QuickLog | None = None
+    _validates = False
+    # The settings of validation with which that was found; None: not in this epoch.
+    _asked_with: tuple[Any, Any] | None = None
     _written = 0.0  # when loggers last wrote to their files
 
     def run(self, data_fetcher: _DataFetcher) -> None:
@@ -100,7 +103,7 @@ class LeanEpochLoop(ResumableEpochLoop):
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         super().on_run_start(data_fetcher)
-        self._validates = super()._should_check_val_epoch()
+        self._asked_with = None
         self._is_plain = is_plain(self.trainer) and not isinstance(data_fetcher, _DataLoaderIterDataFetcher)
         if self._is_plain:
             data_fetcher._start_profiler = data_fetcher._stop_profiler = _nothing
@@ -262,7 +265,13 @@ class LeanEpochLoop(ResumableEpochLoop):
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
 
     def _should_check_val_epoch(self) -> bool:
-        return self._validates if self._is_plain else super()._should_check_val_epoch()
+        if not self._is_plain:
+            return super()._should_check_val_epoch()
+        trainer: Any = self.trainer
+        settings = trainer.limit_val_batches, trainer.check_val_every_n_epoch  # a callback may change them
+        if settings != self._asked_with:
+            self._asked_with, self._validates = settings, super()._should_check_val_epoch()
+        return self._validates
 
     def _should_accumulate(self) -> bool:
         return self.trainer.accumulate_grad_batches != 1 and super()._should_accumulate()

@@ -166,6 +166,12 @@ def test_what_is_no_job_for_a_fork_is_refused_in_one_line(words, expected, tmp_p
     assert not list(tmp_path.glob("logs/train/multiruns/*/*/"))
 
 
+def test_a_job_that_hydra_cannot_begin_ends_the_sweep_in_one_line(tmp_path):
+    assert forked.run(tmp_path, *SWEEP, *FORK, "hydra/job_logging=disabled") == 1
+    assert "gradvitals: Unable to configure handler 'console'" in forked.said(tmp_path)
+    assert "Traceback" not in forked.said(tmp_path)
+
+
 def test_other_systems_are_refused(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     with pytest.raises(ConfigError, match=r"expected Linux; got darwin. Set hydra/launcher=joblib"):

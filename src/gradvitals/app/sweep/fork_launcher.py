@@ -64,7 +64,7 @@ class ForkLauncher:
             meanwhile: called again and again while they run.
 
         Raises:
-            ConfigError: a job that cannot be composed, or that is not for one process on a CPU.
+            ConfigError: a job that cannot be composed or begun, or that is not for one process on a CPU.
             SystemExit: Ctrl-C or SIGTERM, on which each running job saves a checkpoint.
         """
         from joblib import cpu_count
@@ -117,9 +117,9 @@ class ForkLauncher:
         try:
             config = self._composed(job)
             refuse_unless_on_cpu(config.trainer)
-        except Exception as error:
+            done = run_job(self._function, config, "hydra.sweep.dir", "hydra.sweep.subdir", self._context)
+        except Exception as error:  # of Hydra; one of the job itself is part of what it came to
             return ConfigError(explain(error))
-        done = run_job(self._function, config, "hydra.sweep.dir", "hydra.sweep.subdir", self._context)
         self._configure_log()  # closes the job's log file: what follows is of the next one
         return done
 
