@@ -227,6 +227,15 @@ class RootLoss(Model):
         self.log("kept", self.kept.detach())
 
 
+class Doubles(Callback):
+    def on_before_backward(self, trainer, module, loss):
+        loss *= 2
+
+
+def root_loss(self, batch, batch_idx):
+    return self.loss(batch).sqrt()
+
+
 class Clips(Model):
     def clip_gradients(self, optimizer, gradient_clip_val=None, gradient_clip_algorithm=None):
         nn.utils.clip_grad_value_(self.parameters(), 1e-9)
@@ -429,6 +438,7 @@ CASES: dict[str, dict[str, Any]] = {
         "limit_val_batches": 0,
     },
     "loss changed in place": {"model": RootLoss},
+    "loss changed in place by a callback": {"model": own(training_step=root_loss), "callbacks": [Doubles]},
     "hooks of the steps are Lightning's": {"steps": (), "gradient_clip_val": 0.1},
     "own clipping": {"model": Clips, "steps": ()},
     "validation is turned off": {"callbacks": [lambda: At(no_validation)]},

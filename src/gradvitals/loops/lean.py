@@ -40,8 +40,7 @@ HOOKS = (
     "on_train_batch_end",
 )
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
-# What a module's default does is known.
-STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "clip_gradients", "on_before_backward", "backward")
+STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "clip_gradients")  # what a module's default does is known
 STEERING = ("on_train_batch_start", "optimizer_step")  # with these hooks a module changes what the loop does
 
 
@@ -85,14 +84,20 @@ def _overrides(hook: Any, base: type) -> bool:
     return callable(hook) and (function is None or function is not getattr(base, function.__name__, None))
 
 
+def _may_change_loss(hears: Callback | LightningModule) -> bool:
+    """Whether a callback or module of others is given the loss before its backward pass, and may change it in place."""
+    base = LightningModule if isinstance(hears, LightningModule) else Callback
+    is_given = any(_overrides(getattr(hears, name, None), base) for name in ("on_before_backward", "backward"))
+    return is_given and type(hears).__module__.partition(".")[0] != "gradvitals"
+
+
 class LeanEpochLoop(ResumableEpochLoop):
     """The loop over the batches of an epoch, with a shorter path through a batch of a plain run."""
 
     _is_plain = False
     _log: QuickLog | None = None
-    _validates = False
-    # The settings of validation with which that was found; None: not in this epoch.
-    _asked_with: tuple[Any, Any] | None = None
+    _validates = False  # whether the epoch ends in validation
+    _asked_with: tuple[Any, Any] | None = None  # the settings with which that was found; None: not in this epoch
     _written = 0.0  # when loggers last wrote to their files
 
     def run(self, data_fetcher: _DataFetcher) -> None:
@@ -120,9 +125,8 @@ class LeanEpochLoop(ResumableEpochLoop):
         moves = (partial(self._within, name, getattr(source(name), name)) for name in TRANSFERS)
         self._before, self._transfer, self._after = moves
         self._own = {name for name in STEPS if _overrides(getattr(module, name), LightningModule)}
-        self._logs_itself = (
-            getattr(module.log, "__func__", None) is not LightningModule.log
-        )  # or has something else there
+        self._has_lightnings_log = getattr(module.log, "__func__", None) is LightningModule.log
+        self._keeps_loss = not any(map(_may_change_loss, [*self._callbacks, module]))
         self._optimizer = trainer.optimizers[0]
         self._optimizer_step = fused_step(self._optimizer)
         self._wants_index = is_param_in_hook_signature(module.training_step, "batch_idx", min_args=2)
@@ -217,16 +221,14 @@ class LeanEpochLoop(ResumableEpochLoop):
     def _result(self, batch: Any, batch_idx: int) -> ClosureResult:
         module = self.trainer.lightning_module
         arguments = (batch, batch_idx) if self._wants_index else (batch,)
-        if self._logs_itself:
-            returned = self._within("training_step", module.training_step, *arguments)
-        else:
+        if self._has_lightnings_log:
             vars(module)["log"] = self._log
-            try:
-                returned = self._within("training_step", module.training_step, *arguments)
-            finally:
+        try:
+            returned = self._within("training_step", module.training_step, *arguments)
+        finally:
+            if self._has_lightnings_log:
                 del vars(module)["log"]
-        # Without Lightning's division by one, unless the module may change the loss in place.
-        if isinstance(returned, Tensor) and self._own.isdisjoint(("on_before_backward", "backward")):
+        if isinstance(returned, Tensor) and self._keeps_loss:  # without Lightning's division by one
             return ClosureResult(returned)
         return ClosureResult.from_training_step_output(returned)
 
