@@ -24,7 +24,8 @@ class LastCheckpoint(Callback):
         keep: how many.
         every_n_epochs: at the end of each so many epochs, and at the end of the fit; None: only at the end of the fit.
         min_seconds: the end of an epoch is passed over where the one before was saved less than so many seconds ago;
-            the first one of a fit never is. A kill loses at most these seconds and the epoch that follows them.
+            the first one of a fit never is. A kill loses at most these seconds and the epoch that follows them; where
+            these are trained again, a ``ModelCheckpoint`` of your own with a version counter writes its files anew.
         every_n_steps: also after each so many optimizer steps; None: never.
         every_n_minutes: also when so many minutes have gone by since the one before; None: never.
 

@@ -40,7 +40,7 @@ HOOKS = (
     "on_train_batch_end",
 )
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
-STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "clip_gradients")  # what a module's default does is known
+STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "clip_gradients")  # whose defaults are known
 STEERING = ("on_train_batch_start", "optimizer_step")  # with these hooks a module changes what the loop does
 
 
