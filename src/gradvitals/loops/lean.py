@@ -175,7 +175,8 @@ class LeanEpochLoop(ResumableEpochLoop):
     def _send_metrics(self) -> None:
         """Sends what was logged to the loggers, which write it to their files once a second, and at an epoch's end."""
         trainer, connector = self.trainer, self.trainer._logger_connector
-        if self._should_accumulate() or not (connector.should_update_logs or trainer.fast_dev_run):  # type: ignore[attr-defined]
+        is_due = connector.should_update_logs or trainer.fast_dev_run  # type: ignore[attr-defined]
+        if not is_due or self._should_accumulate():
             return
         metrics = connector.metrics["log"]
         if "step" in metrics or time.monotonic() - self._written >= WRITE_EVERY:
