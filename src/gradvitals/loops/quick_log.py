@@ -36,8 +36,8 @@ class QuickLog:
             if not args and (kept := self._of_a_step(name)):
                 self._known[name] = settings, kept
             return
-        number = value.detach().clone().squeeze()
-        vars(kept).update(value=number, _forward_cache=number, has_reset=False)  # past torch's slow __setattr__
+        kept._forward_cache = number = value.detach().clone().squeeze()
+        vars(kept).update(value=number, has_reset=False)  # past torch's slow __setattr__
         connector = self._trainer._logger_connector
         connector._callback_metrics[name] = connector._logged_metrics[name] = number
         if connector._first_loop_iter:  # what is logged first in an epoch removes what its hook logged before
