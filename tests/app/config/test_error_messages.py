@@ -69,6 +69,17 @@ def test_a_comma_is_a_sweep_a_list_or_a_name():
     assert message.endswith("""a list is typed 'data.target=[a,b]', and a single name 'data.target="a,b"'""")
 
 
+@pytest.mark.parametrize("flags", [[], ["--config-dir=elsewhere", "-m"]])
+def test_a_number_in_place_of_an_option_is_named_beside_flags(monkeypatch, flags):
+    monkeypatch.setattr("sys.argv", ["train.py", *flags, "act=1.5", "seed=2"])
+    with (
+        pytest.raises(ValueError, match="Config group override") as refused,
+        initialize_config_dir(str(CONF), version_base="1.3"),
+    ):
+        compose("train", overrides=["act=1.5"])
+    assert explain(refused.value) == "act=1.5: expected the name of an option, GROUP=OPTION; got float"
+
+
 def test_a_launcher_that_is_not_installed_says_how_to_install_it():
     error = MissingConfigException("Could not find", "hydra/launcher/joblib", ["basic", "ray"])
     assert explain(error) == (
