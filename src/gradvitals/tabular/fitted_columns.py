@@ -128,7 +128,7 @@ class NumberColumn:
             present = strings[is_present]
             found = numbers(present, likely=self.format.decimal)
             if np.isnan(found.values).any():
-                raise StrayCells("numbers", self.name, present[np.isnan(found.values)])
+                raise StrayCells("numbers", present[np.isnan(found.values)])
             values, unit = np.full(len(strings), np.nan), found.format.unit
             values[is_present] = found.values
         values[np.isin(values, [*self.sentinels, *missing.numbers])] = np.nan
@@ -296,7 +296,7 @@ def dates_of(column: pd.Series, missing: MissingWords, likely: str) -> Dates:
         found = dates(present, day_first="%d" in likely and likely.find("%d") < likely.find("%m"))
     if found is None or np.isnat(found.values).any():
         stray = present if found is None else present[np.isnat(found.values)]
-        raise StrayCells(f"dates such as {likely}", str(column.name), stray)
+        raise StrayCells(f"dates such as {likely}", stray)
     moments[is_present] = found.values
     return replace(found, values=moments)
 
@@ -316,14 +316,14 @@ def typed_numbers(column: pd.Series) -> Floats | None:
 
 
 class StrayCells(ValueError):
-    """Cells of another kind than the training table's.
+    """Cells of another kind than the others of their column, or than the training table's.
 
     Attributes:
         strings: what they contain.
     """
 
-    def __init__(self, expected: str, name: str, cells: pd.Series) -> None:
-        super().__init__(f"{expected} in column {visible(name)!r}; got {first_string(cells)}")
+    def __init__(self, expected: str, cells: pd.Series, first: str = "") -> None:
+        super().__init__(f"{expected} in column {visible(str(cells.name))!r}; got {first or first_string(cells)}")
         self.strings = tuple(map(str, cells.unique()))
 
 
