@@ -113,9 +113,7 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
     return signs.pop() if len(signs) == 1 else ""
 
 
-def kinds(
-    cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, drop: Sequence[str]
-) -> Kinds:
+def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, drop: Sequence[str]) -> Kinds:
     """Returns the kind of each column.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradvitals.diagnosis.time_profile import TimeNorms
-from gradvitals.report.pictures.gradient_by_layer import png
+from gradvitals.report.pictures.canvas import png
 from gradvitals.report.pictures.gradient_through_time import FEW, MOST_LAYERS, NAMED, gradient_through_time
 
 FALLING = TimeNorms(3, (1e-4, 1e-2, 1.0))
