@@ -38,6 +38,11 @@ def test_long_sequences_are_named_by_their_steps():
     assert colors.get_ylim() == (-0.5, 499.5)
 
 
+def test_ticks_are_at_whole_steps():
+    lines, colors, *_ = drawn({0: TimeNorms.of([10.0**-step for step in range(20)])})
+    assert all(tick == round(tick) for tick in [*lines.get_xticks(), *colors.get_yticks()])
+
+
 def test_a_shorter_sequence_ends_where_the_others_end():
     lines, colors, *_ = drawn({0: FALLING, 1: TimeNorms(2, (10.0, 100.0))})
     assert [[*line.get_xdata()] for line in lines.lines] == [[0, 1, 2], [1, 2]]

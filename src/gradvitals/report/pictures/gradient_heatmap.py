@@ -55,7 +55,6 @@ def draw_heatmap(axes: Axes, profiles: Profiles) -> None:
     steps = sorted(profiles)
     columns = [[math.log10(height) for height in heights(profiles[step])] for step in steps]
     bar = draw_powers(axes, list(zip_longest(*columns, fillvalue=math.nan)), steps, NAMED)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="step (one column for each measured step)", ylabel=LAYERS)
     bar.set_ylabel("L2 norm of dL/dh (grey: none)")
 
@@ -74,6 +73,7 @@ def draw_powers(
     colors = colormaps["viridis"].with_extremes(bad=NOTHING)
     looks: dict[str, Any] = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
     axes.imshow(rows, vmin=ends[0], vmax=ends[1], cmap=colors, extent=extent, **looks)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     columns = evenly(len(steps), named)
     axes.set_xticks(columns, [str(steps[column]) for column in columns])
     bar, norms = color_bar(axes, colors, ends), ticks(low, high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -119,14 +120,7 @@ def draw_time_map(axes: Axes, profiles: OfLayer) -> None:
     """Draws the norm by time step (upwards) and measured step (to the right), all columns of one width."""
     steps = sorted(profiles)
     longest = max(norms.steps for norms in profiles.values())
-    rows = max(len(norms.norms) for norms in profiles.values())
-    columns = [_column(profiles[step].norms, rows) for step in steps]
-    extent = (-0.5, len(steps) - 0.5, -0.5, longest - 0.5)
-    draw_powers(axes, list(zip(*columns, strict=True)), steps, NAMED, extent)
+    columns = [[math.log10(height) for height in reversed(heights(profiles[step].norms))] for step in steps]
+    rows = list(zip_longest(*columns, fillvalue=math.nan))[::-1]  # shorter sequences end where the others end
+    draw_powers(axes, rows, steps, NAMED, (-0.5, len(steps) - 0.5, -0.5, longest - 0.5))
     axes.set(xlabel="training step", ylabel=TIME)
-
-
-def _column(norms: Sequence[float], rows: int) -> list[float]:
-    """Powers of ten, as many for each training step: shorter sequences end where the others end."""
-    powers = [math.log10(height) for height in heights(norms)]
-    return [math.nan] * (rows - len(powers)) + powers
