@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import pandas as pd
+from numpy.typing import NDArray
 
-from gradvitals.data.dataset_splits import TASKS, Splits
+from gradvitals.data.dataset_splits import TASKS, Split, Splits
 from gradvitals.data.tables import tensors
 from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 from gradvitals.formatting import visible
@@ -168,9 +169,13 @@ class Csv(TensorDataModule):
     def load(self) -> Splits:
         found = self.prepared(self.text_table())
         target = found.preparation.target
-        train, val, test = (tensors(found.x[rows], found.y[rows], target.task) for rows in found.parts)
+        train, val, test = (self.split(found, rows) for rows in found.parts)
         metrics = METRICS if target.classes else None
         return Splits(train, val, test, target.task, max(1, len(target.classes)), metrics)
+
+    def split(self, found: PreparedTable, rows: NDArray) -> Split:
+        """Returns some rows of a prepared table as samples."""
+        return tensors(found.x[rows], found.y[rows], found.preparation.target.task)
 
     def prepared(self, table: TextTable) -> PreparedTable:
         """Returns a table as numbers, prepared as the training table was, or else by itself."""
