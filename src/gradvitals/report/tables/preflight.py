@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gradvitals.diagnosis.time_profile import time_profile
 from gradvitals.formatting import in_shell
 from gradvitals.report.tables.columns import aligned, name_end, percent, significant
-
-if TYPE_CHECKING:
-    from gradvitals.signal_propagation.reading import LayerReading, Preflight, TimeReading
+from gradvitals.signal_propagation.reading import LayerReading, Preflight, TimeReading
 
 TITLES = ("", "layer", "mean", "std", "dead", "satur.", "dL/dh", "gain", "predicted", "dL/dW/|x|", "step/W")
 NAME = 23  # characters of a layer's name, which leaves 120 for a line
