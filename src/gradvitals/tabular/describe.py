@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gradvitals.formatting import number, shortened, visible
 from gradvitals.tabular.dates import AGE
 from gradvitals.tabular.description import ColumnDescription
-from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, dates_of, minus
+from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, dates_of, formula
 from gradvitals.tabular.labels import as_strings, canonical, canonical_number
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.target import Target
@@ -24,8 +24,7 @@ def describe_target(target: Target, y: NDArray) -> ColumnDescription:
     if target.classes:
         return ColumnDescription(target.name, "target", f"{len(target.classes)} classes")
     words = [_span(y), *filter(None, [target.format.in_words()])]
-    is_scaled = target.scale != 1 or target.center != 0
-    scaled = f"(y {minus(target.center)}) / {number(target.scale)}" if is_scaled else ""
+    scaled = formula("y", target.center, target.scale)
     return ColumnDescription(target.name, "target", ", ".join(words), scaled=scaled)
 
 

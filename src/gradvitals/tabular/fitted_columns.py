@@ -69,10 +69,8 @@ class Scale:
         return np.clip(scaled, -self.limit, self.limit) if self.limit else scaled
 
     def in_words(self) -> str:
-        if self.limit:
-            return f"(x {minus(self.center)}) / {number(self.scale)}, at most {self.limit:g}"
-        raw = self.center == 0 and self.scale == 1
-        return "" if raw else f"(x {minus(self.center)}) / {number(self.scale)}"
+        limit = f"at most {self.limit:g}" if self.limit else ""
+        return ", ".join(filter(None, [formula("x", self.center, self.scale), limit]))
 
     def shift(self, values: Floats) -> str:
         """Returns in words how new numbers differ from the training rows'; empty: not by much."""
@@ -245,9 +243,10 @@ class DateColumn:
             yield f"{gaps} missing, where the training rows have none"
 
 
-def minus(value: float) -> str:
-    """Returns a number as it is subtracted: ``- 5``, or ``+ 5`` for -5."""
-    return f"{'+' if value < 0 else '-'} {number(abs(value))}"
+def formula(symbol: str, center: float, scale: float) -> str:
+    """Returns how numbers are scaled: ``(x - 5) / 2``; empty: they are not."""
+    words = f"({symbol} {'+' if center < 0 else '-'} {number(abs(center))}) / {number(scale)}"
+    return "" if center == 0 and scale == 1 else words
 
 
 FittedColumn = NumberColumn | CategoryColumn | DateColumn
