@@ -157,10 +157,6 @@ class Csv(TensorDataModule):
         """The SHA-256 of the file."""
         return sha256(self._file().read_bytes()).hexdigest()
 
-    def read_text(self) -> pd.DataFrame:
-        """Returns the cells of the file as strings; the index has the line numbers."""
-        return self.text_table().cells
-
     def read_for(self, preparation: Preparation) -> tuple[Preparation, pd.DataFrame]:
         """Returns the cells of the file, and the preparation of a training table with what is typed for this one."""
         table = self.text_table()
@@ -200,7 +196,7 @@ class Csv(TensorDataModule):
         return Path(self.path)
 
     def text_table(self) -> TextTable:
-        """Reads the file as strings."""
+        """Reads the file as strings; the index of its cells has the line numbers."""
         file = self._file()
         try:
             return read_csv(file, self.format)
