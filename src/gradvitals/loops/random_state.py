@@ -22,7 +22,7 @@ def random_state() -> dict[str, Any]:
     version, words, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state(legacy=True)
     return {  # tensors, because writing one number takes as long as writing a tensor
-        "python": [version, torch.tensor(words), gauss],
+        "python": [version, torch.from_numpy(np.array(words)), gauss],
         "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), *rest],  # type: ignore[union-attr]
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
