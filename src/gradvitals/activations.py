@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -122,13 +122,19 @@ def gaussian_mean(f: Callable[[Tensor], Tensor], kinks: Iterable[float] = (0.0,)
         >>> round(gaussian_mean(lambda z: z.clamp(min=0) ** 2), 6)
         0.5
     """
+    z, weights = _quadrature(tuple(sorted({-10.0, -3.0, 3.0, 10.0, *(kink for kink in kinks if abs(kink) < 10)})))
+    return float((weights * f(z)).sum())
+
+
+@lru_cache
+@torch.inference_mode(False)
+def _quadrature(ends: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """The points of all segments between the ends, and the weights there, with the density of a standard normal."""
     points, weights = _legendre()
-    ends = sorted({-10.0, -3.0, 3.0, 10.0, *(kink for kink in kinks if abs(kink) < 10)})
     edges = torch.tensor(ends, dtype=torch.float64)
     half, middle = edges.diff()[:, None] / 2, (edges[1:] + edges[:-1])[:, None] / 2
-    z = (half * points + middle).flatten()  # all segments at once
-    density = torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    return float(((half * weights).flatten() * density * f(z)).sum())
+    z = (half * points + middle).flatten()
+    return z, (half * weights).flatten() * (torch.exp(-(z**2) / 2) / math.sqrt(2 * math.pi))
 
 
 @cache

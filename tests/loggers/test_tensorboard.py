@@ -1,6 +1,8 @@
 """What loggers are given, and TensorBoard's event files."""
 
+import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from gradvitals import GradientVitals
 from gradvitals.loggers import tensorboard
 from gradvitals.loggers.publish import publish
-from gradvitals.loggers.tensorboard import speed_up
+from gradvitals.loggers.tensorboard import _Appended, speed_up, write_at_once
 from tests.loggers.gathers import Gathers
 from tests.monitor.small_fit import Model, fit
 
@@ -47,6 +49,48 @@ def test_checksums_by_the_library_are_tensorboards(tmp_path):
     found = [event for event in EventFileLoader(str(file)).Load() if event.summary.value]
     assert [event.step for event in found] == [0, 1, 2]
     speed_up(SimpleNamespace())  # one that is built otherwise stays as it is
+
+
+def test_records_are_in_the_file_at_once(tmp_path, monkeypatch):
+    writer = SummaryWriter(str(tmp_path))
+    write_at_once(writer._get_file_writer())
+    monkeypatch.setattr(
+        writer.file_writer.event_writer._async_writer._byte_queue, "put", None
+    )  # nothing for its thread
+    speed_up(writer._get_file_writer())
+    (file,) = tmp_path.glob("events*")
+    for step in range(3):
+        writer.add_scalar("a", step / 3, step)
+        found = [event.step for event in EventFileLoader(str(file)).Load() if event.summary.value]
+        assert found == list(range(step + 1))
+    monkeypatch.undo()
+    writer.close()
+    write_at_once(SimpleNamespace())  # one that is built otherwise stays as it is
+
+
+def test_records_of_several_threads_are_whole(tmp_path):
+    writer = SummaryWriter(str(tmp_path))
+    write_at_once(writer._get_file_writer())
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda step: writer.add_scalar("a", 0.5, step), range(400)))
+    writer.close()
+    (file,) = tmp_path.glob("events*")
+    assert {event.step for event in EventFileLoader(str(file)).Load() if event.summary.value} == set(range(400))
+
+
+def test_a_record_that_is_not_written_whole_is_an_error(tmp_path):
+    resource = pytest.importorskip("resource")  # not on Windows
+    file = tmp_path / "events"
+    file.touch()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with _Appended(file, "ab") as appended, pytest.raises(OSError, match="No space left"):
+            appended.write(b"a record of twenty-two")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def test_without_the_library_tensorboard_computes_its_own_checksums(tmp_path, monkeypatch):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
-import time
 from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, partial
+from io import FileIO
 from itertools import pairwise
 from typing import Any
 
@@ -22,9 +24,6 @@ class EventFile(Destination):
 
     def __init__(self, writer: Any, is_ours: bool = False) -> None:
         self.writer, self._is_ours = writer, is_ours
-        self._records = records_of(writer._get_file_writer()) if is_ours else None
-        if is_ours:
-            writer.flush()  # what TensorBoard's own thread has to write; the rest does not wait for it
 
     def numbers(self, values: Mapping[str, float], step: int) -> None:
         """Writes one event with many values; one event for each would cost half a training step."""
@@ -67,12 +66,6 @@ class EventFile(Destination):
             self.writer.flush()
 
     def _add(self, summary: Any, step: int | None) -> None:
-        if self._records is not None:
-            from tensorboard.compat.proto.event_pb2 import Event
-
-            self._records.write(Event(wall_time=time.time(), step=step, summary=summary).SerializeToString())
-            self._records.flush()
-            return
         self.writer._get_file_writer().add_summary(summary, step)
         if self._is_ours:
             self.writer.flush()
@@ -115,8 +108,37 @@ def speed_up(writer: Any) -> None:
 
 def records_of(writer: Any) -> Any:
     """Returns the record writer of a TensorBoard file writer's thread; None for an unknown version."""
-    queue = getattr(getattr(writer, "event_writer", None), "_async_writer", None)
-    return getattr(queue, "_writer", None)
+    return getattr(_thread_of(writer), "_writer", None)
+
+
+def _thread_of(writer: Any) -> Any:
+    return getattr(getattr(writer, "event_writer", None), "_async_writer", None)
+
+
+def write_at_once(writer: Any) -> None:
+    """Lets a file writer write its records itself where it writes to a local disk: the file has each of them at once.
+
+    TensorBoard's thread opens the file for each record, and to wake it takes the interpreter's lock from the training.
+
+    Args:
+        writer: a ``torch.utils.tensorboard.FileWriter``; one of an unknown version is not changed.
+    """
+    thread, records = _thread_of(writer), records_of(writer)
+    file = getattr(getattr(writer, "event_writer", None), "_file_name", "")
+    if records is not None and os.path.isfile(file):
+        thread.flush()
+        records._writer = _Appended(file, "ab")
+        thread.write = lambda record: records.write(record)  # which others may replace later
+
+
+class _Appended(FileIO):
+    """A file without a buffer, which several threads may write to: each record is written whole, or it is an error."""
+
+    def write(self, record: Any) -> int:
+        written = super().write(record)
+        if written < len(record):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written
 
 
 def hold_errors_back(writer: Any, take: Callable[[OSError], None]) -> None:

@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gradvitals.loops.fused_step import fused_step
-from gradvitals.loops.quick_log import QuickLog
+from gradvitals.loops.quick_log import QuickLog, QuickResults
 from gradvitals.loops.resumable import ResumableEpochLoop, resumable
 
 HOOKS = (
@@ -97,6 +97,10 @@ class LeanEpochLoop(ResumableEpochLoop):
     _validates = False  # whether the epoch ends in validation
     _asked_with: tuple[Any, Any] | None = None  # the settings with which that was found; None: not in this epoch
     _written = 0.0  # when loggers last wrote to their files
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._results, self.val_loop._results = QuickResults(training=True), QuickResults(training=False)
 
     def run(self, data_fetcher: _DataFetcher) -> None:
         try:

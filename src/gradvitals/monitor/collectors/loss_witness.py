@@ -76,9 +76,9 @@ class LossWitness(Collector):
             self._head.setdefault(fault.kind, fault)
         return torch.cat([row, size.reshape(1).to(row.device)])
 
-    def measured_step_begins(self, readings: Readings, number: int, optimizer: Optimizer) -> None:
-        """Leaves the mode, which would see each operation of the step."""
-        if self._mode is not None:
+    def before_step(self, number: int, optimizer: Optimizer, is_measured: bool) -> None:
+        """Leaves the mode, which would see each operation of the measurement and of the step."""
+        if is_measured and self._mode is not None:
             self._mode.leave()
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
