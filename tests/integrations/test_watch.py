@@ -658,7 +658,7 @@ def test_a_state_of_something_else_is_refused(state):
 
 
 def test_it_needs_no_support_of_several_processes():
-    """torch is also built without it, as on macOS once: the module of process groups cannot be imported then."""
+    """torch can be built without it; the module of process groups cannot be imported then."""
     without = "import sys, torch; sys.modules['torch.distributed.distributed_c10d'] = None"
     call = [sys.executable, "-c", f"{without}; from gradvitals.integrations.watch import watch"]
     done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
