@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from gradvitals import GradientVitals, displayed_monitor
-from gradvitals.report.pictures.gradient_by_layer import png
+from gradvitals.report.pictures.canvas import png
 from gradvitals.report.pictures.picture_kinds import KINDS
 from gradvitals.report.tables import frame
 from gradvitals.vitals import Layer

@@ -159,7 +159,8 @@ class DisplayedMonitor(Monitor):
         has_picture, can_draw = any(map(any, self.profiles.values())), find_spec("matplotlib") is not None
         picture = None
         if has_picture and can_draw:
-            from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, small_png
+            from gradvitals.report.pictures.canvas import small_png
+            from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer
 
             picture = small_png(gradient_by_layer(self.profiles, self.losses), DPI)
         return vitals_card(self._summary(), picture, NO_MATPLOTLIB if has_picture and not can_draw else "")

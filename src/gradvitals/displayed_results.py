@@ -52,7 +52,7 @@ class DisplayedPreflight(_InTerminal, Preflight):
         return preflight_card(self, self._picture() if self.through_time and find_spec("matplotlib") else None)
 
     def _picture(self) -> bytes | None:
-        from gradvitals.report.pictures.gradient_by_layer import small_png
+        from gradvitals.report.pictures.canvas import small_png
         from gradvitals.report.pictures.gradient_through_time import preflight_through_time
 
         drawable = [reading for reading in self.through_time if any(map(math.isfinite, reading.norms))]

@@ -28,7 +28,7 @@ from gradvitals.report.pages.cure_page import cure_page
 from gradvitals.report.pages.run_page import run_page
 from gradvitals.report.pages.runs_page import runs_page
 from gradvitals.report.pages.sweep_page import sweep_page
-from gradvitals.report.pictures import gradient_by_layer, gradient_heatmap, small_multiples
+from gradvitals.report.pictures import canvas, gradient_by_layer, gradient_heatmap, small_multiples
 from gradvitals.report.pictures.cure import Side, picture
 from gradvitals.report.tables.sweep import as_csv, markdown, text
 from gradvitals.results.aggregate import fold
@@ -262,7 +262,7 @@ def test_pictures(tally):
         assert picture(side, side, (word, word)).startswith(b"\x89PNG")
         assert small_multiples.small_multiples([(word, [Record(Path("a"))])]).startswith(b"\x89PNG")
         for draw in (gradient_by_layer.gradient_by_layer, gradient_heatmap.gradient_heatmap):
-            gradient_by_layer.png(draw(profiles, subtitle=word))
+            canvas.png(draw(profiles, subtitle=word))
     tally("injection: pictures", 4 * len(tried) + 4, 4 * len(tried) + 4)
 
 

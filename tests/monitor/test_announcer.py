@@ -12,7 +12,8 @@ from torch import nn
 from gradvitals import GradientVitals
 from gradvitals.loggers.publish import publish_picture, publish_text
 from gradvitals.monitor.announcer import Announcer
-from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, png
+from gradvitals.report.pictures.canvas import png
+from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer
 from tests.callbacks.test_verdict import Net, fit
 
 INFO = GradientVitals.information.name

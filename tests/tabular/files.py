@@ -25,7 +25,7 @@ def written(folder: Path, content: str | bytes, name: str = "table.csv") -> str:
 
 def cells(folder: Path, content: str | bytes, **options: Any) -> dict[str, list[str]]:
     """Returns the cells that are read of a file, column by column."""
-    table = Csv(written(folder, content), "y", **options).read_text()
+    table = Csv(written(folder, content), "y", **options).text_table().cells
     return {str(name): list(table[name]) for name in table.columns}
 
 
@@ -67,4 +67,4 @@ def remarks(data: Csv) -> list[str]:
 
 def frame(data: Csv) -> pd.DataFrame:
     """Returns the cells with the line numbers."""
-    return data.read_text()
+    return data.text_table().cells

@@ -97,7 +97,7 @@ def test_comments_are_no_rows(tmp_path, content):
 def test_what_numpy_writes(tmp_path):
     content = lines("# x y", *(f"{at / 7:.18e} {at:.18e}" for at in range(ROWS)))
     found = loaded(tmp_path, content)
-    assert list(found.read_text().columns) == ["x", "y"]
+    assert list(found.text_table().cells.columns) == ["x", "y"]
     assert found.loaded.train.x.max() <= 29 / 7 + 1e-6
 
 
@@ -355,11 +355,11 @@ def test_a_name_that_occurs_twice_is_said(tmp_path):
 
 def test_lines_are_those_of_the_file(tmp_path):
     content = 'Title\n\na,y\n# note\n1,0\n"two\nlines",1\n\n3,0\n'
-    table = loaded(tmp_path, many("a,y", "{},{}")).read_text()
+    table = loaded(tmp_path, many("a,y", "{},{}")).text_table().cells
     assert list(table.index) == list(range(2, 32))
     found = loaded(tmp_path, many("a,y", "{},{}"))
     written(tmp_path, content)
-    assert list(found.read_text().index) == [5, 6, 9]
+    assert list(found.text_table().cells.index) == [5, 6, 9]
 
 
 @pytest.mark.parametrize(

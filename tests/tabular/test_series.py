@@ -30,12 +30,6 @@ def test_the_steps_of_a_series_are_its_rows_by_time(tmp_path):
     assert [column.name for column in found.preparation.columns] == ["x"]  # neither the series nor its time
 
 
-def test_padded_series_end_in_zeros(tmp_path):
-    found = fit_table(table(tmp_path, rows_of()), OPTIONS, "steps.csv")
-    x = found.series.padded(found.x, np.array([2, 1]))
-    assert x.tolist() == [[[20.0], [21.0], [22.0]], [[10.0], [11.0], [0.0]]]
-
-
 def test_a_series_is_in_one_split_and_the_splits_have_their_shares_of_the_series(tmp_path):
     found = fit_table(table(tmp_path, rows_of()), OPTIONS, "steps.csv")
     whole = [found.series.within(part) for part in found.parts]
@@ -84,8 +78,7 @@ def test_another_table_is_prepared_as_the_training_table(tmp_path):
     options = TableOptions("y", series="id", time="t")
     found = prepare_table(table(tmp_path, other), fitted.preparation, options, "new.csv", test_all=True)
     x = np.array([10 * i + t for i in fitted.series.within(fitted.parts.train) for t in range(1 + i % 4)])
-    padded = found.series.padded(found.x, np.array([0]))
-    np.testing.assert_allclose(padded[0, :, 0], (np.array([5, 7]) - x.mean()) / x.std(), rtol=1e-5)
+    np.testing.assert_allclose(found.x[found.series.rows[0], 0], (np.array([5, 7]) - x.mean()) / x.std(), rtol=1e-5)
     assert found.series.within(found.parts.test).tolist() == [0]
 
 

@@ -97,7 +97,8 @@ class GradientPicture(Callback):
         self._drawing += time.monotonic() - began
 
     def _show(self, monitor: GradientVitals, trainer: Trainer, path: Path | None) -> None:
-        from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer, png
+        from gradvitals.report.pictures.canvas import png
+        from gradvitals.report.pictures.gradient_by_layer import gradient_by_layer
         from gradvitals.report.pictures.gradient_heatmap import gradient_heatmap
 
         limits = (self.limits[0], self.limits[1]) if self.limits else None
@@ -121,7 +122,7 @@ class GradientPicture(Callback):
     def _through_time(self, monitor: GradientVitals) -> bytes | None:
         if not monitor.through_time.values:
             return None
-        from gradvitals.report.pictures.gradient_by_layer import png
+        from gradvitals.report.pictures.canvas import png
         from gradvitals.report.pictures.gradient_through_time import gradient_through_time
 
         layers = {label: monitor.through_time.of(label) for label in monitor.through_time.labels}

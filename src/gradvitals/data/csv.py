@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import pandas as pd
+from numpy.typing import NDArray
 
-from gradvitals.data.dataset_splits import TASKS, Splits
+from gradvitals.data.dataset_splits import TASKS, Split, Splits
 from gradvitals.data.tables import tensors
 from gradvitals.data.tensors import LoaderOptions, TensorDataModule
 from gradvitals.formatting import visible
@@ -156,10 +157,6 @@ class Csv(TensorDataModule):
         """The SHA-256 of the file."""
         return sha256(self._file().read_bytes()).hexdigest()
 
-    def read_text(self) -> pd.DataFrame:
-        """Returns the cells of the file as strings; the index has the line numbers."""
-        return self.text_table().cells
-
     def read_for(self, preparation: Preparation) -> tuple[Preparation, pd.DataFrame]:
         """Returns the cells of the file, and the preparation of a training table with what is typed for this one."""
         table = self.text_table()
@@ -168,9 +165,13 @@ class Csv(TensorDataModule):
     def load(self) -> Splits:
         found = self.prepared(self.text_table())
         target = found.preparation.target
-        train, val, test = (tensors(found.x[rows], found.y[rows], target.task) for rows in found.parts)
+        train, val, test = (self.split(found, rows) for rows in found.parts)
         metrics = METRICS if target.classes else None
         return Splits(train, val, test, target.task, max(1, len(target.classes)), metrics)
+
+    def split(self, found: PreparedTable, rows: NDArray) -> Split:
+        """Returns some rows of a prepared table as samples."""
+        return tensors(found.x[rows], found.y[rows], found.preparation.target.task)
 
     def prepared(self, table: TextTable) -> PreparedTable:
         """Returns a table as numbers, prepared as the training table was, or else by itself."""
@@ -195,7 +196,7 @@ class Csv(TensorDataModule):
         return Path(self.path)
 
     def text_table(self) -> TextTable:
-        """Reads the file as strings."""
+        """Reads the file as strings; the index of its cells has the line numbers."""
         file = self._file()
         try:
             return read_csv(file, self.format)

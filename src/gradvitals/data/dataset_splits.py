@@ -49,12 +49,11 @@ class Split:
 
     def equals(self, other: Split) -> bool:
         """Returns whether the samples are the same, in the same order."""
-        alike = self.x.shape == other.x.shape and self.y.shape == other.y.shape
-        if not alike or (self.lengths is None) != (other.lengths is None):
-            return False
-        if self.lengths is not None and not torch.equal(self.lengths, other.lengths):  # type: ignore[arg-type]
-            return False
-        return torch.equal(self.y, other.y) and torch.equal(self.x, other.x)
+        if self.lengths is None or other.lengths is None:
+            alike = self.lengths is other.lengths
+        else:
+            alike = torch.equal(self.lengths, other.lengths)
+        return alike and torch.equal(self.y, other.y) and torch.equal(self.x, other.x)
 
     def to(self, device: torch.device) -> Split:
         return Split(self.x.to(device), self.y.to(device), self.lengths)

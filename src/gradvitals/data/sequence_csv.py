@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils.rnn import pad_sequence
 
-from gradvitals.data.csv import METRICS, Csv
-from gradvitals.data.dataset_splits import Split, Splits
+from gradvitals.data.csv import Csv
+from gradvitals.data.dataset_splits import Split
 from gradvitals.data.tables import tensors
 from gradvitals.tabular.column_names import find_column
 from gradvitals.tabular.prepared_table import PreparedTable
+from gradvitals.tabular.read_csv import TextTable
 
 
 class SequenceCsv(Csv):
@@ -43,20 +45,15 @@ class SequenceCsv(Csv):
         super().__init__(path, target, time=time, **loader)
         self.options = replace(self.options, series=series)
 
-    def load(self) -> Splits:
-        table = self.text_table()
+    def prepared(self, table: TextTable) -> PreparedTable:
         for key in ("series", "time"):
             find_column(table.cells, getattr(self.options, key), f"data.{key}")
-        found = self.prepared(table)
-        train, val, test = (_sequences(found, part) for part in found.parts)
-        target = found.preparation.target
-        metrics = METRICS if target.classes else None
-        return Splits(train, val, test, target.task, max(1, len(target.classes)), metrics)
+        return super().prepared(table)
 
-
-def _sequences(found: PreparedTable, part: NDArray) -> Split:
-    series = found.series
-    assert series is not None
-    chosen = series.within(part)
-    flat = tensors(series.padded(found.x, chosen), found.y[series.first[chosen]], found.preparation.target.task)
-    return Split(flat.x, flat.y, torch.from_numpy(series.lengths[chosen]))
+    def split(self, found: PreparedTable, rows: NDArray) -> Split:
+        series = found.series
+        assert series is not None
+        chosen = series.within(rows)
+        x = pad_sequence([torch.from_numpy(found.x[series.rows[each]]) for each in chosen], batch_first=True)
+        padded = tensors(x.numpy(), found.y[series.first[chosen]], found.preparation.target.task)
+        return replace(padded, lengths=torch.from_numpy(series.lengths[chosen]))

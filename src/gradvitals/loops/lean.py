@@ -42,7 +42,7 @@ HOOKS = (
 TRANSFERS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 STEPS = ("optimizer_zero_grad", "configure_gradient_clipping", "clip_gradients")  # whose defaults are known
 STEERING = ("on_train_batch_start", "optimizer_step")  # with these hooks a module changes what the loop does
-WRITE_EVERY = 1.0  # seconds; waiting for TensorBoard's thread takes as long as half a step of a small network
+WRITE_EVERY = 1.0  # seconds; writing at each logged step takes 3 % of a fit of a small network
 NO_LOSS = "`training_step` returned `None`. If this was on purpose, ignore this warning..."  # as Lightning says it
 
 

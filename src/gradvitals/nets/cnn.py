@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gradvitals.activations import activation
+from gradvitals.nets.mlp import Residual
 from gradvitals.nets.normalization import Norm, image_norm
 
 POOLS: dict[str, Callable[[int], nn.Module]] = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
@@ -41,20 +42,6 @@ def conv_layer(
     conv = nn.Conv2d(in_channels, channels, kernel, stride, kernel // 2, padding_mode=mode, bias=bias)
     parts = {"conv": conv, "norm": norm(channels) if norm else None, "act": act()}
     return nn.Sequential(OrderedDict((name, part) for name, part in parts.items() if part is not None))
-
-
-class ConvResidual(nn.Module):
-    """``shortcut(x) + branch(x)``: the shortcut is the identity, or a 1 x 1 convolution where the shapes differ."""
-
-    def __init__(self, branch: nn.Module, in_channels: int, channels: int, stride: int = 1) -> None:
-        super().__init__()
-        same = in_channels == channels and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Conv2d(in_channels, channels, 1, stride, bias=False)
-        self.branch = branch
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.shortcut(x) + self.branch(x)
-        return result
 
 
 class CNN(nn.Module):
@@ -121,7 +108,7 @@ class CNN(nn.Module):
                 self.layers.append(POOLS[pool](2))
             stride = 2 if place in starts and pool == "stride" else 1
             layer = conv_layer(channels, width, make_act, kernel=kernel, stride=stride, padding=padding, norm=make_norm)
-            self.layers.append(ConvResidual(layer, channels, width, stride) if residual else layer)
+            self.layers.append(Residual(layer, _shortcut(channels, width, stride)) if residual else layer)
             channels = width
         self.readout = nn.Sequential(*([nn.AdaptiveAvgPool2d(1)] if readout == "mean" else []), nn.Flatten())
         features = channels if readout == "mean" else channels * math.prod(last_size)
@@ -131,6 +118,11 @@ class CNN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.readout(self.layers(x.flatten(1).unflatten(1, self.in_shape)))
         return x if self.head is None else self.head(x)
+
+
+def _shortcut(in_channels: int, channels: int, stride: int) -> nn.Module:
+    same = in_channels == channels and stride == 1
+    return nn.Identity() if same else nn.Conv2d(in_channels, channels, 1, stride, bias=False)
 
 
 def _image_shape(in_shape: Sequence[int]) -> tuple[int, int, int]:

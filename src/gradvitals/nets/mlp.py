@@ -42,13 +42,11 @@ def hidden_layer(
 
 
 class Residual(nn.Module):
-    """``shortcut(x) + branch(x)``: the shortcut is the identity, or a projection if widths differ (He et al., 2016)."""
+    """``shortcut(x) + branch(x)``: the shortcut is the identity, or a projection if sizes differ (He et al., 2016)."""
 
-    def __init__(self, branch: nn.Module, in_features: int, out_features: int) -> None:
+    def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
         super().__init__()
-        same = in_features == out_features
-        self.shortcut = nn.Identity() if same else nn.Linear(in_features, out_features, bias=False)
-        self.branch = branch
+        self.shortcut, self.branch = shortcut, branch
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.shortcut(x) + self.branch(x)
@@ -58,8 +56,8 @@ class Residual(nn.Module):
 class ReZero(Residual):
     """``shortcut(x) + alpha * branch(x)`` with a learned ``alpha`` that starts at 0 (Bachlechner et al., 2021)."""
 
-    def __init__(self, branch: nn.Module, in_features: int, out_features: int) -> None:
-        super().__init__(branch, in_features, out_features)
+    def __init__(self, branch: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__(branch, shortcut)
         self.alpha = nn.Parameter(torch.zeros(1))  # not a scalar, because FSDP shards along the first axis
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,10 +65,14 @@ class ReZero(Residual):
         return result
 
 
+def _shortcut(in_features: int, out_features: int) -> nn.Module:
+    return nn.Identity() if in_features == out_features else nn.Linear(in_features, out_features, bias=False)
+
+
 BLOCKS: dict[str, Callable[[nn.Module, int, int], nn.Module]] = {
     "plain": lambda branch, in_features, out_features: branch,
-    "residual": Residual,
-    "rezero": ReZero,
+    "residual": lambda branch, *sizes: Residual(branch, _shortcut(*sizes)),
+    "rezero": lambda branch, *sizes: ReZero(branch, _shortcut(*sizes)),
 }
 
 

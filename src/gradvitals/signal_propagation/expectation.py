@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from gradvitals.diagnosis.profile import profile
 from gradvitals.signal_propagation.graph_expectation import graph_predictions
 from gradvitals.signal_propagation.reading import LayerReading, Preflight, TimeReading, ratio
+from gradvitals.signal_propagation.through_time import MAX_STANDARD_ERRORS, OUT_OF_RANGE
 from gradvitals.theory import Prediction, Stage, correlation_depth, elementwise, fixed_point, predict
 from gradvitals.vitals import Layer, Link, SignalNode
 
 CRITICAL = 1e-3  # a rate per layer whose logarithm is smaller counts as 1
 SETTLED = 0.05  # maximal distance of the log rate of late layers from the fixed point's, in addition to its scatter
-MAX_STANDARD_ERRORS = 5  # of the mean of random weights from 0
-OUT_OF_RANGE = (ArithmeticError, ValueError)  # which theory raises for weights so large that floats overflow
 
 
 @dataclass(frozen=True)

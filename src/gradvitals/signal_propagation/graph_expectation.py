@@ -11,13 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradvitals.signal_propagation.through_time import MAX_STANDARD_ERRORS
 from gradvitals.theory import Prediction, elementwise
 from gradvitals.theory.convolution import Convolution, transposed
 from gradvitals.theory.gradient_map import GradientMap, chosen, joined
 from gradvitals.theory.signal_map import Sampler, SignalMap, added, after_act, from_values, normalized, scaled, slopes
 from gradvitals.vitals import Layer, SignalNode
-
-MAX_STANDARD_ERRORS = 5  # of the mean of random weights from 0
 
 
 @dataclass

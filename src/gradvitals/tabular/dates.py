@@ -69,11 +69,15 @@ def dates(strings: pd.Series, typed: str = "auto", day_first: bool = False) -> D
     unique = pd.Series(pd.unique(strings), dtype=object).astype(str)
     if not unique.str.contains(r"\d").any():
         return None
-    if typed != "auto" and (found := _parsed(unique, typed)).notna().any():
-        return Dates(_spread(strings, unique, found), typed)
+    if typed != "auto":
+        found = _parsed(unique, typed)
+        if found.isna().any():  # of others, the time of day follows it
+            days, times = _without_times(unique)
+            found = found.fillna(_parsed(days, typed) + times)
+        return Dates(_spread(strings, unique, found), typed) if found.notna().any() else None
     probe = _without_times(unique.iloc[:PROBE])[0]
-    names = sorted(FORMATS, key=lambda name: day_first and name.startswith("%m")) if typed == "auto" else [typed]
-    names = [name for name in names if typed != "auto" or _parsed(probe, name).notna().mean() >= 0.5]
+    names = sorted(FORMATS, key=lambda name: day_first and name.startswith("%m"))
+    names = [name for name in names if _parsed(probe, name).notna().mean() >= 0.5]
     if not names:
         return None
     days, times = _without_times(unique)
@@ -83,7 +87,7 @@ def dates(strings: pd.Series, typed: str = "auto", day_first: bool = False) -> D
     if not counts[best]:
         return None
     other = OTHER_ORDER.get(best, "")
-    is_open = typed == "auto" and counts.get(other) == counts[best] and bool((scored[other] != scored[best]).any())
+    is_open = counts.get(other) == counts[best] and bool((scored[other] != scored[best]).any())
     return Dates(_spread(strings, unique, scored[best] + times), best, other if is_open else "")
 
 

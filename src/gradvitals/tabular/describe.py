@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from gradvitals.formatting import number, shortened, visible
 from gradvitals.tabular.dates import AGE
 from gradvitals.tabular.description import ColumnDescription
-from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, dates_of, minus
-from gradvitals.tabular.labels import as_strings, canonical, canonical_number
+from gradvitals.tabular.fitted_columns import CategoryColumn, DateColumn, FittedColumn, NumberColumn, dates_of, formula
+from gradvitals.tabular.labels import as_strings, canonical, canonical_number, spellings
 from gradvitals.tabular.preparation import Preparation
 from gradvitals.tabular.target import Target
 
@@ -24,8 +24,7 @@ def describe_target(target: Target, y: NDArray) -> ColumnDescription:
     if target.classes:
         return ColumnDescription(target.name, "target", f"{len(target.classes)} classes")
     words = [_span(y), *filter(None, [target.format.in_words()])]
-    is_scaled = target.scale != 1 or target.center != 0
-    scaled = f"(y {minus(target.center)}) / {number(target.scale)}" if is_scaled else ""
+    scaled = formula("y", target.center, target.scale)
     return ColumnDescription(target.name, "target", ", ".join(words), scaled=scaled)
 
 
@@ -51,9 +50,8 @@ def _of_numbers(column: NumberColumn, cells: pd.Series, preparation: Preparation
 def _of_names(column: CategoryColumn, cells: pd.Series, preparation: Preparation) -> ColumnDescription:
     strings = as_strings(cells)
     absent = preparation.missing.absent(strings, words=False)
-    counts: Counter[str] = Counter()
-    for text, count in Counter(strings[~absent]).items():
-        counts[canonical(text, column.exact)] += count
+    found = spellings(strings[~absent], column.exact)
+    counts = Counter({level: sum(texts.values()) for level, texts in found.items()})
     levels = [(level, counts[canonical(level, column.exact)]) for level in column.levels]
     levels.sort(key=lambda pair: -pair[1])
     words = shortened([f"{visible(level)} {count}" for level, count in levels], SHOWN_LEVELS)

@@ -69,10 +69,8 @@ class Scale:
         return np.clip(scaled, -self.limit, self.limit) if self.limit else scaled
 
     def in_words(self) -> str:
-        if self.limit:
-            return f"(x {minus(self.center)}) / {number(self.scale)}, at most {self.limit:g}"
-        raw = self.center == 0 and self.scale == 1
-        return "" if raw else f"(x {minus(self.center)}) / {number(self.scale)}"
+        limit = f"at most {self.limit:g}" if self.limit else ""
+        return ", ".join(filter(None, [formula("x", self.center, self.scale), limit]))
 
     def shift(self, values: Floats) -> str:
         """Returns in words how new numbers differ from the training rows'; empty: not by much."""
@@ -128,7 +126,7 @@ class NumberColumn:
             present = strings[is_present]
             found = numbers(present, likely=self.format.decimal)
             if np.isnan(found.values).any():
-                raise StrayCells("numbers", self.name, present[np.isnan(found.values)])
+                raise StrayCells("numbers", present[np.isnan(found.values)])
             values, unit = np.full(len(strings), np.nan), found.format.unit
             values[is_present] = found.values
         values[np.isin(values, [*self.sentinels, *missing.numbers])] = np.nan
@@ -245,9 +243,10 @@ class DateColumn:
             yield f"{gaps} missing, where the training rows have none"
 
 
-def minus(value: float) -> str:
-    """Returns a number as it is subtracted: ``- 5``, or ``+ 5`` for -5."""
-    return f"{'+' if value < 0 else '-'} {number(abs(value))}"
+def formula(symbol: str, center: float, scale: float) -> str:
+    """Returns how numbers are scaled: ``(x - 5) / 2``; empty: they are not."""
+    words = f"({symbol} {'+' if center < 0 else '-'} {number(abs(center))}) / {number(scale)}"
+    return "" if center == 0 and scale == 1 else words
 
 
 FittedColumn = NumberColumn | CategoryColumn | DateColumn
@@ -296,7 +295,7 @@ def dates_of(column: pd.Series, missing: MissingWords, likely: str) -> Dates:
         found = dates(present, day_first="%d" in likely and likely.find("%d") < likely.find("%m"))
     if found is None or np.isnat(found.values).any():
         stray = present if found is None else present[np.isnat(found.values)]
-        raise StrayCells(f"dates such as {likely}", str(column.name), stray)
+        raise StrayCells(f"dates such as {likely}", stray)
     moments[is_present] = found.values
     return replace(found, values=moments)
 
@@ -316,14 +315,14 @@ def typed_numbers(column: pd.Series) -> Floats | None:
 
 
 class StrayCells(ValueError):
-    """Cells of another kind than the training table's.
+    """Cells of another kind than the others of their column, or than the training table's.
 
     Attributes:
         strings: what they contain.
     """
 
-    def __init__(self, expected: str, name: str, cells: pd.Series) -> None:
-        super().__init__(f"{expected} in column {visible(name)!r}; got {first_string(cells)}")
+    def __init__(self, expected: str, cells: pd.Series, first: str = "") -> None:
+        super().__init__(f"{expected} in column {visible(str(cells.name))!r}; got {first or first_string(cells)}")
         self.strings = tuple(map(str, cells.unique()))
 
 

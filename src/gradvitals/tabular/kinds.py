@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gradvitals.formatting import number, setting, visible
 from gradvitals.tabular.dates import OTHER_ORDER, Dates, dates
 from gradvitals.tabular.description import Remark
-from gradvitals.tabular.fitted_columns import FLOAT32_MAX, first_string
+from gradvitals.tabular.fitted_columns import FLOAT32_MAX, StrayCells
 from gradvitals.tabular.labels import canonical_number, merged, spellings
 from gradvitals.tabular.missing import MissingWords, sentinels
 from gradvitals.tabular.numbers import ParsedNumbers, may_be_grouped, numbers
@@ -85,15 +85,6 @@ class Unused:
     use: str = ""  # the key by which it is used all the same
 
 
-@dataclass(frozen=True)
-class StrayStrings:
-    """A column that is neither numbers nor names."""
-
-    expected: str
-    first: str
-    strings: tuple[str, ...]
-
-
 Guess = NumberGuess | CategoryGuess | DateGuess | Unused
 
 
@@ -122,26 +113,26 @@ def likely_decimal(cells: pd.DataFrame, options: KindOptions) -> str:
     return signs.pop() if len(signs) == 1 else ""
 
 
-def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str) -> Kinds:
+def kinds(cells: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, drop: Sequence[str]) -> Kinds:
     """Returns the kind of each column.
 
     Args:
         cells: strings; ``""`` is empty.
         unnamed: columns that the file does not name.
         likely: the decimal sign of the table; empty: unknown.
+        drop: columns that are left out already.
 
     Raises:
         ValueError: it names all columns that have both numbers and other strings, and what to type.
     """
-    found, stray = Kinds(), {}
+    found, stray = Kinds(), dict[str, StrayCells]()
     for name in cells.columns:
-        guess = _kind(name, cells[name], options, name in unnamed, likely)
-        if isinstance(guess, StrayStrings):
-            stray[name] = guess
-        else:
-            found.columns[name] = guess
+        try:
+            found.columns[name] = _kind(name, cells[name], options, name in unnamed, likely)
+        except StrayCells as error:
+            stray[name] = error
     if stray:
-        _refuse(stray, found, options)
+        raise ValueError(_of_stray(stray, found, options, drop))
     found.columns |= _in_one_order(found.columns, cells, options, likely)
     found.remarks = [
         remark for name, guess in found.columns.items() for remark in _remarks(name, guess, cells[name], options)
@@ -156,14 +147,16 @@ def _in_one_order(
     guesses = {name: guess for name, guess in columns.items() if isinstance(guess, DateGuess)}
     decided = {guess.found.format for guess in guesses.values() if not guess.found.ambiguous} & set(OTHER_ORDER)
     months_first = {name.startswith("%m") for name in decided}
-    again = {}
+    again = dict[str, Guess]()
     for name, guess in guesses.items():
         other = guess.found.ambiguous
         if len(months_first) == 1 and other:
             typed = other if other.startswith("%m") in months_first else guess.found.format
             is_present = ~options.missing.absent(cells[name])
-            again[name] = _date(cells[name][is_present], is_present, replace(options, date_format=typed), likely)
-    return {name: guess for name, guess in again.items() if isinstance(guess, DateGuess)}
+            how = replace(options, date_format=typed)
+            if date := _date(cells[name][is_present], is_present, how, likely):
+                again[name] = date
+    return again
 
 
 def is_coded(present: pd.Series) -> bool:
@@ -171,7 +164,8 @@ def is_coded(present: pd.Series) -> bool:
     return all(map(str.isdecimal, present)) and bool(present.str.fullmatch(CODE).any())
 
 
-def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, likely: str) -> Guess | StrayStrings:
+def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, likely: str) -> Guess:
+    """Returns the kind of a column; raises StrayCells where it is neither numbers, nor dates, nor names."""
     if name in options.categorical:
         return CategoryGuess()
     is_present = ~options.missing.absent(cells)
@@ -179,11 +173,12 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
     if not len(present):
         return Unused("no value")
     if name in options.dates:
-        date = _date(present, is_present, options, likely)
-        return date or StrayStrings("dates", first_string(present), tuple(map(str, present.unique())))
+        if date := _date(present, is_present, options, likely):
+            return date
+        raise StrayCells("dates", present)
     if name in options.numeric:
         found = numbers(present, options.decimal, options.thousands, likely)
-        return _number(name, found, is_present, options, False) or _stray(present, found)
+        return _number(present, found, is_present, options, False)
     first = present.iloc[0]
     if is_present.all() and all(text == first for text in present):
         return Unused(f"always {visible(first)!r}")
@@ -193,28 +188,20 @@ def _kind(name: str, cells: pd.Series, options: KindOptions, is_unnamed: bool, l
     if is_date and (date := _date(present, is_present, options, likely)) is not None:
         return date
     found = numbers(present, options.decimal, options.thousands, likely)
-    if found.share == 1:
-        return _number(name, found, is_present, options, is_unnamed) or _stray(present, found)
     if found.share >= STRAY:
-        return _stray(present, found)
+        return _number(present, found, is_present, options, is_unnamed)
     return _date(present, is_present, options, likely) or _names(cells, options)
 
 
-def _stray(present: pd.Series, found: ParsedNumbers) -> StrayStrings:
-    strings = present[np.isnan(found.values)]
-    if len(strings):
-        return StrayStrings("numbers", first_string(strings), tuple(map(str, strings.unique())))
-    strings = present[np.abs(found.values) > FLOAT32_MAX]
-    first = f"{strings.iloc[0]} in line {strings.index[0]}"
-    return StrayStrings("numbers below 1e38", first, tuple(map(str, strings.unique())))
-
-
 def _number(
-    name: str, found: ParsedNumbers, is_present: pd.Series, options: KindOptions, is_unnamed: bool
-) -> NumberGuess | Unused | None:
-    """Returns a column of numbers; None where a string is none, or an infinite one."""
-    if found.share < 1 or (np.abs(found.values) > FLOAT32_MAX).any():
-        return None
+    present: pd.Series, found: ParsedNumbers, is_present: pd.Series, options: KindOptions, is_unnamed: bool
+) -> NumberGuess | Unused:
+    if found.share < 1:
+        raise StrayCells("numbers", present[np.isnan(found.values)])
+    large = present[np.abs(found.values) > FLOAT32_MAX]
+    if len(large):
+        raise StrayCells("numbers below 1e38", large, f"{large.iloc[0]} in line {large.index[0]}")
+    name = str(present.name)
     values = np.full(len(is_present), np.nan)
     values[is_present.to_numpy()] = found.values
     marks = sentinels(values) if options.missing.typed is None else ()
@@ -237,17 +224,14 @@ def _identifies(name: str, values: NDArray[np.float64], is_unnamed: bool) -> str
     return "an identifier: every row has another one" if is_named else ""
 
 
-def _date(
-    present: pd.Series, is_present: pd.Series, options: KindOptions, likely: str
-) -> DateGuess | StrayStrings | None:
+def _date(present: pd.Series, is_present: pd.Series, options: KindOptions, likely: str) -> DateGuess | None:
     found = dates(present, options.date_format, day_first=likely == ",")
     if found is None and options.date_format != "auto":
         found = dates(present, day_first=likely == ",")
     if found is None or found.share < STRAY:
         return None
     if found.share < 1:
-        strings = present[np.isnat(found.values)]
-        return StrayStrings("dates", first_string(strings), tuple(map(str, strings.unique())))
+        raise StrayCells("dates", present[np.isnat(found.values)])
     moments = np.full(len(is_present), "NaT", "datetime64[us]")
     moments[is_present.to_numpy()] = found.values
     return DateGuess(found, moments)
@@ -350,10 +334,9 @@ def far_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return known[far][np.argsort(-distance[far])]
 
 
-def _refuse(stray: dict[str, StrayStrings], kinds: Kinds, options: KindOptions) -> None:
+def _of_stray(stray: Mapping[str, StrayCells], kinds: Kinds, options: KindOptions, drop: Sequence[str]) -> str:
     """Names all columns at once, and what to type, with what was typed or found before."""
-    found = [f"{guess.expected} in column {visible(name)!r}; got {guess.first}" for name, guess in stray.items()]
-    strings = list(dict.fromkeys(text for guess in stray.values() for text in guess.strings))
+    strings = list(dict.fromkeys(text for error in stray.values() for text in error.strings))
     ways = []
     if len(strings) <= MOST_STRAY:
         guesses = [guess for guess in kinds.columns.values() if isinstance(guess, NumberGuess)]
@@ -363,12 +346,6 @@ def _refuse(stray: dict[str, StrayStrings], kinds: Kinds, options: KindOptions) 
     names = [name for name in stray if name not in (*options.numeric, *options.dates)]
     if len(names) == len(stray):
         ways.append(f"if they are names, {setting('data.categorical', [*options.categorical, *names])}")
-    raise ColumnsRefused(f"expected {'; '.join(found)}", list(stray), ways)
-
-
-class ColumnsRefused(ValueError):
-    """Columns that cannot be read; the caller adds how to leave them out."""
-
-    def __init__(self, problem: str, columns: list[str], ways: list[str]) -> None:
-        super().__init__(problem)
-        self.columns, self.ways = columns, ways
+    ways.append(f"to leave {'it' if len(stray) == 1 else 'them'} out, {setting('data.drop', [*drop, *stray])}")
+    found = "; ".join(map(str, stray.values()))
+    return f"data: expected {found}. Correct the file, or set: {'; '.join(ways)}"

@@ -74,11 +74,6 @@ class Preparation:
         except (KeyError, TypeError) as error:
             raise ValueError(f"expected the preparation of a table; {type(error).__name__}: {error}") from None
 
-    @property
-    def num_features(self) -> int:
-        """How many numbers the network is given of a row."""
-        return sum(column.features for column in self.columns)
-
     def features(self, table: pd.DataFrame) -> NDArray[np.float32]:
         """Returns the inputs of a network, ``(rows, features)``; columns are found by name.
 
@@ -90,7 +85,7 @@ class Preparation:
         """
         self.require(table)
         table = table.set_axis(table.columns.map(str), axis=1)
-        x = np.empty((len(table), self.num_features), np.float32)
+        x = np.empty((len(table), sum(column.features for column in self.columns)), np.float32)
         at, stray = 0, []
         for column in self.columns:
             try:

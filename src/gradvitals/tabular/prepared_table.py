@@ -19,7 +19,6 @@ from gradvitals.tabular.fitted_columns import CategoryColumn, FittedColumn, Numb
 from gradvitals.tabular.kinds import (
     MOST_BYTES,
     CategoryGuess,
-    ColumnsRefused,
     DateGuess,
     Guess,
     KindOptions,
@@ -199,12 +198,7 @@ def _target_of(cells: pd.DataFrame, preparation: Preparation) -> FoundTarget:
 
 
 def _kinds(features: pd.DataFrame, options: KindOptions, unnamed: Sequence[str], likely: str, roles: Roles) -> Kinds:
-    try:
-        found = kinds(features, options, unnamed, likely)
-    except ColumnsRefused as error:
-        them = "it" if len(error.columns) == 1 else "them"
-        ways = [*error.ways, f"to leave {them} out, {setting('data.drop', [*roles.drop, *error.columns])}"]
-        raise ValueError(f"data: {error}. Correct the file, or set: {'; '.join(ways)}") from None
+    found = kinds(features, options, unnamed, likely, roles.drop)
     if all(isinstance(guess, Unused) for guess in found.columns.values()):
         raise ValueError(_no_feature(found.columns, options, roles))
     return found

@@ -112,18 +112,18 @@ def _read(file: TextFile, how: CsvFormat) -> TextTable:
     if not rows:
         raise ValueError("expected rows below the header; got none")
     cells, short = _frame(rows, names)
-    left_out = [
-        _left_out("comment lines", comments),
-        _left_out("lines above the header", titles),
-        _left_out("lines that repeat the header", repeated),
-        _left_out("lines below the table", notes),
-    ]
+    left_out = {
+        "comment lines": comments,
+        "lines above the header": titles,
+        "lines that repeat the header": repeated,
+        "lines below the table": notes,
+    }
     return TextTable(
         cells,
         _written(file, separator, quote, how.header),
         separator,
         file.fingerprint,
-        tuple(filter(None, left_out)),
+        tuple(_left_out(reason, lines) for reason, lines in left_out.items() if lines),
         (*remarks, *short),
         tuple(unnamed),
         {name: sum(line in cells.index for line in padded[at]) for at, name in enumerate(names) if at in padded},
@@ -157,9 +157,9 @@ def _stripped(rows: Iterable[Row], has_blanks: bool = True) -> tuple[list[Row], 
     return found, padded
 
 
-def _left_out(reason: str, rows: Sequence[Row]) -> LeftOutRows | None:
+def _left_out(reason: str, rows: Sequence[Row]) -> LeftOutRows:
     examples = tuple(f"line {line}: {visible(' '.join(filter(None, cells)))[:60]}" for line, cells in rows[:3])
-    return LeftOutRows(len(rows), reason, examples) if rows else None
+    return LeftOutRows(len(rows), reason, examples)
 
 
 def _written(file: TextFile, separator: str, quote: str, header: bool) -> str:

@@ -48,23 +48,6 @@ class Series:
         """
         return np.flatnonzero(np.isin(self.first, rows))
 
-    def padded(self, x: NDArray, chosen: NDArray) -> NDArray:
-        """Returns the features of some series, ``(series, steps, features)``; zeros follow the shorter ones.
-
-        Args:
-            x: features of all rows, ``(rows, features)``.
-            chosen: numbers of the series.
-
-        Example:
-            >>> both = Series(("a", "b"), (np.array([1, 0]), np.array([2])))
-            >>> both.padded(np.array([[1.0], [2.0], [3.0]]), np.array([0, 1])).tolist()
-            [[[2.0], [1.0]], [[3.0], [0.0]]]
-        """
-        found = np.zeros((len(chosen), self.lengths[chosen].max(), x.shape[1]), x.dtype)
-        for at, each in enumerate(chosen):
-            found[at, : len(self.rows[each])] = x[self.rows[each]]
-        return found
-
 
 def find_series(series: pd.Series, time: pd.Series, moments: NDArray) -> Series:
     """Finds the rows of each series and sorts them by time.

@@ -67,7 +67,8 @@ def gain(act: Act, sigma_w2: float, sigma_b2: float = 0.0, q1: float = 1.0, dept
     """
     if depth < 2:
         raise ValueError(f"depth: expected at least 2 layers; got {depth}")
-    return _geometric_mean([chi(act, q, sigma_w2) for q in trajectory(act, sigma_w2, sigma_b2, q1, depth - 1)])
+    factors = [chi(act, q, sigma_w2) for q in trajectory(act, sigma_w2, sigma_b2, q1, depth - 1)]
+    return 0.0 if 0 in factors else math.exp(sum(map(math.log, factors)) / len(factors))
 
 
 def weight_gain(act: Act, sigma_w2: float, sigma_b2: float = 0.0, q1: float = 1.0, depth: int = 20) -> float:
@@ -174,9 +175,3 @@ def _root(f: Callable[[float], float], a: tuple[float, float], b: tuple[float, f
         else:
             a, b = (a if a[1] * new[1] < 0 else b), new
     return b[0]
-
-
-def _geometric_mean(factors: list[float]) -> float:
-    if 0 in factors:
-        return 0.0
-    return math.exp(sum(map(math.log, factors)) / len(factors))

@@ -49,14 +49,17 @@ class Gate:
     drive: float
     mean: float = 0.0
 
-    def expect(self, of: Callable[[Tensor], Tensor], square: float) -> float:
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def expect(self, of: Callable[[Tensor], Tensor], square: float = 0.0) -> float:
         """Returns the mean of a function of the pre-activation.
 
         Args:
             of: a function of a tensor of pre-activations ``(points,)``, float64, that returns one of the same shape.
             square: mean square of the state.
         """
-        return _expect(of, self.mean, self.sigma_w2 * square + self.drive)
+        z, weights = normal_quadrature()
+        return float(of(self.mean + math.sqrt(self.sigma_w2 * square + self.drive) * z) @ weights)
 
 
 def rnn_factor(act: Act, cell: Gate) -> float:
@@ -86,18 +89,19 @@ def lstm_factor(i: Gate, f: Gate, g: Gate, o: Gate) -> float:
     """
     sigmoid, tanh = torch.sigmoid, torch.tanh
     h, c = _squares_of_lstm(i, f, g, o)
+    cell = Gate(0.0, c)
     kept = f.expect(lambda z: sigmoid(z) ** 2, h)
-    through_output = o.expect(lambda z: sigmoid(z) ** 2, h) * _expect(lambda z: (1 - tanh(z) ** 2) ** 2, 0.0, c)
+    through_output = o.expect(lambda z: sigmoid(z) ** 2, h) * cell.expect(lambda z: (1 - tanh(z) ** 2) ** 2)
     from_cell = (
         i.sigma_w2 * i.expect(_sigmoid_slope2, h) * g.expect(lambda z: tanh(z) ** 2, h)
         + f.sigma_w2 * f.expect(_sigmoid_slope2, h) * c
         + g.sigma_w2 * g.expect(lambda z: (1 - tanh(z) ** 2) ** 2, h) * i.expect(lambda z: sigmoid(z) ** 2, h)
     )
-    from_output = o.sigma_w2 * o.expect(_sigmoid_slope2, h) * _expect(lambda z: tanh(z) ** 2, 0.0, c)
+    from_output = o.sigma_w2 * o.expect(_sigmoid_slope2, h) * cell.expect(lambda z: tanh(z) ** 2)
     rows = [[kept + through_output * from_cell, through_output * from_output], [from_cell, from_output]]
     past = f.expect(sigmoid, h)
     written = i.expect(sigmoid, h) * g.expect(lambda z: 1 - tanh(z) ** 2, h)
-    read = o.expect(sigmoid, h) * _expect(lambda z: 1 - tanh(z) ** 2, 0.0, c)
+    read = o.expect(sigmoid, h) * cell.expect(lambda z: 1 - tanh(z) ** 2)
     return _with_one_matrix(_largest_eigenvalue(rows), past**2, g.sigma_w2 * (written * read) ** 2)
 
 
@@ -119,12 +123,12 @@ def gru_factor(r: Gate, z: Gate, n: Gate, recurrent_bias: float = 0.0) -> float:
         inside = n.sigma_w2 * h + recurrent_bias
         reset = r.expect(lambda x: sigmoid(x) ** 2, h)
         candidate = Gate(0.0, n.drive + reset * inside, n.mean)
-        new = candidate.expect(lambda x: torch.tanh(x) ** 2, 0.0)
+        new = candidate.expect(lambda x: torch.tanh(x) ** 2)
         kept, replaced = z.expect(lambda x: sigmoid(x) ** 2, h), z.expect(lambda x: sigmoid(-x) ** 2, h)
         known, h = h, replaced * new / (1 - kept)
         if abs(h - known) <= CLOSE * h:
             break
-    slope = candidate.expect(lambda x: (1 - torch.tanh(x) ** 2) ** 2, 0.0) * replaced
+    slope = candidate.expect(lambda x: (1 - torch.tanh(x) ** 2) ** 2) * replaced
     independent = (
         kept
         + z.sigma_w2 * z.expect(_sigmoid_slope2, h) * (h + new)
@@ -132,7 +136,7 @@ def gru_factor(r: Gate, z: Gate, n: Gate, recurrent_bias: float = 0.0) -> float:
         + r.sigma_w2 * r.expect(_sigmoid_slope2, h) * inside * slope
     )
     past = z.expect(sigmoid, h)
-    through = r.expect(sigmoid, h) * candidate.expect(lambda x: 1 - torch.tanh(x) ** 2, 0.0) * (1 - past)
+    through = r.expect(sigmoid, h) * candidate.expect(lambda x: 1 - torch.tanh(x) ** 2) * (1 - past)
     return _with_one_matrix(independent, past**2, n.sigma_w2 * through**2)
 
 
@@ -197,7 +201,7 @@ def _squares_of_lstm(i: Gate, f: Gate, g: Gate, o: Gate) -> tuple[float, float]:
         known = h
         written = i.expect(lambda z: torch.sigmoid(z) ** 2, h) * g.expect(lambda z: torch.tanh(z) ** 2, h)
         c = written / (1 - f.expect(lambda z: torch.sigmoid(z) ** 2, h))
-        h = o.expect(lambda z: torch.sigmoid(z) ** 2, h) * _expect(lambda z: torch.tanh(z) ** 2, 0.0, c)
+        h = o.expect(lambda z: torch.sigmoid(z) ** 2, h) * Gate(0.0, c).expect(lambda z: torch.tanh(z) ** 2)
         if abs(h - known) <= CLOSE * h:
             break
     return h, c
@@ -205,13 +209,6 @@ def _squares_of_lstm(i: Gate, f: Gate, g: Gate, o: Gate) -> tuple[float, float]:
 
 def _sigmoid_slope2(z: Tensor) -> Tensor:
     return (torch.sigmoid(z) * torch.sigmoid(-z)) ** 2
-
-
-@torch.inference_mode(False)
-@torch.no_grad()
-def _expect(of: Callable[[Tensor], Tensor], mean: float, variance: float) -> float:
-    z, weights = normal_quadrature()
-    return float(of(mean + math.sqrt(variance) * z) @ weights)
 
 
 def _largest_eigenvalue(rows: list[list[float]]) -> float:

@@ -3,7 +3,9 @@ import math
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from gradvitals.report.pictures.gradient_by_layer import FEW, LONGEST, gradient_by_layer, png, title
+from gradvitals.report.pictures.canvas import png
+from gradvitals.report.pictures.gradient_by_layer import FEW, LONGEST, gradient_by_layer
+from gradvitals.report.profile_title import title
 
 FALLING = [1e-6, 1e-4, 1e-2]
 

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from gradvitals.report.pictures.gradient_by_layer import LONGEST, png
+from gradvitals.report.pictures.canvas import png
+from gradvitals.report.pictures.gradient_by_layer import LONGEST
 from gradvitals.report.pictures.gradient_heatmap import NAMED, gradient_heatmap
 
 RISING = [1e-6, 1e-4, 1e-2]

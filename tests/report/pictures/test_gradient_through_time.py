@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gradvitals.diagnosis.time_profile import TimeNorms
-from gradvitals.report.pictures.gradient_by_layer import png
+from gradvitals.report.pictures.canvas import png
 from gradvitals.report.pictures.gradient_through_time import FEW, MOST_LAYERS, NAMED, gradient_through_time
 
 FALLING = TimeNorms(3, (1e-4, 1e-2, 1.0))
@@ -36,6 +36,11 @@ def test_long_sequences_are_named_by_their_steps():
     lines, colors, *_ = drawn({0: norms})
     assert lines.lines[0].get_xdata()[-1] == 499
     assert colors.get_ylim() == (-0.5, 499.5)
+
+
+def test_ticks_are_at_whole_steps():
+    lines, colors, *_ = drawn({0: TimeNorms.of([10.0**-step for step in range(20)])})
+    assert all(tick == round(tick) for tick in [*lines.get_xticks(), *colors.get_yticks()])
 
 
 def test_a_shorter_sequence_ends_where_the_others_end():

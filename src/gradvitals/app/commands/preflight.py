@@ -50,7 +50,7 @@ def _draw(found: Preflight, run_dir: Path) -> None:
     """Writes the picture of the recurrent layers, where there are some and matplotlib is installed."""
     if not found.through_time or find_spec("matplotlib") is None:
         return
-    from gradvitals.report.pictures.gradient_by_layer import png
+    from gradvitals.report.pictures.canvas import png
     from gradvitals.report.pictures.gradient_through_time import preflight_through_time
 
     picture = png(preflight_through_time(found.through_time, subtitle=run_dir.name), DPI)

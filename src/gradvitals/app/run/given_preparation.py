@@ -88,6 +88,6 @@ def _refuse_a_changed_table(table: Csv, preparation: Preparation, checkpoint: Pa
         return
     raise ConfigError(
         f"data.path={table.path} has changed: {checkpoint} was trained on another table, of which {preparation.rows:,} "
-        f"rows were used; this one has {len(table.read_text()):,}. Restore it, or add data.changed={ACCEPT} to "
+        f"rows were used; this one has {len(table.text_table().cells):,}. Restore it, or add data.changed={ACCEPT} to "
         "continue on it with the columns, levels and scales of the first"
     )

@@ -16,7 +16,7 @@ from gradvitals.diagnosis.outcome import HEALTHY, UNDECIDED
 from gradvitals.diagnosis.remedies import Remedy
 from gradvitals.formatting import command, in_shell, visible, wrapped
 from gradvitals.report.pages.phrases import PAGE
-from gradvitals.report.pictures.gradient_by_layer import title
+from gradvitals.report.profile_title import title
 from gradvitals.results.result import MetricSummary, Parameters, Result, borrowed_test, without_memory
 from gradvitals.results.status import Status
 

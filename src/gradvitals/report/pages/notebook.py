@@ -62,7 +62,7 @@ def preflight_card(found: Preflight, png: bytes | None = None) -> Html:
     verdict = "even" if name == HEALTHY else name  # of a profile, which does not say what the network will learn
     first = _line(_badge(look, verdict), " ", evidence)
     drawn = _picture(png, "L2 norm of dL/dx by time step, measured and predicted")
-    return _card([first, *map(_muted, facts), drawn, _table(TITLES, _thinned(rows), left=(1,))])
+    return _card([first, *map(_muted, facts), drawn, _table(TITLES, _cut(rows, last=MOST // 2, place=1), left=(1,))])
 
 
 def sweep_card(sweep: Sweep) -> Html:
@@ -70,7 +70,7 @@ def sweep_card(sweep: Sweep) -> Html:
     titles, rows = table_cells(sweep)
     effects = [_muted(line) for line in averaged_lines(sweep)]
     left = range(len(sweep.keys))
-    return _card([_line(answer(sweep)), _table(titles, _first(rows), left=left), *effects])
+    return _card([_line(answer(sweep)), _table(titles, _cut(rows), left=left), *effects])
 
 
 def _card(parts: Sequence[object]) -> Html:
@@ -94,17 +94,12 @@ def _picture(png: bytes | None, shown: str) -> Html:
     return tag("div", picture(png, shown, style=PICTURE)) if png else Html()
 
 
-def _thinned(rows: list[list[str]]) -> list[list[str]]:
-    """The first and the last rows of many."""
+def _cut(rows: list[list[str]], last: int = 0, place: int = 0) -> list[list[str]]:
+    """The first and the ``last`` rows of many, and in a column between them how many are left out."""
     if len(rows) <= MOST:
         return rows
-    half, width = MOST // 2, len(rows[0])
-    return [*rows[:half], ["", f"... {len(rows) - 2 * half} more", *[""] * (width - 2)], *rows[-half:]]
-
-
-def _first(rows: list[list[str]]) -> list[list[str]]:
-    more = [f"... {len(rows) - MOST} more", *[""] * (len(rows[0]) - 1)] if len(rows) > MOST else []
-    return [*rows[:MOST], *([more] if more else [])]
+    more = [f"... {len(rows) - MOST} more" if at == place else "" for at, _ in enumerate(rows[0])]
+    return [*rows[: MOST - last], more, *rows[len(rows) - last :]]
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> Html:

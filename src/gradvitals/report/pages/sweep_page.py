@@ -215,4 +215,4 @@ def _with_integer_ticks(trace: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _integers(dimension: Mapping[str, Any]) -> dict[str, Any]:
     values = dimension.get("values", ())
-    return {"tickvals": sorted(set(values))} if integer_ticks(values) and "tickvals" not in dimension else {}
+    return {"tickvals": sorted(set(values))} if integer_ticks(values) else {}

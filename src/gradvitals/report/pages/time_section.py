@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from gradvitals.diagnosis.time_profile import TimeNorms, time_profile
@@ -71,12 +72,12 @@ def time_map(profiles: OfLayer) -> Drawing:
     """
     steps = sorted(profiles)
     longest = max(profiles.values(), key=lambda norms: len(norms.norms))
-    rows = len(longest.norms)
-    columns = [_column(profiles[step].norms, rows) for step in steps]
+    columns = [map(logarithm, reversed(profiles[step].norms)) for step in steps]
+    rows = list(zip_longest(*columns))[::-1]  # shorter sequences end where the others end
     trace = heat_map(
         [str(step) for step in steps],
         longest.places,
-        [list(values) for values in zip(*columns, strict=True)],
+        [list(values) for values in rows],
         "log₁₀ ‖dL/dx‖",
         colorscale="Viridis",
         hovertemplate="time step %{y}, step %{x}<br>‖dL/dx‖ = 10<sup>%{z:.2f}</sup><extra></extra>",
@@ -93,9 +94,3 @@ def _line(step: int, norms: TimeNorms, longest: int, shade: float) -> Trace:
 
 def _trace(name: str, x: Sequence[int], y: Sequence[float], hover: str, looks: Trace) -> Trace:
     return scatter(name, x, [value if value > 0 else None for value in y], hover, mode="lines", **looks)
-
-
-def _column(norms: Sequence[float], rows: int) -> list[float | None]:
-    """Powers of ten, as many for each training step: shorter sequences end where the others end."""
-    missing: list[float | None] = [None] * (rows - len(norms))
-    return [*missing, *map(logarithm, norms)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gradvitals.report.pictures.gradient_by_layer import DOTS, LAYERS, heights
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from gradvitals.report.pictures.log_ticks import log_heights
 
 STD, DEAD, SATURATED = "#0072B2", "#D55E00", "#E69F00"  # distinct with any color vision (Okabe & Ito, 2008)
 Numbers = Sequence[float | None]  # by layer, input side first
@@ -22,10 +22,6 @@ def draw_activations(axes: Axes, std: Numbers, dead: Numbers, saturated: Numbers
         dead: share of units that returned 0 for all samples; None where a layer's activation has none.
         saturated: share of outputs where the slope is nearly 0; likewise.
     """
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-    from gradvitals.report.pictures.log_ticks import log_heights
-
     axes.plot(
         range(len(std)), heights(std), color=STD, marker="o" if len(std) <= DOTS else None, markersize=4, linewidth=1.6
     )

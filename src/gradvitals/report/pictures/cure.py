@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from gradvitals.formatting import visible
+from gradvitals.report.pictures.canvas import png, style
 from gradvitals.report.pictures.gradient_by_layer import (
     LAYERS,
     LONGEST,
     RATIO,
-    Profiles,
     draw_lines,
     drawn,
-    png,
     same_limits,
     shortened,
-    title,
 )
+from gradvitals.report.profile_title import Profiles, title
 from gradvitals.report.steps import spaced
 from gradvitals.results.curves import Curves, Point
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 BEFORE, AFTER = "#D55E00", "#0072B2"  # vermilion and blue, distinct with any color vision (Okabe & Ito, 2008)
 SHOWN = 5  # steps of a training, so that a legend can name each
@@ -36,7 +35,7 @@ class Side(NamedTuple):
         curves: validation tag -> points of step and value.
     """
 
-    profiles: Mapping[int, Sequence[float | None]]
+    profiles: Profiles
     curves: Curves
 
 
@@ -48,8 +47,6 @@ def picture(before: Side, after: Side, titles: tuple[str, str]) -> bytes:
         >>> picture(side, side, ("act=relu", "act=elu"))[:4]
         b'\\x89PNG'
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(11, 8))
     tops = [figure.add_axes((left, 0.52, 0.4, 0.34)) for left in (0.08, 0.57)]
     for axes, side, name, words in zip(tops, (before, after), ("before", "after"), titles, strict=True):
@@ -85,6 +82,5 @@ def _curves(axes: Axes, tag: str, before: Sequence[Point] | None, after: Sequenc
     axes.set_xlabel("step")
     axes.set_ylabel(visible(tag), parse_math=False)
     axes.set_title(visible(tag), loc="left", fontsize=11, fontweight="bold", parse_math=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
+    style(axes)
     axes.legend(frameon=False, fontsize="small")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradvitals.diagnosis.profile import DECADES, last_norm, profile, relative
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from gradvitals.diagnosis.profile import DECADES, last_norm, relative
 from gradvitals.formatting import number, visible
+from gradvitals.report.pictures.canvas import ShownFigure, style
+from gradvitals.report.pictures.log_ticks import log_axis
+from gradvitals.report.profile_title import Profiles, title
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-Profiles = Mapping[int, Sequence[float | None]]  # step -> norms of dL/dh by layer, input side first
 LAYERS, RATIO = "layer index (0 is next to the input)", "dL/dh over the last layer's at the same step"
 # The first layer's ratio is between them, unless the gradient vanishes or explodes.
 EVEN = (10.0**-DECADES, 10.0**DECADES)
@@ -54,8 +57,6 @@ def gradient_by_layer(
     """
     if not profiles:
         raise ValueError("gradient_by_layer: expected at least one measured step; got none")
-    from gradvitals.report.pictures.shown_figure import ShownFigure
-
     figure = ShownFigure(figsize=(8, 4.8))
     # Fixed places: letting matplotlib find room takes three times as long as the drawing.
     axes = figure.add_axes((0.1, 0.115, 0.5, 0.74))
@@ -85,10 +86,6 @@ def shortened(words: str, longest: int = LONGEST) -> str:
 
 def draw_lines(axes: Axes, profiles: Profiles) -> None:
     """Draws one line per step, in the color of its step, on an axis that shows at least what counts as even."""
-    from matplotlib.ticker import MaxNLocator
-
-    from gradvitals.report.pictures.log_ticks import log_axis
-
     steps, colors = sorted(profiles), step_colors(profiles)
     ends = steps[0], steps[-1]
     axes.set(yscale="log", xlim=(-0.6, len(profiles[ends[0]]) - 0.4))
@@ -104,16 +101,12 @@ def draw_lines(axes: Axes, profiles: Profiles) -> None:
     band: dict[str, Any] = {"annotation_clip": True, "ha": "right", "va": "top", "fontsize": 8, "color": "0.45"}
     axes.annotate(BAND, (0.99, EVEN[1]), (0, -3), ("axes fraction", "data"), "offset points", **band)
     log_axis(axes.yaxis)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    style(axes)
     axes.set_ylim(around(ratio for norms in profiles.values() for ratio in ratios(norms)))
 
 
 def step_colors(profiles: Collection[int]) -> dict[int, tuple[float, ...]]:
     """Returns the color of each step, early ones dark."""
-    from matplotlib import colormaps
-
     first = min(profiles)
     span = max(max(profiles) - first, 1) * 1.12  # the palest end of the map cannot be seen on white
     return {step: colormaps["viridis"]((step - first) / span) for step in profiles}
@@ -164,16 +157,12 @@ def same_limits(pictures: Sequence[Axes]) -> None:
 
 def drawn(axes: Axes) -> list[float]:
     """Returns the finite heights of the lines of a picture."""
-    import numpy as np
-
     lines = (np.asarray(line.get_ydata(), float).tolist() for line in axes.lines)
     return [ratio for line in lines for ratio in line if math.isfinite(ratio)]
 
 
 def _lines(axes: Axes, many: Sequence[Sequence[float]], colors: Sequence[tuple[float, ...]]) -> None:
     """Draws many lines as one artist: an artist for each takes most of the time."""
-    from matplotlib.collections import LineCollection
-
     points = [list(enumerate(line)) for line in many]
     axes.add_collection(LineCollection(points, colors=colors, linewidths=0.9, zorder=2))
     if len(many[0]) <= FEW:
@@ -183,10 +172,6 @@ def _lines(axes: Axes, many: Sequence[Sequence[float]], colors: Sequence[tuple[f
 
 def _draw_sizes(axes: Axes, profiles: Profiles, losses: Mapping[int, float]) -> None:
     """Draws the norm of the last layer over the steps, in the colors of the lines, and the loss."""
-    from matplotlib.ticker import MaxNLocator
-
-    from gradvitals.report.pictures.log_ticks import log_axis
-
     colors = step_colors(profiles)
     sizes = heights([last_norm(norms) for norms in profiles.values()])
     axes.set_yscale("log")
@@ -196,40 +181,6 @@ def _draw_sizes(axes: Axes, profiles: Profiles, losses: Mapping[int, float]) -> 
     if any(map(math.isfinite, loss)):
         axes.plot(list(losses), loss, color=LOSS, linewidth=1.2, label="loss")
     log_axis(axes.yaxis)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
+    style(axes, 4)
     axes.set_xlabel("step")
     axes.legend(frameon=False, fontsize=8.5, loc="lower left", bbox_to_anchor=(-0.2, 1.0), borderaxespad=0.2)
-
-
-def title(profiles: Profiles) -> tuple[str, str]:
-    """Returns the shape of a profile and its evidence: of the first step that is not finite, else of the first step.
-
-    A profile is ``even``, where the verdict of a run would be healthy: it says nothing about what the network learns.
-
-    Example:
-        >>> title({0: [1e-6, 1e-4, 1e-2]})
-        ('vanishing', "at step 0 layer 0 receives 0.0001 of layer 2's gradient: 0.01 per layer")
-    """
-    found = {step: profile(profiles[step]) for step in sorted(profiles)}
-    sick = (step for step, shape in found.items() if shape.label == "non_finite")
-    step = next(sick, min(found))
-    label = "even" if found[step].label == "healthy" else found[step].label
-    return label, f"at step {step} {found[step].evidence}"
-
-
-def png(figure: Figure, dpi: int = 150) -> bytes:
-    """Returns the bytes of a PNG file."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=dpi, pil_kwargs={"compress_level": 3})  # the usual 6 takes thrice the time
-    return stream.getvalue()
-
-
-def small_png(figure: Figure, dpi: int) -> bytes:
-    """Returns the bytes of a PNG file of few colors: a third of the size, and bounded where hundreds of lines cross."""
-    from PIL import Image
-
-    stream, picture = io.BytesIO(), Image.open(io.BytesIO(png(figure, dpi))).convert("RGB")
-    picture.quantize(64, dither=Image.Dither.NONE).save(stream, "png", optimize=True)
-    return stream.getvalue()

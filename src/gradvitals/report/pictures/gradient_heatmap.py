@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gradvitals.report.pictures.gradient_by_layer import LAYERS, Profiles, heights, shortened
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gradvitals.report.pictures.canvas import ShownFigure
+from gradvitals.report.pictures.gradient_by_layer import LAYERS, heights, shortened
+from gradvitals.report.pictures.log_ticks import labels, span, ticks
+from gradvitals.report.profile_title import Profiles
 from gradvitals.report.steps import evenly
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 NOTHING = "0.8"  # grey: no gradient, zero, or not finite
 NAMED = 9  # steps on the axis, the first and the last among them
@@ -37,8 +41,6 @@ def gradient_heatmap(profiles: Profiles, *, subtitle: str | None = None) -> Figu
     """
     if not profiles:
         raise ValueError("gradient_heatmap: expected at least one measured step; got none")
-    from gradvitals.report.pictures.shown_figure import ShownFigure
-
     figure = ShownFigure(figsize=(8, 4.8))
     axes = figure.add_axes((0.09, 0.115, 0.77, 0.755))
     draw_heatmap(axes, profiles)
@@ -50,12 +52,9 @@ def gradient_heatmap(profiles: Profiles, *, subtitle: str | None = None) -> Figu
 
 def draw_heatmap(axes: Axes, profiles: Profiles) -> None:
     """Draws one column per measured step, all of one width: the first steps are the densest and need room."""
-    from matplotlib.ticker import MaxNLocator
-
     steps = sorted(profiles)
     columns = [[math.log10(height) for height in heights(profiles[step])] for step in steps]
     bar = draw_powers(axes, list(zip_longest(*columns, fillvalue=math.nan)), steps, NAMED)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="step (one column for each measured step)", ylabel=LAYERS)
     bar.set_ylabel("L2 norm of dL/dh (grey: none)")
 
@@ -68,16 +67,13 @@ def draw_powers(
     extent: tuple[float, float, float, float] | None = None,
 ) -> Axes:
     """Draws powers of ten, a column for each of the ``steps``, of which ``named`` are named; returns the color bar."""
-    from matplotlib import colormaps
-
-    from gradvitals.report.pictures.log_ticks import labels, span, ticks
-
     known = [power for row in rows for power in row if not math.isnan(power)]
     low, high = span(10 ** min(known, default=0.0), 10 ** max(known, default=0.0), LEAST)
     ends = math.log10(low), math.log10(high)
     colors = colormaps["viridis"].with_extremes(bad=NOTHING)
     looks: dict[str, Any] = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
     axes.imshow(rows, vmin=ends[0], vmax=ends[1], cmap=colors, extent=extent, **looks)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     columns = evenly(len(steps), named)
     axes.set_xticks(columns, [str(steps[column]) for column in columns])
     bar, norms = color_bar(axes, colors, ends), ticks(low, high)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from itertools import zip_longest
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from gradvitals.diagnosis.time_profile import TimeNorms, time_profile
+from gradvitals.report.pictures.canvas import ShownFigure, style
 from gradvitals.report.pictures.gradient_by_layer import heights, shortened, step_colors
 from gradvitals.report.pictures.gradient_heatmap import draw_powers
+from gradvitals.report.pictures.log_ticks import log_axis
 from gradvitals.report.steps import spaced
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from gradvitals.signal_propagation.reading import TimeReading
+from gradvitals.signal_propagation.reading import TimeReading
 
 OfLayer = Mapping[int, TimeNorms]  # measured step -> norms by time step
 TIME, NORM = "time step", "L2 norm of dL/dx at the step"
@@ -51,8 +52,6 @@ def gradient_through_time(
     shown = dict(list(layers.items())[:MOST_LAYERS])
     if not any(shown.values()):
         raise ValueError("gradient_through_time: expected a measured recurrent layer; got none")
-    from gradvitals.report.pictures.shown_figure import ShownFigure
-
     tall = ROW * len(shown) + 0.4
     figure = ShownFigure(figsize=(9, tall))
     for place, (label, profiles) in enumerate(shown.items()):
@@ -101,8 +100,6 @@ def title(profiles: OfLayer) -> str:
 
 def draw_time_lines(axes: Axes, profiles: OfLayer, factor: float | None = None) -> None:
     """Draws the norm by time step, one line per measured step, early ones dark; theory's slope is dashed."""
-    from gradvitals.report.pictures.log_ticks import log_axis
-
     steps, colors = sorted(profiles), step_colors(profiles)
     longest = max(norms.steps for norms in profiles.values())
     axes.set(yscale="log", xlabel=TIME, ylabel=NORM)
@@ -115,8 +112,7 @@ def draw_time_lines(axes: Axes, profiles: OfLayer, factor: float | None = None) 
         looks = {"color": THEORY, "linestyle": "--", "linewidth": 1.4, "label": f"theory: {factor:.3g} per step"}
         axes.plot(first.places_among(longest), heights(expected), **looks)
     log_axis(axes.yaxis)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
+    style(axes)
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -124,14 +120,7 @@ def draw_time_map(axes: Axes, profiles: OfLayer) -> None:
     """Draws the norm by time step (upwards) and measured step (to the right), all columns of one width."""
     steps = sorted(profiles)
     longest = max(norms.steps for norms in profiles.values())
-    rows = max(len(norms.norms) for norms in profiles.values())
-    columns = [_column(profiles[step].norms, rows) for step in steps]
-    extent = (-0.5, len(steps) - 0.5, -0.5, longest - 0.5)
-    draw_powers(axes, list(zip(*columns, strict=True)), steps, NAMED, extent)
+    columns = [[math.log10(height) for height in reversed(heights(profiles[step].norms))] for step in steps]
+    rows = list(zip_longest(*columns, fillvalue=math.nan))[::-1]  # shorter sequences end where the others end
+    draw_powers(axes, rows, steps, NAMED, (-0.5, len(steps) - 0.5, -0.5, longest - 0.5))
     axes.set(xlabel="training step", ylabel=TIME)
-
-
-def _column(norms: Sequence[float], rows: int) -> list[float]:
-    """Powers of ten, as many for each training step: shorter sequences end where the others end."""
-    powers = [math.log10(height) for height in heights(norms)]
-    return [math.nan] * (rows - len(powers)) + powers

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+
+from gradvitals.report.pictures.canvas import style
 from gradvitals.report.pictures.gradient_by_layer import drawn, heights
+from gradvitals.report.pictures.log_ticks import log_heights
 from gradvitals.report.tables.columns import name_end
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 ByStep = Mapping[int, Sequence[float | None]]  # step -> numbers by layer, input side first
 Totals = Mapping[str, Mapping[int, float]]  # optimizer's number, empty where there is one -> step -> number
@@ -28,8 +30,6 @@ def draw_updates(axes: Axes, ratios: ByStep, names: Sequence[str]) -> None:
         ratios: measured step -> ratios by layer.
         names: of the layers; a legend has the first, the middle and the last of many.
     """
-    from matplotlib import colormaps
-
     steps = sorted(ratios)
     span = max(len(names) - 1, 1) * 1.12  # the palest end of the map cannot be seen on white
     places = range(len(names))
@@ -86,15 +86,9 @@ def _line(axes: Axes, norms: Mapping[int, float], **looks: Any) -> None:
 
 
 def _style(axes: Axes, label: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    from gradvitals.report.pictures.log_ticks import log_heights
-
     log_heights(axes, heights(drawn(axes)), 1.3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set(xlabel="step", ylabel=label)
-    axes.spines["top"].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
+    style(axes)
 
 
 def _legend(axes: Axes) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from gradvitals.report.pictures.activations_by_layer import draw_activations
+from gradvitals.report.pictures.canvas import ShownFigure
 from gradvitals.report.pictures.gradient_by_layer import LAYERS, RATIO, draw_lines, gradient_by_layer
 from gradvitals.report.pictures.gradient_heatmap import draw_heatmap, gradient_heatmap
 from gradvitals.report.pictures.gradient_through_time import OfLayer, draw_time_lines, gradient_through_time
 from gradvitals.report.pictures.over_steps import ByStep, Totals, draw_clipping, draw_updates
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 THROUGH_TIME = "time_grad_norm"
 SIZE = (8.0, 4.8)  # inches
@@ -154,8 +154,6 @@ def picture_of(kind: str, drawn: Drawn, axes: Axes | None = None) -> Figure:
         return axes.get_figure(root=True)  # type: ignore[return-value]
     if found.own is not None:
         return found.own(drawn)
-    from gradvitals.report.pictures.shown_figure import ShownFigure
-
     figure = ShownFigure(figsize=SIZE)
     found.draw(figure.add_axes(PLACE), drawn)
     figure.text(0.03, 0.94, found.title, fontsize=14, fontweight="bold")

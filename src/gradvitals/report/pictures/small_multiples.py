@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from gradvitals.diagnosis.profile import last_norm
 from gradvitals.formatting import number, visible
-from gradvitals.report.pictures.gradient_by_layer import draw_line, drawn, png, same_limits, shortened
+from gradvitals.report.pictures.canvas import png, style
+from gradvitals.report.pictures.gradient_by_layer import draw_line, drawn, same_limits, shortened
 from gradvitals.results.record import Record
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 BLUE, VERMILION = "#0072B2", "#D55E00"  # distinct with any color vision (Okabe & Ito, 2008)
 LOOKS: dict[str, dict[str, Any]] = {
@@ -38,8 +38,6 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
         >>> small_multiples([("act=elu", [])])[:4]
         b'\\x89PNG'
     """
-    from matplotlib.figure import Figure
-
     shown = list(panels[:MOST])
     columns = min(COLUMNS, len(shown)) or 1
     rows = math.ceil(len(shown) / columns) or 1
@@ -59,16 +57,12 @@ def small_multiples(panels: Sequence[tuple[str, Sequence[Record]]]) -> bytes:
 
 
 def _panel(axes: Axes, name: str, runs: Sequence[Record]) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     for run in runs:
         for which, looks in LOOKS.items():
             draw_line(axes, run.gradients(which), linewidth=1.2, **looks)
     axes.set_yscale("log")
     axes.minorticks_off()
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
+    style(axes, 5)
     axes.set_title(_two_lines(visible(name)), fontsize=7, loc="left", pad=3, parse_math=False)
     if sizes := [number(size, 2) for which in LOOKS if (size := _size(runs, which)) is not None]:
         axes.text(0.98, 0.04, f"last layer {ARROW.join(sizes)}", transform=axes.transAxes, ha="right", fontsize=6.5)

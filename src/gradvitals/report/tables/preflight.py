@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gradvitals.diagnosis.time_profile import time_profile
 from gradvitals.formatting import in_shell
 from gradvitals.report.tables.columns import aligned, name_end, percent, significant
-
-if TYPE_CHECKING:
-    from gradvitals.signal_propagation.reading import LayerReading, Preflight, TimeReading
+from gradvitals.signal_propagation.reading import LayerReading, Preflight, TimeReading
 
 TITLES = ("", "layer", "mean", "std", "dead", "satur.", "dL/dh", "gain", "predicted", "dL/dW/|x|", "step/W")
 NAME = 23  # characters of a layer's name, which leaves 120 for a line
@@ -45,7 +42,7 @@ def remarks(found: Preflight) -> list[str]:
 def _through_time(reading: TimeReading) -> list[str]:
     predicted = "not predicted"
     if reading.factor_predicted is not None:
-        predicted = f"predicted {significant(reading.factor_predicted)}{_scatter(reading.factor_scatter)}"
+        predicted = f"predicted {significant(reading.factor_predicted)} {_scatter(reading.factor_scatter)}".rstrip()
     memory = reading.memory
     left = f"; a hundredth is left after {memory:.0f} steps" if memory is not None and memory < math.inf else ""
     return [
@@ -55,7 +52,7 @@ def _through_time(reading: TimeReading) -> list[str]:
 
 
 def _scatter(scatter: float | None) -> str:
-    return "" if scatter is None else f" ±{100 * math.expm1(scatter):.0f} %"
+    return "" if scatter is None else f"±{100 * math.expm1(scatter):.0f} %"
 
 
 def cells(layer: LayerReading, longest: int = NAME) -> tuple[str, ...]:
@@ -79,8 +76,7 @@ def _prediction(layer: LayerReading) -> str:
     """Such as ``0.234 ±8 %``."""
     if layer.gain_predicted is None or layer.gain_scatter is None:
         return "-"
-    scatter = f"±{100 * math.expm1(layer.gain_scatter):.0f} %"
-    return f"{significant(layer.gain_predicted)} {scatter:>5}"
+    return f"{significant(layer.gain_predicted)} {_scatter(layer.gain_scatter):>5}"
 
 
 def _expected(loss: float | None) -> str:
