@@ -19,24 +19,12 @@ OUT_OF_REACH = (
 
 FLOAT32_MAX = 3.4e38
 
-EXTRAS = {  # package -> the extra of pyproject.toml that installs it
+EXTRAS = {  # of pyproject.toml -> the packages that it installs, as they are imported
     "lightning": "lightning",
-    "tensorboard": "tensorboard",
-    "google_crc32c": "tensorboard",
-    "matplotlib": "report",
-    "plotly": "report",
-    "yaml": "report",
-    "hydra": "app",
-    "omegaconf": "app",
-    "torchvision": "app",
-    "torchmetrics": "app",
-    "sklearn": "app",
-    "pandas": "app",
-    "joblib": "app",
-    "filelock": "app",
-    "rich": "app",
-    "dotenv": "app",
-    "safetensors": "app",
+    "tensorboard": "tensorboard google_crc32c",
+    "report": "matplotlib plotly yaml",
+    "app": "hydra omegaconf torchvision torchmetrics sklearn pandas joblib filelock rich dotenv safetensors",
+    "optuna": "optuna",
 }
 
 INTERRUPTED, TERMINATED = 130, 143  # exit codes of Ctrl-C and SIGTERM
@@ -74,9 +62,10 @@ def naming_extras(what: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in EXTRAS:
+        extra = next((extra for extra, packages in EXTRAS.items() if package in packages.split()), None)
+        if extra is None:
             raise
-        install = f'pip install "gradvitals[{EXTRAS[package]}]"'
+        install = f'pip install "gradvitals[{extra}]"'
         raise MissingExtra(f"{what} needs a package: {package}. Install it by {install}", name=package) from None
 
 

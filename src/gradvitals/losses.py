@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -37,22 +38,22 @@ def _one_hot(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.one_hot(targets, outputs.shape[1]).to(outputs.dtype)
 
 
-def _one_hot_bce(outputs: Tensor, targets: Tensor) -> Tensor:
+def _one_hot_bce(outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
     outputs, targets = steps_as_samples(outputs, targets)
-    return F.binary_cross_entropy_with_logits(outputs, _one_hot(outputs, targets))
+    return F.binary_cross_entropy_with_logits(outputs, _one_hot(outputs, targets), reduction=reduction)
 
 
-def _one_hot_mse(outputs: Tensor, targets: Tensor) -> Tensor:
+def _one_hot_mse(outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
     outputs, targets = steps_as_samples(outputs, targets)
-    return F.mse_loss(outputs.sigmoid(), _one_hot(outputs, targets))
+    return F.mse_loss(outputs.sigmoid(), _one_hot(outputs, targets), reduction=reduction)
 
 
 def _binary_bce(outputs: Tensor, targets: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(outputs.squeeze(1), targets.to(outputs.dtype))
 
 
-def _binary_mse(outputs: Tensor, targets: Tensor) -> Tensor:
-    return F.mse_loss(outputs.squeeze(1).sigmoid(), targets.to(outputs.dtype))
+def _binary_mse(outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+    return F.mse_loss(outputs.squeeze(1).sigmoid(), targets.to(outputs.dtype), reduction=reduction)
 
 
 def _mean_output(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -80,14 +81,9 @@ def _weighted_ce(outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     return F.cross_entropy(outputs, targets, weight=weight, reduction="none")
 
 
-def _weighted_one_hot_bce(outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    losses = F.binary_cross_entropy_with_logits(outputs, _one_hot(outputs, targets), reduction="none")
-    return weight[targets] * losses.mean(1)
-
-
-def _weighted_one_hot_mse(outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    losses = F.mse_loss(outputs.sigmoid(), _one_hot(outputs, targets), reduction="none")
-    return weight[targets] * losses.mean(1)
+def _weighted(loss: Callable[..., Tensor], outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    losses = loss(outputs, targets, "none")
+    return weight[targets] * (losses if losses.ndim == 1 else losses.mean(1))
 
 
 def _weighted_binary_bce(outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
@@ -97,18 +93,13 @@ def _weighted_binary_bce(outputs: Tensor, targets: Tensor, weight: Tensor) -> Te
     )
 
 
-def _weighted_binary_mse(outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
-    losses = F.mse_loss(outputs.squeeze(1).sigmoid(), targets.to(outputs.dtype), reduction="none")
-    return weight[targets] * losses
-
-
 # From outputs, targets and the weight of each class (classes,) to the weighted loss of each sample (batch,).
 WEIGHTED: dict[tuple[str, str], Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     ("multiclass", "ce"): _weighted_ce,
-    ("multiclass", "bce"): _weighted_one_hot_bce,
-    ("multiclass", "mse"): _weighted_one_hot_mse,
+    ("multiclass", "bce"): partial(_weighted, _one_hot_bce),
+    ("multiclass", "mse"): partial(_weighted, _one_hot_mse),
     ("binary", "bce"): _weighted_binary_bce,
-    ("binary", "mse"): _weighted_binary_mse,
+    ("binary", "mse"): partial(_weighted, _binary_mse),
 }
 
 

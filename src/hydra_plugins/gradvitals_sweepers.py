@@ -5,7 +5,7 @@ from typing import Any
 from hydra.plugins.sweeper import Sweeper
 
 from gradvitals.app.sweep.grid_sweeper import GridSweeper
-from gradvitals.errors import ConfigError
+from gradvitals.errors import naming_extras
 
 
 class Grid(GridSweeper):
@@ -20,13 +20,8 @@ class Search(Sweeper):
 
     def setup(self, **context: Any) -> None:
         """Sets up the search; called by Hydra."""
-        try:
+        with naming_extras("sweep=optuna"):
             from gradvitals.app.sweep.optuna_sweeper import SearchSweeper
-        except ModuleNotFoundError as error:
-            if error.name != "optuna":
-                raise
-            install = 'pip install "gradvitals[optuna]"'
-            raise ConfigError(f"sweep=optuna needs a package: Optuna. Install it by {install}") from None
         self._sweeper = SearchSweeper(**self._options)
         self._sweeper.setup(**context)
 

@@ -4,6 +4,8 @@ import copy
 import gc
 import io
 import math
+import subprocess
+import sys
 import threading
 import weakref
 from contextlib import nullcontext
@@ -653,3 +655,11 @@ def test_a_state_of_something_else_is_refused(state):
     vitals = watch(net, adam(net))
     with pytest.raises(ValueError, match=r"expected what vitals.state_dict\(\) returned; got"):
         vitals.load_state_dict(state)
+
+
+def test_it_needs_no_support_of_several_processes():
+    """torch can be built without it; the module of process groups cannot be imported then."""
+    without = "import sys, torch; sys.modules['torch.distributed.distributed_c10d'] = None"
+    call = [sys.executable, "-c", f"{without}; from gradvitals.integrations.watch import watch"]
+    done = subprocess.run(call, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

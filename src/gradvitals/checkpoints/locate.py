@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
 from zipfile import is_zipfile
@@ -59,14 +60,8 @@ def locate(source: str, logs: str) -> Path:
     Raises:
         FileNotFoundError: no such file or run, no checkpoint in it, or no completed run of that experiment.
     """
-    run = _latest(source, logs) if source.startswith(LATEST) else Path(source)
-    if not run.is_dir():
-        return _existing(run, "weights", logs)
-    best = run / BEST
-    found = [best] if best.is_file() else newest_first(run / "checkpoints")
-    if not found:
-        raise FileNotFoundError(_no_checkpoint(run, "weights", logs))
-    return found[0]
+    path = _latest(source, logs) if source.startswith(LATEST) else Path(source)
+    return _found(path, "weights", logs, lambda run: [run / BEST, *newest_first(run / "checkpoints")])
 
 
 def locate_state(source: str, logs: str) -> Path:
@@ -76,25 +71,21 @@ def locate_state(source: str, logs: str) -> Path:
         ConfigError: all checkpoints of that run are damaged.
         FileNotFoundError: no such file or run, or no checkpoint in it.
     """
-    if not Path(source).is_dir():
-        return _existing(Path(source), "ckpt_path", logs)
-    found = newest(Path(source), "ckpt_path")
-    if found is None:
-        raise FileNotFoundError(_no_checkpoint(Path(source), "ckpt_path", logs))
-    return found
+    return _found(Path(source), "ckpt_path", logs, lambda run: [newest(run, "ckpt_path")])
 
 
-def _existing(file: Path, key: str, logs: str) -> Path:
-    if file.is_file():
-        return file
-    names = [path.name for path in file.parent.glob("*.ckpt")]
-    close = f". {file.parent} contains {', '.join(sorted(names))}" if names else closest_runs(file, Path(logs))
-    raise FileNotFoundError(f"{key}: expected a checkpoint or a run directory; there is no {file}{close}")
-
-
-def _no_checkpoint(run: Path, key: str, logs: str) -> str:
-    close = "" if (run / ".hydra").is_dir() else closest_runs(run, Path(logs))
-    return f"{key}={run}: expected a checkpoint or a run directory; there is none in {run / 'checkpoints'}{close}"
+def _found(path: Path, key: str, logs: str, of_run: Callable[[Path], Sequence[Path | None]]) -> Path:
+    """The file itself, or of a run directory the first one that is there."""
+    candidates = of_run(path) if path.is_dir() else [path]
+    if found := next((file for file in candidates if file is not None and file.is_file()), None):
+        return found
+    expected = "expected a checkpoint or a run directory; there is"
+    if path.is_dir():
+        close = "" if (path / ".hydra").is_dir() else closest_runs(path, Path(logs))
+        raise FileNotFoundError(f"{key}={path}: {expected} none in {path / 'checkpoints'}{close}")
+    names = sorted(file.name for file in path.parent.glob("*.ckpt"))
+    close = f". {path.parent} contains {', '.join(names)}" if names else closest_runs(path, Path(logs))
+    raise FileNotFoundError(f"{key}: {expected} no {path}{close}")
 
 
 def _latest(source: str, logs: str) -> Path:

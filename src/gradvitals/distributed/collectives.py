@@ -1,8 +1,9 @@
-"""Collective calls among the processes that share a batch."""
+"""What the processes that share a batch do together: collective calls, and whether all have come to a place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import torch.distributed as dist
@@ -57,6 +58,32 @@ class Collectives:
         values: list[Any] = [None] * self.total
         dist.all_gather_object(values, value)
         return values
+
+    def all_arrive(self, place: str, seconds: float) -> bool:
+        """Waits until each process has called this as often as this one; returns whether all came in time.
+
+        No collective call, which would wait for ever.
+
+        Args:
+            place: a name for the place, the same in each process.
+            seconds: to wait at most.
+
+        Example:
+            >>> Collectives().all_arrive("watch", 1.0)
+            True
+        """
+        if self.total == 1:
+            return True
+        from torch.distributed.distributed_c10d import _get_default_store  # not there where torch has no processes
+
+        store, calls = _get_default_store(), f"gradvitals/{place}/calls/{self.rank}"
+        here = f"gradvitals/{place}/{store.add(calls, 1)}"
+        store.set(f"{here}/{self.rank}", "here")
+        try:
+            store.wait([f"{here}/{rank}" for rank in range(self.total)], timedelta(seconds=seconds))
+        except RuntimeError:  # torch's errors of a store, timeouts among them
+            return False
+        return True
 
 
 ALONE = Collectives()

@@ -90,19 +90,13 @@ class LoopHooks:
         self._is_in_batch = True
         if is_due:
             if self._loop.processes.total == 1:  # gradients that arrive are not yet those of all processes
-                self._enter(GradientsArrive(self._trained(), weak(self._gradients_arrived)))
+                held = [one for optimizer in self._loop.optimizers for one in parameters(optimizer)]
+                trained = [one for one in held if one.requires_grad and not is_lazy(one)]
+                self._enter(GradientsArrive(trained, weak(self._gradients_arrived)))
             self._calls = BackwardCalls(weak(self._backward_begins), weak(self._backward_ended))
             self._enter(self._calls)
             self._enter(uncompiled(self._calls_parts and has_compiled()))
         self._session.batch_begins(() if x is None else (x,), self._batch_idx)
-
-    def _trained(self) -> list[nn.Parameter]:
-        return [
-            one
-            for optimizer in self._loop.optimizers
-            for one in parameters(optimizer)
-            if one.requires_grad and not is_lazy(one)
-        ]
 
     def _gradients_arrived(self) -> None:
         if self._calls is not None and not self._calls.is_within:

@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 
 from gradvitals.distributed.collectives import ALONE, Collectives
 from gradvitals.distributed.dtensor import is_sharded
-from gradvitals.distributed.rendezvous import all_arrive
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ def processes_of(model: nn.Module, wait: float = 60.0) -> Collectives:
     if not shares:
         return ALONE
     together = Collectives(number=dist.get_world_size(), rank=dist.get_rank())
-    if all_arrive("watch", together, wait):
+    if together.all_arrive("watch", wait):
         return together
     log.warning(
         f"gradvitals: watch expected a call in each of {together.total} processes; only some came within {wait:.0f} s. "

@@ -6,6 +6,7 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +96,12 @@ def _is_a(thing: Any, name: str, packages: tuple[str, ...]) -> bool:
 
 
 def _takes_step_and_numbers(function: Any) -> bool:
-    if not callable(function) or isinstance(function, type):
-        return False
     try:
-        inspect.signature(function).bind(0, {})
-    except TypeError:
+        with suppress(ValueError):  # a builtin that has no signature
+            inspect.signature(function).bind(0, {})
+    except TypeError:  # it takes something else, or cannot be called
         return False
-    except ValueError:  # a builtin that has no signature
-        return True
-    return True
+    return not isinstance(function, type)
 
 
 def _refused(logger: Any, hint: str = "") -> TypeError:

@@ -10,7 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from gradvitals.app.config.compose import compose
+from gradvitals.app.config.overrides import Overrides
 from gradvitals.app.config.remedy_overrides import with_remedy
+from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.cure import cure as module
 from gradvitals.app.cure.attempts import Attempt, CureState, is_cured, most_promising
 from gradvitals.app.cure.cure_file import content, effect
@@ -211,6 +213,10 @@ def test_another_config_gets_another_file(conf):
     assert text.startswith("# @package _global_\n# python src/train.py experiment=cured/it_2\n# Shows ")
 
 
+def settings(**options) -> RunConfig:
+    return RunConfig({"cure": dict(OmegaConf.load(CONF / "cure.yaml").cure) | options, "look": False})
+
+
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
@@ -223,15 +229,17 @@ def test_another_config_gets_another_file(conf):
     ],
 )
 def test_values_out_of_range(key, value, words):
-    valid = dict(OmegaConf.load(CONF / "cure.yaml").cure)
-    CureOptions.checked(valid)
+    CureOptions.checked(settings())
     with pytest.raises(ConfigError, match=words.replace(".", r"\.")):
-        CureOptions.checked(valid | {key: value})
+        CureOptions.checked(settings(**{key: value}))
 
 
-def test_what_has_no_part_in_a_cure():
-    with pytest.raises(ConfigError, match="weights: has no part in a cure"):
-        CureOptions.checked(dict(OmegaConf.load(CONF / "cure.yaml").cure), ["act", "weights"])
+@pytest.mark.parametrize(("typed", "look", "key"), [(["act=elu", "weights=a"], False, "weights"), ([], True, "look")])
+def test_what_has_no_part_in_a_cure(typed, look, key):
+    """Neither before a single cure nor in a sweep of cures, where each job asks for itself; debug=table sets `look`."""
+    config = replace(settings(), overrides=Overrides(typed)) | {"look": look}
+    with pytest.raises(ConfigError, match=f"{key}: has no part in a cure"):
+        CureOptions.checked(config)
 
 
 def test_a_trial_is_the_beginning_of_the_same_training():

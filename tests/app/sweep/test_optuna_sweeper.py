@@ -37,7 +37,7 @@ def test_without_optuna_a_search_is_refused_in_one_line(tmp_path):
     start = "sys.modules['optuna'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0], run_name='__main__')"
     call = [sys.executable, "-c", f"import runpy, sys; {start}", str(ROOT / "src/train.py"), "sweep=optuna"]
     done = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    expected = 'gradvitals: sweep=optuna needs a package: Optuna. Install it by pip install "gradvitals[optuna]"\n'
+    expected = 'gradvitals: sweep=optuna needs a package: optuna. Install it by pip install "gradvitals[optuna]"\n'
     assert (done.returncode, done.stderr) == (1, expected)
     assert not list(tmp_path.iterdir())
 

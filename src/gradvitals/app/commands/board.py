@@ -85,11 +85,9 @@ def _ended_by_signals() -> Iterator[Path]:
 
 def runs_below(folders: Iterable[Path]) -> list[Path]:
     """Returns the directories with events in some folders, the newest first."""
-    written: dict[Path, float] = {}
-    for folder in folders:
-        for file in Path(os.path.abspath(folder)).rglob(EVENTS):
-            written[file.parent] = max(file.stat().st_mtime, written.get(file.parent, 0.0))
-    return sorted(written, key=lambda run: written[run], reverse=True)
+    files = [file for folder in folders for file in Path(os.path.abspath(folder)).rglob(EVENTS)]
+    newest_first = sorted(files, key=lambda file: file.stat().st_mtime, reverse=True)
+    return list(dict.fromkeys(file.parent for file in newest_first))
 
 
 def _log_directory(folders: Collection[Path], runs: list[Path], newest: int, temporary: Path) -> Path:

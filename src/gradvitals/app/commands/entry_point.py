@@ -18,7 +18,6 @@ import hydra
 from gradvitals.app.commands.resume import AlreadyCompleted, rewrite
 from gradvitals.app.config.conf_folder import PACKAGED, conf_folder, is_project, project_root
 from gradvitals.app.config.error_messages import VERBOSE, errors_in_one_line, leave
-from gradvitals.app.config.group_options import quick_group_options
 from gradvitals.app.config.help_text import register_help
 from gradvitals.app.config.hydra_targets import checked_targets
 from gradvitals.app.config.offers import instead, lists_all, no_such_key
@@ -87,7 +86,7 @@ def launch(name: str) -> None:
             sys.argv = [*(word for word in sys.argv if not word.startswith(HYDRA_KEYS)), *ASIDE]
         _refuse_groups_of_others(sys.argv[1:])
         wrong_flag = patch.object(ArgumentParser, "error", _wrong_flag)
-        with checked_targets(), quick_group_options(), shared_composition(), wrong_flag:
+        with checked_targets(), shared_composition(), wrong_flag:
             main()
     except AlreadyCompleted as done:
         if is_first_process():

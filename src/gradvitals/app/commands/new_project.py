@@ -50,7 +50,7 @@ def new_command(command: str) -> None:
 
 def _closing_lines(folder: Path, count: int) -> str:
     lines = [f"project      {in_shell(folder)}: {count} files"]
-    if any(find_spec(package) is None for package in EXTRAS if EXTRAS[package] == "app"):
+    if any(find_spec(package) is None for package in EXTRAS["app"].split()):
         lines.append('first        pip install "gradvitals[app]"')
     lines += [
         f"then         cd {shlex.quote(str(folder))}",

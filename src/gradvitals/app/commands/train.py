@@ -64,9 +64,8 @@ def _train(job: Job, composed: DictConfig, previous: Record | None = None) -> fl
 
         from gradvitals.app.commands import stages
         from gradvitals.app.run.assemble import assemble
-        from gradvitals.app.run.run_result import objective_value, remedies_of, result
+        from gradvitals.app.run.run_result import objective_value, remedies_of, result, write
         from gradvitals.app.run.run_summary import summary
-        from gradvitals.app.run.vitals_json import write
         from gradvitals.results.result import Result
 
         run = assemble(config)

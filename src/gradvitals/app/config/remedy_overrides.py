@@ -120,9 +120,7 @@ def _flattened(typed: Sequence[str], conf: Path) -> list[tuple[str, str]]:
 
 
 def _choices(typed: Sequence[str], files: Sequence[_File], conf: Path) -> dict[str, str]:
-    chosen: dict[str, str] = {}
-    for file in files:  # Hydra takes the last one that overrides a group
-        chosen |= file.options
+    chosen = {group: option for file in files for group, option in file.options.items()}  # Hydra takes the last one
     chosen |= _options(typed)
     usual = usual_choices(conf)
     chosen = {**_read(conf, "model", chosen.get("model", usual["model"])).options, **chosen}  # its activation

@@ -1,10 +1,15 @@
-"""Lets the jobs of a sweep share what was read and composed: by itself Hydra takes a tenth of a second for each."""
+"""Lets Hydra share what it has read and composed, among the jobs of a sweep and among the lists of a command.
+
+By itself it takes a tenth of a second for each job, and copies its whole repository of configs for each list of the
+options of a group: ``--help`` asks for a hundred lists and shell completion for thirty.
+"""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from itertools import compress
 from typing import Any
 from unittest.mock import patch
@@ -54,8 +59,28 @@ def shared_composition() -> Iterator[None]:
     with (
         patch.object(ConfigRepository, "load_config", load_config),
         patch.object(ConfigLoaderImpl, "load_sweep_config", load_sweep_config),
+        _lists_of_one_copy(),
     ):
         yield
+
+
+def _lists_of_one_copy() -> AbstractContextManager[Any]:
+    """A context in which all lists of options for one config and the same overrides share a copy of the repository."""
+
+    @cache
+    def repository(loader: ConfigLoaderImpl, config_name: str | None, overrides: tuple[str, ...]) -> Any:
+        return loader._parse_overrides_and_create_caching_repo(config_name, list(overrides))[1]
+
+    def options(
+        self: ConfigLoaderImpl,
+        group_name: str,
+        results_filter: ObjectType | None = ObjectType.CONFIG,
+        config_name: str | None = None,
+        overrides: Sequence[str] | None = None,
+    ) -> list[str]:
+        return repository(self, config_name, tuple(overrides or ())).get_group_options(group_name, results_filter)
+
+    return patch.object(ConfigLoaderImpl, "get_group_options", options)
 
 
 def _only_sets_a_value(override: Override, groups: Collection[str]) -> bool:

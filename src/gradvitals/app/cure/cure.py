@@ -48,7 +48,7 @@ def cure(config: DictConfig) -> None:
     job, state, began = Job.current(), None, time.perf_counter()
     with job.refusals(began=lambda: state is not None):
         settings, conf = job.config(config), composed_folder()
-        options = CureOptions.checked(settings["cure"], settings.overrides.typed_keys)
+        options = CureOptions.checked(settings)
         _check_settings(settings, conf)
         announce_run(job)
         show_config(job, settings)

@@ -47,7 +47,7 @@ def _side(trial: Trial) -> Side:
 
 def content(state: CureState, experiment: Path | None, seconds: float) -> dict[str, Any]:
     """Returns the content of ``cure.json``."""
-    sick, attempts = state.sick, {attempt.index: attempt.trial for attempt in state.attempts}
+    sick, tried = state.sick, {attempt.index: attempt.trial for attempt in state.attempts}
     return {
         "outcome": _outcome(state),
         "overrides": without_paths(state.overrides),
@@ -59,11 +59,7 @@ def content(state: CureState, experiment: Path | None, seconds: float) -> dict[s
         "sick": effect(sick),
         "usual_lr": state.range_test.lr,
         "remedies": [
-            asdict(remedy)
-            | {
-                "typed": attempts[i].overrides if i in attempts else None,
-                "effect": effect(attempts[i]) if i in attempts else None,
-            }
+            asdict(remedy) | {"typed": (trial := tried.get(i)) and trial.overrides, "effect": trial and effect(trial)}
             for i, remedy in enumerate(state.remedies)
         ],
         "confirmed": [{"overrides": a.remedy.overrides, "effect": effect(a.trial)} for a in state.confirmed],

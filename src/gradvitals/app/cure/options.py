@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,16 +39,18 @@ class CureOptions:
     name: str | None = None
 
     @classmethod
-    def checked(cls, options: Mapping[str, Any], typed: Sequence[str] = ()) -> CureOptions:
+    def checked(cls, config: RunConfig) -> CureOptions:
         """Returns the options of a config.
 
         Raises:
             ConfigError: a value out of range, or a typed key that has no effect on a cure.
         """
+        options: Mapping[str, Any] = config["cure"]
         for key, rule in RULES.items():
             if not rule.accepts(options[key]):
                 raise ConfigError(f"cure.{key}: expected {rule.expected}; got {options[key]!r}")
-        if idle := [key for key in typed if key in WITHOUT_EFFECT]:
+        keys = [*config.overrides.typed_keys, *(["look"] if config["look"] else [])]  # which debug=table sets
+        if idle := [key for key in keys if key in WITHOUT_EFFECT]:
             raise ConfigError(f"{idle[0]}: has no part in a cure, which trains from scratch; leave it out")
         return cls(**{key: options[key] for key in RULES})
 
@@ -58,6 +60,5 @@ class CurePreRunCheck(PreRunCheck):
 
     def checked(self, config: DictConfig) -> RunConfig:
         found = super().checked(config)
-        typed = [*found.overrides.typed_keys, *(["look"] if found["look"] else [])]  # which debug=table sets
-        CureOptions.checked(config.cure, typed)
+        CureOptions.checked(found)
         return found

@@ -40,11 +40,8 @@ def search(state: CureState, options: CureOptions, conf: Path) -> None:
 
 def _next(state: CureState, batches: Iterator[list[Attempt]], enough: float | None) -> Attempt | None:
     """The best unconfirmed attempt; larger changes are tried only as long as no attempt is good enough."""
-
-    def good_enough(trial: Trial) -> bool:
-        return enough is not None and trial.is_promising and trial.progress >= enough
-
-    while not any(good_enough(attempt.trial) for attempt in state.unconfirmed):
+    least = math.inf if enough is None else enough
+    while not any(one.trial.is_promising and one.trial.progress >= least for one in state.unconfirmed):
         batch = next(batches, None)
         if batch is None:
             break

@@ -71,7 +71,6 @@ def differences(a: Any, b: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]
 def _without_paths(config: DictConfig) -> dict[str, Any]:
     masked = config.copy()
     OmegaConf.set_readonly(masked, False)
-    for name, here in (("run", "RUN"), ("logs", "LOGS")):
-        OmegaConf.update(masked, f"paths.{name}", here)
+    masked.paths.update({"run": "RUN", "logs": "LOGS"})
     masked.update({"ckpt_path": None, "resume": None})  # the first process decides what the run resumes from
     return OmegaConf.to_container(masked, resolve=True)  # type: ignore[return-value]

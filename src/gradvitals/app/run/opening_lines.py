@@ -34,13 +34,10 @@ def announce_directory(what: str, folder: Path) -> None:
 
 def show_config(job: Job, config: RunConfig) -> None:
     """Prints the config as YAML if ``print_config`` asks for it; jobs of a sweep do so only where that is typed."""
-    if is_first_process() and config[KEY] and (job.sweep is None or KEY in job.overrides.typed_keys):
-        _print_yaml(OmegaConf.to_yaml(OmegaConf.create(dict(config.values))))
-
-
-def _print_yaml(text: str) -> None:
-    """In color on a terminal; elsewhere as it is, so that it can be read back."""
-    if not sys.stdout.isatty():
+    if not (is_first_process() and config[KEY] and (job.sweep is None or KEY in job.overrides.typed_keys)):
+        return
+    text = OmegaConf.to_yaml(OmegaConf.create(dict(config.values)))
+    if not sys.stdout.isatty():  # as it is, so that it can be read back
         print(text, end="", flush=True)
         return
     from rich.console import Console

@@ -1,15 +1,19 @@
-"""What a run came to, and what may help it."""
+"""What a run came to, and what may help it; and both written to its directory."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from gradvitals.app.config.run_config import RunConfig
 from gradvitals.app.run.assemble import Run
 from gradvitals.app.run.build_data import description_of
+from gradvitals.callbacks.vitals_content import vitals
 from gradvitals.diagnosis.remedies import CNN, MLP, RECURRENT, Net, Remedy, prescribe
+from gradvitals.formatting import short
+from gradvitals.results.files import write_json
 from gradvitals.results.objective import Objective, is_loss
 from gradvitals.results.provenance import git_commit, versions
 from gradvitals.results.record import without_run_keys
@@ -107,3 +111,19 @@ def objective_value(result: Result) -> float | None:
     if objective and value is None and objective.tag not in result.metrics:
         log.warning(f"objective={objective}: no such metric; there are {', '.join(sorted(result.metrics)) or 'none'}")
     return value
+
+
+def write(result: Result, run: Run, remedies: Sequence[Remedy], run_dir: Path) -> str | None:
+    """Writes ``vitals.json`` where there is a monitor, and ``result.json``; returns what went wrong with that.
+
+    ``result.json`` is the last one, because a run that has it is complete and is not resumed.
+    """
+    monitor = run.monitor
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)  # it may have vanished since
+        if monitor is not None and monitor.layers:  # none before the first measured step
+            write_json(run_dir / "vitals.json", vitals(monitor) | {"remedies": [asdict(remedy) for remedy in remedies]})
+        result.write(run_dir)
+    except OSError as error:
+        return f"cannot write the results to {short(run_dir)}: {error.strerror}. What was saved before is whole"
+    return None

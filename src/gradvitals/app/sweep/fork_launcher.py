@@ -30,7 +30,7 @@ from gradvitals.app.sweep.forked_worker import ForkedWorker
 from gradvitals.errors import INTERRUPTED, ConfigError, LostProcess
 
 LOOK = 0.25  # seconds between two looks at the workers, signals and the progress
-IMPORTED = ("gradvitals.app.commands.stages", "gradvitals.app.run.run_summary", "gradvitals.app.run.vitals_json")
+IMPORTED = ("gradvitals.app.commands.stages", "gradvitals.app.run.run_summary")
 BY_TENSORBOARD = ("torch.utils.tensorboard", "tensorboard.plugins.hparams.plugin_data_pb2", "google_crc32c")
 Job = tuple[int, list[str]]  # number and overrides
 

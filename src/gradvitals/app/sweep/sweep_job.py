@@ -39,7 +39,10 @@ def run_in_sweep(
         The value of the objective; a finite penalty where there is none, so that the sweeper can compare.
     """
     assert job.sweep is not None
-    restore_environment()
+    disable_telemetry()  # a cluster's worker was started elsewhere, and with another environment
+    hydra = HydraConfig.get()
+    if not hydra.job.chdir:
+        os.chdir(hydra.runtime.cwd)  # to which paths such as data.root=data are relative
     if config.on_failure == "stop" and has_failed(job.sweep.folder):
         discard(job.run_dir)
         return _penalty(config)
@@ -58,17 +61,6 @@ def run_in_sweep(
 def _penalty(config: DictConfig) -> float:
     objective = Objective.resolve((), str(config.objective), str(config.objective_mode))
     return objective.worst if objective else UNKNOWN_WORST
-
-
-def restore_environment() -> None:
-    """Restores the working folder of the command, and disables telemetry: a cluster's worker was started elsewhere.
-
-    Relative paths, such as ``data.root=data``, are relative to that folder.
-    """
-    disable_telemetry()
-    hydra = HydraConfig.get()
-    if not hydra.job.chdir:
-        os.chdir(hydra.runtime.cwd)
 
 
 def has_failed(sweep_dir: Path) -> bool:
