@@ -3,6 +3,7 @@
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -71,11 +72,30 @@ def test_records_are_in_the_file_at_once(tmp_path, monkeypatch):
 def test_records_of_several_threads_are_whole(tmp_path):
     writer = SummaryWriter(str(tmp_path))
     write_at_once(writer._get_file_writer())
+
+    def log(step):
+        writer.add_scalar("a", 0.5, step)
+        if step % 7 == 0:
+            writer.flush()
+
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda step: writer.add_scalar("a", 0.5, step), range(400)))
+        list(threads.map(log, range(400)))
     writer.close()
     (file,) = tmp_path.glob("events*")
     assert {event.step for event in EventFileLoader(str(file)).Load() if event.summary.value} == set(range(400))
+
+
+def test_a_file_that_vanishes_is_seen_at_the_next_record_after_a_flush(tmp_path):
+    appended = _Appended(str(tmp_path / "runs" / "events"))
+    (tmp_path / "runs").mkdir()
+    appended.write(b"first")
+    appended.flush()
+    appended.write(b", second")
+    assert (tmp_path / "runs" / "events").read_bytes() == b"first, second"
+    appended.close()
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+    with pytest.raises(FileNotFoundError):
+        appended.write(b"third")
 
 
 def test_a_record_that_is_not_written_whole_is_an_error(tmp_path):
@@ -86,7 +106,7 @@ def test_a_record_that_is_not_written_whole_is_an_error(tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
     try:
-        with _Appended(file, "ab") as appended, pytest.raises(OSError, match="No space left"):
+        with closing(_Appended(str(file))) as appended, pytest.raises(OSError, match="No space left"):
             appended.write(b"a record of twenty-two")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

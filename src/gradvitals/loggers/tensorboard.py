@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache, partial
 from io import FileIO
 from itertools import pairwise
+from threading import Lock
 from typing import Any
 
 from gradvitals.loggers.destination import Destination
@@ -127,18 +128,35 @@ def write_at_once(writer: Any) -> None:
     file = getattr(getattr(writer, "event_writer", None), "_file_name", "")
     if records is not None and os.path.isfile(file):
         thread.flush()
-        records._writer = _Appended(file, "ab")
+        records._writer = _Appended(file)
         thread.write = lambda record: records.write(record)  # which others may replace later
 
 
-class _Appended(FileIO):
-    """A file without a buffer, which several threads may write to: each record is written whole, or it is an error."""
+class _Appended:
+    """A file that each record is appended to at once, whole, also by several threads.
 
-    def write(self, record: Any) -> int:
-        written = super().write(record)
-        if written < len(record):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return written
+    A flush closes it until the next record: over a network file system, other machines then see what was written.
+    """
+
+    closed = False
+
+    def __init__(self, path: str) -> None:
+        self._path, self._lock = path, Lock()
+        self._file: FileIO | None = None
+
+    def write(self, record: bytes) -> None:
+        with self._lock:
+            file = self._file = self._file or FileIO(self._path, "ab")
+            if file.write(record) < len(record):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def flush(self) -> None:
+        with self._lock:
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
+
+    close = flush
 
 
 def hold_errors_back(writer: Any, take: Callable[[OSError], None]) -> None:
