@@ -81,7 +81,7 @@ def train_here(tmp_path: Path) -> Callable[..., Path]:
     def run(*typed: str, run_dir: Path = tmp_path) -> Path:
         from gradvitals.app.commands.train import train
 
-        config = compose_variant(typed, return_hydra_config=True)
+        config = compose_variant([*typed, "hydra.mode=RUN"], return_hydra_config=True)  # also of a sweep's experiment
         config.hydra.runtime.output_dir = str(run_dir)
         HydraConfig.instance().set_config(config)
         del config["hydra"]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gradvitals.classifier import Classifier
+from gradvitals.results.result import Result
 from gradvitals.vitals import count
 from tests.experiments.conftest import BARE, PUBLISHED, RECIPES, jobs
 
@@ -90,13 +91,22 @@ def test_batchnorm_has_a_depth_limit(outcome):
     assert runs["60"].vitals["gain_per_layer"] == pytest.approx(1.216, rel=0.03)
 
 
-def test_a_hundred_layers_of_selu_beat_those_of_relu(outcome):
+def test_a_hundred_layers_of_selu_beat_those_of_relu(command, data_root, tmp_path):
+    # A hundred layers amplify the last bit: torch's kernels for AVX-512 give .43 .66 .43, where those for AVX2 give
+    # .66 .73 .68. So the kernels are chosen, which torch does as it is imported.
+    def best(act, seed):
+        typed = (f"act={act}", f"seed={seed}", "hydra.mode=RUN", f"data.root={data_root}", *BARE)
+        before = set(tmp_path.glob("logs/train/runs/*"))
+        done = command("experiment=selu_100", *typed, ATEN_CPU_CAPABILITY="avx2")
+        assert done.returncode == 0, done.stderr
+        (run_dir,) = set(tmp_path.glob("logs/train/runs/*")) - before
+        return Result.read(run_dir).metrics["val/acc"].best
+
     entry = PUBLISHED["train.geron.selu"]
     assert jobs("selu_100") == [("act=selu",), ("act=relu",)]
-    selu = median(outcome("selu_100", "act=selu", f"seed={seed}", *BARE).best("val/acc") for seed in range(3))
-    relu = outcome("selu_100", "act=relu", SEED, *BARE).best("val/acc")
+    selu = median(best("selu", seed) for seed in range(3))
     assert selu == pytest.approx(entry["value"], abs=entry["tolerance"]["abs"])
-    assert selu > relu + 0.1
+    assert selu > best("relu", 0) + 0.1
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "prelu", "selu"])
