@@ -246,6 +246,8 @@ class Session:
                     self.isolation.fails(key, error)
             self._cadences[number].step_taken()
             if due:
+                for key, begins in self._calls["before_measured_step"]:
+                    self.isolation.call(key, begins)
                 self._measure(number, optimizer)
         except Exception as error:
             self._fails(error)

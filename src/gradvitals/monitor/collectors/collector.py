@@ -20,7 +20,8 @@ class Collector:
           before_backward            the loss and its graph are complete
           before_measured_backward   the same, where the hooks are in place
           before_step                gradients are complete and not yet clipped
-          measured_step_begins       the same, where the step is measured
+          before_measured_step       the same, where the step is measured
+          measured_step_begins       the same, behind the norms of the gradients
           add_to                     after the optimizer's step; then everything is fetched at once
         batch_ends
     """
@@ -39,6 +40,9 @@ class Collector:
 
     def before_step(self, number: int, optimizer: Optimizer, is_measured: bool) -> None:
         """Is called before each step of each optimizer, before clipping."""
+
+    def before_measured_step(self) -> None:
+        """Is called before anything of a measured step is measured."""
 
     def measured_step_begins(self, readings: Readings, number: int, optimizer: Optimizer) -> None:
         """Is called before each measured step, before clipping."""

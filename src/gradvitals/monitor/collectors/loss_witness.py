@@ -9,7 +9,6 @@ from weakref import finalize
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from gradvitals.diagnosis.witness import HeadFact, Witness
 from gradvitals.monitor.collectors.collector import Collector
@@ -76,9 +75,9 @@ class LossWitness(Collector):
             self._head.setdefault(fault.kind, fault)
         return torch.cat([row, size.reshape(1).to(row.device)])
 
-    def before_step(self, number: int, optimizer: Optimizer, is_measured: bool) -> None:
+    def before_measured_step(self) -> None:
         """Leaves the mode, which would see each operation of the measurement and of the step."""
-        if is_measured and self._mode is not None:
+        if self._mode is not None:
             self._mode.leave()
 
     def add_to(self, readings: Readings, measurement: Measurement, number: int) -> None:
