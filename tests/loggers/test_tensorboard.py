@@ -55,9 +55,8 @@ def test_checksums_by_the_library_are_tensorboards(tmp_path):
 def test_records_are_in_the_file_at_once(tmp_path, monkeypatch):
     writer = SummaryWriter(str(tmp_path))
     write_at_once(writer._get_file_writer())
-    monkeypatch.setattr(
-        writer.file_writer.event_writer._async_writer._byte_queue, "put", None
-    )  # nothing for its thread
+    queue = writer.file_writer.event_writer._async_writer._byte_queue
+    monkeypatch.setattr(queue, "put", None)  # there is nothing for its thread
     speed_up(writer._get_file_writer())
     (file,) = tmp_path.glob("events*")
     for step in range(3):

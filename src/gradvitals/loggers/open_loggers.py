@@ -13,7 +13,7 @@ from typing import Any
 from gradvitals.errors import ConfigError
 from gradvitals.loggers.destination import Destination
 from gradvitals.loggers.recognize import destination_of
-from gradvitals.loggers.tensorboard import EventFile, hold_errors_back, write_at_once
+from gradvitals.loggers.tensorboard import EventFile, hold_errors_back
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,6 @@ def _event_file(folder: Path) -> Destination:
     folder.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()  # TensorBoard's own error would come from its thread
     writer = SummaryWriter(str(folder))
-    write_at_once(writer._get_file_writer())
     hold_errors_back(writer._get_file_writer(), lambda error: _curves_end(folder, error))
     return EventFile(writer, is_ours=True)
 

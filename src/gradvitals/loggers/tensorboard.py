@@ -160,12 +160,13 @@ class _Appended:
 
 
 def hold_errors_back(writer: Any, take: Callable[[OSError], None]) -> None:
-    """Keeps an error of writing from TensorBoard's thread, which it would end; nothing is written after the first.
+    """Keeps errors of writing from the training; nothing is written after the first. Records are written at once.
 
     Args:
         writer: a ``torch.utils.tensorboard.FileWriter``; one of an unknown version is not changed.
-        take: is called with the first error, in TensorBoard's thread or in the caller's.
+        take: is called with the first error, where the records are not written at once in TensorBoard's thread.
     """
+    write_at_once(writer)
     speed_up(writer)
     records: Any = records_of(writer)
     if records is None:

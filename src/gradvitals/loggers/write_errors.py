@@ -10,7 +10,7 @@ from typing import Any
 
 from gradvitals.errors import ConfigError
 from gradvitals.loggers.recognize import is_lightnings
-from gradvitals.loggers.tensorboard import hold_errors_back, write_at_once
+from gradvitals.loggers.tensorboard import hold_errors_back
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +57,7 @@ on_write_error=stop; what was saved before is whole
         """Sends the errors of a Lightning logger here."""
         if is_lightnings(logger, "TensorBoardLogger"):
             end = partial(self.take_elsewhere, "TensorBoard's events, whose curves end here")
-            writer = logger.experiment._get_file_writer()
-            write_at_once(writer)
-            hold_errors_back(writer, end)
+            hold_errors_back(logger.experiment._get_file_writer(), end)
         for name in WRITES:
             setattr(logger, name, self._guarded(type(logger).__name__, getattr(logger, name)))
 

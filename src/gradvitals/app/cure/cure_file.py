@@ -59,7 +59,11 @@ def content(state: CureState, experiment: Path | None, seconds: float) -> dict[s
         "sick": effect(sick),
         "usual_lr": state.range_test.lr,
         "remedies": [
-            asdict(remedy) | {"typed": (trial := tried.get(i)) and trial.overrides, "effect": trial and effect(trial)}
+            asdict(remedy)
+            | {
+                "typed": tried[i].overrides if i in tried else None,
+                "effect": effect(tried[i]) if i in tried else None,
+            }
             for i, remedy in enumerate(state.remedies)
         ],
         "confirmed": [{"overrides": a.remedy.overrides, "effect": effect(a.trial)} for a in state.confirmed],
